@@ -195,3 +195,19 @@ test("roles, and nobody where nobody will do", async () => {
     assert.equal((await ask(at("/maybe"), "Bearer null")).status, 401, door.name);
   }
 });
+
+test("OPTIONS passes as nobody, past a role too, unless every method is judged", async () => {
+  const admin = (await dev.control("mint", { case: "genuine-with-organization", azp: ORIGIN })).jwt;
+  const plain = (await dev.control("mint", { case: "genuine", azp: ORIGIN })).jwt;
+  for (const door of doors.filter(
+    (each) => each.remembers && !["ASGI", "Next"].includes(each.name),
+  )) {
+    const options = async (path, authorization) =>
+      words(await ask(door.who.replace("/who", path), authorization, {}, "OPTIONS"));
+    assert.equal(await options("/admin"), "accepted as null", door.name);
+    assert.equal(await options("/admin", `Bearer ${plain}`), "accepted as null", door.name);
+    assert.equal(await options("/judged"), "401 session-token-missing", door.name);
+    assert.equal(await options("/judged", `Bearer ${plain}`), "403 role-missing", door.name);
+    assert.equal(await options("/judged", `Bearer ${admin}`), `accepted as ${USER}`, door.name);
+  }
+});

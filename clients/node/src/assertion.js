@@ -2,12 +2,20 @@
 "use strict";
 const { createHmac, timingSafeEqual } = require("node:crypto");
 const { readRequirements, unmet } = require("./requirements.js");
-const { headerOf, problem } = require("./verify.js");
+const { headerOf, isPreflight, problem } = require("./verify.js");
 
 const ALLOWED_SKEW_S = 5;
 
-/** @param {{secret?: string | string[], issuer: string, audience?: string, now?: () => number}} options */
-function createVerifyAssertion({ secret = [], issuer, audience, now = Date.now }) {
+/**
+ * @param {{secret?: string | string[], issuer: string, audience?: string, judgeEveryMethod?: boolean, now?: () => number}} options
+ */
+function createVerifyAssertion({
+  secret = [],
+  issuer,
+  audience,
+  judgeEveryMethod = false,
+  now = Date.now,
+}) {
   const secrets = [secret].flat();
   if (secrets.some((each) => Buffer.byteLength(each) < 32)) {
     throw new TypeError(
@@ -19,7 +27,8 @@ function createVerifyAssertion({ secret = [], issuer, audience, now = Date.now }
     if (secrets.length === 0) throw new TypeError("verifyAssertion needs assertionSecret");
     const token = headerOf(request, "x-auth-assertion");
     if (!token) {
-      if (optional || request.method === "OPTIONS") return { ok: true, caller: null };
+      if (optional || (!judgeEveryMethod && isPreflight(request)))
+        return { ok: true, caller: null };
       return refused(
         "assertion-missing",
         "The request did not come through the proxy that checks session tokens.",

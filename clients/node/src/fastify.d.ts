@@ -9,7 +9,7 @@ export declare function requireCaller(
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Set by `requireCaller`. Null only for nobody where credentials are optional, and for preflights. */
+    /** Set by `requireCaller`. Null only for OPTIONS (see `judgeEveryMethod`), and for nobody where credentials are optional. */
     caller?: Caller | null;
   }
 }

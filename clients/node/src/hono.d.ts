@@ -3,7 +3,7 @@ import type { Caller, Holdfast, WrapperOptions } from "./index.js";
 
 declare module "hono" {
   interface ContextVariableMap {
-    /** Set by `requireCaller`. Null only for nobody where credentials are optional, and for preflights. */
+    /** Set by `requireCaller`. Null only for OPTIONS (see `judgeEveryMethod`), and for nobody where credentials are optional. */
     caller: Caller | null;
   }
 }

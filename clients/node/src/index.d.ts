@@ -35,7 +35,7 @@ export interface Requirements {
 
 export interface Accepted<C extends Caller | null = Caller | null> {
   readonly ok: true;
-  /** Null for a preflight, and for nobody where credentials are optional. */
+  /** Null for OPTIONS (see `judgeEveryMethod`), and for nobody where credentials are optional. */
   readonly caller: C;
 }
 
@@ -71,6 +71,11 @@ export interface Options {
   issuer?: string;
   /** The host that assertions must be for. */
   audience?: string;
+  /**
+   * Judges OPTIONS like every other method. By default it passes without a caller, whatever a route requires, because
+   * a browser's preflight carries no credentials. Better where `cors()` in front answers preflights.
+   */
+  judgeEveryMethod?: boolean;
   /** Accepted tokens that are remembered. Default 10,000. */
   capacity?: number;
   /** How long Holdfast may take to judge, in milliseconds. Default 3,000. */

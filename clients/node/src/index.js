@@ -13,17 +13,19 @@ function createHoldfast({
   webhookSecret,
   issuer,
   audience,
+  judgeEveryMethod,
   capacity,
   timeout,
 }) {
   if (!url) throw new TypeError("createHoldfast needs url: where Holdfast answers");
   const send = createSend(url);
   return {
-    verify: createVerify({ send, capacity, timeout }),
+    verify: createVerify({ send, judgeEveryMethod, capacity, timeout }),
     verifyAssertion: createVerifyAssertion({
       secret: assertionSecret,
       issuer: asWritten(issuer ?? url),
       audience,
+      judgeEveryMethod,
     }),
     verifyWebhook: (body, headers) => verifyWebhook(body, headers, webhookSecret),
     service: createService({ send, serviceKey }),

@@ -14,8 +14,8 @@ const LONGEST_MEMORY_MS = 60_000;
 const BEARER = /^\s*bearer\b/i;
 const NOBODY = Object.freeze({ ok: true, caller: null });
 
-/** @param {{send: Function, capacity?: number, timeout?: number}} options */
-function createVerify({ send, capacity = 10_000, timeout = 3_000 }) {
+/** @param {{send: Function, judgeEveryMethod?: boolean, capacity?: number, timeout?: number}} options */
+function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeout = 3_000 }) {
   /** Insertion order is age: the oldest is forgotten first. */
   const accepted = new Map();
   /** What is being asked, by the same keys: one question for all who come while it is under way. */
@@ -36,8 +36,7 @@ function createVerify({ send, capacity = 10_000, timeout = 3_000 }) {
 
   return async function verify(request, requirements = {}) {
     const { optional, query } = readRequirements(requirements);
-    // A preflight carries no credentials, and what it asks about is not done by it.
-    if (request.method === "OPTIONS") return NOBODY;
+    if (!judgeEveryMethod && isPreflight(request)) return NOBODY;
     const [credential, second] = credentialsOf(request);
     if (second !== undefined) return MULTIPLE_CREDENTIALS;
     if (credential === undefined && optional) return NOBODY;
@@ -76,6 +75,12 @@ function createVerify({ send, capacity = 10_000, timeout = 3_000 }) {
     return Object.freeze({ ok: true, caller });
   }
 }
+
+/**
+ * A preflight carries no credentials, and what it asks about is not done by it. Anybody can send OPTIONS, though:
+ * a handler that runs for it too must look at the caller.
+ */
+const isPreflight = (request) => request.method === "OPTIONS";
 
 /** What `promise` gives, or null once `ms` have passed. */
 function within(promise, ms) {
@@ -178,4 +183,4 @@ const MULTIPLE_CREDENTIALS = problem(400, {
   action: "fix_request",
 });
 
-module.exports = { createVerify, headerOf, problem };
+module.exports = { createVerify, headerOf, isPreflight, problem };

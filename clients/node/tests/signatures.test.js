@@ -129,6 +129,18 @@ test("nobody passes where credentials are optional, and a short secret is a mist
   assert.throws(() => holdfast().verifyAssertion(through()), /assertionSecret/);
 });
 
+test("OPTIONS without an assertion passes, unless every method is judged", () => {
+  const preflight = { method: "OPTIONS", headers: {} };
+  for (const [judgeEveryMethod, code] of [
+    [false, undefined],
+    [true, "assertion-missing"],
+  ]) {
+    const { verifyAssertion } = holdfast({ assertionSecret: SECRET, judgeEveryMethod });
+    const verdict = verifyAssertion(preflight, { role: "admin" });
+    assert.deepEqual([verdict.problem?.code, verdict.caller], [code, code ? undefined : null]);
+  }
+});
+
 const WEBHOOK = `whsec_${Buffer.from("a secret of thirty-two bytes ok!").toString("base64")}`;
 const BODY = Buffer.from(`{"type":"instagram.status","data":{"user_id":"user_1"}}`);
 

@@ -228,6 +228,32 @@ test("what needs no asking is not asked", async () => {
   assert.equal(server.count(), 0);
 });
 
+test("where every method is judged, OPTIONS is too", async () => {
+  const refusal = [401, PROBLEM, `{"code":"session-token-missing","source":"session"}`];
+  const server = await serve(({ headers }) => (headers.authorization ? ACCEPTED : refusal));
+  for (const [judgeEveryMethod, nobody, known] of [
+    [false, [200, "nobody"], [200, "nobody"]],
+    [true, [401, "session-token-missing"], [200, "user_1"]],
+  ]) {
+    const app = express();
+    const holdfast = createHoldfast({ url: server.url, judgeEveryMethod });
+    app.all("/", requireCaller(holdfast, { role: "admin" }), ({ caller }, response) =>
+      response.send(caller?.userId ?? "nobody"),
+    );
+    const listening = app.listen(0, "127.0.0.1");
+    servers.push(listening);
+    await once(listening, "listening");
+    const options = async (headers) => {
+      const url = `http://127.0.0.1:${listening.address().port}/`;
+      const answer = await fetch(url, { method: "OPTIONS", headers });
+      const text = await answer.text();
+      return [answer.status, answer.ok ? text : JSON.parse(text).code];
+    };
+    assert.deepEqual(await options({}), nobody);
+    assert.deepEqual(await options({ authorization: "Bearer x" }), known);
+  }
+});
+
 test("another scheme is nobody where credentials are optional", async () => {
   const server = await serve(() => [200, {}]);
   const { verify } = createHoldfast({ url: server.url });

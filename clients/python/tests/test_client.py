@@ -428,6 +428,19 @@ class Verify(unittest.TestCase):
         assert isinstance(two, Refusal)
         self.assertEqual(two.status, 400)
 
+    def test_where_every_method_is_judged_options_is_too(self) -> None:
+        headers = {**PROBLEM, "www-authenticate": "Bearer"}
+        with Server(lambda _: (401, headers, b'{"code":"session-token-missing","source":"session"}')) as server:
+            judging = Holdfast(server.url, assertion_secret=SECRET, judge_every_method=True)
+            for verdict, status in [
+                (judging.verify([], method="OPTIONS"), 401),
+                (asyncio.run(judging.verify_async([], method="OPTIONS")), 401),
+                (judging.verify_assertion(None, method="OPTIONS"), 403),
+            ]:
+                assert isinstance(verdict, Refusal)
+                self.assertEqual(verdict.status, status)
+            self.assertIsNone(Holdfast(server.url, assertion_secret=SECRET).verify_assertion(None, method="OPTIONS"))
+
     def test_another_scheme_is_nobody_where_credentials_are_optional(self) -> None:
         optional = Requirements(optional=True)
         with Server(lambda _: (200, {}, b"")) as server:

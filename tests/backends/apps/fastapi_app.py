@@ -12,6 +12,7 @@ from holdfast_backend.asgi import HoldfastMiddleware
 from holdfast_backend.fastapi import install, require_caller
 
 holdfast = Holdfast(sys.argv[1])
+judging = Holdfast(sys.argv[1], judge_every_method=True)
 app = FastAPI()
 install(app)
 
@@ -26,8 +27,13 @@ async def maybe(caller: Annotated[Caller | None, Depends(require_caller(holdfast
     return {"user": caller.user_id if caller else None}
 
 
-@app.get("/admin")
-async def admin(caller: Annotated[Caller, Depends(require_caller(holdfast, role="admin"))]) -> dict[str, str]:
+@app.api_route("/admin", methods=["GET", "OPTIONS"])
+async def admin(caller: Annotated[Caller | None, Depends(require_caller(holdfast, role="admin"))]) -> dict[str, str | None]:
+    return {"user": caller.user_id if caller else None}
+
+
+@app.api_route("/judged", methods=["GET", "OPTIONS"])
+async def judged(caller: Annotated[Caller, Depends(require_caller(judging, role="admin"))]) -> dict[str, str]:
     return {"user": caller.user_id}
 
 

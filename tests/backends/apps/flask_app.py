@@ -16,17 +16,19 @@ from holdfast_backend import Holdfast
 from holdfast_backend.wsgi import HoldfastMiddleware
 
 holdfast = Holdfast(sys.argv[1])
+judging = Holdfast(sys.argv[1], judge_every_method=True)
 app = flask.Flask(__name__)
 
 
-@app.get("/")
+@app.route("/", methods=["GET", "OPTIONS"], provide_automatic_options=False)
 def who() -> Any:
     caller = flask.request.environ["holdfast.caller"]
     return {"user": caller.user_id if caller else None}
 
 
 def django_who(request: Any) -> JsonResponse:
-    return JsonResponse({"user": request.environ["holdfast.caller"].user_id})
+    caller = request.environ["holdfast.caller"]
+    return JsonResponse({"user": caller.user_id if caller else None})
 
 
 urlpatterns = [path("", django_who), path("/", django_who)]
@@ -39,7 +41,10 @@ mounted = DispatcherMiddleware(
         "/who": HoldfastMiddleware(app, holdfast),
         "/maybe": HoldfastMiddleware(app, holdfast, optional=True),
         "/admin": HoldfastMiddleware(app, holdfast, role="admin"),
+        "/judged": HoldfastMiddleware(app, judging, role="admin"),
         "/django/who": HoldfastMiddleware(get_wsgi_application(), holdfast),
+        "/django/admin": HoldfastMiddleware(get_wsgi_application(), holdfast, role="admin"),
+        "/django/judged": HoldfastMiddleware(get_wsgi_application(), judging, role="admin"),
     },
 )
 server = waitress.create_server(mounted, host="127.0.0.1", port=0, threads=8)

@@ -39,8 +39,9 @@ export async function frameworks(holdfast) {
 }
 
 /** What a door says to a credential: status, code of the problem, and who it takes the caller for. */
-export async function ask(address, authorization, headers = {}) {
+export async function ask(address, authorization, headers = {}, method = "GET") {
   const response = await fetch(address, {
+    method,
     headers: authorization === undefined ? headers : { ...headers, authorization },
     redirect: "manual",
     signal: AbortSignal.timeout(15_000),

@@ -18,6 +18,8 @@ __all__ = ["Caller", "Holdfast", "HoldfastError", "Refusal", "Requirements", "We
 class Holdfast:
     """One for the whole process: it keeps connections and accepted tokens. Safe to use from any thread.
 
+    `judge_every_method`: OPTIONS is judged, too. By default it passes without a caller, whatever a route requires, because
+    a browser's preflight carries no credentials. Better where CORS outside answers preflights.
     `timeout`: how long a caller waits for a verdict, in seconds; in WSGI apps without the time for resolving Holdfast's name.
     """
 
@@ -29,13 +31,16 @@ class Holdfast:
         assertion_secret: str | Sequence[str] | None = None,
         issuer: str | None = None,
         audience: str | None = None,
+        judge_every_method: bool = False,
         capacity: int = 10_000,
         timeout: float = 3.0,
     ) -> None:
         connections = Connections(url)
-        verifier = Verifier(connections, capacity, timeout)
+        verifier = Verifier(connections, judge_every_method, capacity, timeout)
         self.verify, self.verify_async = verifier.verify, verifier.verify_async
-        self._assertions = AssertionVerifier(assertion_secret, issuer or url, audience) if assertion_secret else None
+        self._assertions = (
+            AssertionVerifier(assertion_secret, issuer or url, audience, judge_every_method) if assertion_secret else None
+        )
         self._service = Service(connections, service_key) if service_key else None
 
     @property

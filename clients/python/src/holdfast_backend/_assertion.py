@@ -12,15 +12,18 @@ from urllib.parse import urlsplit
 
 from ._caller import Caller
 from ._requirements import Requirements
-from ._verify import Refusal, refuse
+from ._verify import Refusal, is_preflight, refuse
 
 ALLOWED_SKEW_S = 5
 
 
 class AssertionVerifier:
-    def __init__(self, secret: str | Sequence[str], issuer: str, audience: str | None = None) -> None:
+    def __init__(
+        self, secret: str | Sequence[str], issuer: str, audience: str | None = None, judge_every_method: bool = False
+    ) -> None:
         self._secrets = [each.encode() for each in ([secret] if isinstance(secret, str) else secret)]
         self._issuer, self._audience = _as_written(issuer), audience
+        self._judge_every_method = judge_every_method
         if not self._secrets or any(len(each) < 32 for each in self._secrets):
             raise ValueError("the secret must have at least 32 bytes, as HOLDFAST_FORWARD_AUTH_SECRET has")
 
@@ -28,7 +31,7 @@ class AssertionVerifier:
         self, assertion: str | None, requirements: Requirements = Requirements(), method: str = "GET"
     ) -> Caller | None | Refusal:
         if not assertion:
-            if requirements.optional or method == "OPTIONS":
+            if requirements.optional or (is_preflight(method) and not self._judge_every_method):
                 return None
             return _refused("assertion-missing", "The request did not come through the proxy that checks session tokens.")
         claims = self._read(assertion)

@@ -45,8 +45,9 @@ class Refusal:
 class Verifier(OfOneProcess):
     """Asks `/forward-auth` and remembers accepted tokens until they expire."""
 
-    def __init__(self, connections: Connections, capacity: int = 10_000, timeout: float = 3.0) -> None:
+    def __init__(self, connections: Connections, judge_every_method: bool, capacity: int, timeout: float) -> None:
         self._connections, self._capacity, self._timeout = connections, capacity, timeout
+        self._judge_every_method = judge_every_method
         self._accepted: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
         self._enter()
 
@@ -60,8 +61,8 @@ class Verifier(OfOneProcess):
     def verify(
         self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
     ) -> Caller | None | Refusal:
-        """`authorization`: every value of that header. None is a caller who need not, and did not, say who they are."""
-        settled = _without_asking(authorization, requirements, method)
+        """`authorization`: every value of that header. None is a caller who need not, and did not, say who they are; also OPTIONS."""
+        settled = self._without_asking(authorization, requirements, method)
         if settled is not _UNKNOWN:
             return cast("None | Refusal", settled)
         self._enter()
@@ -86,7 +87,7 @@ class Verifier(OfOneProcess):
         self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
     ) -> Caller | None | Refusal:
         """The same; a token that is not remembered is asked about in a thread, waiting for one included in `timeout`."""
-        settled = _without_asking(authorization, requirements, method)
+        settled = self._without_asking(authorization, requirements, method)
         if settled is not _UNKNOWN:
             return cast("None | Refusal", settled)
         self._enter()
@@ -113,6 +114,12 @@ class Verifier(OfOneProcess):
             if is_mine:
                 break
         return CANNOT_JUDGE
+
+    def _without_asking(self, authorization: Sequence[str], requirements: Requirements, method: str) -> Any:
+        """What needs no question: None for nobody, or a refusal."""
+        if (is_preflight(method) and not self._judge_every_method) or (requirements.optional and not authorization):
+            return None
+        return MULTIPLE_CREDENTIALS if len(authorization) > 1 else _UNKNOWN
 
     def _question(self, key: bytes) -> tuple[Future[Any], bool]:
         """The question under way, or a new one, which is the caller's to have answered."""
@@ -177,12 +184,9 @@ class Verifier(OfOneProcess):
 _UNKNOWN = object()
 
 
-def _without_asking(authorization: Sequence[str], requirements: Requirements, method: str) -> Any:
-    """What needs no question: None for nobody, or a refusal."""
-    # A preflight carries no credentials, and what it asks about is not done by it.
-    if method == "OPTIONS" or (requirements.optional and not authorization):
-        return None
-    return MULTIPLE_CREDENTIALS if len(authorization) > 1 else _UNKNOWN
+def is_preflight(method: str) -> bool:
+    """A preflight carries no credentials, and what it asks about is not done by it. Anybody can send OPTIONS, though."""
+    return method == "OPTIONS"
 
 
 def _key(authorization: Sequence[str], requirements: Requirements) -> bytes:

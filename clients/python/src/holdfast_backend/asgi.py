@@ -13,7 +13,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class HoldfastMiddleware:
-    """Puts the `Caller` into `scope["state"]["caller"]` (`request.state.caller`), or answers. Add CORS outside it."""
+    """Puts the `Caller` into `scope["state"]["caller"]` (`request.state.caller`), or answers. Add CORS outside it.
+
+    OPTIONS passes without a caller, unless `holdfast` has `judge_every_method`.
+    """
 
     def __init__(self, app: App, holdfast: Holdfast, **options: Any) -> None:
         self.app, self.holdfast, self.options = app, holdfast, options

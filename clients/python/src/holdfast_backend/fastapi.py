@@ -31,7 +31,7 @@ def install(app: FastAPI) -> None:
 
 
 def require_caller(holdfast: Holdfast, **options: Any) -> Callable[[Request], Awaitable[Caller | None]]:
-    """A dependency that gives the `Caller`; None only with `optional=True`, where nobody said who they are."""
+    """A dependency that gives the `Caller`; None only for OPTIONS (see `judge_every_method`), and with `optional=True`."""
     requirements_of(dict(options))
 
     async def caller(request: Request) -> Caller | None:

@@ -12,7 +12,10 @@ App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 class HoldfastMiddleware:
-    """Puts the `Caller` into `environ["holdfast.caller"]`, or answers. Add CORS outside it."""
+    """Puts the `Caller` into `environ["holdfast.caller"]`, or answers. Add CORS outside it.
+
+    OPTIONS passes without a caller, unless `holdfast` has `judge_every_method`.
+    """
 
     def __init__(self, app: App, holdfast: Holdfast, **options: Any) -> None:
         self.app, self.holdfast, self.options = app, holdfast, options
