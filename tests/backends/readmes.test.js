@@ -1,6 +1,7 @@
 /** A fresh project for each client, made from the package's own file and its README alone: it works with the real Holdfast. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createHmac } from "node:crypto";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -19,6 +20,7 @@ import {
 
 const ORIGIN = "https://app.example.com";
 const USER = "user_2ada1815aNaLyticaLengiNe0aA";
+const WEBHOOK_SECRET = `whsec_${Buffer.from("a secret of thirty-two bytes ok!").toString("base64")}`;
 let dev, holdfast;
 
 before(async () => {
@@ -27,10 +29,16 @@ before(async () => {
 });
 after(endAll);
 
-/** The first block of that language in a README, with Holdfast's address in place of the one it names. */
-function firstBlock(readme, language) {
+/** The blocks of that language in a README. */
+function blocks(readme, language) {
   const text = readFileSync(`${root}${readme}`, "utf8");
-  const block = new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``).exec(text)[1];
+  const fenced = new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, "g");
+  return Array.from(text.matchAll(fenced), ([, block]) => block);
+}
+
+/** The first of them, with Holdfast's address in place of the one it names. */
+function firstBlock(readme, language) {
+  const [block] = blocks(readme, language);
   assert.ok(block.includes('"http://127.0.0.1:8080"'), readme);
   return block.replace('"http://127.0.0.1:8080"', JSON.stringify(holdfast.url));
 }
@@ -50,7 +58,33 @@ async function works(app, posts) {
   }
 }
 
-test("Node: npm pack, npm install, and the README's first block", async () => {
+/** The README's route for events takes every type of them. */
+async function takesEvents(app, route) {
+  await until("the README's app for events", app, () => fetch(route));
+  const status = { state: "connected" };
+  for (const [type, data] of [
+    ["instagram.status", { user_id: USER, status }],
+    ["instagram.expiring_soon", { user_id: USER, status }],
+    ["incident.began", { provider: "instagram" }],
+    ["incident.ended", { provider: "instagram" }],
+  ]) {
+    const body = JSON.stringify({ type, timestamp: new Date().toISOString(), data });
+    const timestamp = String(Math.floor(Date.now() / 1000));
+    const key = Buffer.from(WEBHOOK_SECRET.slice("whsec_".length), "base64");
+    const signature = createHmac("sha256", key).update(`evt_1.${timestamp}.${body}`);
+    const headers = {
+      "content-type": "application/json",
+      "webhook-id": "evt_1",
+      "webhook-timestamp": timestamp,
+      "webhook-signature": `v1,${signature.digest("base64")}`,
+    };
+    const answer = await fetch(route, { method: "POST", headers, body });
+    assert.equal(answer.status, 204, `${type}: ${await answer.text()}`);
+  }
+  assert.equal(app.output().match(new RegExp(`${USER} connected`, "g"))?.length, 1, app.output());
+}
+
+test("Node: npm pack, npm install, the README's first block and its webhooks", async () => {
   const project = scratch();
   const run = (...args) => execFileSync("npm", args, { cwd: project, encoding: "utf8" });
   const [{ filename }] = JSON.parse(run("pack", "--json", `${root}clients/node`));
@@ -70,9 +104,25 @@ test("Node: npm pack, npm install, and the README's first block", async () => {
   writeFileSync(join(project, "app.js"), block.replace("3000", `${port}, "127.0.0.1"`));
   const app = start(process.execPath, ["app.js"], { cwd: project });
   await works(app, `http://127.0.0.1:${port}/api/posts`);
+
+  const another = await freePort();
+  const [events] = blocks("clients/node/README.md", "js").filter((each) =>
+    each.includes("verifyWebhook"),
+  );
+  writeFileSync(
+    join(project, "events.js"),
+    `import express from "express";
+    import { createHoldfast } from "holdfast-backend";
+    const [url, app] = [${JSON.stringify(holdfast.url)}, express()];
+    ${events}
+    app.listen(${another}, "127.0.0.1");`,
+  );
+  const env = { ...process.env, HOLDFAST_WEBHOOK_SECRET: WEBHOOK_SECRET };
+  const receiver = start(process.execPath, ["events.js"], { cwd: project, env });
+  await takesEvents(receiver, `http://127.0.0.1:${another}/holdfast-events`);
 });
 
-test("Python: python -m build, pip install, and the README's first block", async () => {
+test("Python: python -m build, pip install, the README's first block and its webhooks", async () => {
   const project = scratch();
   const run = (...args) =>
     execFileSync(python, args, { cwd: project, encoding: "utf8", stdio: "pipe" });
@@ -92,7 +142,12 @@ test("Python: python -m build, pip install, and the README's first block", async
   );
   writeFileSync(join(project, "app.py"), firstBlock("clients/python/README.md", "python"));
   const port = await freePort();
-  const env = { ...process.env, PYTHONPATH: join(project, "site") };
+  const env = {
+    ...process.env,
+    PYTHONPATH: join(project, "site"),
+    PYTHONUNBUFFERED: "1",
+    HOLDFAST_WEBHOOK_SECRET: WEBHOOK_SECRET,
+  };
   const where = execFileSync(python, ["-c", "import holdfast_backend as h; print(h.__file__)"], {
     cwd: project,
     env,
@@ -104,4 +159,19 @@ test("Python: python -m build, pip install, and the README's first block", async
     env,
   });
   await works(app, `http://127.0.0.1:${port}/posts`);
+
+  const another = await freePort();
+  const [events] = blocks("clients/python/README.md", "python").filter((each) =>
+    each.includes("verify_webhook("),
+  );
+  writeFileSync(
+    join(project, "events.py"),
+    `import os, flask, waitress
+from holdfast_backend import verify_webhook
+app = flask.Flask(__name__)
+${events}
+waitress.serve(app, host="127.0.0.1", port=${another})`,
+  );
+  const receiver = start(python, ["events.py"], { cwd: project, env });
+  await takesEvents(receiver, `http://127.0.0.1:${another}/holdfast-events`);
 });

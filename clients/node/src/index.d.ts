@@ -111,11 +111,22 @@ export interface ConnectionsQuery {
 
 export type ConnectionsPage = Schemas["ConnectionsPage"];
 
+/** Somebody's status changed, or their grant is about to expire. */
 export interface InstagramEvent {
-  type: "instagram.status";
+  type: "instagram.status" | "instagram.expiring_soon";
   timestamp: string;
   data: { user_id: string; status: InstagramStatus };
 }
+
+/** Many connections fail in the same way; that is over. */
+export interface IncidentEvent {
+  type: "incident.began" | "incident.ended";
+  timestamp: string;
+  data: { provider: string };
+}
+
+/** `type` says which. */
+export type HoldfastEvent = InstagramEvent | IncidentEvent;
 
 export interface Holdfast {
   /**
@@ -129,7 +140,7 @@ export interface Holdfast {
   verifyWebhook(
     body: string | Uint8Array,
     headers: Headers | IncomingMessage["headers"],
-  ): InstagramEvent;
+  ): HoldfastEvent;
   service: Service;
 }
 

@@ -2,7 +2,7 @@
 import express from "express";
 import fastify from "fastify";
 import { Hono } from "hono";
-import { createHoldfast, HoldfastError, type Caller } from "holdfast-backend";
+import { createHoldfast, HoldfastError, type Caller, type HoldfastEvent } from "holdfast-backend";
 import * as forExpress from "holdfast-backend/express";
 import * as forFastify from "holdfast-backend/fastify";
 import * as forHono from "holdfast-backend/hono";
@@ -50,4 +50,17 @@ export async function use(request: Request): Promise<Caller | null | undefined> 
     if (error instanceof HoldfastError && error.reason === "revoked") return null;
   }
   return verdict.caller;
+}
+
+export function told(event: HoldfastEvent): string {
+  // @ts-expect-error An incident has no status.
+  const _state = event.data.status;
+  switch (event.type) {
+    case "instagram.status":
+    case "instagram.expiring_soon":
+      return `${event.data.user_id} ${event.data.status.state}`;
+    case "incident.began":
+    case "incident.ended":
+      return event.data.provider;
+  }
 }

@@ -674,7 +674,16 @@ class Webhooks(unittest.TestCase):
 
     def test_what_is_signed_is_believed(self) -> None:
         event = verify_webhook(self.body, self.signed(), ["whsec_AAAA", self.secret])
+        assert event["type"] == "instagram.status"
         self.assertEqual(event["data"]["user_id"], "user_1")
+
+    def test_an_incident_is_an_event_without_a_status(self) -> None:
+        body = b'{"type":"incident.began","timestamp":"2026-01-01T00:00:00Z","data":{"provider":"instagram"}}'
+        event = verify_webhook(body, self.signed(body=body), self.secret)
+        self.assertEqual(event["data"].get("provider"), "instagram")
+        # The types know it, too.
+        with self.assertRaises(KeyError):
+            _ = event["data"]["status"]  # type: ignore[typeddict-item]
 
     def test_anything_else_is_not(self) -> None:
         for body, headers in [
