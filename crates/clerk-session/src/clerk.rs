@@ -93,7 +93,16 @@ impl Clerk {
     /// Begins a renewal that no request waits for.
     #[cfg(feature = "reqwest")]
     fn renew_in_background(&self, now_ms: i64) {
-        use std::sync::atomic::Ordering::AcqRel;
+        use std::sync::atomic::Ordering::{AcqRel, Release};
+
+        /// Allows the next renewal, also where this one panicked or its runtime went away.
+        struct Renewing(Clerk);
+
+        impl Drop for Renewing {
+            fn drop(&mut self) {
+                self.0.0.renewing.store(false, Release);
+            }
+        }
 
         // Without keys the request itself fetches them, and waits.
         let due = self.0.keys.is_ready(now_ms) && self.0.keys.renewal_is_due(now_ms);
@@ -101,11 +110,8 @@ impl Clerk {
         if !due || self.0.renewing.swap(true, AcqRel) {
             return;
         }
-        let clerk = self.clone();
-        runtime.spawn(async move {
-            clerk.0.keys.renew_if_due(now_ms).await;
-            clerk.0.renewing.store(false, std::sync::atomic::Ordering::Release);
-        });
+        let renewing = Renewing(self.clone());
+        runtime.spawn(async move { renewing.0.0.keys.renew_if_due(now_ms).await });
     }
 }
 

@@ -1,5 +1,6 @@
 //! Keys from a real HTTP server on the loopback interface.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::get;
-use clerk_session::{CacheOptions, Clerk, FetchError, FetchJwks as _, Fetched, ReqwestFetcher, Verdict};
+use clerk_session::{CacheOptions, Clerk, FetchError, FetchJwks, Fetched, ReqwestFetcher, Verdict};
 use serde_json::json;
 
 use crate::support::*;
@@ -88,6 +89,38 @@ async fn keys_are_renewed_in_the_background() {
     };
     tokio::time::timeout(Duration::from_mins(1), renewed).await.expect("the keys are renewed");
     assert_eq!(fetches.load(Ordering::SeqCst), 2);
+}
+
+/// A renewal that panicked is not the last one.
+#[tokio::test]
+async fn keys_are_renewed_after_a_fetch_that_panicked() {
+    struct PanicsAtTheSecond(Arc<AtomicU64>);
+    impl FetchJwks for PanicsAtTheSecond {
+        fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + '_>> {
+            let fetch = self.0.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async move {
+                assert_ne!(fetch, 1, "a fault of the fetcher");
+                Ok(jwks(&[OURS.jwk(KID)]).into())
+            })
+        }
+    }
+    let (time, fetches) = (Arc::new(AtomicI64::new(NOW)), Arc::new(AtomicU64::new(0)));
+    let now = Arc::clone(&time);
+    let clerk = Clerk::from_publishable_key("pk_live_Y2xlcmsuZXhhbXBsZS5jb20k")
+        .unwrap()
+        .clock(move || now.load(Ordering::SeqCst))
+        .fetching(PanicsAtTheSecond(Arc::clone(&fetches)));
+    let token = mint(json!({}), json!({"exp": NOW_S + 3_600}));
+    for wanted in 1..=3 {
+        let judged = async {
+            while fetches.load(Ordering::SeqCst) < wanted {
+                assert!(matches!(clerk.judge(&token).await, Verdict::Accepted(_)));
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), judged).await.expect("the keys are fetched");
+        time.fetch_add(240_000, Ordering::SeqCst);
+    }
 }
 
 #[tokio::test]
