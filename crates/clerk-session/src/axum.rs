@@ -6,7 +6,6 @@ use http::header;
 use http::request::Parts;
 
 use crate::clerk::Clerk;
-use crate::code::RefusalCode;
 use crate::rejection::{Rejection, Session};
 
 impl<S> FromRequestParts<S> for Session
@@ -21,7 +20,8 @@ where
     }
 }
 
-/// `None` where no credential was sent; a refused one is refused all the same.
+/// `None` where no credential was sent. A refused header is refused all the same; a refused cookie
+/// counts as none, because a browser sends it for a year, and only the page can renew it.
 impl<S> OptionalFromRequestParts<S> for Session
 where
     Clerk: FromRef<S>,
@@ -32,12 +32,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Rejection> {
         match Clerk::from_ref(state).session(parts).await {
             Ok(session) => Ok(Some(session)),
-            Err(Rejection::Refused(refusal))
-                if refusal.code == RefusalCode::SessionTokenMissing
-                    && !parts.headers.contains_key(header::AUTHORIZATION) =>
-            {
-                Ok(None)
-            }
+            Err(Rejection::Refused(_)) if !parts.headers.contains_key(header::AUTHORIZATION) => Ok(None),
             Err(rejection) => Err(rejection),
         }
     }

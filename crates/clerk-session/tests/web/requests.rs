@@ -85,12 +85,17 @@ fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
+fn cookie_of(token: &str, signed_in_since: i64) -> String {
+    format!("__session={token}; __client_uat={signed_in_since}")
+}
+
 #[tokio::test]
 async fn extractor_and_layer_give_the_same_answers() {
     let good = bearer(&mint(json!({}), json!({})));
     let expired = bearer(&mint(json!({}), json!({"exp": NOW_S - 14})));
     let pending = bearer(&mint(json!({}), json!({"sts": "pending"})));
-    let cookie = format!("__session={}; __client_uat={}", mint(json!({}), json!({})), NOW_S - 60);
+    let cookie = cookie_of(&mint(json!({}), json!({})), NOW_S - 60);
+    let expired_cookie = cookie_of(&mint(json!({}), json!({"exp": NOW_S - 14})), NOW_S - 60);
     let invalid = "Bearer error=\"invalid_token\", error_description=\"The session token expired 14 s ago.\"";
     for make in [extractor as fn(Clerk) -> Router, layer] {
         for (headers, status, code, challenge) in [
@@ -113,6 +118,7 @@ async fn extractor_and_layer_give_the_same_answers() {
                 Some("session-token-missing"),
                 Some("Bearer"),
             ),
+            (vec![("cookie", &expired_cookie)], 401, Some("token-expired"), Some(invalid)),
             // A refused header never falls back to a good cookie.
             (
                 vec![("authorization", &expired), ("cookie", &cookie)],
@@ -152,7 +158,12 @@ async fn where_nobody_can_judge_it_is_503_with_retry_after() {
 #[tokio::test]
 async fn optional_is_for_those_who_send_nothing() {
     let good = bearer(&mint(json!({}), json!({})));
-    let old = format!("__session={}; __client_uat={}", mint(json!({}), json!({})), NOW_S);
+    let old = cookie_of(&mint(json!({}), json!({})), NOW_S);
+    let yesterday = json!({"iat": NOW_S - 86_460, "nbf": NOW_S - 86_470, "exp": NOW_S - 86_400});
+    let expired = mint(json!({}), yesterday);
+    let expired_cookie = cookie_of(&expired, NOW_S - 90_000);
+    let expired = bearer(&expired);
+    let pending = cookie_of(&mint(json!({}), json!({"sts": "pending"})), NOW_S - 60);
     for (headers, status, body) in [
         (vec![], 200, Some("nobody")),
         (vec![("authorization", good.as_str())], 200, Some("user_2abc")),
@@ -160,6 +171,12 @@ async fn optional_is_for_those_who_send_nothing() {
         (vec![("authorization", "Basic YTpi")], 401, None),
         // From before the person signed in anew.
         (vec![("cookie", old.as_str())], 200, Some("nobody")),
+        // Clerk's script renews the cookie once the page is there.
+        (vec![("cookie", &expired_cookie)], 200, Some("nobody")),
+        (vec![("cookie", "__session=x; __client_uat=1")], 200, Some("nobody")),
+        (vec![("authorization", &expired)], 401, None),
+        (vec![("authorization", &expired), ("cookie", &expired_cookie)], 401, None),
+        (vec![("cookie", &pending)], 403, None),
     ] {
         let mut request = request(&headers);
         *request.uri_mut() = "/optional".parse().unwrap();
