@@ -10,22 +10,23 @@ function createSend(base) {
   if (!/^https?:$/.test(root.protocol))
     throw new TypeError("url must begin with http:// or https://");
 
-  const once = async (path, { timeout, ...options }) => {
+  const once = async (path, options) => {
     const response = await fetch(new URL(path, root), {
       ...options,
       redirect: "manual", // Holdfast never redirects; whoever does is somebody else
       cache: "no-store", // frameworks that replace `fetch` remember answers
-      signal: AbortSignal.timeout(timeout),
     });
     return { status: response.status, headers: response.headers, body: await textOf(response) };
   };
   // A kept-alive connection may be closed in the moment in which it is used again: what may be done twice is tried
   // once more. Of `fetch`, a `TypeError` says that no whole answer came.
-  return (path, { method = "GET", isRepeatable = method === "GET", ...options }) =>
-    once(path, { method, ...options }).catch((error) => {
+  return (path, { method = "GET", isRepeatable = method === "GET", timeout, ...options }) => {
+    const signal = AbortSignal.timeout(timeout); // of both tries together
+    return once(path, { method, signal, ...options }).catch((error) => {
       if (!isRepeatable || error.name !== "TypeError") throw error;
-      return once(path, { method, ...options });
+      return once(path, { method, signal, ...options });
     });
+  };
 }
 
 /** Bounded, because something else may answer in Holdfast's place. */

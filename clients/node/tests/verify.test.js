@@ -8,6 +8,7 @@ const express = require("express");
 const { fastify } = require("fastify");
 const { createHoldfast } = require("../src/index.js");
 const { requireCaller } = require("../src/express.js");
+const { createSend } = require("../src/send.js");
 const { withCaller } = require("../src/next.js");
 
 const servers = [];
@@ -431,6 +432,21 @@ test("an event that is not believed is the sender's mistake, in Express and Fast
     assert.equal(answer.status, 400);
     assert.equal((await other.inject({ ...sent, url: "/" })).statusCode, 400);
   }
+});
+
+test("a second try has what is left of the time", async () => {
+  let heard = 0;
+  const server = createServer((request) => {
+    heard += 1;
+    if (heard === 1) setTimeout(() => request.socket.destroy(), 600); // the second is never answered
+  }).listen(0, "127.0.0.1");
+  servers.push(server);
+  await once(server, "listening");
+  const began = performance.now();
+  const send = createSend(`http://127.0.0.1:${server.address().port}`);
+  await assert.rejects(send("", { timeout: 1_000 }), { name: "TimeoutError" });
+  assert.equal(heard, 2);
+  assert.ok(performance.now() - began < 1_400);
 });
 
 test("a connection that was closed meanwhile costs nothing that may be done twice", async () => {
