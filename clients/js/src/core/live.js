@@ -15,6 +15,7 @@ import {
   STREAM_MIN_LIFE,
   STREAM_TRIALS,
 } from "./limits.js";
+import { ignore } from "./pending.js";
 import { createTabs } from "./tabs.js";
 import { backoff, pauseAfter, within } from "./timing.js";
 
@@ -36,7 +37,7 @@ export function createLiveUpdates({ base, store, session, clock, allowance }, as
   let polls = 0;
   let abort = new AbortController();
   /** Ends the pause of the loop. */
-  let wake = () => {};
+  let wake = /** @type {(value?: unknown) => void} */ (ignore);
   let hideTimer = /** @type {unknown} */ (undefined);
 
   const isHidden = () => globalThis.document?.hidden;
@@ -49,17 +50,12 @@ export function createLiveUpdates({ base, store, session, clock, allowance }, as
 
   // --- The loop ------------------------------------------------------------------------------
 
-  /** @param {number} ms until the loop goes on, unless it is woken */
-  async function pause(ms) {
-    let timer;
-    /** @type {Promise<void>} */
-    const over = new Promise((resolve) => {
-      wake = resolve;
-      timer = clock.setTimeout(resolve, ms);
-    });
-    await over;
-    clock.clearTimeout(timer);
-  }
+  /**
+   * @param {number} ms until the loop goes on, unless it is woken
+   * @returns {Promise<unknown>}
+   */
+  const pause = (ms) =>
+    within(clock, ms, () => new Promise((resolve) => (wake = resolve)), "pause").catch(ignore);
 
   /** Reads, or listens for as long as there is a stream. Returns how long to pause. */
   async function round(/** @type {object} */ mine) {
@@ -127,7 +123,7 @@ export function createLiveUpdates({ base, store, session, clock, allowance }, as
   /** @param {AbortSignal} signal */
   async function hold(signal) {
     const began = clock.now();
-    let isLive = false;
+    let limit = FIRST_BYTES;
     let isDoubtful = false;
     const { body, headers } = await ask("GET", "/user/events", {
       stream: signal,
@@ -136,10 +132,9 @@ export function createLiveUpdates({ base, store, session, clock, allowance }, as
     const reader = body.getReader(); // there may be no body, as in React Native: that throws too
     const noticesIn = createNoticeReader();
     for (;;) {
-      const limit = isLive ? SILENCE : FIRST_BYTES;
       const { done, value } = await within(clock, limit, () => reader.read(), "stream");
       if (done || signal.aborted) break;
-      isLive = true;
+      limit = SILENCE;
       setLive("stream");
       for (const status of noticesIn(value)) {
         if (store.hear(status)) tabs.tell(status);
@@ -150,7 +145,7 @@ export function createLiveUpdates({ base, store, session, clock, allowance }, as
         }
       }
     }
-    if (!isLive) throw unreadableAnswer(); // it ended and had said nothing
+    if (limit === FIRST_BYTES) throw unreadableAnswer(); // it ended and had said nothing
     mustRead = isDoubtful;
     if (clock.now() - began < STREAM_MIN_LIFE) streamFailures += 1;
     else {

@@ -28,9 +28,9 @@ export function valueIn(text) {
  * @param {number} now
  */
 function retryAfter(headers, now) {
-  const value = headers.get("retry-after") ?? "";
+  const value = /** @type {string} */ (headers.get("retry-after"));
   // Counted from the server's own `Date` where it can be read: this computer's clock may be minutes off.
-  const since = Date.parse(headers.get("date") ?? "") || now;
+  const since = Date.parse(/** @type {string} */ (headers.get("date"))) || now;
   const ms = Number(value) * 1_000 || Date.parse(value) - since;
   return ms > 0 ? Math.min(ms, LONGEST_RETRY_AFTER) : undefined;
 }

@@ -120,17 +120,6 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
   }
 
   /**
-   * @template T
-   * @param {() => Promise<T>} work
-   */
-  async function alone(work) {
-    while (gate) await gate;
-    const result = work();
-    gate = result.catch(ignore).then(() => (gate = null));
-    return result;
-  }
-
-  /**
    * @template A
    * @param {A} answer
    */
@@ -184,7 +173,8 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
       let answer = await exchange();
       if (answer.response.status !== 401) return accept(answer);
       // Others in flight may hear the same 401: one of them asks for a fresh token, the rest wait for its outcome.
-      return alone(async () => {
+      while (gate) await gate;
+      const result = (async () => {
         check(since);
         if (refusal) throw refusal;
         if (refused?.token === token && !isOnTrial) {
@@ -200,7 +190,9 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
           answer = await exchange();
         }
         return accept(answer);
-      });
+      })();
+      gate = result.catch(ignore).then(() => (gate = null));
+      return result;
     },
   };
 }

@@ -35,18 +35,14 @@ export const pauseAfter = ({ status, retryAfterMs = 0 }, failures) =>
  * @param {number} ms
  * @param {() => T | Promise<T>} work
  * @param {string} what names the codes: `what-timeout` and `what-failed`
- * @param {() => void} [onTimeout]
  * @returns {Promise<T>}
  */
-export const within = (clock, ms, work, what, onTimeout) =>
+export const within = (clock, ms, work, what) =>
   new Promise((resolve, reject) => {
     /** @param {string} how @param {unknown} [cause] */
     const fail = (how, cause) =>
       reject(new HoldfastNetworkError({ code: `${what}-${how}`, cause }));
-    const timer = clock.setTimeout(() => {
-      fail("timeout");
-      onTimeout?.();
-    }, ms);
+    const timer = clock.setTimeout(() => fail("timeout"), ms);
     (async () => resolve(await work()))()
       .catch((cause) => fail("failed", cause))
       .finally(() => clock.clearTimeout(timer));

@@ -26,33 +26,6 @@ export function createTransport(base, session, clock, send = (url, init) => fetc
   const holds = /** @type {Map<string, () => void>} */ (new Map());
 
   /**
-   * @param {string} token
-   * @param {string} method
-   * @param {string} path
-   * @param {CallOptions} options
-   */
-  function exchange(token, method, path, { headers, body, stream }) {
-    const limit = new AbortController();
-    const work = async () => {
-      const response = await send(base + path, {
-        method,
-        headers: {
-          authorization: `Bearer ${token}`,
-          ...(body ? { "content-type": "application/json" } : null),
-          ...headers,
-        },
-        body: JSON.stringify(body),
-        signal: stream ?? limit.signal,
-        cache: "no-store",
-        credentials: "omit",
-        redirect: "error", // the token goes to this server and to no other
-      });
-      return { response, text: stream && response.ok ? "" : await response.text() };
-    };
-    return within(clock, REQUEST_TIMEOUT, work, "request", () => limit.abort());
-  }
-
-  /**
    * The answer, and what it brings: the value of its JSON, undefined for 304; for a stream, the
    * answer itself.
    * @param {string} method
@@ -63,21 +36,38 @@ export function createTransport(base, session, clock, send = (url, init) => fetc
   return async (method, path, options = {}) => {
     const route = method + path;
     holds.get(route)?.();
-    const answer = await session.authorize(
-      (token) => exchange(token, method, path, options),
-      options,
-    );
+    const { headers, body, stream } = options;
+    const answer = await session.authorize((token) => {
+      const limit = new AbortController();
+      const work = async () => {
+        const response = await send(base + path, {
+          method,
+          headers: {
+            authorization: `Bearer ${token}`,
+            ...(body ? { "content-type": "application/json" } : null),
+            ...headers,
+          },
+          body: JSON.stringify(body),
+          signal: stream ?? limit.signal,
+          cache: "no-store",
+          credentials: "omit",
+          redirect: "error", // the token goes to this server and to no other
+        });
+        return { response, text: stream && response.ok ? "" : await response.text() };
+      };
+      return within(clock, REQUEST_TIMEOUT, work, "request").finally(() => limit.abort());
+    }, options);
     const { response, text } = answer;
     const { status, ok } = response;
     if (ok || status === 304) {
-      const value = options.stream ? response : valueIn(text);
+      const value = stream ? response : valueIn(text);
       if (ok && !value) throw unreadableAnswer();
       return { response, value };
     }
     const since = clock.now();
     const facts = problemIn(answer, since);
     const isOurs = status < 500 && status !== 424 && facts.code !== "unspecified";
-    const error = new (isOurs ? HoldfastRequestError : HoldfastServiceError)(facts);
+    const error = isOurs ? new HoldfastRequestError(facts) : new HoldfastServiceError(facts);
     const person = session.identity();
     holds.set(route, () => {
       const passed = clock.now() - since;
