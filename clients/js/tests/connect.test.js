@@ -345,6 +345,68 @@ test("what one person could not finish is not told to the next, and goes on with
   assert.equal(client.getSnapshot().status.state, "connected");
 });
 
+test("a client that another has replaced does not touch what that one finished", async (t) => {
+  const storage = openStorage(t);
+  const heard = [];
+  const onReturn = ({ attempt, outcome }) => heard.push([attempt, outcome]);
+  const { server, time, reload } = await setUp(t, { onReturn });
+  const replaced = reload({ getToken: () => new Promise(() => {}) }); // it was left without a word
+  const itsOwn = replaced.completeFromUrl(CALLBACK);
+  await time.advance(4_000);
+  const client = reload();
+  await client.completeFromUrl();
+  await time.advance(20_000);
+  assert.equal(storage.size, 0);
+  assert.equal(await itsOwn, null);
+  server.script("POST /user/instagram/connect/a2/complete", faults[503]);
+  client.completeFromUrl(CALLBACK.replace("a1", "a2"));
+  await time.advance(580_000);
+  assert.equal(storage.size, 1);
+  server.script("POST /user/instagram/connect/a2/complete");
+  await time.advance(60_000);
+  assert.deepEqual(heard, [
+    ["a1", "complete"],
+    ["a2", "complete"],
+  ]);
+  assert.equal(server.routes().filter((route) => route === COMPLETE).length, 1);
+});
+
+test("two clients hand in one completion: both are right, and onReturn is called once", async (t) => {
+  const storage = openStorage(t);
+  const heard = [];
+  const onReturn = ({ outcome }) => heard.push(outcome);
+  const { server, time, client, reload } = await setUp(t, { onReturn });
+  server.script(COMPLETE, faults[503]);
+  client.completeFromUrl(CALLBACK);
+  await time.advance(3_000);
+  const second = reload();
+  second.completeFromUrl();
+  await time.advance(6_000);
+  server.script(COMPLETE);
+  await time.advance(60_000);
+  assert.deepEqual(heard, ["complete"]);
+  assert.equal(storage.size, 0);
+  for (const { getSnapshot } of [client, second]) {
+    const { status, error, isCompleting } = getSnapshot();
+    assert.deepEqual([status.state, error, isCompleting], ["connected", null, false]);
+  }
+});
+
+test("storage that is full: the page's memory has to do", async (t) => {
+  const storage = openStorage(t);
+  const { server, time, client } = await setUp(t);
+  globalThis.sessionStorage.setItem = () => {
+    throw new DOMException("", "QuotaExceededError");
+  };
+  server.script(COMPLETE, faults[503]);
+  const outcome = client.completeFromUrl(CALLBACK);
+  await time.advance(3_000);
+  server.script(COMPLETE);
+  await time.advance(10_000);
+  assert.equal((await outcome).outcome, "complete");
+  assert.equal(storage.size, 0);
+});
+
 test("storage that is forbidden costs only what it would have given", async (t) => {
   Object.defineProperty(globalThis, "sessionStorage", {
     configurable: true,

@@ -27,10 +27,13 @@ const isPassing = ({ kind, status, problem }) =>
  * @param {import("./client.js").Operation} operation
  * @param {import("./client.js").Write} write
  */
-export function createConnecting(options, { base, store, session, clock }, operation, write) {
+export function createConnecting(options, parts, operation, write) {
+  const { base, clock, store, session } = parts;
   const { navigate: leaveTo = byAddressBar(), onReturn } = options;
-  const unfinished = createUnfinished(base, clock.now);
+  const unfinished = createUnfinished(base);
   let connecting = /** @type {Promise<ConnectAttempt> | null} */ (null);
+  /** What is being handed in, and the promise of how that ends. */
+  let current = /** @type {Unfinished | null} */ (null);
   let completing = /** @type {Promise<ConnectOutcome | null> | null} */ (null);
 
   /** A press begins anew: the page is put away, or did not leave after all. */
@@ -71,55 +74,68 @@ export function createConnecting(options, { base, store, session, clock }, opera
   /** @type {import("../holdfast-client.d.ts").HoldfastClient["completeFromUrl"]} */
   function completeFromUrl(address = globalThis.location) {
     const returned = takeReturn(address); // before anything asynchronous
-    if (!returned) return resume() ?? Promise.resolve(null);
-    const { completion, ...outcome } = returned;
-    const { attempt } = outcome;
-    if (attempt && completion) {
+    if (returned) {
+      const [outcome, completion] = returned;
+      const { attempt } = outcome;
+      if (!attempt || !completion) {
+        store.read();
+        return Promise.resolve(tell(outcome));
+      }
       unfinished.keep({ attempt, completion, until: clock.now() + ATTEMPT_LIFE, user: null });
       completing = null;
-      return /** @type {Promise<ConnectOutcome | null>} */ (resume());
     }
-    store.read();
-    return Promise.resolve(tell(outcome));
+    return resume();
   }
+
+  /** @param {Unfinished | null} kept @returns {kept is Unfinished} */
+  const isAlive = (kept) => /** @type {Unfinished} */ (kept)?.until > clock.now();
 
   /** Goes on with what an earlier page, or an earlier session, could not finish. */
   function resume() {
+    if (completing) return completing;
     const kept = unfinished.get();
-    if (completing || !kept) return completing;
-    const isCurrent = () => completing === promise;
-    /** @type {Promise<ConnectOutcome | null>} */
-    const promise = operation("action", () =>
-      handIn(kept, isCurrent).finally(() => {
-        if (!isCurrent()) return;
+    if (!isAlive(kept)) {
+      unfinished.keep(null);
+      return Promise.resolve(null);
+    }
+    current = kept;
+    completing = operation("action", () =>
+      handIn(kept).finally(() => {
+        if (current !== kept) return;
         completing = null;
         store.set({ isCompleting: false });
       }),
     );
-    completing = promise;
     store.set({ isCompleting: true });
-    return promise;
+    return completing;
   }
 
-  /**
-   * @param {Unfinished} kept
-   * @param {() => boolean} isCurrent
-   */
-  async function handIn(kept, isCurrent) {
+  /** @param {Unfinished} kept */
+  async function handIn(kept) {
     const { attempt, completion } = kept;
     const path = `${CONNECT}/${encodeURIComponent(attempt)}/complete`;
+    /** False once another client of this tab had the answer, or a newer return took its place. */
+    const isOpen = () => current === kept && unfinished.get()?.completion === completion;
+    let ms = 0;
     for (let failures = 0; ; failures += 1) {
+      if (ms) {
+        await /** @type {Promise<void>} */ (
+          new Promise((resolve) => clock.setTimeout(resolve, ms))
+        );
+        if (current !== kept) return null;
+      }
       try {
         const status = store.learn(await write("POST", path, { completion }, kept.user));
+        if (!isOpen()) return null;
         unfinished.keep(null);
         return tell({ outcome: "complete", attempt, reason: null, status });
       } catch (cause) {
         const error = asHoldfastError(cause);
         const user = session.user();
-        // Theirs, and not this person's business.
-        if (user && kept.user && user !== kept.user) return null;
+        // Answered elsewhere, or not this person's business.
+        if (!isOpen() || (user && kept.user && user !== kept.user)) return null;
         if (error.kind === "session") throw error; // it waits for a session that is accepted
-        if (!isPassing(error) || !unfinished.get()) {
+        if (!isPassing(error) || !isAlive(kept)) {
           unfinished.keep(null);
           tell({ outcome: "failed", attempt, reason: error.code, status: null });
           throw error;
@@ -127,10 +143,7 @@ export function createConnecting(options, { base, store, session, clock }, opera
         if (failures && error.kind !== "request") store.fail(error, true);
         kept.user ??= user ?? null;
         unfinished.keep(kept);
-        await /** @type {Promise<void>} */ (
-          new Promise((resolve) => clock.setTimeout(resolve, pauseAfter(error, failures)))
-        );
-        if (!isCurrent()) return null;
+        ms = pauseAfter(error, failures);
       }
     }
   }
@@ -148,7 +161,7 @@ export function createConnecting(options, { base, store, session, clock }, opera
     release,
     /** Another person may connect at once, or have something to finish here. */
     restart() {
-      connecting = completing = null;
+      connecting = completing = current = null;
       resume();
     },
   };

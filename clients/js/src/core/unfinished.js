@@ -8,45 +8,36 @@
  * @typedef {{ attempt: string, completion: string, until: number, user: string | null }} Unfinished
  */
 
-/**
- * @param {string} base of the server that it is for
- * @param {() => number} now
- */
-export function createUnfinished(base, now) {
+/** @param {string} base of the server that it is for */
+export function createUnfinished(base) {
   const key = `holdfast:unfinished:${base}`;
-  let kept = /** @type {Unfinished | null} */ (null);
-
-  /**
-   * Storage may be missing, forbidden or full: then the page's memory has to do.
-   * @param {(storage: Storage) => void} work
-   */
-  function tryStorage(work) {
-    try {
-      work(sessionStorage);
-    } catch {
-      // Not on this page.
-    }
-  }
-
-  /** @param {Unfinished | null} next */
-  function keep(next) {
-    kept = next;
-    tryStorage((storage) =>
-      next ? storage.setItem(key, JSON.stringify(next)) : storage.removeItem(key),
-    );
-  }
+  /** What storage could not take: it may be missing, forbidden or full. */
+  let unstored = /** @type {string | null} */ (null);
 
   return {
-    keep,
+    /** @param {Unfinished | null} next */
+    keep(next) {
+      unstored = JSON.stringify(next);
+      try {
+        if (next) sessionStorage.setItem(key, unstored);
+        else sessionStorage.removeItem(key);
+        unstored = null;
+      } catch {
+        // The page's memory has to do.
+      }
+    },
 
-    /** The one that is kept, if it is still of use. */
+    /**
+     * Read anew each time, since another client of this tab may have handed it in meanwhile; and
+     * another object each time.
+     * @returns {Unfinished | null}
+     */
     get() {
-      if (!kept)
-        tryStorage((storage) => {
-          kept = JSON.parse(/** @type {string} */ (storage.getItem(key))); // null for null
-        });
-      if (kept && !(kept.until > now())) keep(null);
-      return kept;
+      try {
+        return JSON.parse(/** @type {string} */ (unstored ?? sessionStorage.getItem(key))); // null for null
+      } catch {
+        return null;
+      }
     },
   };
 }

@@ -129,8 +129,8 @@ export async function setUp(t, options = {}, realTime) {
   const signIn = createSignIn();
   const departures = [];
   if (!realTime) t.mock.method(Math, "random", () => 0.5);
-  /** The page is loaded anew: what it knew is gone. */
-  const reload = () =>
+  /** The page is loaded anew: what it knew is gone. Or a second client of the same page. */
+  const reload = (others) =>
     createHoldfastClient({
       baseUrl: server.url,
       getToken: signIn.getToken,
@@ -138,6 +138,7 @@ export async function setUp(t, options = {}, realTime) {
       clock: time.clock,
       navigate: (url) => departures.push(url),
       ...options,
+      ...others,
     });
   const client = reload();
   const unhandled = [];
