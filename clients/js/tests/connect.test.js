@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HoldfastRequestError } from "../src/holdfast-client.js";
 import { connected, faults, json, problem } from "./support/scripted-server.js";
-import { errorOf, setUp } from "./support/harness.js";
+import { errorOf, makeToken, setUp } from "./support/harness.js";
 
 const COMPLETE = "POST /user/instagram/connect/a1/complete";
 const CALLBACK =
@@ -233,6 +233,59 @@ test("a completion that finds nobody signed in waits for the sign-in", async (t)
   await time.advance(0);
   assert.equal(client.getSnapshot().status.state, "connected");
 });
+
+test("a sign-in library that loads late: the completion is handed in once it has", async (t) => {
+  const heard = [];
+  const onReturn = ({ outcome }) => heard.push(outcome);
+  const { server, signIn, time, client } = await setUp(t, { onReturn });
+  signIn.become(null, null);
+  client.subscribe(() => {});
+  assert.equal((await errorOf(client.completeFromUrl(CALLBACK))).code, "signed-out");
+  await time.advance(700);
+  signIn.become("user_1", "sess_1");
+  await time.advance(10_000);
+  assert.deepEqual(heard, ["complete"]);
+  assert.equal(client.getSnapshot().status.state, "connected");
+  assert.equal(server.routes().filter((route) => route === COMPLETE).length, 1);
+});
+
+test("a session that ended meanwhile: whatever is asked after the sign-in shows that it is over", async (t) => {
+  const heard = [];
+  const onReturn = ({ outcome }) => heard.push(outcome);
+  const { signIn, time, client } = await setUp(t, { onReturn });
+  await client.status();
+  signIn.become(null, null);
+  assert.equal(await client.completeFromUrl(CALLBACK), null);
+  await time.advance(0);
+  assert.equal(client.getSnapshot().phase, "signed-out");
+  signIn.become("user_1", "sess_2");
+  await client.profile();
+  await time.advance(0);
+  assert.deepEqual(heard, ["complete"]);
+});
+
+for (const uses of [1, 2]) {
+  test(`a completion, and another person's token with every ${uses} calls: no loop`, async (t) => {
+    let asked = 0;
+    const { server, time, client } = await setUp(t, {
+      getToken: async () => {
+        asked += 1;
+        if (asked > 200) throw new Error("a loop"); // of promises alone, which let no timer run
+        const who = Math.floor(asked / uses) % 2;
+        return makeToken({ sub: `user_${who}`, sid: `sess_${who}`, n: asked });
+      },
+    });
+    server.script(COMPLETE, faults[503]);
+    client.completeFromUrl(CALLBACK);
+    client.subscribe(() => {});
+    await time.advance(60_000);
+    assert.ok(asked <= 24, `${asked} tokens in the first minute`);
+    assert.ok(server.requests.length <= 10, `${server.requests.length} requests`);
+    const before = asked;
+    await time.advance(60_000);
+    assert.ok(asked - before <= 8, `${asked - before} tokens in the second minute`);
+  });
+}
 
 test("disconnecting ends in the state the server says", async (t) => {
   const { server, client } = await setUp(t);

@@ -1,5 +1,6 @@
 /** `fetch` with the rule for 401, for those who keep a wrapper of their own. */
 import { checkServer } from "./options.js";
+import { ignore } from "./pending.js";
 import { createSession } from "./session.js";
 import { realClock } from "./timing.js";
 
@@ -12,7 +13,7 @@ export function authorizedFetch(options) {
   /** The last answer that was a refusal: what is not sent any more is answered with it. */
   let refused = /** @type {Response | null} */ (null);
   const onChange = () => (first = refused = null);
-  const session = createSession(options, clock, onChange, async () => first);
+  const session = createSession(options, clock, onChange, async () => first, ignore);
 
   /**
    * @param {string} token

@@ -51,7 +51,13 @@ import { createTransport } from "./transport.js";
 export function createHoldfastClient(options) {
   const base = checkServer(options);
   const { clock = realClock } = options;
-  const session = createSession(options, clock, onChange, () => store.read());
+  const session = createSession(
+    options,
+    clock,
+    onChange,
+    () => store.read(),
+    () => connecting.resume(),
+  );
   const transport = createTransport(base, session, clock, options.fetch);
   /** Retries, polls, notices that cannot be used, tabs that come and go, and an app that reads in vain draw on it. */
   const allowance = createAllowance(clock, ONE_MORE_EVERY);

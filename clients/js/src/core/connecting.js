@@ -28,7 +28,7 @@ const isPassing = ({ kind, status, problem }) =>
  * @param {import("./client.js").Write} write
  */
 export function createConnecting(options, parts, operation, write) {
-  const { base, clock, store, session } = parts;
+  const { base, clock, store, session, allowance } = parts;
   const { navigate: leaveTo = byAddressBar(), onReturn } = options;
   const unfinished = createUnfinished(base);
   let connecting = /** @type {Promise<ConnectAttempt> | null} */ (null);
@@ -116,7 +116,7 @@ export function createConnecting(options, parts, operation, write) {
     const path = `${CONNECT}/${encodeURIComponent(attempt)}/complete`;
     /** False once another client of this tab had the answer, or a newer return took its place. */
     const isOpen = () => current === kept && unfinished.get()?.completion === completion;
-    let ms = 0;
+    let ms = allowance.take(); // it begins anew with each sign-in, of which there may be no end
     for (let failures = 0; ; failures += 1) {
       if (ms) {
         await /** @type {Promise<void>} */ (

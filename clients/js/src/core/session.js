@@ -27,8 +27,9 @@ const isMendable = ({ problem }) =>
  * @param {() => void} onChange somebody else is signed in, or nobody
  * @param {() => Promise<unknown>} probe a quick request by which the session is proven before a
  *        slow one
+ * @param {() => void} onArrival somebody is signed in, and nobody was before
  */
-export function createSession({ getToken, getSessionId }, clock, onChange, probe) {
+export function createSession({ getToken, getSessionId }, clock, onChange, probe, onArrival) {
   /** Counts the sessions that were seen. What was asked for in another one is dropped. */
   let epoch = 0;
   /** Whose token was seen last; null before the first. */
@@ -83,6 +84,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
     const next = ownerOf(token, getSessionId?.());
     if (owner && owner.identity !== next.identity) forget();
     if (!token) throw new HoldfastSessionError({ code: "signed-out" });
+    if (!owner) onArrival();
     owner = next;
     check(since);
     return token;
