@@ -10,6 +10,15 @@ const RETURNS_WITHIN = 600_000;
 /** How long a window that has returned listens for being asked to close. */
 const ASKED_WITHIN = 2_000;
 
+/** Null where the browser forbids storage: then the window stays open, and live updates tell the page. */
+function openChannel() {
+  try {
+    return new BroadcastChannel(CHANNEL);
+  } catch {
+    return null;
+  }
+}
+
 /** @type {typeof import("./popup.d.ts").connectInPopup} */
 export async function connectInPopup(client, options) {
   // In the press itself: later a browser would block it.
@@ -33,7 +42,8 @@ export async function connectInPopup(client, options) {
  * @param {import("./holdfast-client.d.ts").ConnectAttempt} attempt
  */
 function awaitReturn(client, { attempt_id: id }) {
-  const channel = new BroadcastChannel(CHANNEL);
+  const channel = openChannel();
+  if (!channel) return;
   const timer = setTimeout(() => channel.close(), RETURNS_WITHIN);
   channel.onmessage = ({ data }) => {
     if (data.returned !== id) return;
@@ -46,7 +56,8 @@ function awaitReturn(client, { attempt_id: id }) {
 
 /** @type {typeof import("./popup.d.ts").closePopup} */
 export function closePopup({ attempt }) {
-  const channel = new BroadcastChannel(CHANNEL);
+  const channel = openChannel();
+  if (!channel) return;
   channel.onmessage = ({ data }) => data.close === attempt && globalThis.close();
   channel.postMessage({ returned: attempt });
   setTimeout(() => channel.close(), ASKED_WITHIN);

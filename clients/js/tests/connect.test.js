@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HoldfastRequestError } from "../src/holdfast-client.js";
+import { connectInPopup } from "../src/popup.js";
 import { connected, faults, json, problem } from "./support/scripted-server.js";
-import { errorOf, makeToken, setUp } from "./support/harness.js";
+import { errorOf, forbidStorage, install, makeToken, setUp } from "./support/harness.js";
 
 const COMPLETE = "POST /user/instagram/connect/a1/complete";
 const CALLBACK =
@@ -520,4 +521,18 @@ test("routers hear that the address has changed", async (t) => {
     replaced.map(({ url }) => url),
     ["https://app.example.com/settings?tab=2"],
   );
+});
+
+test("a popup where storage is forbidden leaves for Instagram all the same", async (t) => {
+  forbidStorage(t);
+  const visited = [];
+  const popup = {
+    location: { replace: (url) => visited.push(url) },
+    close: () => visited.push("closed"),
+  };
+  install(t, "open", () => popup);
+  const { client, departures } = await setUp(t);
+  const { authorize_url } = await connectInPopup(client);
+  assert.deepEqual(visited, [authorize_url]);
+  assert.deepEqual(departures, []);
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connected, json, notConnected, problem } from "./support/scripted-server.js";
-import { openPage, setUp } from "./support/harness.js";
+import { forbidStorage, openPage, setUp } from "./support/harness.js";
 import { until } from "./support/until.js";
 
 const STATUS = "GET /user/instagram/status";
@@ -208,6 +208,18 @@ for (const [what, handler] of Object.entries({
     assert.equal(client.getSnapshot().phase, "ready");
   });
 }
+
+test("where storage is forbidden, a tab has a stream of its own", async (t) => {
+  openPage(t);
+  forbidStorage(t);
+  const { server, time, client } = await setUp(t);
+  client.subscribe(() => {});
+  await time.advance(0);
+  assert.equal(client.getSnapshot().live, "stream");
+  server.announce(connected);
+  await time.settle();
+  assert.equal(client.getSnapshot().status.state, "connected");
+});
 
 test("it stops when nobody listens any more, and starts again", async (t) => {
   const { server, time, client } = await setUp(t);

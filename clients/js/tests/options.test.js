@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { authorizedFetch, createHoldfastClient } from "../src/holdfast-client.js";
+import { install } from "./support/harness.js";
 
 const getToken = async () => "token";
 
@@ -39,14 +40,7 @@ test("without a function for tokens nobody could be signed in", () => {
 });
 
 test("React Native has no address bar: navigate is needed, and said to be", (t) => {
-  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
-  Object.defineProperty(globalThis, "navigator", {
-    configurable: true,
-    value: { product: "ReactNative" },
-  });
-  t.after(() =>
-    before ? Object.defineProperty(globalThis, "navigator", before) : delete globalThis.navigator,
-  );
+  install(t, "navigator", { product: "ReactNative" });
   const options = { baseUrl: "https://x.example", getToken };
   assert.throws(() => createHoldfastClient(options), /navigate .*Linking\.openURL/);
   assert.ok(createHoldfastClient({ ...options, navigate: () => {} }));

@@ -164,7 +164,7 @@ export function createLiveUpdates({ base, store, session, clock, allowance }, as
       tabs.close();
       onAway();
     } else if (isHidden()) {
-      hideTimer = clock.setTimeout(() => abort.abort(), tabs.areShared ? HIDDEN_GRACE : 0);
+      hideTimer = clock.setTimeout(() => abort.abort(), tabs.areShared() ? HIDDEN_GRACE : 0);
     } else {
       // The machine has slept, or changed networks: the stream may be dead without a word.
       if (type === "online") abort.abort();

@@ -13,17 +13,20 @@
  */
 export function createTabs(base, person, onStatus) {
   const name = `holdfast:${base}`;
-  /** Can tabs find each other? Not outside of browsers, nor on pages without a secure origin. */
-  const areShared = globalThis.document && globalThis.navigator?.locks;
   let channel = /** @type {BroadcastChannel | null} */ (null);
 
   return {
-    areShared,
+    /** Do tabs find each other? Not outside browsers, nor insecurely, nor with storage forbidden. */
+    areShared: () => channel,
 
     open() {
-      if (!areShared || channel) return;
-      channel = new BroadcastChannel(name);
-      channel.onmessage = ({ data }) => data.person === person() && onStatus(data.status);
+      try {
+        if (document && navigator.locks)
+          (channel ??= new BroadcastChannel(name)).onmessage = ({ data }) =>
+            data.person === person() && onStatus(data.status);
+      } catch {
+        // Each tab for itself.
+      }
     },
 
     /** Also so that the page may be put away and thawed: an open channel would forbid it. */
@@ -42,6 +45,6 @@ export function createTabs(base, person, onStatus) {
      * @returns {Promise<void>}
      */
     lead: (signal, work) =>
-      areShared ? navigator.locks.request(`${name} ${person()}`, { signal }, work) : work(),
+      channel ? navigator.locks.request(`${name} ${person()}`, { signal }, work) : work(),
   };
 }

@@ -112,6 +112,32 @@ export function openPage(t) {
   };
 }
 
+/** Puts something into the page for as long as a test lasts. */
+export function install(t, name, value) {
+  const before = Object.getOwnPropertyDescriptor(globalThis, name);
+  Object.defineProperty(globalThis, name, { configurable: true, value });
+  t.after(() =>
+    before ? Object.defineProperty(globalThis, name, before) : delete globalThis[name],
+  );
+}
+
+/** What browsers do where cookies and with them all storage are blocked, by settings or in a frame. */
+export function forbidStorage(t) {
+  const refuse = () => {
+    throw new DOMException("The operation is insecure.", "SecurityError");
+  };
+  install(
+    t,
+    "BroadcastChannel",
+    class {
+      constructor() {
+        refuse();
+      }
+    },
+  );
+  install(t, "navigator", { locks: { request: async () => refuse() } });
+}
+
 /**
  * How time passes: `clock` is the client's, `advance` returns when so many milliseconds have passed.
  * @typedef {{ clock: import("../../src/holdfast-client.js").Clock, advance(ms: number): Promise<void> }} Time
