@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { authorizedFetch } from "../src/holdfast-client.js";
 import { faults, json, problem, startScriptedServer } from "./support/scripted-server.js";
-import { createSignIn, errorOf } from "./support/harness.js";
+import { createSignIn, errorOf, install } from "./support/harness.js";
 
 const THINGS = "GET /things";
 
@@ -92,6 +92,34 @@ test("the token goes to this server alone", async (t) => {
     response.end();
   });
   assert.ok((await errorOf(request("/things"))) instanceof TypeError);
+});
+
+test("nor does a path lead out of baseUrl, as browsers read it", async (t) => {
+  const sent = [];
+  install(t, "location", { href: "https://app.example/settings/" });
+  for (const [baseUrl, home] of [
+    ["/", "https://app.example"],
+    ["/holdfast", "https://app.example/holdfast"],
+    ["https://API.example/holdfast/", "https://api.example/holdfast"],
+  ]) {
+    const request = authorizedFetch({
+      baseUrl,
+      getToken: createSignIn().getToken,
+      fetch: async (address) => sent.push(address) && new Response(),
+    });
+    for (const path of [
+      "/\\evil.example/",
+      "/\t/evil.example/",
+      "/\n\\evil.example/",
+      "\\/evil.example/",
+    ])
+      assert.ok((await errorOf(request(path))) instanceof TypeError);
+    if (baseUrl !== "/")
+      for (const path of ["/../other", "/x/../../other", "/%2e%2E/other", "/..\\other"])
+        assert.ok((await errorOf(request(path))) instanceof TypeError);
+    await request("/things?to=/../x#y");
+    assert.deepEqual(sent.splice(0), [`${home}/things?to=/../x#y`]);
+  }
 });
 
 test("nobody signed in: no request", async (t) => {

@@ -13,6 +13,8 @@ for (const baseUrl of [
   "undefined",
   "api.example.com",
   "//evil.example",
+  "/\\evil.example",
+  "/\t/evil.example",
   "ftp://api.example.com",
   "https://",
 ]) {

@@ -16,24 +16,36 @@ export function authorizedFetch(options) {
   const session = createSession(options, clock, onChange, async () => first, ignore);
 
   /**
-   * @param {string} token
+   * The address of a path, which must be the server's own as browsers read it: they take a backslash
+   * for a slash, skip tabs, and go up at dots.
    * @param {string} path
+   */
+  function addressOf(path) {
+    const home = new URL(`${base}/`, globalThis.location?.href);
+    const { href } = new URL(base + path, home);
+    if (!/^\/(?![\s/\\])/.test(path) || !href.startsWith(home.href))
+      throw new TypeError(`Holdfast: "${path}" is no path of ${home}, which begins with a slash`);
+    return href;
+  }
+
+  /**
+   * @param {string} token
+   * @param {string} address
    * @param {RequestInit} [init]
    */
-  async function exchange(token, path, init) {
+  async function exchange(token, address, init) {
     const headers = new Headers(init?.headers);
     headers.set("authorization", `Bearer ${token}`);
-    const response = await send(base + path, { redirect: "error", ...init, headers });
+    const response = await send(address, { redirect: "error", ...init, headers });
     if (response.status !== 401) return { response, text: "" };
     refused = response.clone();
     return { response, text: await response.clone().text() };
   }
 
   return async (path, init) => {
-    if (!/^\/(?!\/)/.test(path))
-      throw new TypeError(`Holdfast: "${path}" is no path, which begins with a slash`);
+    const address = addressOf(path);
     const ask = () =>
-      session.authorize((token) => exchange(token, path, init), { mayProve: !first });
+      session.authorize((token) => exchange(token, address, init), { mayProve: !first });
     const isRead = /^(GET|HEAD)$/i.test(init?.method ?? "GET");
     const answer = ask().catch((error) => {
       // Whoever it is now may read; what the other person did is theirs alone.

@@ -12,7 +12,7 @@ export function fail(message) {
 export function checkServer({ baseUrl, getToken }) {
   const base = String(baseUrl);
   // An address without its origin would send the token to whoever serves this page.
-  if (!/^https?:\/\/[^/]|^\/(?!\/)/.test(base)) {
+  if (!/^https?:\/\/[^/]|^\/(?![\s/\\])/.test(base)) {
     fail(`baseUrl is ${baseUrl}, not an address`);
   }
   if (typeof getToken !== "function") fail("getToken is no function");
