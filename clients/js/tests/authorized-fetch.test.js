@@ -4,6 +4,8 @@ import { test } from "node:test";
 import { authorizedFetch } from "../src/holdfast-client.js";
 import { faults, json, problem, startScriptedServer } from "./support/scripted-server.js";
 import { createSignIn, errorOf, install } from "./support/harness.js";
+import { createSimulatedClock } from "./support/simulated-clock.js";
+import { until } from "./support/until.js";
 
 const THINGS = "GET /things";
 
@@ -120,6 +122,48 @@ test("nor does a path lead out of baseUrl, as browsers read it", async (t) => {
     await request("/things?to=/../x#y");
     assert.deepEqual(sent.splice(0), [`${home}/things?to=/../x#y`]);
   }
+});
+
+/** A page whose first request gets no answer, or none with a fresh token, under simulated time. */
+async function setUpWithSlowRequest(t, isExpired) {
+  const time = createSimulatedClock(() => new Promise(setImmediate));
+  const page = await setUp(t, { clock: time.clock });
+  const { server, signIn, request } = page;
+  const stale = isExpired && `Bearer ${signIn.token()}`;
+  server.script("POST /slow", (request, response) => {
+    if (request.headers.authorization === stale) faults[401](request, response);
+  });
+  request("/slow", { method: "POST" }).catch(() => {});
+  await until(() => server.requests.length === (isExpired ? 2 : 1), "the slow request");
+  return { ...page, time };
+}
+
+test("a slow first request holds back a quick one for a second", async (t) => {
+  const { server, request, time } = await setUpWithSlowRequest(t);
+  request("/things").catch(() => {});
+  await time.advance(1_000);
+  await until(() => server.routes().at(-1) === THINGS, "the quick request");
+});
+
+test("one that is slow with its fresh token, for ten", async (t) => {
+  const { server, signIn, request, time } = await setUpWithSlowRequest(t, true);
+  request("/things").catch(() => {});
+  await time.advance(10_000);
+  await until(() => server.routes().at(-1) === THINGS, "the quick request");
+  assert.equal(signIn.mints(), 1);
+});
+
+test("who waits for a slow request may give up", async (t) => {
+  const { server, request } = await setUpWithSlowRequest(t);
+  const giveUp = new AbortController();
+  const given = [];
+  const give = () => request("/things", { signal: giveUp.signal }).catch((e) => given.push(e.name));
+  give();
+  giveUp.abort();
+  give();
+  await until(() => given.length === 2, "given up");
+  assert.deepEqual(given, ["AbortError", "AbortError"]);
+  assert.equal(server.requests.length, 1);
 });
 
 test("nobody signed in: no request", async (t) => {

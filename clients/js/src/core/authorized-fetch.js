@@ -1,19 +1,21 @@
 /** `fetch` with the rule for 401, for those who keep a wrapper of their own. */
+import { SHORTEST_PAUSE } from "./limits.js";
 import { checkServer } from "./options.js";
 import { ignore } from "./pending.js";
 import { createSession } from "./session.js";
-import { realClock } from "./timing.js";
+import { realClock, within } from "./timing.js";
 
 /** @type {typeof import("../holdfast-client.d.ts").authorizedFetch} */
 export function authorizedFetch(options) {
   const base = checkServer(options);
   const { fetch: send = (...request) => fetch(...request), clock = realClock } = options;
-  /** The first request of the session: others wait for what the server says to it. */
+  /** The first request of the session: others wait for what the server says to it, but not long. */
   let first = /** @type {Promise<unknown> | null} */ (null);
   /** The last answer that was a refusal: what is not sent any more is answered with it. */
   let refused = /** @type {Response | null} */ (null);
   const onChange = () => (first = refused = null);
-  const session = createSession(options, clock, onChange, async () => first, ignore);
+  const probe = () => within(clock, SHORTEST_PAUSE, () => first, "first");
+  const session = createSession(options, clock, onChange, probe, ignore);
 
   /**
    * The address of a path, which must be the server's own as browsers read it: they take a backslash
@@ -44,21 +46,30 @@ export function authorizedFetch(options) {
 
   return async (path, init) => {
     const address = addressOf(path);
+    const { method = "GET", signal } = init ?? {};
     const ask = () =>
       session.authorize((token) => exchange(token, address, init), { mayProve: !first });
-    const isRead = /^(GET|HEAD)$/i.test(init?.method ?? "GET");
     const answer = ask().catch((error) => {
       // Whoever it is now may read; what the other person did is theirs alone.
-      if (error.code === "session-changed" && isRead) return ask();
+      if (error.code === "session-changed" && /^(GET|HEAD)$/i.test(method)) return ask();
       throw error;
     });
     first ??= answer.catch(() => (first = null));
+    /** Also while it waits for others. */
+    let giveUp = ignore;
+    const aborted = new Promise((_, reject) => {
+      giveUp = () => reject(signal?.reason ?? new TypeError("aborted")); // React Native says no reason
+    });
+    signal?.addEventListener("abort", giveUp);
+    if (signal?.aborted) giveUp();
     try {
-      return (await answer).response;
+      return (await Promise.race([answer, aborted])).response;
     } catch (cause) {
       const error = /** @type {import("../holdfast-client.d.ts").AnyHoldfastError} */ (cause);
       if (error.kind === "session" && error.status && refused) return refused.clone();
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", giveUp);
     }
   };
 }

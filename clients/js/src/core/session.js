@@ -4,7 +4,7 @@
  * the session changes, or a person asks.
  */
 import { HoldfastSessionError, sessionChanged } from "./errors.js";
-import { TOKEN_TIMEOUT } from "./limits.js";
+import { REQUEST_TIMEOUT, TOKEN_TIMEOUT } from "./limits.js";
 import { ignore, joined } from "./pending.js";
 import { problemIn } from "./problem.js";
 import { within } from "./timing.js";
@@ -176,6 +176,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
       if (answer.response.status !== 401) return accept(answer);
       // Others in flight may hear the same 401: one of them asks for a fresh token, the rest wait for its outcome.
       while (gate) await gate;
+      // Nor do they wait for ever: an app's own request may take as long as it likes.
       const result = (async () => {
         check(since);
         if (refusal) throw refusal;
@@ -193,7 +194,9 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
         }
         return accept(answer);
       })();
-      gate = result.catch(ignore).then(() => (gate = null));
+      gate = within(clock, REQUEST_TIMEOUT, () => result, "gate")
+        .catch(ignore)
+        .then(() => (gate = null));
       return result;
     },
   };
