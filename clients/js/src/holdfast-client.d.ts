@@ -435,6 +435,7 @@ export function createHoldfastClient(options: HoldfastClientOptions): HoldfastCl
  * request, if the code is one that a fresh token can mend; after that the same 401, unsent, until the session changes.
  * Takes paths of `baseUrl` only, so that the token goes nowhere else. Where somebody else signs in
  * meanwhile, what was read is read again for them, and what was done rejects with `session-changed`.
+ * A body that is a stream (`duplex: "half"`) is sent once: its 401 is the answer.
  */
 export function authorizedFetch(
   options: AuthorizedFetchOptions,

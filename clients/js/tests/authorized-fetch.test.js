@@ -166,6 +166,25 @@ test("who waits for a slow request may give up", async (t) => {
   assert.equal(server.requests.length, 1);
 });
 
+test("a stream is sent once: its 401 is the answer, and the next has a fresh token", async (t) => {
+  const { server, signIn, request } = await setUp(t);
+  const stale = signIn.token();
+  server.script("POST /things", (request, response) =>
+    request.headers.authorization === `Bearer ${stale}`
+      ? faults[401](request, response)
+      : json(response, 200, {}),
+  );
+  const post = () =>
+    request("/things", { method: "POST", body: new Blob(['{"n":1}']).stream(), duplex: "half" });
+  const answer = await post();
+  assert.equal(answer.status, 401);
+  assert.equal((await answer.json()).code, "token-expired");
+  assert.equal(server.requests.length, 1);
+  assert.equal((await post()).status, 200);
+  assert.deepEqual(server.requests[1].body, { n: 1 });
+  assert.equal(signIn.mints(), 1);
+});
+
 test("nobody signed in: no request", async (t) => {
   const { server, signIn, request } = await setUp(t);
   signIn.become(null, null);

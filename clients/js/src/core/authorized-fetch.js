@@ -46,9 +46,23 @@ export function authorizedFetch(options) {
 
   return async (path, init) => {
     const address = addressOf(path);
-    const { method = "GET", signal } = init ?? {};
+    const {
+      method = "GET",
+      signal,
+      duplex,
+    } = /** @type {RequestInit & { duplex?: string }} */ (init ?? {});
+    /** The answer to a stream, which is read by then and cannot be sent again. */
+    let final = /** @type {{ response: Response, text: string } | null} */ (null);
     const ask = () =>
-      session.authorize((token) => exchange(token, address, init), { mayProve: !first });
+      session.authorize(
+        async (token) => {
+          if (final) throw final;
+          const answer = await exchange(token, address, init);
+          if (duplex) final = answer;
+          return answer;
+        },
+        { mayProve: !first },
+      );
     const answer = ask().catch((error) => {
       // Whoever it is now may read; what the other person did is theirs alone.
       if (error.code === "session-changed" && /^(GET|HEAD)$/i.test(method)) return ask();
@@ -65,6 +79,7 @@ export function authorizedFetch(options) {
     try {
       return (await Promise.race([answer, aborted])).response;
     } catch (cause) {
+      if (final && cause === final) return final.response;
       const error = /** @type {import("../holdfast-client.d.ts").AnyHoldfastError} */ (cause);
       if (error.kind === "session" && error.status && refused) return refused.clone();
       throw error;
