@@ -8,7 +8,7 @@ use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use crate::connection::return_url::with_query;
 use crate::connections::connect::hash;
-use crate::connections::grants::{AttemptSecret, RowSeal};
+use crate::connections::grants::RowSeal;
 use crate::connections::{Connections, ServiceError};
 
 /// The query of Instagram's redirect.
@@ -138,7 +138,7 @@ impl Connections {
         let completion = self.fresh_secret()?;
         let next = Attempt {
             stage: AttemptStage::Returned,
-            sealed: Some(seal.seal_attempt_secret(&AttemptSecret::Code(code))?),
+            sealed: Some(seal.seal_code(&code)?),
             completion_hash: Some(hash(completion.expose_secret())),
             sealed_completion: Some(seal.seal_completion(&completion)?),
             ..attempt.clone()

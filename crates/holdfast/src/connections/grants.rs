@@ -56,16 +56,6 @@ struct TokenRecord {
     expires_at: Option<i64>,
 }
 
-/// The secret of a connect attempt at each stage, sealed in the attempt's row.
-pub enum AttemptSecret {
-    /// The authorization code, not yet exchanged.
-    Code(SecretString),
-    /// The short-lived token.
-    Short(ShortGrant),
-    /// The long-lived grant, not yet linked.
-    Grant(UnlinkedGrant),
-}
-
 /// A grant that waits to be linked.
 pub struct UnlinkedGrant {
     /// The grant.
@@ -152,21 +142,21 @@ impl<'a> RowSeal<'a> {
         to_grant(decode(plain.expose_secret(), "grant")?)
     }
 
-    /// Seals an attempt's secret.
-    pub fn seal_attempt_secret(&self, secret: &AttemptSecret) -> Result<Vec<u8>, ServiceError> {
-        match secret {
-            AttemptSecret::Code(code) => {
-                self.seal(ATTEMPT_SECRET, CODE_STEP, code.expose_secret().as_bytes())
-            }
-            AttemptSecret::Short(short) => {
-                self.seal(ATTEMPT_SECRET, SHORT_STEP, &encode(&short_record(short))?)
-            }
-            AttemptSecret::Grant(held) => {
-                let mut record = grant_record(&held.grant);
-                record.account_id.clone_from(&held.account_id);
-                self.seal(ATTEMPT_SECRET, GRANT_STEP, &encode(&record)?)
-            }
-        }
+    /// Seals an authorization code, not yet exchanged.
+    pub fn seal_code(&self, code: &SecretString) -> Result<Vec<u8>, ServiceError> {
+        self.seal(ATTEMPT_SECRET, CODE_STEP, code.expose_secret().as_bytes())
+    }
+
+    /// Seals a short-lived token.
+    pub fn seal_short(&self, short: &ShortGrant) -> Result<Vec<u8>, ServiceError> {
+        self.seal(ATTEMPT_SECRET, SHORT_STEP, &encode(&short_record(short))?)
+    }
+
+    /// Seals a grant that waits to be linked.
+    pub fn seal_unlinked_grant(&self, unlinked: &UnlinkedGrant) -> Result<Vec<u8>, ServiceError> {
+        let mut record = grant_record(&unlinked.grant);
+        record.account_id.clone_from(&unlinked.account_id);
+        self.seal(ATTEMPT_SECRET, GRANT_STEP, &encode(&record)?)
     }
 
     /// Opens an authorization code.

@@ -92,11 +92,12 @@ impl Incidents {
                 } else {
                     Population::default()
                 };
-                Ok(population.into())
+                Ok(Assessment { population, taken_back: None })
             }
             Meaning::App(_) => {
                 let waiting = self.store.misconfigured().await?;
-                Ok(Population { waiting, ..Population::default() }.into())
+                let population = Population { waiting, ..Population::default() };
+                Ok(Assessment { population, taken_back: None })
             }
             Meaning::Permission
             | Meaning::RateLimited(_)
@@ -163,7 +164,7 @@ impl Incidents {
         }
         let now = self.clock.now();
         if let Some(population) = self.recent(now) {
-            return Ok(Some(population.into()));
+            return Ok(Some(Assessment { population, taken_back: None }));
         }
         let reason = reason_of(meaning);
         let starts = SPANS.map(|span| before(now, span));
@@ -224,12 +225,6 @@ impl Incidents {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let before = seen.replace((now, incident));
         before.is_none_or(|(at, _)| at > now || after(at, ALARM_GAP) <= now)
-    }
-}
-
-impl From<Population> for Assessment {
-    fn from(population: Population) -> Self {
-        Self { population, taken_back: None }
     }
 }
 

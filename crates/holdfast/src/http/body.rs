@@ -54,10 +54,9 @@ pub trait FromMembers: Sized {
 }
 
 /// The members of a JSON object. A null member counts as absent.
-#[derive(Debug)]
 pub struct Members(BTreeMap<String, Member>);
 
-/// A value, as far as any route looks at it.
+/// A value, as far as any route looks at it. Does not print: it may be a secret.
 enum Member {
     Null,
     Flag(bool),
@@ -282,18 +281,6 @@ fn takes(name: &str, what: &str) -> Problem {
     not_acceptable(format!("`{name}` takes {what}."))
 }
 
-/// Without the content, which may be a secret.
-impl fmt::Debug for Member {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Null => "null",
-            Self::Flag(_) => "flag",
-            Self::Text(_) => "text",
-            Self::Other => "other",
-        })
-    }
-}
-
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
@@ -381,9 +368,7 @@ impl<T: JsonSchema> OperationInput for Json<T> {
 
 impl<T: JsonSchema> OperationInput for OptionalJson<T> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
-        axum::Json::<T>::operation_input(ctx, operation);
-        Problem::describe(ctx, operation, &READING);
-        Problem::describe(ctx, operation, &JSON);
+        Json::<T>::operation_input(ctx, operation);
         if let Some(aide::openapi::ReferenceOr::Item(body)) = &mut operation.request_body {
             body.required = false;
         }

@@ -45,13 +45,7 @@ pub enum VaultError {
     Malformed,
     /// Nothing can be sealed without randomness.
     #[error(transparent)]
-    Entropy(EntropyExhausted),
-}
-
-impl From<EntropyExhausted> for VaultError {
-    fn from(error: EntropyExhausted) -> Self {
-        Self::Entropy(error)
-    }
+    Entropy(#[from] EntropyExhausted),
 }
 
 /// The key ring with the randomness it needs. Clones share the ring.

@@ -149,7 +149,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "vault",
         ],
     ),
-    ("telemetry", &["clock", "entropy", "metric", "settings", "transport"]),
+    ("telemetry", &["clock", "entropy", "metric", "names", "settings", "transport"]),
     ("transport", &["clock"]),
     ("users", &["caller", "clerk", "clock", "store"]),
     ("vault", &["entropy"]),

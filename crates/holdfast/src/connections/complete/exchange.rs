@@ -13,7 +13,7 @@ use crate::clock::{after, before};
 use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use crate::connection::reasons::reason_of;
-use crate::connections::grants::{AttemptSecret, RowSeal, UnlinkedGrant};
+use crate::connections::grants::{RowSeal, UnlinkedGrant};
 use crate::connections::journal::Step;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider, ShortGrant};
@@ -105,7 +105,7 @@ impl Connections {
         // Send the code once: if the reply is lost, the code may be spent.
         match self.noting_failure(provider.redeem(code).await) {
             Ok(short) => {
-                let sealed = seal.seal_attempt_secret(&AttemptSecret::Short(short))?;
+                let sealed = seal.seal_short(&short)?;
                 return Ok(self.store_token(attempt, Step::Short, sealed, reservation).await?);
             }
             Err(failure) if is_unspent(&failure) => self.put_back(attempt, &failure).await?,
@@ -126,8 +126,8 @@ impl Connections {
         match self.with_one_retry(|| provider.extend(&short)).await {
             Ok(mut grant) => {
                 grant.scopes = grant.scopes.or(short.scopes);
-                let held = UnlinkedGrant { grant, account_id: short.account_id };
-                let sealed = seal.seal_attempt_secret(&AttemptSecret::Grant(held))?;
+                let unlinked = UnlinkedGrant { grant, account_id: short.account_id };
+                let sealed = seal.seal_unlinked_grant(&unlinked)?;
                 Ok(self.store_token(attempt, Step::Grant, sealed, reservation).await?)
             }
             Err(failure) => {

@@ -11,46 +11,10 @@ const SEND_BUFFER: u32 = 128 * 1024;
 /// Connections that the kernel queues until they are accepted.
 const BACKLOG: u32 = 4096;
 
-/// The listening socket could not be opened.
+/// Why the listening socket could not be opened, and what to do: one sentence.
 #[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// Somebody else listens there.
-    #[error(
-        "{address} is already in use: stop the program that listens there, or set {setting} to another address"
-    )]
-    InUse {
-        /// The address.
-        address: SocketAddr,
-        /// The setting that it came from.
-        setting: &'static str,
-    },
-    /// The operating system does not allow it.
-    #[error("this user may not listen on {address}: set a port above 1023 in {setting}, or grant the right")]
-    Forbidden {
-        /// The address.
-        address: SocketAddr,
-        /// The setting that it came from.
-        setting: &'static str,
-    },
-    /// The address is not one of this machine.
-    #[error("{address} is not an address of this machine: set {setting} to one, for example 0.0.0.0 for all")]
-    NotOurs {
-        /// The address.
-        address: SocketAddr,
-        /// The setting that it came from.
-        setting: &'static str,
-    },
-    /// Anything else.
-    #[error("cannot listen on {address} ({setting}): {source}")]
-    Other {
-        /// The address.
-        address: SocketAddr,
-        /// The setting that it came from.
-        setting: &'static str,
-        /// What the operating system says.
-        source: io::Error,
-    },
-}
+#[error("{0}")]
+pub struct BindError(String);
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
@@ -64,10 +28,18 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Listens on `address`, which came from `setting`.
 pub async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, BindError> {
-    listen(address).map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => BindError::InUse { address, setting },
-        io::ErrorKind::PermissionDenied => BindError::Forbidden { address, setting },
-        io::ErrorKind::AddrNotAvailable => BindError::NotOurs { address, setting },
-        _ => BindError::Other { address, setting, source },
+    listen(address).map_err(|source| {
+        BindError(match source.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "{address} is already in use: stop the program that listens there, or set {setting} to another address"
+            ),
+            io::ErrorKind::PermissionDenied => format!(
+                "this user may not listen on {address}: set a port above 1023 in {setting}, or grant the right"
+            ),
+            io::ErrorKind::AddrNotAvailable => format!(
+                "{address} is not an address of this machine: set {setting} to one, for example 0.0.0.0 for all"
+            ),
+            _ => format!("cannot listen on {address} ({setting}): {source}"),
+        })
     })
 }

@@ -13,6 +13,8 @@ use prometheus_client::metrics::family::Family;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use crate::names::names;
+
 /// Spans that wait, and spans that are sent at once: the defaults of the specification.
 pub(super) const CAPACITY: usize = 2048;
 pub(super) const BATCH: usize = 512;
@@ -26,15 +28,16 @@ pub(super) struct Labels {
     outcome: &'static str,
 }
 
-/// What may become of a span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// The collector took it.
-    Exported,
-    /// There was no room for it.
-    QueueFull,
-    /// The collector did not take it, or could not be asked.
-    ExportFailed,
+names! {
+    /// What may become of a span.
+    pub(super) enum Outcome {
+        /// The collector took it.
+        Exported = "exported",
+        /// There was no room for it.
+        QueueFull = "queue_full",
+        /// The collector did not take it, or could not be asked.
+        ExportFailed = "export_failed",
+    }
 }
 
 impl Counts {
@@ -47,12 +50,7 @@ impl Counts {
     }
 
     fn of(&self, outcome: Outcome) -> Counter {
-        let outcome = match outcome {
-            Outcome::Exported => "exported",
-            Outcome::QueueFull => "queue_full",
-            Outcome::ExportFailed => "export_failed",
-        };
-        self.0.get_or_create_owned(&Labels { outcome })
+        self.0.get_or_create_owned(&Labels { outcome: outcome.as_str() })
     }
 }
 
