@@ -66,10 +66,7 @@ impl Store {
         let mut values = vec![owner.as_str().into(), provider.as_str().into(), now.into(), since.into()];
         values.push(rows::limit(limit));
         let begun = self.read(statements::ATTEMPTS_BEGUN, values).await?;
-        begun
-            .iter()
-            .map(|row| row.time("created_at").map_err(|error| error.at("attempts", "(all)")))
-            .collect()
+        rows::read_all(&begun, "attempts", |row| row.time("created_at"))
     }
 
     /// All users' expired attempts that are not closed yet, earliest first. Unreadable rows are

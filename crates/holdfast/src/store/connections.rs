@@ -211,17 +211,14 @@ impl Store {
 
     /// How many connections are in which standing.
     pub async fn connection_counts(&self) -> Result<Vec<ConnectionCount>, StoreError> {
-        let read = |row: &Row| {
+        let found = self.read(statements::CONNECTION_COUNTS, Vec::new()).await?;
+        rows::read_all(&found, "connections", |row| {
             Ok(ConnectionCount {
                 provider: rows::provider(row)?,
                 standing: rows::standing(row)?,
                 amount: rows::amount(row)?,
             })
-        };
-        let rows = self.read(statements::CONNECTION_COUNTS, Vec::new()).await?;
-        rows.iter()
-            .map(|row| read(row).map_err(|error: Unreadable| error.at("connections", "(all)")))
-            .collect()
+        })
     }
 
     /// The caller's history, newest first.

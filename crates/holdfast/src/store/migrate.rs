@@ -2,7 +2,7 @@
 
 use super::engine::{Failure, Unreadable, Violation};
 use super::statements::{self, Sql};
-use super::{MigrateError, Store, StoreError, engine};
+use super::{MigrateError, Store, StoreError, engine, rows};
 use crate::digest::sha256;
 
 pub(super) struct Migration {
@@ -93,10 +93,8 @@ impl Store {
 
     /// Tables of another program under our names, where no migration was applied.
     pub async fn foreign_tables(&self) -> Result<Vec<String>, StoreError> {
-        let mut names = Vec::new();
-        for row in self.read(statements::TABLES_OF_OUR_NAMES, Vec::new()).await? {
-            names.push(row.text("name").map_err(|error| error.at("(tables)", "(all)"))?);
-        }
+        let found = self.read(statements::TABLES_OF_OUR_NAMES, Vec::new()).await?;
+        let names = rows::read_all(&found, "(tables)", |row| row.text("name"))?;
         // Asked last: tables and record of a migration appear together, and another replica may
         // have applied it meanwhile.
         if names.is_empty() || self.is_migrated().await? {

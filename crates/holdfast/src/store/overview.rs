@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::engine::{Engine, Row, Unreadable};
+use super::engine::{Engine, Unreadable};
 use super::statements::{Sql, statements, table_names};
 use super::{Store, StoreError, rows, statements};
 
@@ -152,24 +152,21 @@ impl Store {
 
     /// Grants in use by whole days left; `most` stands for all that have more.
     pub async fn expiring(&self, now: Timestamp, most: u32) -> Result<Vec<(u64, u64)>, StoreError> {
-        let read = |row: &Row| -> Result<(u64, u64), Unreadable> {
-            Ok((u64::try_from(row.int("days")?).unwrap_or(0), rows::amount(row)?))
-        };
         let found = self.read(EXPIRING, vec![now.into(), most.into()]).await?;
-        found.iter().map(|row| read(row).map_err(|error| error.at("connections", "(all)"))).collect()
+        rows::read_all(&found, "connections", |row| {
+            Ok((u64::try_from(row.int("days")?).unwrap_or(0), rows::amount(row)?))
+        })
     }
 
     /// The rows of each table, and for swept tables the time of the oldest.
     pub async fn table_rows(&self) -> Result<Vec<TableRows>, StoreError> {
         let found = self.read(ROWS, Vec::new()).await?;
-        let mut tables = found
-            .iter()
-            .map(|row| Ok(TableRows { name: row.text("name")?, amount: rows::amount(row)?, oldest: None }))
-            .collect::<Result<Vec<_>, Unreadable>>()
-            .map_err(|error| error.at("(all)", "(all)"))?;
-        for row in self.read(OLDEST, Vec::new()).await? {
-            let read = || Ok::<_, Unreadable>((row.text("name")?, row.opt_time("at")?));
-            let (name, at) = read().map_err(|error| error.at("(all)", "(all)"))?;
+        let mut tables = rows::read_all(&found, "(all)", |row| {
+            Ok(TableRows { name: row.text("name")?, amount: rows::amount(row)?, oldest: None })
+        })?;
+        let found = self.read(OLDEST, Vec::new()).await?;
+        let oldest = rows::read_all(&found, "(all)", |row| Ok((row.text("name")?, row.opt_time("at")?)))?;
+        for (name, at) in oldest {
             if let Some(table) = tables.iter_mut().find(|table| table.name == name) {
                 table.oldest = at;
             }
@@ -186,29 +183,22 @@ impl Store {
 
     /// Refreshes by outcome in the last day and in the last thirty, up to `hour`.
     pub async fn refreshes(&self, hour: i64) -> Result<Vec<Refreshes>, StoreError> {
-        let read = |row: &Row| -> Result<Refreshes, Unreadable> {
+        let found = self.read(TALLY, vec![(hour - 24).into(), (hour - 24 * 30).into()]).await?;
+        rows::read_all(&found, "refresh_tally", |row| {
             let count = |column| Ok(u64::try_from(row.int(column)?).unwrap_or(0));
             Ok(Refreshes { outcome: row.text("outcome")?, day: count("day")?, month: count("month")? })
-        };
-        let found = self.read(TALLY, vec![(hour - 24).into(), (hour - 24 * 30).into()]).await?;
-        found.iter().map(|row| read(row).map_err(|error| error.at("refresh_tally", "(all)"))).collect()
+        })
     }
 
     /// Since when each key of the ring has sealed.
     pub async fn key_ages(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
-        let read = |row: &Row| -> Result<(String, Timestamp), Unreadable> {
-            Ok((row.text("key_id")?, row.time("created_at")?))
-        };
         let found = self.read(SENTINEL_AGES, Vec::new()).await?;
-        found.iter().map(|row| read(row).map_err(|error| error.at("key_ring_sentinel", "(all)"))).collect()
+        rows::read_all(&found, "key_ring_sentinel", |row| Ok((row.text("key_id")?, row.time("created_at")?)))
     }
 
     /// Facts about the server; `None` on SQLite, which has none.
     pub async fn server_facts(&self) -> Result<Option<ServerFacts>, StoreError> {
-        match &self.inner.engine {
-            Engine::Postgres(_) => {}
-            Engine::Sqlite(_) | Engine::Driven(_) => return Ok(None),
-        }
+        let Engine::Postgres(_) = &self.inner.engine else { return Ok(None) };
         let Some(row) = self.read_one(SERVER_FACTS, Vec::new()).await? else { return Ok(None) };
         let read = || -> Result<ServerFacts, Unreadable> {
             Ok(ServerFacts {

@@ -25,6 +25,15 @@ pub(super) fn read<C: Cells, T>(
     read(row).map_err(|error| error.at(table, &name_of(row, key)))
 }
 
+/// Applies `read` to rows of `table` that have no key of their own, such as counts.
+pub(super) fn read_all<T>(
+    found: &[Row],
+    table: &'static str,
+    read: impl Fn(&Row) -> Result<T, Unreadable>,
+) -> Result<Vec<T>, StoreError> {
+    found.iter().map(|row| read(row).map_err(|error| error.at(table, "(all)"))).collect()
+}
+
 pub(super) fn connection(row: &RowOf<impl Cells>) -> Result<Connection, StoreError> {
     read(row, "connections", "id", read_connection)
 }
@@ -82,9 +91,7 @@ pub(super) fn outcome(
     row: &RowOf<impl Cells>,
     column: &'static str,
 ) -> Result<Option<AttemptOutcome>, Unreadable> {
-    let Some(name) = row.opt_str(column)? else { return Ok(None) };
-    let outcome = AttemptOutcome::parse(name);
-    outcome.map(Some).ok_or(Unreadable::new(column, "not a name that this version knows"))
+    opt_parsed(row, column, AttemptOutcome::parse)
 }
 
 pub(super) fn provider(row: &RowOf<impl Cells>) -> Result<ProviderId, Unreadable> {
@@ -93,23 +100,14 @@ pub(super) fn provider(row: &RowOf<impl Cells>) -> Result<ProviderId, Unreadable
 
 pub(super) fn standing(row: &RowOf<impl Cells>) -> Result<Standing, Unreadable> {
     let state = parsed(row, "state", State::parse)?;
-    let reason = row
-        .opt_str("reason")?
-        .map(|name| {
-            Reason::parse(name).ok_or(Unreadable::new("reason", "not a name that this version knows"))
-        })
-        .transpose()?;
+    let reason = opt_parsed(row, "reason", Reason::parse)?;
     Standing::new(state, reason).ok_or(Unreadable::new("reason", "does not belong to the state"))
 }
 
 pub(super) fn evidence(row: &RowOf<impl Cells>) -> Result<Option<Evidence>, Unreadable> {
-    match (row.opt_str("evidence_source")?, row.opt_time("evidence_at")?) {
+    match (opt_parsed(row, "evidence_source", EvidenceSource::parse)?, row.opt_time("evidence_at")?) {
         (None, None) => Ok(None),
-        (Some(source), Some(at)) => {
-            let source = EvidenceSource::parse(source)
-                .ok_or(Unreadable::new("evidence_source", "not a name that this version knows"))?;
-            Ok(Some(Evidence { source, at }))
-        }
+        (Some(source), Some(at)) => Ok(Some(Evidence { source, at })),
         (Some(_), None) | (None, Some(_)) => {
             Err(Unreadable::new("evidence_at", "source and time do not belong together"))
         }
@@ -151,7 +149,19 @@ pub(super) fn parsed<T>(
     column: &'static str,
     parse: fn(&str) -> Option<T>,
 ) -> Result<T, Unreadable> {
-    parse(row.str(column)?).ok_or(Unreadable::new(column, "not a name that this version knows"))
+    named(row.str(column)?, column, parse)
+}
+
+fn opt_parsed<T>(
+    row: &RowOf<impl Cells>,
+    column: &'static str,
+    parse: fn(&str) -> Option<T>,
+) -> Result<Option<T>, Unreadable> {
+    row.opt_str(column)?.map(|name| named(name, column, parse)).transpose()
+}
+
+fn named<T>(name: &str, column: &'static str, parse: fn(&str) -> Option<T>) -> Result<T, Unreadable> {
+    parse(name).ok_or(Unreadable::new(column, "not a name that this version knows"))
 }
 
 /// What an update sets, in the order of its statement: from `state` to `version`.

@@ -11,10 +11,7 @@ const TIMELINE: Sql = Sql::both("SELECT substr(pg_walfile_name(pg_current_wal_ls
 impl Store {
     /// The timeline that the server writes; `None` on SQLite, which has one only.
     pub async fn timeline(&self) -> Result<Option<String>, StoreError> {
-        match &self.inner.engine {
-            Engine::Postgres(_) => {}
-            Engine::Sqlite(_) | Engine::Driven(_) => return Ok(None),
-        }
+        let Engine::Postgres(_) = &self.inner.engine else { return Ok(None) };
         let Some(row) = self.read_one(TIMELINE, Vec::new()).await? else { return Ok(None) };
         row.opt_text("timeline").map_err(|error| error.at("(server)", "(all)"))
     }

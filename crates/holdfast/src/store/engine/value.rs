@@ -25,6 +25,17 @@ pub enum Value {
     Bytes(Option<Vec<u8>>),
 }
 
+impl Value {
+    fn borrowed(&self) -> ValueRef<'_> {
+        match self {
+            Self::Text(Some(text)) => ValueRef::Text(text.as_bytes()),
+            Self::Int(Some(number)) => ValueRef::Integer(*number),
+            Self::Bytes(Some(bytes)) => ValueRef::Blob(bytes),
+            Self::Text(None) | Self::Int(None) | Self::Bytes(None) => ValueRef::Null,
+        }
+    }
+}
+
 /// Shows the type only: stored values must not be logged, sealed or not.
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,7 +125,7 @@ impl Cells for Answered {
         match self {
             Self::Sqlite(row) => row.try_get(position).ok(),
             Self::Postgres(row) => row.try_get(position).ok(),
-            Self::Driven { values, .. } => values.get(position).and_then(T::of),
+            Self::Driven { values, .. } => values.get(position).and_then(|value| T::of_ref(value.borrowed())),
         }
     }
 
@@ -122,11 +133,7 @@ impl Cells for Answered {
         match self {
             Self::Sqlite(row) => row.try_get(position).map_err(|_| NoText),
             Self::Postgres(row) => row.try_get(position).map_err(|_| NoText),
-            Self::Driven { values, .. } => match values.get(position).ok_or(NoText)? {
-                Value::Text(text) => Ok(text.as_deref()),
-                Value::Int(None) | Value::Bytes(None) => Ok(None),
-                Value::Int(Some(_)) | Value::Bytes(Some(_)) => Err(NoText),
-            },
+            Self::Driven { values, .. } => text_of(values.get(position).ok_or(NoText)?.borrowed()),
         }
     }
 }
@@ -141,11 +148,15 @@ impl Cells for CurrentRow<'_> {
     }
 
     fn text(&self, position: usize) -> Result<Option<&str>, NoText> {
-        match self.row.get_ref(position).map_err(|_| NoText)? {
-            ValueRef::Null => Ok(None),
-            ValueRef::Text(text) => str::from_utf8(text).map(Some).map_err(|_| NoText),
-            ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Err(NoText),
-        }
+        text_of(self.row.get_ref(position).map_err(|_| NoText)?)
+    }
+}
+
+fn text_of(value: ValueRef<'_>) -> Result<Option<&str>, NoText> {
+    match value {
+        ValueRef::Null => Ok(None),
+        ValueRef::Text(text) => str::from_utf8(text).map(Some).map_err(|_| NoText),
+        ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Err(NoText),
     }
 }
 
@@ -172,39 +183,17 @@ impl Row {
 pub(in crate::store) trait Column:
     Sized + for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
 {
-    /// Reads a value; `None` if it is of another type.
-    fn of(value: &Value) -> Option<Self>;
-    /// Reads a borrowed SQLite value; `None` if it is of another type.
+    /// Reads a borrowed value; `None` if it is of another type.
     fn of_ref(value: ValueRef<'_>) -> Option<Self>;
 }
 
 impl Column for Option<String> {
-    fn of(value: &Value) -> Option<Self> {
-        match value {
-            Value::Text(text) => Some(text.clone()),
-            Value::Int(None) | Value::Bytes(None) => Some(None),
-            Value::Int(Some(_)) | Value::Bytes(Some(_)) => None,
-        }
-    }
-
     fn of_ref(value: ValueRef<'_>) -> Option<Self> {
-        match value {
-            ValueRef::Null => Some(None),
-            ValueRef::Text(text) => Some(Some(str::from_utf8(text).ok()?.to_owned())),
-            ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => None,
-        }
+        text_of(value).ok().map(|text| text.map(str::to_owned))
     }
 }
 
 impl Column for Option<i64> {
-    fn of(value: &Value) -> Option<Self> {
-        match value {
-            Value::Int(number) => Some(*number),
-            Value::Text(None) | Value::Bytes(None) => Some(None),
-            Value::Text(Some(_)) | Value::Bytes(Some(_)) => None,
-        }
-    }
-
     fn of_ref(value: ValueRef<'_>) -> Option<Self> {
         match value {
             ValueRef::Null => Some(None),
@@ -215,14 +204,6 @@ impl Column for Option<i64> {
 }
 
 impl Column for Option<Vec<u8>> {
-    fn of(value: &Value) -> Option<Self> {
-        match value {
-            Value::Bytes(bytes) => Some(bytes.clone()),
-            Value::Text(None) | Value::Int(None) => Some(None),
-            Value::Text(Some(_)) | Value::Int(Some(_)) => None,
-        }
-    }
-
     fn of_ref(value: ValueRef<'_>) -> Option<Self> {
         match value {
             ValueRef::Null => Some(None),
