@@ -23,6 +23,9 @@ names! {
     }
 }
 
+/// Labels and their values, in the order in which they are written.
+pub type Labels<const N: usize> = [(&'static str, &'static str); N];
+
 /// One row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metric {

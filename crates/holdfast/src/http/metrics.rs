@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 
 use super::memory::RefusalMemory;
 use super::readiness_log::ReadinessLog;
-use crate::metric::{self, Kind, Metric};
+use crate::metric::{self, Kind, Labels, Metric};
 use crate::overview::process::ProcessMetrics;
 use crate::per_thread::{CounterPerThread, GaugePerThread, PerThread};
 
@@ -27,15 +27,15 @@ use crate::per_thread::{CounterPerThread, GaugePerThread, PerThread};
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     requests: Family<RequestLabels, CounterPerThread>,
-    durations: Family<RouteLabels, Durations>,
+    durations: Family<[(&'static str, String); 1], Durations>,
     /// Read with each answer, and replaced with the first of its kind.
     routes: Arc<ArcSwap<HashMap<String, RouteMetrics>>>,
-    problems: Family<ProblemLabels, Counter>,
-    verdicts: Family<VerdictLabels, CounterPerThread>,
+    problems: Family<Labels<1>, Counter>,
+    verdicts: Family<Labels<2>, CounterPerThread>,
     /// The most frequent of the verdicts.
     accepted: CounterPerThread,
     shed: Counter,
-    ready: Family<CheckLabels, Gauge>,
+    ready: Family<Labels<1>, Gauge>,
     /// What became of requests that did not go well.
     pub memory: RefusalMemory,
     /// When it was last said why this process is not ready.
@@ -118,27 +118,6 @@ struct RequestLabels {
     method: &'static str,
     route: String,
     status: u16,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabels {
-    route: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ProblemLabels {
-    code: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct VerdictLabels {
-    verdict: &'static str,
-    code: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CheckLabels {
-    check: &'static str,
 }
 
 const REQUESTS: Metric = Metric {
@@ -239,11 +218,11 @@ const BUCKETS: [Duration; 10] = [
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix(metric::PREFIX);
-        let verdicts: Family<VerdictLabels, CounterPerThread> = Family::default();
+        let verdicts: Family<Labels<2>, CounterPerThread> = Family::default();
         let metrics = Self {
             registry: Arc::default(),
             routes: Arc::default(),
-            accepted: verdicts.get_or_create_owned(&VerdictLabels { verdict: ACCEPTED, code: "" }),
+            accepted: verdicts.get_or_create_owned(&[("verdict", ACCEPTED), ("code", "")]),
             requests: Family::default(),
             durations: Family::default(),
             problems: Family::default(),
@@ -256,7 +235,7 @@ impl Default for Metrics {
             streams: Gauge::default(),
         };
         for code in ALERTED {
-            drop(metrics.problems.get_or_create(&ProblemLabels { code }));
+            drop(metrics.problems.get_or_create(&[("code", code)]));
         }
         REQUESTS.register(&mut registry, metrics.requests.clone());
         DURATIONS.register(&mut registry, metrics.durations.clone());
@@ -285,7 +264,7 @@ impl Metrics {
         if count() {
             return;
         }
-        let durations = self.durations.get_or_create_owned(&RouteLabels { route: route.to_owned() });
+        let durations = self.durations.get_or_create_owned(&[("route", route.to_owned())]);
         let labels = RequestLabels { method, route: route.to_owned(), status };
         let counter = self.requests.get_or_create_owned(&labels);
         self.routes.rcu(|routes| {
@@ -302,7 +281,7 @@ impl Metrics {
 
     /// Counts an error answer.
     pub(super) fn problem(&self, code: &'static str) {
-        self.problems.get_or_create(&ProblemLabels { code }).inc();
+        self.problems.get_or_create(&[("code", code)]).inc();
     }
 
     /// Counts a verdict: `accepted`, `refused` or `cannot_judge`, with the code of a refusal.
@@ -311,7 +290,7 @@ impl Metrics {
             self.accepted.inc();
             return;
         }
-        self.verdicts.get_or_create(&VerdictLabels { verdict, code }).inc();
+        self.verdicts.get_or_create(&[("verdict", verdict), ("code", code)]).inc();
     }
 
     /// Counts a request that was turned away.
@@ -322,7 +301,7 @@ impl Metrics {
     /// Says which checks of readiness are good; `None` is for one that could not be made.
     pub(super) fn set_ready(&self, checks: impl Iterator<Item = (&'static str, Option<bool>)>) {
         for (check, is_good) in checks {
-            let labels = CheckLabels { check };
+            let labels = [("check", check)];
             match is_good {
                 Some(is_good) => _ = self.ready.get_or_create(&labels).set(i64::from(is_good)),
                 None => _ = self.ready.remove(&labels),

@@ -14,7 +14,6 @@ use futures_util::stream::{self, StreamExt};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
@@ -27,7 +26,7 @@ use crate::clock::{SharedClock, after};
 use crate::connection::status::InstagramStatus;
 use crate::connections::Connections;
 use crate::entropy::{SharedEntropy, random};
-use crate::metric::{Kind, Metric};
+use crate::metric::{Kind, Labels, Metric};
 use crate::names::names;
 use crate::standard_webhooks::SigningKey;
 use crate::store::{PendingEvent, Store, StoreError};
@@ -80,11 +79,6 @@ pub struct Endpoint {
     pub key: SigningKey,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
-    outcome: &'static str,
-}
-
 const DELIVERIES: Metric = Metric {
     name: "webhook_deliveries",
     kind: Kind::Counter,
@@ -105,7 +99,7 @@ pub struct Dispatcher {
     clock: SharedClock,
     entropy: SharedEntropy,
     transport: SharedTransport,
-    deliveries: Family<OutcomeLabels, Counter>,
+    deliveries: Family<Labels<1>, Counter>,
     receiver: Receiver,
 }
 
@@ -146,7 +140,7 @@ impl Dispatcher {
     /// that the first event lost would raise no alert.
     pub fn register(&self, registry: &mut Registry) {
         for outcome in Outcome::ALL {
-            drop(self.deliveries.get_or_create(&OutcomeLabels { outcome: outcome.as_str() }));
+            drop(self.deliveries.get_or_create(&[("outcome", outcome.as_str())]));
         }
         DELIVERIES.register(registry, self.deliveries.clone());
     }
@@ -231,7 +225,7 @@ impl Dispatcher {
             }
             Err(error) => self.failed(&event, error).await?,
         };
-        self.deliveries.get_or_create(&OutcomeLabels { outcome: outcome.as_str() }).inc();
+        self.deliveries.get_or_create(&[("outcome", outcome.as_str())]).inc();
         Ok(outcome)
     }
 

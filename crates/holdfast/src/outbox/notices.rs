@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::receiver::DeliveryError;
-use super::{Dispatcher, GIVE_UP_AFTER, Outcome, OutcomeLabels};
+use super::{Dispatcher, GIVE_UP_AFTER, Outcome};
 use crate::clock::after;
 use crate::connection::status::InstagramStatus;
 use crate::store::{Notice, NoticeKind, StoreError};
@@ -37,7 +37,7 @@ impl Dispatcher {
             }
             Err(error) => self.not_told(&notice, error).await?,
         };
-        self.deliveries.get_or_create(&OutcomeLabels { outcome: outcome.as_str() }).inc();
+        self.deliveries.get_or_create(&[("outcome", outcome.as_str())]).inc();
         Ok(outcome)
     }
 

@@ -2,19 +2,12 @@
 
 use futures_util::future::BoxFuture;
 use http::StatusCode;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use crate::metric::{Kind, Metric};
+use crate::metric::{Kind, Labels, Metric};
 use crate::transport::{Answer, Outgoing, SharedTransport, Transport, TransportError};
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabels {
-    endpoint: &'static str,
-    outcome: &'static str,
-}
 
 const CALLS: Metric = Metric {
     name: "provider_calls",
@@ -35,7 +28,7 @@ pub const TABLE: &[Metric] = &[CALLS];
 
 /// The counters; clones count together.
 #[derive(Debug, Clone, Default)]
-pub struct CallCounts(Family<CallLabels, Counter>);
+pub struct CallCounts(Family<Labels<2>, Counter>);
 
 impl CallCounts {
     /// Registers the counters.
@@ -64,7 +57,7 @@ impl Transport for Counted {
         let sent = self.inner.send(request);
         Box::pin(async move {
             let answer = sent.await;
-            let labels = CallLabels { endpoint, outcome: outcome(&answer) };
+            let labels = [("endpoint", endpoint), ("outcome", outcome(&answer))];
             self.counts.0.get_or_create(&labels).inc();
             answer
         })

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,7 +13,7 @@ use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SharedClock, before};
-use crate::metric::{Kind, Metric};
+use crate::metric::{Kind, Labels, Metric};
 use crate::store::{HistoryStep, Kept, Store, StoreError};
 
 /// Delay after the start, so that urgent work comes first.
@@ -70,17 +69,12 @@ const SWEPT_AT: Metric = Metric {
 /// The metrics of sweeps, in the order of the reference page.
 pub const TABLE: &[Metric] = &[SWEPT, SWEPT_AT];
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SweptLabels {
-    what: &'static str,
-}
-
 /// Deletes rows at the end of their retention.
 #[derive(Debug, Clone)]
 pub struct Sweeper {
     store: Store,
     clock: SharedClock,
-    swept: Family<SweptLabels, Counter>,
+    swept: Family<Labels<1>, Counter>,
     swept_at: Gauge,
 }
 
@@ -94,7 +88,7 @@ impl Sweeper {
     pub fn register(&self, registry: &mut Registry) {
         for what in Kept::ALL.iter().map(|kept| kept.as_str()).chain([CHANGES]) {
             // Every label is exported from the start, as 0.
-            let _ = self.swept.get_or_create(&SweptLabels { what });
+            let _ = self.swept.get_or_create(&[("what", what)]);
         }
         SWEPT.register(registry, self.swept.clone());
         SWEPT_AT.register(registry, self.swept_at.clone());
@@ -143,7 +137,7 @@ impl Sweeper {
 
     fn count(&self, what: &'static str, rows: u64) {
         if rows > 0 {
-            self.swept.get_or_create(&SweptLabels { what }).inc_by(rows);
+            self.swept.get_or_create(&[("what", what)]).inc_by(rows);
         }
     }
 }

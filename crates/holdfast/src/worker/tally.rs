@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
@@ -14,12 +13,7 @@ use crate::clock::from_millis;
 use crate::connection::reasons::reason_of;
 use crate::connections::ServiceError;
 use crate::connections::refresh::Refreshed;
-use crate::metric::{Kind, Metric};
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
-    outcome: &'static str,
-}
+use crate::metric::{Kind, Labels, Metric};
 
 const REFRESHES: Metric = Metric {
     name: "refreshes",
@@ -43,7 +37,7 @@ pub const TABLE: &[Metric] = &[REFRESHES];
 /// The counts of this process's worker.
 #[derive(Debug)]
 pub struct Tally {
-    refreshes: Family<OutcomeLabels, Counter>,
+    refreshes: Family<Labels<1>, Counter>,
     /// Counts since the last [`Tally::take`].
     fresh: Mutex<BTreeMap<&'static str, u64>>,
     /// Last tick, in unix milliseconds; `i64::MIN` before the first.
@@ -61,7 +55,7 @@ impl Tally {
     /// Registers the counters; those of every worker are there from the start, at zero.
     pub fn register(&self, registry: &mut Registry) {
         for outcome in [RENEWED, SKIPPED, NOT_STORED] {
-            drop(self.refreshes.get_or_create(&OutcomeLabels { outcome }));
+            drop(self.refreshes.get_or_create(&[("outcome", outcome)]));
         }
         REFRESHES.register(registry, self.refreshes.clone());
     }
@@ -73,7 +67,7 @@ impl Tally {
             Ok(Refreshed::Failed(meaning)) => reason_of(*meaning).as_str(),
             Err(_) => NOT_STORED,
         };
-        self.refreshes.get_or_create(&OutcomeLabels { outcome }).inc();
+        self.refreshes.get_or_create(&[("outcome", outcome)]).inc();
         *self.fresh.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
     }
 

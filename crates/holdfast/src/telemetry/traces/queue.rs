@@ -7,12 +7,12 @@ use std::time::Duration;
 use opentelemetry::Context;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use crate::metric::Labels;
 use crate::names::names;
 
 /// Spans that wait, and spans that are sent at once: the defaults of the specification.
@@ -21,12 +21,7 @@ pub(super) const BATCH: usize = 512;
 
 /// What became of spans.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Counts(pub(super) Family<Labels, Counter>);
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct Labels {
-    outcome: &'static str,
-}
+pub(super) struct Counts(pub(super) Family<Labels<1>, Counter>);
 
 names! {
     /// What may become of a span.
@@ -50,7 +45,7 @@ impl Counts {
     }
 
     fn of(&self, outcome: Outcome) -> Counter {
-        self.0.get_or_create_owned(&Labels { outcome: outcome.as_str() })
+        self.0.get_or_create_owned(&[("outcome", outcome.as_str())])
     }
 }
 
