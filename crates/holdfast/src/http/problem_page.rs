@@ -12,7 +12,7 @@ const FOR_PEOPLE: [PublicRoute; 2] = [PublicRoute::InstagramCallback, PublicRout
 
 /// Whether a problem on that route is read by a person.
 pub(super) fn is_wanted(route: Option<&str>, headers: &HeaderMap) -> bool {
-    let is_for_people = FOR_PEOPLE.iter().any(|each| Some(each.path()) == route);
+    let is_for_people = FOR_PEOPLE.iter().any(|each| Some(each.as_str()) == route);
     is_for_people && headers.get_all(header::ACCEPT).iter().any(takes_html)
 }
 

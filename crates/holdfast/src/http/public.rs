@@ -1,35 +1,35 @@
 //! The routes that need no credential. This list is changed only by hand, and each line says why it
 //! is public.
 
-use super::problem::codes;
+use crate::names::names;
 
-codes! {
-    /// A route that needs no credential.
-    PublicRoute {
-        /// Points a visitor to the documentation.
-        Home,
-        /// The process runs.
-        Healthz,
-        /// It can judge.
-        Readyz,
-        /// The API, for machines.
-        OpenApi,
-        /// The API, for people.
-        Docs,
-        /// Every code.
-        ErrorIndex,
-        /// One code.
-        ErrorPage,
-        /// Instagram's redirect.
-        InstagramCallback,
-        /// Clerk's webhooks.
-        ClerkWebhook,
-        /// Meta: the person removed the app.
-        InstagramDeauthorize,
-        /// Meta: the person wants their data deleted.
-        InstagramDataDeletion,
-        /// What became of a deletion.
-        DataDeletionPage,
+names! {
+    /// A route that needs no credential, by its address.
+    pub enum PublicRoute {
+        /// Points a visitor to the documentation: the same for every reader.
+        Home = "/",
+        /// The process runs. Load balancers ask; it says nothing about anybody.
+        Healthz = "/healthz",
+        /// It can judge. Load balancers ask; it says nothing about anybody.
+        Readyz = "/readyz",
+        /// The API, for machines: the same for every reader.
+        OpenApi = "/openapi.json",
+        /// The API, for people: the same for every reader.
+        Docs = "/docs",
+        /// Every code: the same for every reader.
+        ErrorIndex = "/docs/errors",
+        /// One code: the same for every reader.
+        ErrorPage = "/docs/errors/{code}",
+        /// Instagram's redirect. A browser arrives here; `state` proves the attempt.
+        InstagramCallback = "/instagram/callback",
+        /// Clerk's webhooks. Proven by their Svix signature.
+        ClerkWebhook = "/webhooks/clerk",
+        /// Meta: the person removed the app. Proven by the signature of its `signed_request`.
+        InstagramDeauthorize = "/webhooks/instagram/deauthorize",
+        /// Meta: the person wants their data deleted. Proven in the same way.
+        InstagramDataDeletion = "/webhooks/instagram/data-deletion",
+        /// What became of a deletion. The code in the address is the proof, as Meta requires.
+        DataDeletionPage = "/data-deletion/{code}",
     }
 }
 
@@ -58,40 +58,6 @@ impl PublicRoute {
             Self::ClerkWebhook | Self::InstagramDeauthorize | Self::InstagramDataDeletion => {
                 PublicMethod::Post
             }
-        }
-    }
-
-    /// Its address.
-    pub fn path(self) -> &'static str {
-        match self {
-            Self::Home => "/",
-            Self::Healthz => "/healthz",
-            Self::Readyz => "/readyz",
-            Self::OpenApi => "/openapi.json",
-            Self::Docs => "/docs",
-            Self::ErrorIndex => "/docs/errors",
-            Self::ErrorPage => "/docs/errors/{code}",
-            Self::InstagramCallback => "/instagram/callback",
-            Self::ClerkWebhook => "/webhooks/clerk",
-            Self::InstagramDeauthorize => "/webhooks/instagram/deauthorize",
-            Self::InstagramDataDeletion => "/webhooks/instagram/data-deletion",
-            Self::DataDeletionPage => "/data-deletion/{code}",
-        }
-    }
-
-    /// Why it needs no credential.
-    pub fn why(self) -> &'static str {
-        match self {
-            Self::Home | Self::OpenApi | Self::Docs | Self::ErrorIndex | Self::ErrorPage => {
-                "Says nothing about anybody: the same for every reader."
-            }
-            Self::Healthz | Self::Readyz => "Asked by load balancers; says nothing about anybody.",
-            Self::InstagramCallback => "A browser arrives here by redirect; `state` proves the attempt.",
-            Self::ClerkWebhook => "Proven by its Svix signature.",
-            Self::InstagramDeauthorize | Self::InstagramDataDeletion => {
-                "Proven by the signature of its `signed_request`."
-            }
-            Self::DataDeletionPage => "The code in the address is the proof, as Meta requires.",
         }
     }
 }

@@ -271,7 +271,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S, Anybody> {
         O: OperationOutput,
         T: 'static,
     {
-        let path = route.path();
+        let path = route.as_str();
         match route.method() {
             PublicMethod::Get if route == PublicRoute::Healthz => {
                 self.add_get(path, handler.clone(), get_with(handler, anywhere(doc)))

@@ -28,7 +28,6 @@ use super::memory::Judgement;
 pub use code::ProblemCode;
 pub use openapi::problems;
 pub use request::RequestCode;
-pub(in crate::http) use row::codes;
 pub use row::{Entry, Remedy, Source};
 pub use server::ServerCode;
 pub use service_key::ServiceKeyCode;

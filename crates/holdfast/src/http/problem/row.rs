@@ -76,9 +76,9 @@ pub struct Entry {
     pub remedy: &'static str,
 }
 
-/// Declares a plain enum of codes that can be enumerated.
-macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident,)+ }) => {
+/// Declares an enum of codes, each with its row: a code without one does not compile.
+macro_rules! codes_with_rows {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $row:expr,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum $name { $($(#[$vdoc])* $variant,)+ }
@@ -86,20 +86,7 @@ macro_rules! codes {
         impl $name {
             /// Every variant, in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-        }
-    };
-}
-pub(in crate::http) use codes;
 
-/// Declares an enum of codes, each with its row: a code without one does not compile.
-macro_rules! codes_with_rows {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $row:expr,)+ }) => {
-        super::row::codes! {
-            $(#[$doc])*
-            $name { $($(#[$vdoc])* $variant,)+ }
-        }
-
-        impl $name {
             /// Its row.
             pub(super) const fn entry(self) -> super::row::Entry {
                 match self { $(Self::$variant => $row,)+ }
