@@ -1,9 +1,12 @@
 //! What one setting is: its name, default, description, and the one function that reads its value.
 
 use std::fmt;
+use std::ops::Deref;
 
-/// A setting whose value reads as a `T`.
-pub struct Entry<T> {
+/// A setting with its type put aside: what the loader, the reference page and `config print` walk
+/// over.
+#[derive(Debug)]
+pub struct Setting {
     /// Name in the environment.
     pub env: &'static str,
     /// Other names in the environment that existing applications use for the same thing.
@@ -16,9 +19,33 @@ pub struct Entry<T> {
     pub doc: &'static str,
     /// Whether the value must never be shown.
     pub secret: bool,
+    /// Whether that is a value of it.
+    pub accepts: fn(&str) -> bool,
+}
+
+impl Setting {
+    /// Table and key in `holdfast.toml`: the prefix of the environment's name is the table, in
+    /// lower case; Holdfast's own settings stand at the top.
+    pub fn toml_key(&self) -> TomlKey {
+        TomlKey::of(self.env)
+    }
+}
+
+/// A setting whose value reads as a `T`.
+pub struct Entry<T> {
+    /// The setting.
+    pub setting: Setting,
     /// Reads a value. Must not repeat the value in its complaint: the caller does so where it may
     /// be shown.
     pub read: fn(&str) -> Result<T, Wrong>,
+}
+
+impl<T> Deref for Entry<T> {
+    type Target = Setting;
+
+    fn deref(&self) -> &Setting {
+        &self.setting
+    }
 }
 
 /// Declares settings, and a list of them. A setting has no aliases and is no secret unless it says
@@ -39,18 +66,21 @@ macro_rules! settings {
         $(
             #[doc = concat!("`", $env, "`")]
             pub const $name: Entry<$type> = Entry {
-                env: $env,
-                aliases: either!($($aliases,)? &[]),
-                default: $default,
-                form: $form,
-                doc: $doc,
-                secret: either!($($secret,)? false),
+                setting: Setting {
+                    env: $env,
+                    aliases: either!($($aliases,)? &[]),
+                    default: $default,
+                    form: $form,
+                    doc: $doc,
+                    secret: either!($($secret,)? false),
+                    accepts: |text| ($name.read)(text).is_ok(),
+                },
                 read: $read,
             };
         )+
 
         $(#[$about])*
-        pub(super) const $list: &[&dyn Setting] = &[$(&$name,)+];
+        pub(super) const $list: &[&Setting] = &[$(&$name.setting,)+];
     };
 }
 
@@ -90,55 +120,6 @@ impl Wrong {
     /// A complaint and what would mend it.
     pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { what: what.into(), remedy: remedy.into() }
-    }
-}
-
-/// A setting with its type put aside: what the loader, the reference page and `config print` walk
-/// over.
-pub trait Setting: Sync {
-    /// Name in the environment.
-    fn env(&self) -> &'static str;
-    /// Other names for the same thing.
-    fn aliases(&self) -> &'static [&'static str];
-    /// What holds where it is not set.
-    fn default(&self) -> Fallback;
-    /// What a value looks like.
-    fn form(&self) -> &'static str;
-    /// Description.
-    fn doc(&self) -> &'static str;
-    /// Whether the value must never be shown.
-    fn is_secret(&self) -> bool;
-    /// Whether that is a value of it.
-    fn accepts(&self, text: &str) -> bool;
-
-    /// Table and key in `holdfast.toml`: the prefix of the environment's name is the table, in
-    /// lower case; Holdfast's own settings stand at the top.
-    fn toml_key(&self) -> TomlKey {
-        TomlKey::of(self.env())
-    }
-}
-
-impl<T> Setting for Entry<T> {
-    fn env(&self) -> &'static str {
-        self.env
-    }
-    fn aliases(&self) -> &'static [&'static str] {
-        self.aliases
-    }
-    fn default(&self) -> Fallback {
-        self.default
-    }
-    fn form(&self) -> &'static str {
-        self.form
-    }
-    fn doc(&self) -> &'static str {
-        self.doc
-    }
-    fn is_secret(&self) -> bool {
-        self.secret
-    }
-    fn accepts(&self, text: &str) -> bool {
-        (self.read)(text).is_ok()
     }
 }
 

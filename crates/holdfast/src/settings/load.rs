@@ -49,7 +49,7 @@ pub fn load_with_reading(
             faults.extend(reader.collected.misspelt);
             let order = |fault: &Fault| {
                 let position = table::TABLE.iter().position(|each| {
-                    fault.name.starts_with(each.env()) || fault.name == each.toml_key().to_string()
+                    fault.name.starts_with(each.env) || fault.name == each.toml_key().to_string()
                 });
                 position.unwrap_or(usize::MAX)
             };

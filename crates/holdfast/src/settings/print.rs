@@ -25,21 +25,21 @@ pub fn shown(environment: &Environment, file: Option<&ConfigFile>) -> Vec<Shown>
     let collected = collect(environment, file);
     TABLE
         .iter()
-        .map(|setting| match collected.values.get(setting.env()) {
+        .map(|setting| match collected.values.get(setting.env) {
             Some(found) => Shown {
-                name: setting.env(),
-                value: visible(*setting, found.text.expose_secret()),
+                name: setting.env,
+                value: visible(setting, found.text.expose_secret()),
                 origin: found.origin.clone(),
             },
-            None => Shown { name: setting.env(), value: fallback(*setting), origin: Origin::Default },
+            None => Shown { name: setting.env, value: fallback(setting), origin: Origin::Default },
         })
         .collect()
 }
 
-fn visible(setting: &dyn Setting, text: &str) -> String {
-    if setting.is_secret() {
+fn visible(setting: &Setting, text: &str) -> String {
+    if setting.secret {
         "(set, not shown)".to_owned()
-    } else if has_secret_prefix(text) || (looks_secret(text) && !setting.accepts(text)) {
+    } else if has_secret_prefix(text) || (looks_secret(text) && !(setting.accepts)(text)) {
         // A secret that was put where another value belongs: `config check` says so.
         "(not shown: it looks like a secret)".to_owned()
     } else {
@@ -61,8 +61,8 @@ fn without_credentials(text: &str) -> String {
     format!("{url} (and what is not shown)")
 }
 
-fn fallback(setting: &dyn Setting) -> String {
-    match setting.default() {
+fn fallback(setting: &Setting) -> String {
+    match setting.default {
         Fallback::Text(text) => text.to_owned(),
         Fallback::Derived(words) | Fallback::Absent(words) => format!("({words})"),
     }

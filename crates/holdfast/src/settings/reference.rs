@@ -18,27 +18,27 @@ pub fn markdown() -> String {
         [("Holdfast", "HOLDFAST_"), ("Clerk", "CLERK_"), ("Instagram", "INSTAGRAM_"), ("Traces", "OTEL_")]
     {
         let _ = write!(page, "\n## {title}\n");
-        for setting in TABLE.iter().filter(|setting| setting.env().starts_with(prefix)) {
-            section(&mut page, *setting);
+        for setting in TABLE.iter().filter(|setting| setting.env.starts_with(prefix)) {
+            section(&mut page, setting);
         }
     }
     page
 }
 
-fn section(page: &mut String, setting: &dyn Setting) {
+fn section(page: &mut String, setting: &Setting) {
     // Writing to a String cannot fail.
-    let _ = write!(page, "\n### `{}`\n\n{}\n\n", setting.env(), setting.doc());
-    let _ = writeln!(page, "- Form: {}", setting.form());
-    let _ = match setting.default() {
+    let _ = write!(page, "\n### `{}`\n\n{}\n\n", setting.env, setting.doc);
+    let _ = writeln!(page, "- Form: {}", setting.form);
+    let _ = match setting.default {
         Fallback::Text(text) => writeln!(page, "- Default: `{text}`"),
         Fallback::Derived(words) | Fallback::Absent(words) => writeln!(page, "- Default: {words}"),
     };
     let _ = writeln!(page, "- In `holdfast.toml`: `{}`", setting.toml_key());
-    if !setting.aliases().is_empty() {
-        let aliases: Vec<String> = setting.aliases().iter().map(|name| format!("`{name}`")).collect();
+    if !setting.aliases.is_empty() {
+        let aliases: Vec<String> = setting.aliases.iter().map(|name| format!("`{name}`")).collect();
         let _ = writeln!(page, "- Also read: {}", aliases.join(", "));
     }
-    if setting.is_secret() {
+    if setting.secret {
         page.push_str("- Secret: never shown, never logged\n");
     }
 }

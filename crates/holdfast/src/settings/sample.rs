@@ -31,14 +31,14 @@ pub fn toml() -> String {
             let _ = write!(text, "\n[{table}]\n");
         }
         for setting in TABLE.iter().filter(|setting| setting.toml_key().table == table) {
-            comment(&mut text, *setting);
+            comment(&mut text, setting);
             let key = setting.toml_key().key;
-            let _ = if setting.is_secret() && wanted(*setting).is_none() {
-                writeln!(text, "# {key}_file = \"/run/secrets/{}\"", setting.env().to_lowercase())
-            } else if let Some(value) = wanted(*setting) {
+            let _ = if setting.secret && wanted(setting).is_none() {
+                writeln!(text, "# {key}_file = \"/run/secrets/{}\"", setting.env.to_lowercase())
+            } else if let Some(value) = wanted(setting) {
                 writeln!(text, "{key} = \"{value}\"")
             } else {
-                writeln!(text, "# {key} = \"{}\"", example(*setting))
+                writeln!(text, "# {key} = \"{}\"", example(setting))
             };
         }
     }
@@ -53,33 +53,33 @@ pub fn env() -> String {
          # Secrets are better passed as files: NAME_FILE=/run/secrets/name.\n",
     );
     for setting in TABLE.iter() {
-        comment(&mut text, *setting);
+        comment(&mut text, setting);
         // Writing to a String cannot fail.
-        let _ = match wanted(*setting) {
-            Some(value) => writeln!(text, "{}={value}", setting.env()),
-            None => writeln!(text, "# {}={}", setting.env(), example(*setting)),
+        let _ = match wanted(setting) {
+            Some(value) => writeln!(text, "{}={value}", setting.env),
+            None => writeln!(text, "# {}={}", setting.env, example(setting)),
         };
     }
     text
 }
 
-fn wanted(setting: &dyn Setting) -> Option<&'static str> {
-    WANTED.iter().find(|(name, _)| *name == setting.env()).map(|(_, value)| *value)
+fn wanted(setting: &Setting) -> Option<&'static str> {
+    WANTED.iter().find(|(name, _)| *name == setting.env).map(|(_, value)| *value)
 }
 
-fn example(setting: &dyn Setting) -> String {
-    match setting.default() {
+fn example(setting: &Setting) -> String {
+    match setting.default {
         Fallback::Text(text) => text.to_owned(),
         Fallback::Derived(_) | Fallback::Absent(_) => String::new(),
     }
 }
 
-fn comment(text: &mut String, setting: &dyn Setting) {
-    let default = match setting.default() {
+fn comment(text: &mut String, setting: &Setting) {
+    let default = match setting.default {
         Fallback::Text(_) => String::new(),
         Fallback::Derived(words) | Fallback::Absent(words) => format!(" Default: {words}."),
     };
-    let words = format!("{} Form: {}.{default}", setting.doc(), setting.form());
+    let words = format!("{} Form: {}.{default}", setting.doc, setting.form);
     text.push_str("\n#");
     let mut column = 1;
     for word in words.split_whitespace() {

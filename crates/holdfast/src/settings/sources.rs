@@ -151,15 +151,15 @@ pub(super) fn collect(environment: &Environment, file: Option<&ConfigFile>) -> C
         read_file(file, &mut collected);
     }
     for setting in TABLE.iter() {
-        read_environment(*setting, environment, &mut collected);
+        read_environment(setting, environment, &mut collected);
     }
     judge_names(environment, &mut collected);
     warn_of_former_names(&mut collected);
     collected
 }
 
-fn read_environment(setting: &dyn Setting, environment: &Environment, collected: &mut Collected) {
-    let names = std::iter::once(setting.env()).chain(setting.aliases().iter().copied());
+fn read_environment(setting: &Setting, environment: &Environment, collected: &mut Collected) {
+    let names = std::iter::once(setting.env).chain(setting.aliases.iter().copied());
     let mut taken: Option<(&str, &str)> = None;
     for name in names {
         if let Some((first, value)) = taken {
@@ -174,14 +174,14 @@ fn read_environment(setting: &dyn Setting, environment: &Environment, collected:
             continue;
         }
         if environment.unreadable.iter().any(|each| each == name) {
-            collected.spoilt.insert(setting.env());
+            collected.spoilt.insert(setting.env);
             collected.faults.push(Fault::new(name, "the value is not UTF-8", "write it in UTF-8"));
             return;
         }
         let file_name = format!("{name}_FILE");
         let found = match (environment.get(name), environment.get(&file_name)) {
             (Some(_), Some(_)) => {
-                collected.spoilt.insert(setting.env());
+                collected.spoilt.insert(setting.env);
                 collected.faults.push(Fault::new(
                     name,
                     format!("both {name} and {file_name} are set"),
@@ -198,7 +198,7 @@ fn read_environment(setting: &dyn Setting, environment: &Environment, collected:
             (None, None) => continue,
         };
         if let Some(found) = found {
-            collected.values.insert(setting.env(), found);
+            collected.values.insert(setting.env, found);
         }
         if taken.is_none() {
             return;
@@ -208,18 +208,13 @@ fn read_environment(setting: &dyn Setting, environment: &Environment, collected:
 
 /// The value, unless it stands in quotation marks. A shell removes them; `docker --env-file` and
 /// many dashboards keep them as part of the value, where they break comparisons and signatures.
-fn unquoted<'a>(
-    setting: &dyn Setting,
-    name: &str,
-    text: &'a str,
-    collected: &mut Collected,
-) -> Option<&'a str> {
+fn unquoted<'a>(setting: &Setting, name: &str, text: &'a str, collected: &mut Collected) -> Option<&'a str> {
     let is_quoted =
         ['"', '\''].iter().any(|mark| text.len() > 1 && text.starts_with(*mark) && text.ends_with(*mark));
     if !is_quoted {
         return Some(text);
     }
-    collected.spoilt.insert(setting.env());
+    collected.spoilt.insert(setting.env);
     collected.faults.push(Fault::new(
         name,
         "the value stands in quotation marks, which are part of it here",
@@ -230,12 +225,7 @@ fn unquoted<'a>(
 
 /// A value in a file of its own, as container platforms mount secrets. A line end behind it is not
 /// part of it, nor is the mark that some editors put before UTF-8.
-fn read_value_file(
-    setting: &dyn Setting,
-    name: &str,
-    path: &Path,
-    collected: &mut Collected,
-) -> Option<Found> {
+fn read_value_file(setting: &Setting, name: &str, path: &Path, collected: &mut Collected) -> Option<Found> {
     let text = read_text(path);
     let value = text.as_ref().map(|text| text.trim_start_matches('\u{feff}').trim());
     let (what, remedy) = match value {
@@ -251,7 +241,7 @@ fn read_value_file(
             (format!("{} cannot be read: {error}", path.display()), "name a file that this process may read")
         }
     };
-    collected.spoilt.insert(setting.env());
+    collected.spoilt.insert(setting.env);
     collected.faults.push(Fault::new(name, what, remedy));
     None
 }
@@ -295,7 +285,7 @@ fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut 
     // rename anything.
     let by_key = |wanted: &str| {
         TABLE.iter().find(|each| {
-            let mut names = std::iter::once(each.env()).chain(each.aliases().iter().copied());
+            let mut names = std::iter::once(each.env).chain(each.aliases.iter().copied());
             names.any(|name| name == wanted || TomlKey::of(name).to_string() == wanted)
         })
     };
@@ -314,11 +304,11 @@ fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut 
         }
     };
     let Some(text) = toml_text(value) else {
-        collected.spoilt.insert(setting.env());
+        collected.spoilt.insert(setting.env);
         collected.faults.push(Fault::new(
             key,
             "the value is neither text, a number, a switch nor a list of texts",
-            format!("write {}", setting.form()),
+            format!("write {}", setting.form),
         ));
         return;
     };
@@ -328,12 +318,12 @@ fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut 
     let found = if is_path {
         // Relative to the configuration file, so that the two can move together.
         let path = file.path.parent().unwrap_or(Path::new("")).join(text.trim());
-        read_value_file(*setting, key, &path, collected)
+        read_value_file(setting, key, &path, collected)
     } else {
         Some(Found { text: text.trim().into(), origin: Origin::ConfigFile(key.to_owned()) })
     };
     if let Some(found) = found
-        && collected.values.insert(setting.env(), found).is_some()
+        && collected.values.insert(setting.env, found).is_some()
     {
         collected.faults.push(Fault::new(
             key,

@@ -391,8 +391,7 @@ settings! {
 }
 
 /// Every setting, in the order of the reference page.
-pub static TABLE: LazyLock<Vec<&'static dyn Setting>> =
-    LazyLock::new(|| [OWN, traces::ALL, OF_OTHERS].concat());
+pub static TABLE: LazyLock<Vec<&'static Setting>> = LazyLock::new(|| [OWN, traces::ALL, OF_OTHERS].concat());
 
 /// Where `holdfast.toml` is looked for when `--config` does not say.
 pub fn default_config_file() -> PathBuf {

@@ -52,7 +52,7 @@ fn every_default_that_is_text_can_be_read() {
     let traces = tools([COLLECTOR]).unwrap().traces.unwrap();
     assert_eq!((traces.timeout, traces.delay), (Duration::from_secs(10), Duration::from_secs(5)));
     assert_eq!(traces.sampler, traces::Sampler { parent_based: true, share: 1.0 });
-    let texts = TABLE.iter().filter(|each| matches!(each.default(), Fallback::Text(_))).count();
+    let texts = TABLE.iter().filter(|each| matches!(each.default, Fallback::Text(_))).count();
     assert_eq!(texts, 27, "a new default needs its line above");
 }
 

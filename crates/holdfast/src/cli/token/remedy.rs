@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn every_setting_that_is_named_exists() {
         let issuer = "`https://clerk.shop.example`".to_owned();
-        let names: Vec<&str> = table::TABLE.iter().map(|setting| setting.env()).collect();
+        let names: Vec<&str> = table::TABLE.iter().map(|setting| setting.env).collect();
         let mut named = 0;
         for remedy in [
             Remedy::CompareKeys { found: None, known: Vec::new() },

@@ -80,7 +80,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 pub(super) fn judge_names(environment: &Environment, collected: &mut Collected) {
     let known: Vec<&str> = TABLE
         .iter()
-        .flat_map(|setting| std::iter::once(setting.env()).chain(setting.aliases().iter().copied()))
+        .flat_map(|setting| std::iter::once(setting.env).chain(setting.aliases.iter().copied()))
         .collect();
     for name in environment.values.keys().chain(&environment.unreadable) {
         let base = name.strip_suffix("_FILE").unwrap_or(name);

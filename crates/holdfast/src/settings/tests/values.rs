@@ -146,7 +146,7 @@ proptest! {
     fn what_config_print_shows_reads_as_the_same_settings(
         chosen in prop::collection::btree_map(0..TABLE.len(), values(), 0..4),
     ) {
-        let given = chosen.into_iter().filter(|(at, _)| !TABLE[*at].is_secret()).map(|(at, value)| (TABLE[at].env(), value));
+        let given = chosen.into_iter().filter(|(at, _)| !TABLE[*at].secret).map(|(at, value)| (TABLE[at].env, value));
         let environment = Environment::of(given);
         if let Ok(settings) = load(&environment, None, Purpose::Tools) {
             let printed = shown(&environment, None).into_iter().filter(|line| line.origin != Origin::Default);
@@ -173,8 +173,8 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
         ("https://user:hunter2hunter2@app.example.com/path", "hunter2hunter2"),
         ("postgres://user:hunter2hunter2@db/holdfast", "hunter2hunter2"),
     ] {
-        for setting in TABLE.iter().filter(|setting| !setting.is_secret()) {
-            if let Err(faults) = tools([(setting.env(), value), COLLECTOR]) {
+        for setting in TABLE.iter().filter(|setting| !setting.secret) {
+            if let Err(faults) = tools([(setting.env, value), COLLECTOR]) {
                 assert!(!faults.to_string().contains(part), "{faults}");
             }
         }
@@ -190,8 +190,9 @@ fn config_print_does_not_show_a_secret_in_the_wrong_place() {
         ("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX", "AAECAwQF"),
         ("postgres://user:hunter2hunter2@db/holdfast", "hunter2hunter2"),
     ] {
-        for setting in TABLE.iter().filter(|setting| !setting.accepts(secret) || secret.starts_with("sk_")) {
-            let environment = Environment::of([(setting.env(), secret)]);
+        for setting in TABLE.iter().filter(|setting| !(setting.accepts)(secret) || secret.starts_with("sk_"))
+        {
+            let environment = Environment::of([(setting.env, secret)]);
             for line in shown(&environment, None) {
                 assert!(!line.value.contains(part), "{} shows {}", line.name, line.value);
             }

@@ -31,7 +31,7 @@ fn capitals(text: &str) -> impl Iterator<Item = &str> {
 fn settings_that_are_named_are_settings() {
     let known: BTreeSet<&str> = TABLE
         .iter()
-        .flat_map(|setting| std::iter::once(setting.env()).chain(setting.aliases().iter().copied()))
+        .flat_map(|setting| std::iter::once(setting.env).chain(setting.aliases.iter().copied()))
         .collect();
     let mut named = 0;
     for (page, text) in pages() {

@@ -114,7 +114,7 @@ fn every_command_that_a_text_names_can_be_typed() {
 fn every_setting_that_a_text_names_is_there() {
     let known: BTreeSet<&str> = TABLE
         .iter()
-        .flat_map(|setting| std::iter::once(setting.env()).chain(setting.aliases().iter().copied()))
+        .flat_map(|setting| std::iter::once(setting.env).chain(setting.aliases.iter().copied()))
         .collect();
     let mut named = BTreeSet::new();
     for (file, text) in all().iter().filter(|(file, _)| !OF_OTHERS.iter().any(|part| file.contains(part))) {

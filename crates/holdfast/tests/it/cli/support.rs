@@ -92,7 +92,7 @@ impl Place {
     /// The program with these arguments, ready to start.
     fn command(&self, arguments: &[&str]) -> Command {
         for (name, value) in &self.environment {
-            if TABLE.iter().any(|setting| setting.env() == name && setting.is_secret()) {
+            if TABLE.iter().any(|setting| setting.env == name && setting.secret) {
                 secrets_of(value).for_each(leaks::secret_if_long);
             }
         }
