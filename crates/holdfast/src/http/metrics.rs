@@ -157,28 +157,22 @@ const VERDICTS: Metric = Metric {
     watch: "Alert when the share of `refused` is unusual for the app: after a change of origins the cause is `azp`, after a \
             change of keys the signature. Alert on `cannot_judge` for 5 minutes.",
 };
-const SHED: Metric = Metric {
-    name: "http_shed",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "Requests refused because too many others were running",
-    watch: "Alert when it rises for 5 minutes. Add replicas, or raise `HOLDFAST_MAX_REQUESTS`.",
-};
-const IN_FLIGHT: Metric = Metric {
-    name: "http_in_flight",
-    kind: Kind::Gauge,
-    labels: &[],
-    help: "Requests being handled",
-    watch: "Compare with `HOLDFAST_MAX_REQUESTS`. If it is above half of that for minutes, something that requests wait for \
+const SHED: Metric = Metric::counter(
+    "http_shed",
+    "Requests refused because too many others were running",
+    "Alert when it rises for 5 minutes. Add replicas, or raise `HOLDFAST_MAX_REQUESTS`.",
+);
+const IN_FLIGHT: Metric = Metric::gauge(
+    "http_in_flight",
+    "Requests being handled",
+    "Compare with `HOLDFAST_MAX_REQUESTS`. If it is above half of that for minutes, something that requests wait for \
             is slow.",
-};
-const STREAMS: Metric = Metric {
-    name: "event_streams",
-    kind: Kind::Gauge,
-    labels: &[],
-    help: "Open event streams",
-    watch: "At most 2048 in a process, or half of its connections; alert above 1800.",
-};
+);
+const STREAMS: Metric = Metric::gauge(
+    "event_streams",
+    "Open event streams",
+    "At most 2048 in a process, or half of its connections; alert above 1800.",
+);
 const READY: Metric = Metric {
     name: "ready",
     kind: Kind::Gauge,

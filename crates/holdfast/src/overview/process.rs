@@ -9,39 +9,30 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use crate::metric::{Kind, Metric};
+use crate::metric::Metric;
 
-const fn row(name: &'static str, kind: Kind, help: &'static str, watch: &'static str) -> Metric {
-    Metric { name, kind, labels: &[], help, watch }
-}
-
-const CPU: Metric = row(
+const CPU: Metric = Metric::counter(
     "process_cpu_seconds",
-    Kind::Counter,
     "Processor time",
     "A rate near the number of processors says that the machine is too small.",
 );
-const MEMORY: Metric = row(
+const MEMORY: Metric = Metric::gauge(
     "process_resident_memory_bytes",
-    Kind::Gauge,
     "Resident memory",
     "It stays level after the first hour; 30,000 cached session tokens take some tens of megabytes.",
 );
-const FDS: Metric = row(
+const FDS: Metric = Metric::gauge(
     "process_open_fds",
-    Kind::Gauge,
     "Open file descriptors",
     "Alert above nine tenths of `process_max_fds`.",
 );
-const MAX_FDS: Metric = row(
+const MAX_FDS: Metric = Metric::gauge(
     "process_max_fds",
-    Kind::Gauge,
     "The limit on open file descriptors",
     "It must exceed `HOLDFAST_MAX_CONNECTIONS` by the files that the service itself opens; `holdfast doctor` names the number.",
 );
-const START: Metric = row(
+const START: Metric = Metric::gauge(
     "process_start_time_seconds",
-    Kind::Gauge,
     "When the process started",
     "A change without a restart of yours is a crash.",
 );

@@ -58,13 +58,11 @@ const SWEPT: Metric = Metric {
     help: "Rows deleted at the end of their retention",
     watch: "Alert on any of `outbox`: the app has not accepted an event for a week.",
 };
-const SWEPT_AT: Metric = Metric {
-    name: "last_sweep_timestamp_seconds",
-    kind: Kind::Gauge,
-    labels: &[],
-    help: "When the last sweep ended, in unix seconds; 0 before the first",
-    watch: "Alert when it is more than a day ago: the database grows.",
-};
+const SWEPT_AT: Metric = Metric::gauge(
+    "last_sweep_timestamp_seconds",
+    "When the last sweep ended, in unix seconds; 0 before the first",
+    "Alert when it is more than a day ago: the database grows.",
+);
 
 /// The metrics of sweeps, in the order of the reference page.
 pub const TABLE: &[Metric] = &[SWEPT, SWEPT_AT];

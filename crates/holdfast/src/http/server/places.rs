@@ -23,7 +23,7 @@ use prometheus_client::registry::Registry;
 use super::watch::Watch;
 use crate::client_address::ClientAddress;
 use crate::clock::{SharedClock, after};
-use crate::metric::{Kind, Metric};
+use crate::metric::Metric;
 
 /// Divisor of all places that gives how many are closed at once: finding them walks over all
 /// connections.
@@ -31,21 +31,17 @@ const PART: usize = 64;
 /// Time between two lines in the log.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-const OPEN: Metric = Metric {
-    name: "http_connections",
-    kind: Kind::Gauge,
-    labels: &[],
-    help: "Open connections of the public listener",
-    watch: "Compare with `HOLDFAST_MAX_CONNECTIONS`, or with the lower number that the log names at start if the limit of \
+const OPEN: Metric = Metric::gauge(
+    "http_connections",
+    "Open connections of the public listener",
+    "Compare with `HOLDFAST_MAX_CONNECTIONS`, or with the lower number that the log names at start if the limit of \
             open files is too low.",
-};
-const CLOSED: Metric = Metric {
-    name: "http_connections_closed_for_room",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "Idle or slow connections that were closed because all connection slots were taken",
-    watch: "A steady rise is a flood of connections; the log names the address with the most.",
-};
+);
+const CLOSED: Metric = Metric::counter(
+    "http_connections_closed_for_room",
+    "Idle or slow connections that were closed because all connection slots were taken",
+    "A steady rise is a flood of connections; the log names the address with the most.",
+);
 
 /// What is counted of connections, in the order of the reference page.
 pub const TABLE: &[Metric] = &[OPEN, CLOSED];
