@@ -6,7 +6,7 @@
 use clerk_session::RefusalCode;
 
 use super::request::RequestCode;
-use super::row::Entry;
+use super::row::{Entry, Source};
 use super::server::ServerCode;
 use super::service_key::ServiceKeyCode;
 use super::{instagram, session};
@@ -77,6 +77,17 @@ impl ProblemCode {
     /// The code of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::all().find(|each| each.entry().code == name)
+    }
+
+    /// Whose fault it is.
+    pub fn source(self) -> Source {
+        match self {
+            Self::Session(_) => Source::Session,
+            Self::ServiceKey(_) => Source::ServiceKey,
+            Self::Request(_) => Source::Request,
+            Self::Instagram(_) | Self::NotConnected => Source::Instagram,
+            Self::Server(code) => code.source(),
+        }
     }
 
     /// Its row.

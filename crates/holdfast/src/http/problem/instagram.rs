@@ -2,14 +2,13 @@
 
 use http::StatusCode;
 
-use super::row::{Entry, Remedy, Source};
+use super::row::{Entry, Remedy};
 use crate::connection::{Action, Reason, status};
 
 /// The row of "never connected", which has no reason.
 pub(super) const NOT_CONNECTED: Entry = Entry {
     code: "not_connected",
     status: StatusCode::FAILED_DEPENDENCY,
-    source: Source::Instagram,
     action: Remedy::Connect,
     title: "Not connected",
     meaning: "No Instagram account is connected.",
@@ -171,7 +170,6 @@ pub(super) fn entry(reason: Reason) -> Entry {
     Entry {
         code: reason.as_str(),
         status: StatusCode::FAILED_DEPENDENCY,
-        source: Source::Instagram,
         action: action(reason),
         title,
         meaning: status::sentence(reason).unwrap_or("Instagram is not connected."),

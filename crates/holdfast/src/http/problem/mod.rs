@@ -200,7 +200,7 @@ pub fn document(problem: &Problem, public_url: &str, request_id: &str) -> Vec<u8
         status: entry.status.as_u16(),
         detail,
         error: detail,
-        source: entry.source,
+        source: facts.code.source(),
         code: entry.code,
         reason: facts.reason,
         action: problem.action(),

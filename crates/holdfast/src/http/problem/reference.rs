@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::code::ProblemCode;
-use super::row::{Entry, Source};
+use super::row::Source;
 
 /// The page, as Markdown.
 pub fn markdown() -> String {
@@ -13,13 +13,14 @@ pub fn markdown() -> String {
          installation serves a page for each at `/docs/errors/{code}`. A 401 is only ever about the caller's own \
          credential: the first two groups.\n",
     );
-    for (title, entries) in groups() {
+    for (title, codes) in groups() {
         // Writing to a String cannot fail.
         let _ = write!(page, "\n## {title}\n");
-        for entry in entries {
+        for code in codes {
+            let entry = code.entry();
             let _ = write!(page, "\n### `{}`\n\n{}\n\n", entry.code, entry.meaning);
             let _ = writeln!(page, "- Status: {}", entry.status);
-            let _ = writeln!(page, "- Source: `{}`", entry.source.as_str());
+            let _ = writeln!(page, "- Source: `{}`", code.source().as_str());
             let _ = writeln!(page, "- Action: `{}`", entry.action.as_str());
             for cause in entry.causes {
                 let _ = writeln!(page, "- Cause: {cause}");
@@ -31,12 +32,12 @@ pub fn markdown() -> String {
 }
 
 /// Every code, in groups with a title.
-pub fn groups() -> Vec<(&'static str, Vec<Entry>)> {
-    let mut groups: Vec<(_, Vec<Entry>)> = Vec::new();
-    for entry in ProblemCode::all().map(ProblemCode::entry) {
+pub fn groups() -> Vec<(&'static str, Vec<ProblemCode>)> {
+    let mut groups: Vec<(_, Vec<ProblemCode>)> = Vec::new();
+    for code in ProblemCode::all() {
         match groups.last_mut() {
-            Some((known, entries)) if *known == title(entry.source) => entries.push(entry),
-            Some(_) | None => groups.push((title(entry.source), vec![entry])),
+            Some((known, codes)) if *known == title(code.source()) => codes.push(code),
+            Some(_) | None => groups.push((title(code.source()), vec![code])),
         }
     }
     groups

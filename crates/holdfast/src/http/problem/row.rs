@@ -62,8 +62,6 @@ pub struct Entry {
     pub code: &'static str,
     /// The status it is sent with.
     pub status: StatusCode,
-    /// Whose fault it is.
-    pub source: Source,
     /// What a client may do.
     pub action: Remedy,
     /// A short name that does not vary between occurrences (RFC 9457, 3.1.3).

@@ -11,7 +11,6 @@ codes_with_rows! {
         KeysUnavailable = Entry {
             code: "keys-unavailable",
             status: StatusCode::SERVICE_UNAVAILABLE,
-            source: Source::Clerk,
             action: Remedy::Retry,
             title: "Cannot judge the session token",
             meaning: "This server does not have the key for this session token, so it neither accepted nor refused the token.",
@@ -27,7 +26,6 @@ codes_with_rows! {
         ClerkUnavailable = Entry {
             code: "clerk-unavailable",
             status: StatusCode::SERVICE_UNAVAILABLE,
-            source: Source::Clerk,
             action: Remedy::Retry,
             title: "Clerk does not answer",
             meaning: "Clerk's Backend API did not give a usable answer.",
@@ -38,7 +36,6 @@ codes_with_rows! {
         DatabaseUnavailable = Entry {
             code: "database-unavailable",
             status: StatusCode::SERVICE_UNAVAILABLE,
-            source: Source::Database,
             action: Remedy::Retry,
             title: "Database not available",
             meaning: "The stored data cannot be read: the database did not answer in time, or this server cannot open what it \
@@ -54,7 +51,6 @@ codes_with_rows! {
         DatabaseFull = Entry {
             code: "database-full",
             status: StatusCode::SERVICE_UNAVAILABLE,
-            source: Source::Database,
             action: Remedy::Retry,
             title: "Database full",
             meaning: "The database cannot take more data.",
@@ -65,7 +61,6 @@ codes_with_rows! {
         DeadlineExceeded = Entry {
             code: "deadline-exceeded",
             status: StatusCode::SERVICE_UNAVAILABLE,
-            source: Source::Server,
             action: Remedy::Retry,
             title: "Took too long",
             meaning: "The request took longer than this server allows.",
@@ -76,7 +71,6 @@ codes_with_rows! {
         Overloaded = Entry {
             code: "overloaded",
             status: StatusCode::SERVICE_UNAVAILABLE,
-            source: Source::Server,
             action: Remedy::Retry,
             title: "Overloaded",
             meaning: "This server is already working on as many requests as it accepts at a time.",
@@ -87,7 +81,6 @@ codes_with_rows! {
         NotSetUp = Entry {
             code: "not-set-up",
             status: StatusCode::SERVICE_UNAVAILABLE,
-            source: Source::Server,
             action: Remedy::ContactSupport,
             title: "Not set up",
             meaning: "This part of the server is not configured.",
@@ -98,12 +91,22 @@ codes_with_rows! {
         Internal = Entry {
             code: "internal-error",
             status: StatusCode::INTERNAL_SERVER_ERROR,
-            source: Source::Server,
             action: Remedy::ContactSupport,
             title: "Internal error",
             meaning: "Something is wrong on this server.",
             causes: &["Holdfast has a fault, or stored data is damaged. The log has the reason under the request id."],
             remedy: "Report the request id to the operator of this installation.",
         },
+    }
+}
+
+impl ServerCode {
+    /// Whose fault it is.
+    pub(super) fn source(self) -> Source {
+        match self {
+            Self::KeysUnavailable | Self::ClerkUnavailable => Source::Clerk,
+            Self::DatabaseUnavailable | Self::DatabaseFull => Source::Database,
+            Self::DeadlineExceeded | Self::Overloaded | Self::NotSetUp | Self::Internal => Source::Server,
+        }
     }
 }

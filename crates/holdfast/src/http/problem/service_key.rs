@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::row::{Entry, Remedy, Source, codes_with_rows};
+use super::row::{Entry, Remedy, codes_with_rows};
 
 codes_with_rows! {
     /// Why a service key is not accepted.
@@ -11,7 +11,6 @@ codes_with_rows! {
         Missing = Entry {
             code: "service-key-missing",
             status: StatusCode::UNAUTHORIZED,
-            source: Source::ServiceKey,
             action: Remedy::ContactSupport,
             title: "Service key refused",
             meaning: "This route needs a service key.",
@@ -22,7 +21,6 @@ codes_with_rows! {
         Invalid = Entry {
             code: "service-key-invalid",
             status: StatusCode::UNAUTHORIZED,
-            source: Source::ServiceKey,
             action: Remedy::ContactSupport,
             title: "Service key refused",
             meaning: "This service key is not accepted.",
@@ -38,7 +36,6 @@ codes_with_rows! {
         SessionTokenSent = Entry {
             code: "service-key-session-token",
             status: StatusCode::UNAUTHORIZED,
-            source: Source::ServiceKey,
             action: Remedy::ContactSupport,
             title: "Service key refused",
             meaning: "This route takes a service key, and a session token was sent.",

@@ -4,7 +4,7 @@
 use clerk_session::RefusalCode;
 use http::StatusCode;
 
-use super::row::{Entry, Remedy, Source};
+use super::row::{Entry, Remedy};
 
 /// The row of a code. The verifier's crate may learn codes before this table does; a test finds
 /// those.
@@ -14,7 +14,6 @@ pub(super) fn entry(code: RefusalCode) -> Entry {
     Entry {
         code: code.as_str(),
         status: StatusCode::UNAUTHORIZED,
-        source: Source::Session,
         action: known.map_or(Remedy::ContactSupport, |row| row.action),
         title,
         meaning: known.map_or_else(|| code.meaning(), |row| row.meaning),

@@ -16,7 +16,6 @@ use super::prelude::*;
 use crate::http::openapi::{finished, skeleton};
 use crate::http::pages::{Markup, Page, Width};
 use crate::http::params::Path;
-use crate::http::problem::Entry;
 use crate::http::problem::reference::groups;
 use crate::http::state::Documents;
 
@@ -103,10 +102,10 @@ async fn error_index() -> Page {
     let mut body = Markup::default();
     body.raw("<h1>Error codes</h1><p class=\"lead\">Every code that an answer of this server can carry. ")
         .raw("A 401 is only ever about the caller's own credential: the first two groups.</p>");
-    for (title, entries) in groups() {
+    for (title, codes) in groups() {
         body.raw("<h2>").text(title).raw("</h2><table><thead><tr><th>Code</th><th>Status</th><th>Means</th>");
         body.raw("</tr></thead><tbody>");
-        for entry in entries {
+        for entry in codes.into_iter().map(ProblemCode::entry) {
             body.raw("<tr><td><a href=\"errors/").text(entry.code).raw("\"><code>").text(entry.code);
             body.raw("</code></a></td><td class=\"status\">").text(entry.status.as_u16());
             body.raw("</td><td>").prose(entry.meaning).raw("</td></tr>");
@@ -124,16 +123,17 @@ struct ErrorPath {
 
 async fn error_page(Path(path): Path<ErrorPath>) -> Page {
     match ProblemCode::parse(&path.code) {
-        Some(code) => page_of(&code.entry()),
+        Some(code) => page_of(code),
         None => no_such_code(),
     }
 }
 
-fn page_of(entry: &Entry) -> Page {
+fn page_of(code: ProblemCode) -> Page {
+    let entry = code.entry();
     let mut body = Markup::default();
     body.raw("<h1>").text(entry.title).raw("</h1><p class=\"lead\">").prose(entry.meaning).raw("</p>");
     body.raw("<ul class=\"facts\"><li>Code <code>").text(entry.code).raw("</code></li><li>Status ");
-    body.text(entry.status).raw("</li><li>Source <code>").text(entry.source.as_str());
+    body.text(entry.status).raw("</li><li>Source <code>").text(code.source().as_str());
     body.raw("</code></li><li>Action <code>").text(entry.action.as_str()).raw("</code></li></ul>");
     body.raw("<div class=\"card remedy\"><h2>How to fix it</h2><p>").prose(entry.remedy).raw("</p></div>");
     body.raw("<h2>What causes it</h2><ul>");

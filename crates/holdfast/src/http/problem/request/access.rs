@@ -2,12 +2,11 @@
 
 use http::StatusCode;
 
-use super::super::row::{Entry, Remedy, Source};
+use super::super::row::{Entry, Remedy};
 
 pub(super) const SIGNATURE_INVALID: Entry = Entry {
     code: "signature-invalid",
     status: StatusCode::BAD_REQUEST,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Signature not accepted",
     meaning: "The call's signature does not match the secret that this server shares with the sender.",
@@ -23,7 +22,6 @@ pub(super) const SIGNATURE_INVALID: Entry = Entry {
 pub(super) const SESSION_PENDING: Entry = Entry {
     code: "session-pending",
     status: StatusCode::FORBIDDEN,
-    source: Source::Request,
     action: Remedy::SignIn,
     title: "Session not active",
     meaning: "The sign-in is not finished: the session is still pending.",
@@ -38,7 +36,6 @@ pub(super) const SESSION_PENDING: Entry = Entry {
 pub(super) const IMPERSONATION_NOT_ALLOWED: Entry = Entry {
     code: "impersonation-not-allowed",
     status: StatusCode::FORBIDDEN,
-    source: Source::Request,
     action: Remedy::ContactSupport,
     title: "Not while impersonating",
     meaning: "Impersonated sessions may only read; they may not connect, complete, check or disconnect.",
@@ -49,7 +46,6 @@ pub(super) const IMPERSONATION_NOT_ALLOWED: Entry = Entry {
 pub(super) const NOT_A_MEMBER: Entry = Entry {
     code: "not-a-member",
     status: StatusCode::FORBIDDEN,
-    source: Source::Request,
     action: Remedy::ContactSupport,
     title: "Not in that organization",
     meaning: "The session has no active organization, or one that this endpoint does not accept.",
@@ -63,7 +59,6 @@ pub(super) const NOT_A_MEMBER: Entry = Entry {
 pub(super) const ROLE_MISSING: Entry = Entry {
     code: "role-missing",
     status: StatusCode::FORBIDDEN,
-    source: Source::Request,
     action: Remedy::ContactSupport,
     title: "Another role is needed",
     meaning: "The person's role in the active organization is not one that this endpoint accepts.",
@@ -74,7 +69,6 @@ pub(super) const ROLE_MISSING: Entry = Entry {
 pub(super) const PERMISSION_MISSING: Entry = Entry {
     code: "permission-missing",
     status: StatusCode::FORBIDDEN,
-    source: Source::Request,
     action: Remedy::ContactSupport,
     title: "A permission is missing",
     meaning: "The person does not have the permission that this endpoint requires in the active organization.",
@@ -88,7 +82,6 @@ pub(super) const PERMISSION_MISSING: Entry = Entry {
 pub(super) const USER_NOT_FOUND: Entry = Entry {
     code: "user-not-found",
     status: StatusCode::NOT_FOUND,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "No such user",
     meaning: "This is not a Clerk user id.",
@@ -102,7 +95,6 @@ pub(super) const USER_NOT_FOUND: Entry = Entry {
 pub(super) const USER_ERASED: Entry = Entry {
     code: "user-erased",
     status: StatusCode::GONE,
-    source: Source::Request,
     action: Remedy::ContactSupport,
     title: "User erased",
     meaning: "This user was deleted at Clerk and erased here; only the session token has not expired yet.",
@@ -113,7 +105,6 @@ pub(super) const USER_ERASED: Entry = Entry {
 pub(super) const TOO_MANY_STREAMS: Entry = Entry {
     code: "too-many-streams",
     status: StatusCode::TOO_MANY_REQUESTS,
-    source: Source::Request,
     action: Remedy::Retry,
     title: "Too many event streams",
     meaning: "This user has reached the limit of open event streams.",
@@ -124,7 +115,6 @@ pub(super) const TOO_MANY_STREAMS: Entry = Entry {
 pub(super) const TOO_MANY_REQUESTS: Entry = Entry {
     code: "too-many-requests",
     status: StatusCode::TOO_MANY_REQUESTS,
-    source: Source::Request,
     action: Remedy::Retry,
     title: "Too many requests at a time",
     meaning: "This client address has reached its limit of concurrent requests.",
@@ -138,7 +128,6 @@ pub(super) const TOO_MANY_REQUESTS: Entry = Entry {
 pub(super) const STOP_REPEATING: Entry = Entry {
     code: "stop-repeating",
     status: StatusCode::TOO_MANY_REQUESTS,
-    source: Source::Request,
     action: Remedy::RefreshSessionToken,
     title: "Refused token sent again",
     meaning: "This session token was refused before and would be refused again.",

@@ -2,12 +2,11 @@
 
 use http::StatusCode;
 
-use super::super::row::{Entry, Remedy, Source};
+use super::super::row::{Entry, Remedy};
 
 pub(super) const RETURN_TO_NOT_ALLOWED: Entry = Entry {
     code: "return-to-not-allowed",
     status: StatusCode::UNPROCESSABLE_ENTITY,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Return address not allowed",
     meaning: "This server does not send browsers to the address in return_to.",
@@ -21,7 +20,6 @@ pub(super) const RETURN_TO_NOT_ALLOWED: Entry = Entry {
 pub(super) const RETURN_TO_MISSING: Entry = Entry {
     code: "return-to-missing",
     status: StatusCode::UNPROCESSABLE_ENTITY,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Return address missing",
     meaning: "The request has no return_to, and this server has no default for it.",
@@ -34,7 +32,6 @@ pub(super) const RETURN_TO_MISSING: Entry = Entry {
 pub(super) const GRAPH_CALL_NOT_ALLOWED: Entry = Entry {
     code: "graph-call-not-allowed",
     status: StatusCode::UNPROCESSABLE_ENTITY,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Graph call not allowed",
     meaning: "Holdfast does not pass this Graph call on; nothing was sent to Instagram.",
@@ -53,7 +50,6 @@ pub(super) const GRAPH_CALL_NOT_ALLOWED: Entry = Entry {
 pub(super) const GRAPH_ANSWER_TOO_LARGE: Entry = Entry {
     code: "graph-answer-too-large",
     status: StatusCode::UNPROCESSABLE_ENTITY,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Graph answer too large",
     meaning: "Instagram's answer is larger than 2 MiB and is not passed on. A call that changes something has taken effect.",
@@ -64,7 +60,6 @@ pub(super) const GRAPH_ANSWER_TOO_LARGE: Entry = Entry {
 pub(super) const ATTEMPT_NOT_YOURS: Entry = Entry {
     code: "attempt-not-yours",
     status: StatusCode::FORBIDDEN,
-    source: Source::Request,
     action: Remedy::Connect,
     title: "Another user's attempt",
     meaning: "Another user started this connect attempt.",
@@ -78,7 +73,6 @@ pub(super) const ATTEMPT_NOT_YOURS: Entry = Entry {
 pub(super) const COMPLETION_INVALID: Entry = Entry {
     code: "completion-invalid",
     status: StatusCode::FORBIDDEN,
-    source: Source::Request,
     action: Remedy::Connect,
     title: "Completion not accepted",
     meaning: "The completion is not the one from Instagram's redirect.",
@@ -89,7 +83,6 @@ pub(super) const COMPLETION_INVALID: Entry = Entry {
 pub(super) const ATTEMPT_NOT_FOUND: Entry = Entry {
     code: "attempt-not-found",
     status: StatusCode::NOT_FOUND,
-    source: Source::Request,
     action: Remedy::Connect,
     title: "No such attempt",
     meaning: "There is no connect attempt with this id.",
@@ -100,7 +93,6 @@ pub(super) const ATTEMPT_NOT_FOUND: Entry = Entry {
 pub(super) const ACCOUNT_BELONGS_TO_ANOTHER_USER: Entry = Entry {
     code: "account-belongs-to-another-user",
     status: StatusCode::CONFLICT,
-    source: Source::Request,
     action: Remedy::Connect,
     title: "Account belongs to another user",
     meaning: "This Instagram account is already linked to another user of the app.",
@@ -115,7 +107,6 @@ pub(super) const ACCOUNT_BELONGS_TO_ANOTHER_USER: Entry = Entry {
 pub(super) const DIFFERENT_ACCOUNT: Entry = Entry {
     code: "different-account",
     status: StatusCode::CONFLICT,
-    source: Source::Request,
     action: Remedy::Reconnect,
     title: "Another account",
     meaning: "Instagram returned a different account than the linked one.",
@@ -127,7 +118,6 @@ pub(super) const DIFFERENT_ACCOUNT: Entry = Entry {
 pub(super) const ATTEMPT_NOT_RETURNED: Entry = Entry {
     code: "attempt-not-returned",
     status: StatusCode::CONFLICT,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Attempt not returned yet",
     meaning: "The browser has not come back from Instagram yet in this attempt.",
@@ -138,7 +128,6 @@ pub(super) const ATTEMPT_NOT_RETURNED: Entry = Entry {
 pub(super) const ATTEMPT_IN_PROGRESS: Entry = Entry {
     code: "attempt-in-progress",
     status: StatusCode::CONFLICT,
-    source: Source::Request,
     action: Remedy::Retry,
     title: "Attempt in progress",
     meaning: "Another request is completing this attempt, or it waits until Instagram may be asked again.",
@@ -152,7 +141,6 @@ pub(super) const ATTEMPT_IN_PROGRESS: Entry = Entry {
 pub(super) const CONCURRENT_CHANGE: Entry = Entry {
     code: "concurrent-change",
     status: StatusCode::CONFLICT,
-    source: Source::Request,
     action: Remedy::Retry,
     title: "Changed meanwhile",
     meaning: "The connection changed while this request was running; the request changed nothing.",
@@ -163,7 +151,6 @@ pub(super) const CONCURRENT_CHANGE: Entry = Entry {
 pub(super) const ATTEMPT_EXPIRED: Entry = Entry {
     code: "attempt-expired",
     status: StatusCode::GONE,
-    source: Source::Request,
     action: Remedy::Connect,
     title: "Attempt expired",
     meaning: "This connect attempt is over: it ran out of time, or the user was disconnected.",
@@ -177,7 +164,6 @@ pub(super) const ATTEMPT_EXPIRED: Entry = Entry {
 pub(super) const TOO_MANY_ATTEMPTS: Entry = Entry {
     code: "too-many-attempts",
     status: StatusCode::TOO_MANY_REQUESTS,
-    source: Source::Request,
     action: Remedy::Retry,
     title: "Too many connect attempts",
     meaning: "This user has reached the limit of connect attempts: five open ones, or twenty started within an hour.",

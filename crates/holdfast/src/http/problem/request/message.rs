@@ -2,12 +2,11 @@
 
 use http::StatusCode;
 
-use super::super::row::{Entry, Remedy, Source};
+use super::super::row::{Entry, Remedy};
 
 pub(super) const MALFORMED_REQUEST: Entry = Entry {
     code: "malformed-request",
     status: StatusCode::BAD_REQUEST,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Malformed request",
     meaning: "The request breaks the rules of HTTP.",
@@ -22,7 +21,6 @@ pub(super) const MALFORMED_REQUEST: Entry = Entry {
 pub(super) const HEADER_TOO_LARGE: Entry = Entry {
     code: "header-too-large",
     status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Header too large",
     meaning: "The request's header is larger than 16 KiB or has more than 64 fields.",
@@ -36,7 +34,6 @@ pub(super) const HEADER_TOO_LARGE: Entry = Entry {
 pub(super) const ADDRESS_TOO_LONG: Entry = Entry {
     code: "address-too-long",
     status: StatusCode::URI_TOO_LONG,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Address too long",
     meaning: "The address in the request is too long: address and header together may take 16 KiB.",
@@ -47,7 +44,6 @@ pub(super) const ADDRESS_TOO_LONG: Entry = Entry {
 pub(super) const MALFORMED_BODY: Entry = Entry {
     code: "malformed-body",
     status: StatusCode::BAD_REQUEST,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Malformed body",
     meaning: "The body is not valid JSON, or not a valid form where the route takes a form.",
@@ -62,7 +58,6 @@ pub(super) const MALFORMED_BODY: Entry = Entry {
 pub(super) const BODY_NOT_ACCEPTABLE: Entry = Entry {
     code: "body-not-acceptable",
     status: StatusCode::UNPROCESSABLE_ENTITY,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Body not acceptable",
     meaning: "The body is valid JSON, but does not match the schema of this route.",
@@ -77,7 +72,6 @@ pub(super) const BODY_NOT_ACCEPTABLE: Entry = Entry {
 pub(super) const MALFORMED_PARAMETER: Entry = Entry {
     code: "malformed-parameter",
     status: StatusCode::BAD_REQUEST,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Malformed parameter",
     meaning: "A query parameter or a part of the path is not valid.",
@@ -93,7 +87,6 @@ pub(super) const MALFORMED_PARAMETER: Entry = Entry {
 pub(super) const MULTIPLE_CREDENTIALS: Entry = Entry {
     code: "multiple-credentials",
     status: StatusCode::BAD_REQUEST,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "More than one credential",
     meaning: "The request carries more than one Authorization header.",
@@ -107,7 +100,6 @@ pub(super) const MULTIPLE_CREDENTIALS: Entry = Entry {
 pub(super) const NOT_FOUND: Entry = Entry {
     code: "not-found",
     status: StatusCode::NOT_FOUND,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Not found",
     meaning: "There is nothing at this address.",
@@ -118,7 +110,6 @@ pub(super) const NOT_FOUND: Entry = Entry {
 pub(super) const METHOD_NOT_ALLOWED: Entry = Entry {
     code: "method-not-allowed",
     status: StatusCode::METHOD_NOT_ALLOWED,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Method not allowed",
     meaning: "This address exists, but not with this method.",
@@ -129,7 +120,6 @@ pub(super) const METHOD_NOT_ALLOWED: Entry = Entry {
 pub(super) const BODY_TOO_LARGE: Entry = Entry {
     code: "body-too-large",
     status: StatusCode::PAYLOAD_TOO_LARGE,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Body too large",
     meaning: "The body is larger than this route accepts: 64 KiB, webhooks 256 KiB.",
@@ -140,7 +130,6 @@ pub(super) const BODY_TOO_LARGE: Entry = Entry {
 pub(super) const REQUEST_TIMEOUT: Entry = Entry {
     code: "request-timeout",
     status: StatusCode::REQUEST_TIMEOUT,
-    source: Source::Request,
     action: Remedy::Retry,
     title: "Request too slow",
     meaning: "The body did not arrive in time.",
@@ -151,7 +140,6 @@ pub(super) const REQUEST_TIMEOUT: Entry = Entry {
 pub(super) const UNSUPPORTED_MEDIA_TYPE: Entry = Entry {
     code: "unsupported-media-type",
     status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-    source: Source::Request,
     action: Remedy::FixRequest,
     title: "Unsupported media type",
     meaning: "The body's Content-Type is not the one that this route accepts.",
