@@ -61,7 +61,7 @@ use axum::handler::Handler;
 
 use super::authentication::{CallerOrNobody, NotImpersonated};
 use super::direct::{DirectHandlers, GetHandler};
-use super::problem::problems;
+use super::problem::Problems;
 use super::public::{PublicMethod, PublicRoute};
 use super::{admission, layers};
 use crate::caller::Caller;
@@ -167,12 +167,12 @@ type Doc = for<'t> fn(TransformOperation<'t>) -> TransformOperation<'t>;
 
 /// `doc`, and the problems that any request can meet.
 fn anywhere(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
-    move |op| problems(doc(op), &layers::PROBLEMS)
+    move |op| doc(op).problems(&layers::PROBLEMS)
 }
 
 /// `doc`, and the problems of a request that needs a place; [`layers`] says which do not.
 fn admitted(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
-    move |op| problems(anywhere(doc)(op), &admission::PROBLEMS)
+    move |op| anywhere(doc)(op).problems(&admission::PROBLEMS)
 }
 
 impl<S: Clone + Send + Sync + 'static, Who> Routes<S, Who> {

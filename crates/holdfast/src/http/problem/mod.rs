@@ -26,7 +26,7 @@ use serde::Serialize;
 
 use super::memory::Judgement;
 pub use code::ProblemCode;
-pub use openapi::problems;
+pub use openapi::Problems;
 pub use request::RequestCode;
 pub use row::{Entry, Remedy, Source};
 pub use server::ServerCode;

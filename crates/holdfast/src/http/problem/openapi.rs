@@ -10,7 +10,7 @@ use aide::transform::TransformOperation;
 use super::{Body, MEDIA_TYPE, Problem, ProblemCode};
 
 /// Adds no answers by itself: which problems an operation has is said by its extractors and by
-/// [`problems`].
+/// [`Problems`].
 impl OperationOutput for Problem {
     type Inner = Self;
 
@@ -50,10 +50,18 @@ impl Problem {
     }
 }
 
-/// As [`Problem::describe`], for the documentation of a route.
-pub fn problems<'t>(mut operation: TransformOperation<'t>, codes: &[ProblemCode]) -> TransformOperation<'t> {
-    aide::generate::in_context(|ctx| Problem::describe(ctx, operation.inner_mut(), codes));
-    operation
+/// The documentation of a route, which names its problems.
+pub trait Problems {
+    /// Adds them, as [`Problem::describe`] does.
+    #[must_use]
+    fn problems(self, codes: &[ProblemCode]) -> Self;
+}
+
+impl Problems for TransformOperation<'_> {
+    fn problems(mut self, codes: &[ProblemCode]) -> Self {
+        aide::generate::in_context(|ctx| Problem::describe(ctx, self.inner_mut(), codes));
+        self
+    }
 }
 
 fn by_status(codes: &[ProblemCode]) -> BTreeMap<u16, Vec<String>> {

@@ -15,8 +15,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
         .route(PublicRoute::InstagramCallback, callback, |op| {
-            let op = op
-                .id("instagramCallback")
+            op.id("instagramCallback")
                 .tag(tags::CALLBACKS)
                 .summary("Instagram's redirect")
                 .description(
@@ -25,8 +24,8 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                      usable attempt it is a page that says what happened.",
                 )
                 .response_with::<303, (), _>(|answer| answer.description("On to `return_to`."))
-                .response_with::<400, Page, _>(|answer| answer.description("No usable attempt: a page."));
-            problems(op, &failure::CHANGING)
+                .response_with::<400, Page, _>(|answer| answer.description("No usable attempt: a page."))
+                .problems(&failure::CHANGING)
         })
         .done()
 }

@@ -25,39 +25,34 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .protected()
         .post("/user/instagram/connect", connect, |op| {
-            let op = op
-                .id("connectInstagram")
+            op.id("connectInstagram")
                 .tag(tags::INSTAGRAM)
                 .summary("Start to connect an account")
                 .description(
                     "Send the browser to `authorize_url`. It comes back to `return_to` with `attempt` and \
                      `completion`, which `complete` takes. A grant in use stays in use until the new one is proven.",
                 )
-                .response_with::<201, JsonAnswer<Started>, _>(|answer| answer.description("The attempt has started."));
-            problems(
-                problems(op, &failure::CHANGING),
-                &[
+                .response_with::<201, JsonAnswer<Started>, _>(|answer| answer.description("The attempt has started."))
+                .problems(&failure::CHANGING)
+                .problems(&[
                     RequestCode::ReturnToNotAllowed.into(),
                     RequestCode::ReturnToMissing.into(),
                     RequestCode::TooManyAttempts.into(),
                     Reason::NotConfigured.into(),
-                ],
-            )
+                ])
         })
         .post("/user/instagram/connect/{attempt_id}/complete", complete, |op| {
-            let op = op
-                .id("completeInstagram")
+            op.id("completeInstagram")
                 .tag(tags::INSTAGRAM)
                 .summary("Complete a connect attempt")
                 .description(
                     "The caller must be the user who started the attempt, and `completion` the value from the redirect. A \
                      completed attempt answers its user with the same outcome again.",
-                );
-            // Any reason that Instagram can give.
-            let op = problems(op, &Reason::ALL.iter().copied().map(ProblemCode::from).collect::<Vec<_>>());
-            problems(
-                problems(op, &failure::CHANGING),
-                &[
+                )
+                // Any reason that Instagram can give.
+                .problems(&Reason::ALL.iter().copied().map(ProblemCode::from).collect::<Vec<_>>())
+                .problems(&failure::CHANGING)
+                .problems(&[
                     RequestCode::AttemptNotYours.into(),
                     RequestCode::CompletionInvalid.into(),
                     RequestCode::AttemptNotFound.into(),
@@ -66,8 +61,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                     RequestCode::AttemptNotReturned.into(),
                     RequestCode::AttemptInProgress.into(),
                     RequestCode::AttemptExpired.into(),
-                ],
-            )
+                ])
         })
         .done()
 }

@@ -36,8 +36,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .protected()
         .get("/user/events", events, |op| {
-            let op = op
-                .id("events")
+            op.id("events")
                 .tag(tags::USER)
                 .summary("The status as a stream of Server-Sent Events")
                 .description(
@@ -50,8 +49,9 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                     content.clear();
                     content.insert("text/event-stream".to_owned(), aide::openapi::MediaType::default());
                     answer.description("Events.")
-                });
-            problems(problems(op, &failure::READING), &[RequestCode::TooManyStreams.into()])
+                })
+                .problems(&failure::READING)
+                .problems(&[RequestCode::TooManyStreams.into()])
         })
         .done()
 }

@@ -41,8 +41,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .protected()
         .any(PATH, forward_auth, |op| {
-            let op = op
-                .id("forwardAuth")
+            op.id("forwardAuth")
                 .tag(tags::FORWARD_AUTH)
                 .summary("Verify a session token for another backend")
                 .description(
@@ -52,8 +51,9 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                      `credentials=optional` a request without credentials gets 200 without these headers; `org=any`, \
                      `org=org_…`, `role=admin` and `permission=org:invoices:read` require more, and of several values one is \
                      enough.",
-                );
-            problems(op, &REQUIREMENTS).response::<200, ()>()
+                )
+                .problems(&REQUIREMENTS)
+                .response::<200, ()>()
         })
         .any(WITH_ORIGINAL[0], forward_auth, |op| op.hidden(true))
         .any(WITH_ORIGINAL[1], forward_auth, |op| {

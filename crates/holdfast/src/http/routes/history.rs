@@ -26,12 +26,11 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .protected()
         .get("/user/instagram/history", history, |op| {
-            let op = op
-                .id("instagramHistory")
+            op.id("instagramHistory")
                 .tag(tags::INSTAGRAM)
                 .summary("Every change of state, newest first")
-                .description(ABOUT);
-            problems(op, &failure::CHANGING)
+                .description(ABOUT)
+                .problems(&failure::CHANGING)
         })
         .done()
 }

@@ -18,8 +18,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .protected()
         .get("/user/instagram/status", status, |op| {
-            let op = op
-                .id("instagramStatus")
+            op.id("instagramStatus")
                 .tag(tags::INSTAGRAM)
                 .summary("What is known about the connection")
                 .description(
@@ -27,27 +26,25 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                      calls Instagram, so it may be polled; with `If-None-Match` an unchanged status is a 304.",
                 )
                 .response_with::<200, Json<InstagramStatus>, _>(|answer| answer.description("The status."))
-                .response_with::<304, (), _>(|answer| answer.description("Unchanged since the given `ETag`."));
-            problems(op, &failure::READING)
+                .response_with::<304, (), _>(|answer| answer.description("Unchanged since the given `ETag`."))
+                .problems(&failure::READING)
         })
         .post("/user/instagram/check", check, |op| {
-            let op = op
-                .id("checkInstagram")
+            op.id("checkInstagram")
                 .tag(tags::INSTAGRAM)
                 .summary("Ask Instagram now")
                 .description(
                     "At most one call per connection and minute reaches Instagram; further ones are answered \
                      from storage. What Instagram says changes the status, never the status code.",
-                );
-            problems(op, &failure::CHANGING)
+                )
+                .problems(&failure::CHANGING)
         })
         .delete("/user/instagram", disconnect, |op| {
-            let op = op
-                .id("disconnectInstagram")
+            op.id("disconnectInstagram")
                 .tag(tags::INSTAGRAM)
                 .summary("Disconnect")
-                .description("The grant's bytes are gone when this answers. Idempotent.");
-            problems(op, &failure::CHANGING)
+                .description("The grant's bytes are gone when this answers. Idempotent.")
+                .problems(&failure::CHANGING)
         })
         .done()
 }

@@ -31,34 +31,33 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
         .route(PublicRoute::InstagramDeauthorize, deauthorize, |op| {
-            let op = op
-                .id("instagramDeauthorize")
+            op.id("instagramDeauthorize")
                 .tag(tags::CALLBACKS)
                 .summary("Meta says that a person removed the app")
                 .description(
                     "A form with `signed_request`. The connection becomes `reconnect_required`, `deauthorized`, \
                      unless the person has connected again since.",
                 )
-                .response_with::<200, Json<Received>, _>(|answer| answer.description("Stored."));
-            problems(problems(op, &failure::CHANGING), &PROBLEMS)
+                .response_with::<200, Json<Received>, _>(|answer| answer.description("Stored."))
+                .problems(&failure::CHANGING)
+                .problems(&PROBLEMS)
         })
         .route(PublicRoute::InstagramDataDeletion, data_deletion, |op| {
-            let op = op
-                .id("instagramDataDeletion")
+            op.id("instagramDataDeletion")
                 .tag(tags::CALLBACKS)
                 .summary("Meta says that a person wants their data deleted")
                 .description("A form with `signed_request`. What was linked before it was issued is erased when this answers; the \
-                     same request again has the first receipt.");
-            problems(problems(op, &failure::CHANGING), &PROBLEMS)
+                     same request again has the first receipt.")
+                .problems(&failure::CHANGING)
+                .problems(&PROBLEMS)
         })
         .route(PublicRoute::DataDeletionPage, deletion_page, |op| {
-            let op = op
-                .id("dataDeletion")
+            op.id("dataDeletion")
                 .tag(tags::CALLBACKS)
                 .summary("The outcome of a deletion request")
                 .response_with::<200, Page, _>(|answer| answer.description("A page."))
-                .response_with::<404, Page, _>(|answer| answer.description("No such request: a page."));
-            problems(op, &failure::READING)
+                .response_with::<404, Page, _>(|answer| answer.description("No such request: a page."))
+                .problems(&failure::READING)
         })
         .done()
 }

@@ -24,7 +24,7 @@ mod prelude {
     pub(super) use super::super::body::{Json, OptionalJson};
     pub(super) use super::super::detached::Detached;
     pub(super) use super::super::openapi::tags;
-    pub(super) use super::super::problem::{Problem, ProblemCode, RequestCode, ServerCode, problems};
+    pub(super) use super::super::problem::{Problem, ProblemCode, Problems, RequestCode, ServerCode};
     pub(super) use super::super::public::PublicRoute;
     pub(super) use super::super::router::Routes;
     pub(super) use super::super::state::AppState;

@@ -13,23 +13,20 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
         .route(PublicRoute::ClerkWebhook, clerk, |op| {
-            let op = op
-                .id("clerkWebhook")
+            op.id("clerkWebhook")
                 .tag(tags::CALLBACKS)
                 .summary("Clerk says that a user changed")
                 .description(
                     "`user.created`, `user.updated` and `user.deleted`, signed by Svix. Duplicate and late events do no harm; \
                      `user.deleted` erases the user and every grant.",
                 )
-                .response_with::<204, (), _>(|answer| answer.description("Stored, or nothing to do."));
-            problems(
-                problems(op, &failure::CHANGING),
-                &[
+                .response_with::<204, (), _>(|answer| answer.description("Stored, or nothing to do."))
+                .problems(&failure::CHANGING)
+                .problems(&[
                     RequestCode::SignatureInvalid.into(),
                     RequestCode::MalformedBody.into(),
                     ServerCode::NotSetUp.into(),
-                ],
-            )
+                ])
         })
         .done()
 }

@@ -33,17 +33,17 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                  whatever its status; what it says about the grant updates the status. Meta's usage headers \
                  (`x-app-usage`, `x-business-use-case-usage`) come along. No address in the answer carries the grant.",
             );
-            problems(answered(op), &calling())
+            answered(op).problems(&calling())
         })
         .post(GRAPH, graph_post, |op| {
             let op = op.id("graphPost").tag(tags::SERVICE).summary("As above, with a body").description(
                 "JSON, a form, or multipart.",
             );
-            problems(problems(answered(op), &calling()), &[RequestCode::UnsupportedMediaType.into()])
+            answered(op).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
         })
         .delete(GRAPH, graph_delete, |op| {
             let op = op.id("graphDelete").tag(tags::SERVICE).summary("As above, deleting");
-            problems(problems(answered(op), &calling()), &[RequestCode::UnsupportedMediaType.into()])
+            answered(op).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
         })
         .done()
 }

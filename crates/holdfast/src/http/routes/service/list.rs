@@ -23,16 +23,15 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .service()
         .get("/service/connections", connections, |op| {
-            let op = op
-                .id("serviceConnections")
+            op.id("serviceConnections")
                 .tag(tags::SERVICE)
                 .summary("The connections of all users")
                 .description(
                     "Pass `next` back as `cursor` for the next page; it is `null` on the last one. A page may hold fewer \
                      connections than `limit` and still have a `next`. With `expires_before` the earliest come first, \
                      else the oldest. Users who never started to connect are not listed.",
-                );
-            problems(op, &failure::READING)
+                )
+                .problems(&failure::READING)
         })
         .done()
 }

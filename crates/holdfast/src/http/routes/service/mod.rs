@@ -30,48 +30,51 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     let routes = routes
         .service()
         .get("/service/users/{user_id}/instagram/status", status, |op| {
-            let op = op
-                .id("serviceStatus")
+            op.id("serviceStatus")
                 .tag(tags::SERVICE)
                 .summary("What is known about a user's connection")
                 .description("Reads storage only; with `If-None-Match` an unchanged status is a 304.")
                 .response_with::<200, Json<InstagramStatus>, _>(|answer| answer.description("The status."))
-                .response_with::<304, (), _>(|answer| answer.description("Unchanged since the given `ETag`."));
-            problems(problems(op, &failure::READING), &[RequestCode::UserNotFound.into()])
+                .response_with::<304, (), _>(|answer| answer.description("Unchanged since the given `ETag`."))
+                .problems(&failure::READING)
+                .problems(&[RequestCode::UserNotFound.into()])
         })
         .get("/service/users/{user_id}/instagram/history", history, |op| {
-            let op = op
-                .id("serviceHistory")
+            op.id("serviceHistory")
                 .tag(tags::SERVICE)
                 .summary("Every change of a user's connection, newest first")
-                .description(history::ABOUT);
-            problems(problems(op, &failure::CHANGING), &[RequestCode::UserNotFound.into()])
+                .description(history::ABOUT)
+                .problems(&failure::CHANGING)
+                .problems(&[RequestCode::UserNotFound.into()])
         })
         .post("/service/users/{user_id}/instagram/check", check, |op| {
-            let op = op.id("serviceCheck").tag(tags::SERVICE).summary("Ask Instagram now about a user's connection").description(
-                "At most one call per connection and minute reaches Instagram, whoever asks; further ones are answered \
-                 from storage.",
-            );
-            problems(problems(op, &failure::CHANGING), &[RequestCode::UserNotFound.into()])
+            op.id("serviceCheck")
+                .tag(tags::SERVICE)
+                .summary("Ask Instagram now about a user's connection")
+                .description(
+                    "At most one call per connection and minute reaches Instagram, whoever asks; further ones are answered \
+                     from storage.",
+                )
+                .problems(&failure::CHANGING)
+                .problems(&[RequestCode::UserNotFound.into()])
         })
         .delete("/service/users/{user_id}/instagram", disconnect, |op| {
-            let op = op
-                .id("serviceDisconnect")
+            op.id("serviceDisconnect")
                 .tag(tags::SERVICE)
                 .summary("Disconnect a user")
                 .description(
                     "The grant's bytes are gone when this answers. Idempotent: where nothing is connected, and of a user of whom \
                      nothing is known, the answer is the same with `deleted_at: null`. What cannot be a user's id is 404.",
-                );
-            problems(problems(op, &failure::CHANGING), &[RequestCode::UserNotFound.into()])
+                )
+                .problems(&failure::CHANGING)
+                .problems(&[RequestCode::UserNotFound.into()])
         })
         .post("/service/users/{user_id}/instagram/token", token, |op| {
-            let op = op
-                .id("serviceToken")
+            op.id("serviceToken")
                 .tag(tags::SERVICE)
                 .summary("The access token itself")
-                .description("Keep it in memory only. Ask again instead of storing it, because it changes with each refresh.");
-            problems(op, &using())
+                .description("Keep it in memory only. Ask again instead of storing it, because it changes with each refresh.")
+                .problems(&using())
         })
         .done();
     graph::add(list::add(routes))
