@@ -101,13 +101,23 @@ pub enum Command {
     ///
     /// For Postgres use pg_dump. Grants stay sealed in the copy: without the key ring nobody can
     /// read them, and you cannot use them.
-    Backup(BackupArgs),
+    Backup {
+        /// The file to write; it must not exist
+        file: PathBuf,
+    },
     /// Put a backup in the place of the SQLite database; stop the server and move the old database
     /// away first
-    Restore(RestoreArgs),
+    Restore {
+        /// The backup
+        file: PathBuf,
+    },
     /// Write the generated pages of docs/reference
     #[command(hide = true)]
-    Reference(ReferenceArgs),
+    Reference {
+        /// The directory
+        #[arg(default_value = "docs/reference")]
+        dir: PathBuf,
+    },
 }
 
 /// Options of `dev`.
@@ -336,26 +346,4 @@ pub struct ImportArgs {
     /// Check every token and say what would happen to it; store nothing
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// Options of `backup`.
-#[derive(Debug, Args)]
-pub struct BackupArgs {
-    /// The file to write; it must not exist
-    pub file: PathBuf,
-}
-
-/// Options of `restore`.
-#[derive(Debug, Args)]
-pub struct RestoreArgs {
-    /// The backup
-    pub file: PathBuf,
-}
-
-/// Options of `reference`.
-#[derive(Debug, Args)]
-pub struct ReferenceArgs {
-    /// The directory
-    #[arg(default_value = "docs/reference")]
-    pub dir: PathBuf,
 }

@@ -88,10 +88,8 @@ pub(super) async fn refresh(
     let name = new_id(&*context.entropy, now).map_err(told)?.to_string();
     let lease = store.claim(connection.id, &name, now, LEASE).await?;
     let Some(lease) = lease else {
-        return Err(Failure::no(
-            "the worker is working on this connection right now",
-            Some("try again in a minute".to_owned()),
-        ));
+        return Err(Failure::no("the worker is working on this connection right now")
+            .mended_by("try again in a minute"));
     };
     let refreshed = connections.refresh(&lease).await;
     store.release(&lease).await?;
@@ -101,10 +99,9 @@ pub(super) async fn refresh(
         Refreshed::Renewed => Ok(ExitStatus::Success),
         Refreshed::Skipped => Err(Failure::no(
             "nothing was refreshed: there is no grant, or it has expired, or it is younger than HOLDFAST_REFRESH_MIN_AGE_S",
-            None,
         )),
         Refreshed::Failed(meaning) => {
-            Err(Failure::no(format!("Instagram did not refresh the grant: {}", in_words(meaning)), None))
+            Err(Failure::no(format!("Instagram did not refresh the grant: {}", in_words(meaning))))
         }
     }
 }

@@ -64,16 +64,9 @@ impl Context {
         if purpose != Purpose::Serve {
             return settings::load_with_reading(&self.environment, file, purpose);
         }
-        match self.load_with_address(file, purpose) {
-            Ok((settings, reading)) => match settings.obstacle() {
-                Some(fault) => Err(Faults(vec![fault])),
-                None => Ok((settings, reading)),
-            },
-            Err(mut faults) => {
-                faults.0.extend(self.besides(file, &faults).and_then(|settings| settings.obstacle()));
-                Err(faults)
-            }
-        }
+        self.checked(file, purpose, |settings| {
+            unknown_address(settings).into_iter().chain(settings.obstacle()).collect()
+        })
     }
 
     /// The settings, with the database's address read as the store reads it.
@@ -82,20 +75,32 @@ impl Context {
         file: Option<&ConfigFile>,
         purpose: Purpose,
     ) -> Result<(Settings, Reading), Faults> {
+        self.checked(file, purpose, |settings| unknown_address(settings).into_iter().collect())
+    }
+
+    /// The settings, where `check` finds nothing. Where others are at fault, it sees what can be
+    /// read without them.
+    fn checked(
+        &self,
+        file: Option<&ConfigFile>,
+        purpose: Purpose,
+        check: impl Fn(&Settings) -> Vec<Fault>,
+    ) -> Result<(Settings, Reading), Faults> {
         match settings::load_with_reading(&self.environment, file, purpose) {
-            Ok((settings, reading)) => match unknown_address(&settings) {
-                Some(fault) => Err(Faults(vec![fault])),
-                None => Ok((settings, reading)),
-            },
+            Ok((settings, reading)) => {
+                let faults = check(&settings);
+                if faults.is_empty() { Ok((settings, reading)) } else { Err(Faults(faults)) }
+            }
             Err(mut faults) => {
-                faults.0.extend(self.besides(file, &faults).and_then(|settings| unknown_address(&settings)));
+                let readable = self.besides(file, &faults);
+                faults.0.extend(readable.iter().flat_map(check));
                 Err(faults)
             }
         }
     }
 
     /// What can be read without the settings that are at fault.
-    fn besides(&self, file: Option<&ConfigFile>, faults: &Faults) -> Option<Settings> {
+    pub(super) fn besides(&self, file: Option<&ConfigFile>, faults: &Faults) -> Option<Settings> {
         let names: Vec<String> = faults.0.iter().map(|fault| fault.name.clone()).collect();
         settings::load(&self.environment.without(&names), file, Purpose::Tools).ok()
     }
@@ -161,13 +166,12 @@ impl Context {
         if !new.is_empty() && !stored.is_empty() && !servers_are_stopped {
             let ring = vault.ring();
             let id = ring.sealing_id();
-            return Err(Failure::no(
-                format!("no server has used key {id} yet: those without it would go out of service"),
-                Some(format!(
-                    "put {id} behind the others at every server, then in front, and reload or restart it each time; then run this \
-                     again (docs/guides/production.md#keys)"
-                )),
-            ));
+            let sentence =
+                format!("no server has used key {id} yet: those without it would go out of service");
+            return Err(Failure::no(sentence).mended_by(format!(
+                "put {id} behind the others at every server, then in front, and reload or restart it each time; then run this \
+                 again (docs/guides/production.md#keys)"
+            )));
         }
         app::prove_ring(&vault, store, self.clock.now()).await.map_err(told)?;
         Ok(vault)

@@ -52,8 +52,14 @@ impl Failure {
     }
 
     /// The work was refused or did not succeed: exit code 1.
-    pub fn no(sentence: impl Into<String>, remedy: Option<String>) -> Self {
-        Self { sentence: sentence.into(), remedy, exit: ExitStatus::Failure }
+    pub fn no(sentence: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), remedy: None, exit: ExitStatus::Failure }
+    }
+
+    /// The same, with what would mend it.
+    #[must_use]
+    pub fn mended_by(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
     }
 }
 

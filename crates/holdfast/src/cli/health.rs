@@ -29,11 +29,12 @@ pub async fn run(context: &Context, ready: bool, printer: &mut Printer) -> Outco
             printer.line(String::from_utf8_lossy(&answer.body));
             Ok(ExitStatus::Success)
         }
-        Ok(answer) => Err(Failure::no(
-            format!("{asked} answers {}: {}", answer.status, String::from_utf8_lossy(&answer.body)),
-            None,
-        )),
-        Err(error) => Err(Failure::no(format!("{asked}: {error}"), None)),
+        Ok(answer) => Err(Failure::no(format!(
+            "{asked} answers {}: {}",
+            answer.status,
+            String::from_utf8_lossy(&answer.body)
+        ))),
+        Err(error) => Err(Failure::no(format!("{asked}: {error}"))),
     }
 }
 

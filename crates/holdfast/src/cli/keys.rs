@@ -114,10 +114,8 @@ async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Prin
     }
     printer.line(format!("{rewrapped} data keys are now sealed with {sealing}."));
     if lost > 0 {
-        return Err(Failure::no(
-            format!("{lost} data keys could not be opened and stay as they are"),
-            Some("add the key that sealed them to HOLDFAST_ENCRYPTION_KEYS, behind the first".to_owned()),
-        ));
+        return Err(Failure::no(format!("{lost} data keys could not be opened and stay as they are"))
+            .mended_by("add the key that sealed them to HOLDFAST_ENCRYPTION_KEYS, behind the first"));
     }
     printer.remark(format!(
         "From now on every replica needs {sealing}; `/readyz` of one that lacks it says so.\n\
@@ -130,17 +128,13 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
     if vault.ring().sealing_id() == id {
-        return Err(Failure::no(
-            format!("{id} is the key that seals new grants"),
-            Some(
-                "put another key first in HOLDFAST_ENCRYPTION_KEYS, restart the server, and run `holdfast keys rotate`"
-                    .to_owned(),
-            ),
+        return Err(Failure::no(format!("{id} is the key that seals new grants")).mended_by(
+            "put another key first in HOLDFAST_ENCRYPTION_KEYS, restart the server, and run `holdfast keys rotate`",
         ));
     }
     let known = store.key_use().await?;
     if !known.contains_key(id) {
-        return Err(Failure::no(format!("the database knows no key {id}"), None));
+        return Err(Failure::no(format!("the database knows no key {id}")));
     }
     audit::record(context, &store, "keys.retire", None, Some(id.to_owned())).await?;
     match store.retire_key(id).await? {
@@ -148,10 +142,10 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
             printer.line(format!("No row needs {id} any more; take it out of HOLDFAST_ENCRYPTION_KEYS."));
             Ok(ExitStatus::Success)
         }
-        Retired::StillNeeded(amount) => Err(Failure::no(
-            format!("{amount} data keys are still sealed with {id}"),
-            Some("run `holdfast keys rotate` first".to_owned()),
-        )),
+        Retired::StillNeeded(amount) => {
+            Err(Failure::no(format!("{amount} data keys are still sealed with {id}"))
+                .mended_by("run `holdfast keys rotate` first"))
+        }
     }
 }
 
@@ -161,14 +155,12 @@ async fn give_up(context: &Context, id: &str, printer: &mut Printer) -> Outcome 
     let settings = context.settings(Purpose::Tools, printer)?;
     let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
     if vault.ring().ids().any(|each| each == id) {
-        return Err(Failure::no(
-            format!("{id} is in HOLDFAST_ENCRYPTION_KEYS, so it is not lost"),
-            Some("retire it without --lost".to_owned()),
-        ));
+        return Err(Failure::no(format!("{id} is in HOLDFAST_ENCRYPTION_KEYS, so it is not lost"))
+            .mended_by("retire it without --lost"));
     }
     let known = store.key_use().await?;
     if !known.contains_key(id) {
-        return Err(Failure::no(format!("the database knows no key {id}"), None));
+        return Err(Failure::no(format!("the database knows no key {id}")));
     }
     audit::record(context, &store, "keys.give_up", None, Some(id.to_owned())).await?;
     let lost = store.give_up_key(id, context.clock.now()).await?;

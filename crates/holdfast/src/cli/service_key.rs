@@ -97,9 +97,7 @@ async fn revoke(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
         printer.line(format!("{id} is revoked."));
         Ok(ExitStatus::Success)
     } else {
-        Err(Failure::no(
-            format!("there is no such key, or it was revoked before: {id}"),
-            Some("`holdfast service-key list` shows the keys".to_owned()),
-        ))
+        Err(Failure::no(format!("there is no such key, or it was revoked before: {id}"))
+            .mended_by("`holdfast service-key list` shows the keys"))
     }
 }

@@ -15,17 +15,16 @@ pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, F
         (_, Some(account)) => {
             let found = listing::by_account(store, account).await?;
             match found.as_slice() {
-                [] => Err(Failure::no(
-                    format!("no connection here has the Instagram account {account}"),
-                    Some("--account takes one of the account's two ids, or @ and its handle".to_owned()),
-                )),
+                [] => Err(Failure::no(format!("no connection here has the Instagram account {account}"))
+                    .mended_by("--account takes one of the account's two ids, or @ and its handle")),
                 [connection] => Ok(OwnerId::named_by_operator(&connection.user_id)),
                 several => {
                     let users: Vec<&str> = several.iter().map(|each| each.user_id.as_str()).collect();
-                    Err(Failure::no(
-                        format!("{} connections here have the Instagram account {account}", users.len()),
-                        Some(format!("name one of the users instead: {}", users.join(", "))),
+                    Err(Failure::no(format!(
+                        "{} connections here have the Instagram account {account}",
+                        users.len()
                     ))
+                    .mended_by(format!("name one of the users instead: {}", users.join(", "))))
                 }
             }
         }
@@ -35,12 +34,8 @@ pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, F
             if is_known {
                 Ok(owner)
             } else {
-                Err(Failure::no(
-                    format!("there is no user {user} here"),
-                    Some(
-                        "Clerk user ids begin with user_; --account finds a user by their Instagram account"
-                            .to_owned(),
-                    ),
+                Err(Failure::no(format!("there is no user {user} here")).mended_by(
+                    "Clerk user ids begin with user_; --account finds a user by their Instagram account",
                 ))
             }
         }
@@ -53,9 +48,7 @@ pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, F
 pub(super) async fn connection_of(store: &Store, owner: &OwnerId) -> Result<Connection, Failure> {
     let found = store.connection(owner, ProviderId::INSTAGRAM).await?;
     found.ok_or_else(|| {
-        Failure::no(
-            format!("{} has no connection here", owner.as_str()),
-            Some("--account finds a user by their Instagram account".to_owned()),
-        )
+        Failure::no(format!("{} has no connection here", owner.as_str()))
+            .mended_by("--account finds a user by their Instagram account")
     })
 }

@@ -58,7 +58,7 @@ fn unknown(request_id: &str, is_nobody_asked: bool, silent: &[String]) -> Failur
     } else {
         format!("these could not be reached: {}; or {log}", silent.join(", "))
     };
-    Failure::no(format!("nothing is known about a refused or failed request {request_id}"), Some(remedy))
+    Failure::no(format!("nothing is known about a refused or failed request {request_id}")).mended_by(remedy)
 }
 
 /// The named addresses, else the configured one.

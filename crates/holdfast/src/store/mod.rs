@@ -47,7 +47,7 @@ pub use changeset::{AttemptLimits, AttemptWrite, ChangeSet, CommitOutcome, Conne
 pub use connections::{ConnectionCount, HistoryCursor, HistoryEntry, HistoryPage, NotACursor, SealedGrant};
 pub use deletions::DataDeletion;
 pub use driver::{Driver, Outcome, Rejected, SharedDriver};
-pub use engine::{POSTGRES_CONNECTIONS, Value};
+pub use engine::{POSTGRES_CONNECTIONS, Value, directory_of};
 pub use error::{MigrateError, OpenError, StoreError};
 pub use keys::{KeyUse, Retired, StoredUserKey};
 pub use leases::Lease;

@@ -14,9 +14,9 @@ use crate::entropy;
 
 /// A directory of this user's alone.
 pub(super) struct Home {
-    path: PathBuf,
-    key: String,
-    temporary: bool,
+    pub(super) path: PathBuf,
+    pub(super) key: String,
+    pub(super) is_temporary: bool,
 }
 
 impl Home {
@@ -30,7 +30,7 @@ impl Home {
             std::env::temp_dir().join(format!("holdfast-dev-{id}"))
         };
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| disk(&path, &error))?;
-        let mut home = Self { path, key: String::new(), temporary: asked.is_none() };
+        let mut home = Self { path, key: String::new(), is_temporary: asked.is_none() };
         let file = home.path.join("encryption-key");
         home.key = match fs::read_to_string(&file) {
             Ok(key) => key.trim().to_owned(),
@@ -44,24 +44,12 @@ impl Home {
         };
         Ok(home)
     }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(super) fn key(&self) -> &str {
-        &self.key
-    }
-
-    pub(super) fn is_temporary(&self) -> bool {
-        self.temporary
-    }
 }
 
 impl Drop for Home {
     /// A temporary directory is removed however the command ends, also where it fails to start.
     fn drop(&mut self) {
-        if self.temporary {
+        if self.is_temporary {
             // What stays is removed when the system cleans its temporary files.
             let _ = fs::remove_dir_all(&self.path);
         }

@@ -73,7 +73,7 @@ pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Ou
     let key = service_key(context, &settings).await?;
     let session = outside.clerk.sign_in(Person::Ada).map_err(told)?;
     let credentials = guide::Credentials { session: &session, service_key: &key, webhook: webhook.as_ref() };
-    guide::print(&places, &credentials, home.path(), home.is_temporary(), printer);
+    guide::print(&places, &credentials, &home.path, home.is_temporary, printer);
     server.wrapped(|app| pages::in_front_of(app, &places, clock, &seams)).run(listener, stop).await;
     drop(home);
     Ok(ExitStatus::Success)
@@ -166,8 +166,8 @@ fn settings(
     });
     let fixed = [
         ("HOLDFAST_LISTEN", address.to_string()),
-        ("HOLDFAST_DATABASE_URL", format!("sqlite://{}", home.path().join("holdfast.db").display())),
-        ("HOLDFAST_ENCRYPTION_KEYS", home.key().to_owned()),
+        ("HOLDFAST_DATABASE_URL", format!("sqlite://{}", home.path.join("holdfast.db").display())),
+        ("HOLDFAST_ENCRYPTION_KEYS", home.key.clone()),
         ("HOLDFAST_ALLOWED_ORIGINS", allowed.join(",")),
         ("CLERK_JWKS_URL", clerk.jwks_url().into()),
         ("CLERK_ISSUER", clerk.issuer()),

@@ -10,7 +10,7 @@ use super::super::context::Context;
 use super::code;
 use super::report::{Check, Report};
 use crate::settings::table::CLERK_PUBLISHABLE_KEY;
-use crate::settings::{self, Purpose, Settings};
+use crate::settings::{Purpose, Settings};
 
 /// The configuration, as far as it can be read.
 pub(super) struct Read {
@@ -40,8 +40,7 @@ pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Rea
         Err(faults) => faults,
     };
     // The other checks go on without the settings that cannot be read.
-    let names: Vec<String> = faults.0.iter().map(|fault| fault.name.clone()).collect();
-    let rest = context.environment.without(&names);
+    let readable = context.besides(file.as_ref(), &faults);
     if let Some(remedy) = context.nothing_read() {
         report.add(Check::failed(code::CONFIGURATION, "none was found").mended_by(remedy));
     }
@@ -49,7 +48,6 @@ pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Rea
         let what = format!("{}: {}", fault.name, fault.what);
         report.add(Check::failed(code::CONFIGURATION, what).mended_by(fault.remedy));
     }
-    let readable = settings::load(&rest, file.as_ref(), Purpose::Tools).ok();
     if readable.is_none() {
         report.add(Check::skipped(
             code::DATABASE,

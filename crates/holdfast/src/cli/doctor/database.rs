@@ -21,7 +21,7 @@ pub(super) async fn check(context: &Context, settings: &Settings, is_running: bo
     let store = match Store::open(&StoreOptions::tool(url), context.clock.clone()).await {
         Ok(store) => store,
         Err(ref error @ OpenError::NoFile(ref file)) => {
-            let directory = store::sqlite_file(url).map(|file| machine::directory_of(&file));
+            let directory = store::sqlite_file(url).map(|file| store::directory_of(&file).to_owned());
             report.add(match directory.filter(|each| !machine::is_writable(each)) {
                 Some(directory) => {
                     Check::failed(code::DATABASE, format!("{} cannot be written", directory.display()))

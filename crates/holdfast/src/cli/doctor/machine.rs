@@ -149,14 +149,6 @@ pub(super) fn is_writable(directory: &Path) -> bool {
     written.is_ok()
 }
 
-/// The directory that a SQLite file is in.
-pub(super) fn directory_of(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        Some(_) | None => PathBuf::from("."),
-    }
-}
-
 fn check_journal(settings: &Settings, report: &mut Report) {
     let journal = Journal::in_directory(settings.journal_directory.clone());
     let shown = settings.journal_directory.display();

@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(12);
 pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) -> Outcome {
     if let Some(name) = &args.explain {
         let Some(page) = code::page(name) else {
-            return Err(Failure::no(format!("there is no check {name}"), None));
+            return Err(Failure::no(format!("there is no check {name}")));
         };
         printer.line(page.trim_end());
         return Ok(ExitStatus::Success);

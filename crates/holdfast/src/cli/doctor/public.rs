@@ -20,13 +20,13 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, is_running: bool, 
     let reached = async {
         if is_same && !can_listen {
             let what = "it is HOLDFAST_LISTEN, which has a check of its own";
-            return (Check::skipped(code::PUBLIC_URL, what), false);
+            return Err(Check::skipped(code::PUBLIC_URL, what));
         }
         reach(settings, seams, is_running).await
     };
     let (reached, webhook) = tokio::join!(reached, check_webhook(settings, seams));
-    let is_ours = reached.1;
-    report.add(reached.0);
+    let is_ours = reached.is_ok();
+    report.add(reached.unwrap_or_else(|check| check));
     report.append(webhook);
     if is_ours {
         let checks = [check_cors(settings, seams).await, check_forward_auth(settings, seams).await];
@@ -38,24 +38,22 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, is_running: bool, 
     report
 }
 
-/// Whether the public address leads to a server of ours.
-async fn reach(settings: &Settings, seams: &Seams, is_running: bool) -> (Check, bool) {
+/// Asks at the public address: `Ok` where it leads to a server of ours.
+async fn reach(settings: &Settings, seams: &Seams, is_running: bool) -> Result<Check, Check> {
     let public = &settings.public_url;
     let Some(request) = get(public, "/healthz") else {
-        return (
-            Check::failed(code::PUBLIC_URL, format!("{public} is not an address that can be called")),
-            false,
-        );
+        let what = format!("{public} is not an address that can be called");
+        return Err(Check::failed(code::PUBLIC_URL, what));
     };
-    match ask(seams, request).await {
+    Err(match ask(seams, request).await {
         Ok(answer) if is_health(&answer) => {
             let checked = if public.scheme() == "https" { ", with a good certificate" } else { "" };
-            (Check::passed(code::PUBLIC_URL, format!("{public} leads here{checked}")), true)
+            return Ok(Check::passed(code::PUBLIC_URL, format!("{public} leads here{checked}")));
         }
         // A proxy that reaches nobody behind it.
         Ok(answer) if matches!(answer.status.as_u16(), 502..=504) && !is_app(settings) => {
             let status = answer.status;
-            let check = if is_running {
+            if is_running {
                 Check::failed(
                     code::PUBLIC_URL,
                     format!("the server runs, but the proxy at {public} does not reach it ({status})"),
@@ -69,39 +67,32 @@ async fn reach(settings: &Settings, seams: &Seams, is_running: bool) -> (Check, 
                     code::PUBLIC_URL,
                     format!("the proxy at {public} answers {status}: no server runs behind it yet"),
                 )
-            };
-            (check, false)
+            }
         }
         Ok(answer) => {
             let what = format!("{public} is answered by another program ({})", answer.status);
-            (Check::failed(code::PUBLIC_URL, what), false)
+            Check::failed(code::PUBLIC_URL, what)
         }
         Err(TransportError::TooLarge) => {
-            (Check::failed(code::PUBLIC_URL, format!("{public} is answered by another program")), false)
+            Check::failed(code::PUBLIC_URL, format!("{public} is answered by another program"))
         }
         Err(error @ TransportError::Certificate(_)) => {
-            (Check::failed(code::CERTIFICATE, format!("{public}: {error}")), false)
+            Check::failed(code::CERTIFICATE, format!("{public}: {error}"))
         }
-        Err(error) if is_running => (
-            Check::failed(
-                code::PUBLIC_URL,
-                format!("the server runs, but {public} does not lead to it: {error}"),
-            ),
-            false,
+        Err(error) if is_running => Check::failed(
+            code::PUBLIC_URL,
+            format!("the server runs, but {public} does not lead to it: {error}"),
         ),
-        Err(_) if is_app(settings) => (
-            Check::failed(
-                code::PUBLIC_URL,
-                format!("{public} is an allowed origin, so it is the web app's address, not Holdfast's"),
-            ),
-            false,
+        Err(_) if is_app(settings) => Check::failed(
+            code::PUBLIC_URL,
+            format!("{public} is an allowed origin, so it is the web app's address, not Holdfast's"),
         ),
         Err(_) if public.scheme() != "https" && !is_loopback(public) => {
             let what = format!("{public} is not https: Meta registers https addresses only");
-            (Check::warning(code::PUBLIC_URL, what), false)
+            Check::warning(code::PUBLIC_URL, what)
         }
-        Err(_) => (Check::skipped(code::PUBLIC_URL, format!("{public} does not answer yet")), false),
-    }
+        Err(_) => Check::skipped(code::PUBLIC_URL, format!("{public} does not answer yet")),
+    })
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -19,6 +19,7 @@ pub use postgres::IN_ALL as POSTGRES_CONNECTIONS;
 pub(super) use postgres::Postgres;
 pub(super) use sqlite::Sqlite;
 use sqlite::Writing;
+pub use sqlite::directory_of;
 pub use value::Value;
 pub(super) use value::{Cells, CurrentRow, Row, RowOf, Unreadable};
 

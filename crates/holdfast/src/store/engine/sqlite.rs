@@ -268,11 +268,16 @@ fn prepare_file(path: &Path, create: bool) -> Result<(), OpenError> {
 }
 
 fn require_directory(path: &Path) -> Result<(), OpenError> {
-    let directory = match path.parent() {
+    let directory = directory_of(path);
+    if directory.is_dir() { Ok(()) } else { Err(OpenError::NoDirectory(directory.to_owned())) }
+}
+
+/// The directory that a SQLite file is in.
+pub fn directory_of(file: &Path) -> &Path {
+    match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
-    };
-    if directory.is_dir() { Ok(()) } else { Err(OpenError::NoDirectory(directory.to_owned())) }
+    }
 }
 
 /// Locks the file for serving. The system releases the lock when the process ends, in any way.
