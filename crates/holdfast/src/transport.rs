@@ -8,18 +8,17 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::future::{BoxFuture, Either, select};
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{SystemClock, within};
 
 /// Time after which an idle connection is closed: its buffer still holds the last request, and with
 /// it a grant. The pool looks this often, so it is gone after twice as long.
@@ -225,12 +224,8 @@ impl ReqwestTransport {
             let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(all.entry(authority).or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))))
         };
-        let acquired = pin!(turns.acquire_owned());
-        match select(acquired, SystemClock.sleep(patience)).await {
-            // An error would mean that the semaphore was closed, which nobody does.
-            Either::Left((permit, _)) => permit.ok(),
-            Either::Right(_) => None,
-        }
+        // An error would mean that the semaphore was closed, which nobody does.
+        within(patience, &SystemClock, turns.acquire_owned()).await?.ok()
     }
 }
 

@@ -130,11 +130,7 @@ impl RefusalMemory {
     /// Remembers one.
     pub fn remember(&self, one: Remembered) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(amount) = state.by_code.get_mut(&one.code) {
-            *amount += 1;
-        } else {
-            state.by_code.insert(one.code.clone(), 1);
-        }
+        *state.by_code.entry(one.code.clone()).or_default() += 1;
         if state.latest.len() >= CAPACITY {
             state.latest.pop_front();
         }

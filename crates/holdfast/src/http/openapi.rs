@@ -124,8 +124,6 @@ fn unwrap_descriptions(value: &mut Value) {
 
 fn sort_responses(operation: &mut Value) {
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
-        let mut sorted: Vec<_> = std::mem::take(responses).into_iter().collect();
-        sorted.sort_by(|(left, _), (right, _)| left.cmp(right));
-        responses.extend(sorted);
+        responses.sort_keys();
     }
 }

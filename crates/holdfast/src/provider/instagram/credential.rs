@@ -189,19 +189,13 @@ fn multipart(boundary: &str, body: &[u8]) -> Result<(), NotPassable> {
     Ok(())
 }
 
-fn split<'a>(mut rest: &'a [u8], mark: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let mut done = false;
+fn split<'a>(text: &'a [u8], mark: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let mut rest = Some(text);
     std::iter::from_fn(move || {
-        if done {
-            return None;
-        }
-        let Some(at) = find(rest, mark) else {
-            done = true;
-            return Some(rest);
-        };
-        let (part, after) = rest.split_at(at);
-        rest = &after[mark.len()..];
-        Some(part)
+        let text = rest.take()?;
+        let Some(at) = find(text, mark) else { return Some(text) };
+        rest = Some(&text[at + mark.len()..]);
+        Some(&text[..at])
     })
 }
 

@@ -5,9 +5,11 @@
 //! asks. `tracestate` is not taken over at all, because it is free text of whoever calls and would
 //! be exported with every span.
 
+use std::collections::HashMap;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
-use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
+use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::SpanContext;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
@@ -20,7 +22,8 @@ pub(super) fn below(context: &Context, headers: &HeaderMap) -> Context {
     let mut sent = headers.get_all(TRACEPARENT).iter();
     match (sent.next().and_then(|value| value.to_str().ok()), sent.next()) {
         (Some(value), None) if is_well_formed(value) => {
-            TraceContextPropagator::new().extract_with_context(context, &Only(value))
+            let read = HashMap::from([(TRACEPARENT.to_owned(), value.to_owned())]);
+            TraceContextPropagator::new().extract_with_context(context, &read)
         }
         _ => context.clone(),
     }
@@ -46,17 +49,4 @@ fn is_well_formed(value: &str) -> bool {
             2 | 35 | 52 => byte == b'-',
             _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
         })
-}
-
-/// The one header that is read.
-struct Only<'a>(&'a str);
-
-impl Extractor for Only<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        (key == TRACEPARENT).then_some(self.0)
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        vec![TRACEPARENT]
-    }
 }
