@@ -6,36 +6,27 @@ use crate::per_thread::PerThread;
 
 /// How many requests were judged, since the start, and how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct Counts<T = u64> {
     /// Accepted, remembered ones included.
-    pub accepted: u64,
+    pub accepted: T,
     /// Accepted from memory.
-    pub remembered: u64,
+    pub remembered: T,
     /// Accepted, and refused had the parties been enforced.
-    pub would_refuse: u64,
+    pub would_refuse: T,
     /// Genuine, not active.
-    pub pending: u64,
+    pub pending: T,
     /// Refused.
-    pub refused: u64,
+    pub refused: T,
     /// Told to stop repeating.
-    pub stopped: u64,
+    pub stopped: T,
     /// Not judged.
-    pub cannot_judge: u64,
+    pub cannot_judge: T,
 }
 
 /// The counters behind [`Counts`].
 pub(super) type Counters = PerThread<CountersOfThread>;
 
-#[derive(Debug, Default)]
-pub(super) struct CountersOfThread {
-    pub accepted: AtomicU64,
-    pub remembered: AtomicU64,
-    pub would_refuse: AtomicU64,
-    pub pending: AtomicU64,
-    pub refused: AtomicU64,
-    pub stopped: AtomicU64,
-    pub cannot_judge: AtomicU64,
-}
+pub(super) type CountersOfThread = Counts<AtomicU64>;
 
 impl Counters {
     pub(super) fn read(&self) -> Counts {

@@ -104,7 +104,7 @@ pub trait Changes<Who> {}
 )]
 pub trait ForOthers {}
 
-/// Implements the marker for handlers whose first argument is `$proof`, with up to five more.
+/// Implements the marker for handlers whose first argument is `$proof`, with up to six more.
 macro_rules! first_argument {
     ($marker:path: $($proof:ty),+) => {
         $(
@@ -114,6 +114,7 @@ macro_rules! first_argument {
             impl<M, A, B, C> $marker for (M, $proof, A, B, C) {}
             impl<M, A, B, C, D> $marker for (M, $proof, A, B, C, D) {}
             impl<M, A, B, C, D, E> $marker for (M, $proof, A, B, C, D, E) {}
+            impl<M, A, B, C, D, E, F> $marker for (M, $proof, A, B, C, D, E, F) {}
         )+
     };
 }

@@ -147,9 +147,8 @@ impl Store {
             Some("postgres" | "postgresql") => Engine::Postgres(Box::new(Postgres::open(url).await?)),
             Some(_) | None => return Err(OpenError::Address("unknown kind of database".to_owned())),
         };
-        let changes = Changes::start(&engine, &clock);
         let reads = Arc::new(StatusReads::start(&engine, &clock)?);
-        let store = Self::assembled(engine, clock, changes, reads, options.outbox, None);
+        let store = Self::assembled(engine, clock, reads, options.outbox, None);
         match store.schema_state().await {
             Ok(SchemaState::Ahead { found, known }) => Err(OpenError::SchemaNewer { found, known }),
             Ok(SchemaState::Current | SchemaState::Behind(_)) => Ok(store),
@@ -163,28 +162,24 @@ impl Store {
     /// An empty SQLite database behind the caller's driver, for simulations: its durability is not
     /// asserted.
     pub fn driven_by(driver: SharedDriver, clock: SharedClock) -> Self {
-        let engine = Engine::Driven(driver);
-        let changes = Changes::start(&engine, &clock);
-        Self::assembled(engine, clock, changes, Arc::new(StatusReads::OneByOne), false, None)
+        Self::assembled(Engine::Driven(driver), clock, Arc::new(StatusReads::OneByOne), false, None)
     }
 
     /// The same database, for a replica that reaches it over `link` and has the clock `clock`.
     #[must_use]
     pub fn over(&self, link: SharedLink, clock: SharedClock) -> Self {
-        let engine = self.inner.engine.clone();
-        let changes = Changes::start(&engine, &clock);
         let reads = Arc::clone(&self.inner.status_reads);
-        Self::assembled(engine, clock, changes, reads, self.inner.outbox, Some(link))
+        Self::assembled(self.inner.engine.clone(), clock, reads, self.inner.outbox, Some(link))
     }
 
     fn assembled(
         engine: Engine,
         clock: SharedClock,
-        changes: Changes,
         status_reads: Arc<StatusReads>,
         outbox: bool,
         link: Option<SharedLink>,
     ) -> Self {
+        let changes = Changes::start(&engine, &clock);
         let logged_rows = LoggedRows::default();
         Self { inner: Arc::new(Inner { engine, clock, changes, status_reads, logged_rows, outbox, link }) }
     }

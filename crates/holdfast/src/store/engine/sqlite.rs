@@ -142,12 +142,15 @@ impl Sqlite {
         }
         let open = Arc::new(AtomicBool::new(false));
         let left_open = open.clone();
-        let writer = SqlitePoolOptions::new()
+        let pool = || {
+            SqlitePoolOptions::new()
+                .max_lifetime(None)
+                .idle_timeout(None)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .test_before_acquire(false)
+        };
+        let writer = pool()
             .max_connections(1)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
             .after_release(move |connection, _| {
                 let left_open = left_open.swap(false, Ordering::SeqCst);
                 Box::pin(async move { if left_open { leave_clean(connection).await } else { Ok(true) } })
@@ -156,12 +159,8 @@ impl Sqlite {
             .await
             .map_err(|error| explain(error, &path))?;
         assert_settings(&writer, &path).await?;
-        let readers = SqlitePoolOptions::new()
+        let readers = pool()
             .max_connections(READERS)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
             .connect_with(options.pragma("query_only", "ON").pragma("cache_size", READER_CACHE))
             .await
             .map_err(|error| explain(error, &path))?;

@@ -35,13 +35,13 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
             );
             answered(op).problems(&calling())
         })
-        .post(GRAPH, graph_post, |op| {
+        .post(GRAPH, graph_with_body, |op| {
             let op = op.id("graphPost").tag(tags::SERVICE).summary("As above, with a body").description(
                 "JSON, a form, or multipart.",
             );
             answered(op).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
         })
-        .delete(GRAPH, graph_delete, |op| {
+        .delete(GRAPH, graph_with_body, |op| {
             let op = op.id("graphDelete").tag(tags::SERVICE).summary("As above, deleting");
             answered(op).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
         })
@@ -88,26 +88,16 @@ async fn graph_get(
     graph(&caller, &state, path, Method::GET, query, None).await
 }
 
-async fn graph_post(
+async fn graph_with_body(
     caller: ServiceCaller,
     State(state): State<AppState>,
+    method: Method,
     Path(path): Path<GraphPath>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<(HeaderMap, Json<GraphAnswer>), Problem> {
-    graph(&caller, &state, path, Method::POST, query, typed(&headers, body)?).await
-}
-
-async fn graph_delete(
-    caller: ServiceCaller,
-    State(state): State<AppState>,
-    Path(path): Path<GraphPath>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    RawBody(body): RawBody,
-) -> Result<(HeaderMap, Json<GraphAnswer>), Problem> {
-    graph(&caller, &state, path, Method::DELETE, query, typed(&headers, body)?).await
+    graph(&caller, &state, path, method, query, typed(&headers, body)?).await
 }
 
 /// The body with its content type; `None` without one.
