@@ -22,6 +22,12 @@ macro_rules! names {
             pub fn parse(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|each| each.as_str() == name)
             }
+
+            /// Every name, with commas between them.
+            #[allow(dead_code, reason = "not every enum is written out")]
+            pub fn names() -> String {
+                Self::ALL.iter().map(|each| each.as_str()).collect::<Vec<_>>().join(", ")
+            }
         }
     };
 }

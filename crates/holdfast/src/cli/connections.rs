@@ -96,18 +96,15 @@ async fn list(
 }
 
 fn parse_state(name: &str) -> Result<State, Failure> {
-    let names = || State::ALL.iter().map(|state| state.as_str());
-    State::parse(name).ok_or_else(|| no_such("state", name, names()))
+    State::parse(name).ok_or_else(|| no_such("state", name, &State::names()))
 }
 
 fn parse_reason(name: &str) -> Result<Reason, Failure> {
-    let names = || Reason::ALL.iter().map(|reason| reason.as_str());
-    Reason::parse(name).ok_or_else(|| no_such("reason", name, names()))
+    Reason::parse(name).ok_or_else(|| no_such("reason", name, &Reason::names()))
 }
 
-fn no_such<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Failure {
-    let names: Vec<&str> = names.collect();
-    Failure::setup(format!("`{name}` is not a {what}"), format!("write one of {}", names.join(", ")))
+fn no_such(what: &str, name: &str, names: &str) -> Failure {
+    Failure::setup(format!("`{name}` is not a {what}"), format!("write one of {names}"))
 }
 
 fn one_line(user_id: &str, status: &InstagramStatus) -> String {

@@ -1,5 +1,7 @@
 //! Path segments and query parameters, whose mistakes are problems like any other.
 
+use std::borrow::Cow;
+
 use aide::OperationInput;
 use aide::generate::GenContext;
 use aide::openapi::Operation;
@@ -20,6 +22,18 @@ pub struct Path<T>(pub T);
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
+/// What is wrong with a parameter.
+pub(super) fn malformed(detail: impl Into<Cow<'static, str>>) -> Problem {
+    Problem::new(RequestCode::MalformedParameter).with_detail(detail)
+}
+
+/// The entries of a page.
+pub(super) fn limit(given: Option<usize>, usual: usize, most: usize) -> Result<usize, Problem> {
+    let limit = given.unwrap_or(usual);
+    let fits = (1..=most).contains(&limit);
+    fits.then_some(limit).ok_or_else(|| malformed(format!("limit must be from 1 to {most}.")))
+}
+
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
     type Rejection = Problem;
 
@@ -27,8 +41,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
         match axum::extract::Path::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
             // The rejection's own text quotes the address.
-            Err(_) => Err(Problem::new(RequestCode::MalformedParameter)
-                .with_detail("A part of the path is not valid on this route.")),
+            Err(_) => Err(malformed("A part of the path is not valid on this route.")),
         }
     }
 }
@@ -39,8 +52,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Query::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(_) => Err(Problem::new(RequestCode::MalformedParameter)
-                .with_detail("A query parameter is unknown, appears twice, or has a value that this route does not accept.")),
+            Err(_) => Err(malformed(
+                "A query parameter is unknown, appears twice, or has a value that this route does not accept.",
+            )),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::caller::{Caller, OwnerId};
 use crate::connection::attempt::{AttemptNote, AttemptOutcome};
 use crate::connection::{Evidence, Reason, State as ConnectionState};
 use crate::http::failure;
-use crate::http::params::Query;
+use crate::http::params::{Query, limit, malformed};
 use crate::store::HistoryEntry;
 
 /// How to read it.
@@ -127,13 +127,9 @@ pub(super) async fn page(
     owner: &OwnerId,
     paging: Paging,
 ) -> Result<HistoryPage, Problem> {
-    let limit = paging.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::new(RequestCode::MalformedParameter).with_detail("limit must be from 1 to 100."));
-    }
-    let before = paging.before.map(|cursor| cursor.parse()).transpose().map_err(|_| {
-        Problem::new(RequestCode::MalformedParameter).with_detail("This server did not issue that cursor.")
-    })?;
+    let limit = limit(paging.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
+    let before = paging.before.map(|cursor| cursor.parse()).transpose();
+    let before = before.map_err(|_| malformed("This server did not issue that cursor."))?;
     let page = connections.history(owner, before, limit).await?;
     Ok(HistoryPage {
         entries: page.entries.into_iter().map(HistoryLine::from).collect(),

@@ -13,7 +13,7 @@ use crate::connection::status::InstagramStatus;
 use crate::connection::{Reason, State as ConnectionState};
 use crate::connections::listing::{Filter, ListedStatus};
 use crate::http::failure;
-use crate::http::params::Query;
+use crate::http::params::{Query, limit, malformed};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
@@ -78,10 +78,7 @@ async fn connections(
     State(listed): State<Connections>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<ConnectionsPage>, Problem> {
-    let limit = wanted.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(malformed(format!("limit must be from 1 to {MAX_LIMIT}.")));
-    }
+    let limit = limit(wanted.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
     let cursor = wanted.cursor.as_deref().map(str::parse).transpose();
     let cursor = cursor.map_err(|_| malformed("This server did not issue that cursor."))?;
     let page = listed.list(&filter(&wanted)?, cursor, limit).await?;
@@ -95,20 +92,12 @@ async fn connections(
 
 fn filter(wanted: &Wanted) -> Result<Filter, Problem> {
     let state = wanted.state.as_deref().map(|name| {
-        ConnectionState::parse(name).ok_or_else(|| {
-            malformed(format!(
-                "state must be one of {}.",
-                names(ConnectionState::ALL.iter().map(|each| each.as_str()),)
-            ))
-        })
+        let wrong = || malformed(format!("state must be one of {}.", ConnectionState::names()));
+        ConnectionState::parse(name).ok_or_else(wrong)
     });
     let reason = wanted.reason.as_deref().map(|name| {
-        Reason::parse(name).ok_or_else(|| {
-            malformed(format!(
-                "reason must be one of {}.",
-                names(Reason::ALL.iter().map(|each| each.as_str()))
-            ))
-        })
+        let wrong = || malformed(format!("reason must be one of {}.", Reason::names()));
+        Reason::parse(name).ok_or_else(wrong)
     });
     let expires_before = wanted.expires_before.as_deref().map(|time| {
         time.parse::<Timestamp>()
@@ -124,12 +113,4 @@ fn filter(wanted: &Wanted) -> Result<Filter, Problem> {
         expires_before: expires_before.transpose()?,
         account: wanted.account.clone(),
     })
-}
-
-fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
-    all.collect::<Vec<_>>().join(", ")
-}
-
-fn malformed(detail: impl Into<String>) -> Problem {
-    Problem::new(RequestCode::MalformedParameter).with_detail(detail.into())
 }
