@@ -25,9 +25,8 @@ pub(super) async fn kept_running<F: Future<Output = ()>>(
 ) {
     while AssertUnwindSafe(task(stop.clone())).catch_unwind().await.is_err() {
         tracing::error!(task = name, "a background task panicked (see above); it restarts in a minute");
-        tokio::select! {
-            () = clock.sleep(PAUSE) => {}
-            () = stop.cancelled() => return,
+        if stop.run_until_cancelled(clock.sleep(PAUSE)).await.is_none() {
+            return;
         }
     }
 }

@@ -148,10 +148,7 @@ impl Dispatcher {
     /// Sends until stopped. Deliveries in flight are then sent again later: the app must recognise
     /// a repeated event by its id anyway.
     pub async fn run(&self, stop: CancellationToken) {
-        tokio::select! {
-            () = self.send_forever() => {}
-            () = stop.cancelled() => {}
-        }
+        stop.run_until_cancelled(self.send_forever()).await;
     }
 
     async fn send_forever(&self) {

@@ -133,10 +133,7 @@ impl Overview {
 
     /// Updates until stopped.
     pub async fn run(&self, stop: CancellationToken) {
-        tokio::select! {
-            () = self.look_forever() => {}
-            () = stop.cancelled() => {}
-        }
+        stop.run_until_cancelled(self.look_forever()).await;
         // The last refreshes were counted during the shutdown.
         if let Err(error) = self.keep_tally().await {
             tracing::debug!(%error, "the counts of the last refreshes were not stored");

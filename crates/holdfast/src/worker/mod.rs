@@ -119,10 +119,7 @@ impl Worker {
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "a worker tick failed; the next one tries again"),
             }
-            tokio::select! {
-                () = self.pause() => {}
-                () = stop.cancelled() => {}
-            }
+            stop.run_until_cancelled(self.pause()).await;
         }
     }
 
@@ -281,10 +278,7 @@ pub async fn replay_journal(connections: Connections, clock: SharedClock, stop: 
         if let Err(error) = connections.replay_journal(&stop).await {
             tracing::warn!(%error, "journaled tokens could not be stored; they stay in the journal");
         }
-        tokio::select! {
-            () = clock.sleep(Pace::default().longest) => {}
-            () = stop.cancelled() => {}
-        }
+        stop.run_until_cancelled(clock.sleep(Pace::default().longest)).await;
     }
 }
 

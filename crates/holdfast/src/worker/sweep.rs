@@ -96,9 +96,8 @@ impl Sweeper {
     pub async fn run(self, stop: CancellationToken) {
         let mut pause = FIRST;
         while !stop.is_cancelled() {
-            tokio::select! {
-                () = self.clock.sleep(pause) => {}
-                () = stop.cancelled() => return,
+            if stop.run_until_cancelled(self.clock.sleep(pause)).await.is_none() {
+                return;
             }
             pause = EVERY;
             if let Err(error) = self.sweep(&stop).await {

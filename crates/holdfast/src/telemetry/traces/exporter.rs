@@ -226,10 +226,7 @@ impl Exporter {
                 Err(failure) => {
                     let pause = failure.retry_after.unwrap_or(FIRST_PAUSE * 2_u32.pow(tries - 1));
                     tries += 1;
-                    tokio::select! {
-                        () = self.clock.sleep(pause.min(LONGEST_PAUSE)) => {}
-                        () = stop.cancelled() => {}
-                    }
+                    stop.run_until_cancelled(self.clock.sleep(pause.min(LONGEST_PAUSE))).await;
                 }
             }
         };
