@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
@@ -12,11 +11,8 @@ use crate::clock::SharedClock;
 /// Pause before a task that panicked is restarted: the cause may still be there.
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// Makes a task that ends when its token is cancelled; called again for a restart.
-pub(super) type Task = Box<dyn Fn(CancellationToken) -> BoxFuture<'static, ()> + Send + Sync>;
-
-/// Runs a task until it ends by itself and restarts it where it panics: a server must not serve for
-/// weeks without its worker.
+/// Runs a task until it ends by itself and makes it anew where it panics: a server must not serve
+/// for weeks without its worker. The task ends when its token is cancelled.
 pub(super) async fn kept_running<F: Future<Output = ()>>(
     name: &'static str,
     clock: SharedClock,

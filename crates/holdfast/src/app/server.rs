@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use futures_util::FutureExt as _;
 use prometheus_client::registry::Registry;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::background::{Task, kept_running};
+use super::background::kept_running;
 use super::parts::{
     backend, clerk_webhooks, connections, counted, dispatcher, server_limits, traced, traces, vault,
     verifier, watched,
@@ -197,51 +196,48 @@ impl Server {
 
     /// Starts what runs beside the requests, until told to stop.
     fn start_tasks(&mut self, tasks: &TaskTracker) {
-        let (state, clock, stop) = (&self.state, &self.state.edge().clock, &self.stop);
-        let start = |name, task: Task| {
-            let kept = kept_running(name, clock.clone(), stop.clone(), task);
-            drop(tasks.spawn(kept.with_context(self.traces.context())));
-        };
-        let verifying = state.clone();
-        start(
-            "session keys",
-            Box::new(move |stop| {
-                let state = verifying.clone();
-                Box::pin(async move { state.verifier().run(stop.cancelled()).await })
-            }),
-        );
+        let state = self.state.clone();
+        self.start(tasks, "session keys", move |stop| {
+            let state = state.clone();
+            async move { state.verifier().run(stop.cancelled()).await }
+        });
         if let Some((worker, sweeper)) = self.worker.take() {
             let worker = Arc::new(worker);
-            start("sweep", Box::new(move |stop| Box::pin(sweeper.clone().run(stop))));
-            start(
-                "worker",
-                Box::new(move |stop| {
-                    let worker = Arc::clone(&worker);
-                    Box::pin(async move { worker.run(stop).await })
-                }),
-            );
+            self.start(tasks, "sweep", move |stop| sweeper.clone().run(stop));
+            self.start(tasks, "worker", move |stop| {
+                let worker = Arc::clone(&worker);
+                async move { worker.run(stop).await }
+            });
         } else {
-            let (connections, clock) = (state.connections().clone(), clock.clone());
-            let replay = move |stop| replay_journal(connections.clone(), clock.clone(), stop).boxed();
-            start("journal", Box::new(replay));
+            let (connections, clock) = (self.state.connections().clone(), self.state.edge().clock.clone());
+            self.start(tasks, "journal", move |stop| {
+                replay_journal(connections.clone(), clock.clone(), stop)
+            });
         }
         if let Some(dispatcher) = self.dispatcher.take().map(Arc::new) {
-            start(
-                "events",
-                Box::new(move |stop| {
-                    let dispatcher = Arc::clone(&dispatcher);
-                    Box::pin(async move { dispatcher.run(stop).await })
-                }),
-            );
+            self.start(tasks, "events", move |stop| {
+                let dispatcher = Arc::clone(&dispatcher);
+                async move { dispatcher.run(stop).await }
+            });
         }
         let overview = self.overview.clone();
-        start(
-            "overview",
-            Box::new(move |stop| {
-                let overview = overview.clone();
-                Box::pin(async move { overview.run(stop).await })
-            }),
-        );
+        self.start(tasks, "overview", move |stop| {
+            let overview = overview.clone();
+            async move { overview.run(stop).await }
+        });
+    }
+
+    /// Starts a task, which `task` makes anew where it panics.
+    fn start<F>(
+        &self,
+        tasks: &TaskTracker,
+        name: &'static str,
+        task: impl Fn(CancellationToken) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let kept = kept_running(name, self.state.edge().clock.clone(), self.stop.clone(), task);
+        drop(tasks.spawn(kept.with_context(self.traces.context())));
     }
 
     /// Answers requests until `shutdown` resolves, and for the drain time after it.
