@@ -122,8 +122,6 @@ pub struct Failure {
     pub http_status: Option<u16>,
     /// The provider's error code, where the body had one.
     pub code: Option<i64>,
-    /// The provider's sub-code, where the body had one.
-    pub subcode: Option<i64>,
     /// One sentence for the operator's log, made by us; never the body, never a token.
     pub detail: String,
     /// The missing scopes that the provider names, if it refused for lack of a permission.
@@ -141,7 +139,6 @@ impl Failure {
             retry_after: None,
             http_status: None,
             code: None,
-            subcode: None,
             detail: detail.into(),
             wants_scopes: Vec::new(),
             was_sent: true,

@@ -48,7 +48,7 @@ impl Answered<'_> {
             | Meaning::Content
             | Meaning::CodeRejected => Vec::new(),
         };
-        Failure { wants_scopes, ..self.failure(meaning, error.code, error.subcode, detail) }
+        Failure { wants_scopes, ..self.failure(meaning, error.code, detail) }
     }
 
     /// For a body of unknown form.
@@ -58,22 +58,22 @@ impl Answered<'_> {
             asked(self.context),
             self.status()
         );
-        self.failure(meaning::of_status(self.status()), None, None, detail)
+        self.failure(meaning::of_status(self.status()), None, detail)
     }
 
     /// For a readable body that lacks what we need.
     pub(super) fn unusable(&self, why: Unusable) -> Failure {
         let detail =
             format!("Instagram answered {} with HTTP {}, but {why}.", asked(self.context), self.status());
-        self.failure(meaning::of_status(self.status()), None, None, detail)
+        self.failure(meaning::of_status(self.status()), None, detail)
     }
 
     /// For an answer about an account that may not be connected.
     pub(super) fn judged(&self, meaning: Meaning, detail: &str) -> Failure {
-        self.failure(meaning, None, None, detail.to_owned())
+        self.failure(meaning, None, detail.to_owned())
     }
 
-    fn failure(&self, meaning: Meaning, code: Option<i64>, subcode: Option<i64>, detail: String) -> Failure {
+    fn failure(&self, meaning: Meaning, code: Option<i64>, detail: String) -> Failure {
         let stated = usage::retry_after(self.answer, self.at);
         let retry_after = match meaning {
             Meaning::RateLimited(LimitScope::Account) => self.usage.account_regains_in.max(stated),
@@ -86,13 +86,7 @@ impl Answered<'_> {
             | Meaning::Content
             | Meaning::CodeRejected => None,
         };
-        Failure {
-            retry_after,
-            http_status: Some(self.status()),
-            code,
-            subcode,
-            ..Failure::new(meaning, detail)
-        }
+        Failure { retry_after, http_status: Some(self.status()), code, ..Failure::new(meaning, detail) }
     }
 }
 
