@@ -22,17 +22,6 @@ const LAST_RETRY: Duration = Duration::from_hours(1);
 /// Users remembered for that.
 const REMEMBERED: usize = 10_000;
 
-/// Where a user's facts came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FactsSource {
-    /// Clerk's Backend API.
-    BackendApi,
-    /// The session token's claims; no secret key is configured.
-    Claims,
-    /// The session token's claims, because the Backend API gave nothing.
-    ClaimsInstead(BackendError),
-}
-
 /// A record after a synchronisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Synced {
@@ -40,8 +29,6 @@ pub struct Synced {
     pub user: User,
     /// Whether this was the user's first `sync`, even where a record was there.
     pub created: bool,
-    /// Where its facts came from.
-    pub source: FactsSource,
 }
 
 /// Why there is no record. Neither variant is about the caller's credential.
@@ -88,9 +75,9 @@ impl Users {
     /// Makes or refreshes the caller's record. Where the Backend API fails, the facts come from the
     /// claims: the failure never fails a sign-in and never removes stored facts.
     pub async fn sync(&self, caller: &Caller) -> Result<Synced, UsersError> {
-        let (facts, source) = self.facts(caller).await;
+        let facts = self.facts(caller).await;
         match self.store.sync_user(caller.owner(), &facts, self.clock.now()).await? {
-            SyncedUser::Stored { user, created } => Ok(Synced { user, created, source }),
+            SyncedUser::Stored { user, created } => Ok(Synced { user, created }),
             SyncedUser::Erased => Err(UsersError::Erased),
         }
     }
@@ -108,7 +95,7 @@ impl Users {
 
     /// Asks Clerk for the facts outside `sync`.
     async fn learn(&self, caller: &Caller) -> Result<User, UsersError> {
-        let (facts, _) = self.facts(caller).await;
+        let facts = self.facts(caller).await;
         match self.store.learn_user(caller.owner(), &facts, self.clock.now()).await? {
             SyncedUser::Stored { user, .. } => Ok(user),
             SyncedUser::Erased => Err(UsersError::Erased),
@@ -122,20 +109,22 @@ impl Users {
         can_ask && !record.is_told_by_clerk && may_ask()
     }
 
-    async fn facts(&self, caller: &Caller) -> (UserFacts, FactsSource) {
+    /// From the Backend API; from the session token's claims where no secret key is configured, or
+    /// where the API gives nothing.
+    async fn facts(&self, caller: &Caller) -> UserFacts {
         let claimed = facts_from_claims(caller.claims());
-        let Some(backend) = &self.backend else { return (claimed, FactsSource::Claims) };
+        let Some(backend) = &self.backend else { return claimed };
         match backend.user(caller.owner().as_str()).await {
             Ok(facts) => {
                 self.missing_facts().forget(caller.owner().as_str());
-                (facts, FactsSource::BackendApi)
+                facts
             }
             Err(error) => {
                 if error.concerns_one_user() {
                     self.missing_facts().failed(caller.owner().as_str(), self.clock.now());
                 }
                 report(error, caller.owner());
-                (claimed, FactsSource::ClaimsInstead(error))
+                claimed
             }
         }
     }
