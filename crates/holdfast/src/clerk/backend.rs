@@ -5,6 +5,8 @@
 //! outage there does not slow every call here. Each user is asked about once a minute at most, and
 //! all together within a budget that leaves room for the app's other backends.
 
+mod error;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +23,8 @@ use super::wire::WireUser;
 use crate::caller::keys::{API_VERSION, bearer};
 use crate::clock::{SharedClock, after};
 use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
+
+pub use error::BackendError;
 
 /// A person waits for this answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -42,76 +46,6 @@ const REMEMBERED: usize = 10_000;
 /// seconds).
 const BUDGET: u32 = 250;
 const WINDOW: Duration = Duration::from_secs(10);
-/// Quiet after Clerk refused our secret key: only a person can mend that.
-const SECRET_COOL_DOWN: Duration = Duration::from_mins(1);
-
-/// The Backend API gave no user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BackendError {
-    /// It failed a moment ago or our budget is spent; it is not asked until then.
-    #[error(
-        "Clerk's Backend API failed a moment ago or was called too often; it is not called again before {until}"
-    )]
-    CoolingDown {
-        /// When it will be asked again.
-        until: Timestamp,
-    },
-    /// No answer arrived.
-    #[error("Clerk's Backend API cannot be reached: {0}")]
-    Unreachable(TransportError),
-    /// 429.
-    #[error("Clerk's Backend API rate-limits this server for {} s", .retry_after.as_secs())]
-    RateLimited {
-        /// How long it asked us to wait.
-        retry_after: Duration,
-    },
-    /// 401 or 403: `CLERK_SECRET_KEY` is wrong, revoked, or of another instance.
-    #[error("Clerk's Backend API refuses CLERK_SECRET_KEY (HTTP {0}): copy it again from the dashboard")]
-    SecretRefused(u16),
-    /// 404: no such user in the instance of the secret key.
-    #[error("the Clerk instance of CLERK_SECRET_KEY has no such user")]
-    NoSuchUser,
-    /// Any other status.
-    #[error("Clerk's Backend API answers HTTP {0}")]
-    Status(u16),
-    /// Success, but no record of Clerk's: HTML of a proxy, for example.
-    #[error("Clerk's Backend API answers with something that is no user record")]
-    NotUnderstood,
-    /// A record, but not one that can be used: another user's, without an id, or too large. That is
-    /// this record's trouble alone.
-    #[error("Clerk's Backend API answers with a record that cannot be used for this user")]
-    OddRecord,
-}
-
-impl BackendError {
-    /// Whether it concerns this user's record alone.
-    pub fn concerns_one_user(self) -> bool {
-        match self {
-            Self::NoSuchUser | Self::OddRecord => true,
-            Self::CoolingDown { .. }
-            | Self::Unreachable(_)
-            | Self::RateLimited { .. }
-            | Self::SecretRefused(_)
-            | Self::Status(_)
-            | Self::NotUnderstood => false,
-        }
-    }
-
-    /// Whether it may be that this user's record alone makes the API fail.
-    fn may_concern_one_user(self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Status(_) | Self::NotUnderstood)
-    }
-
-    /// How long to leave the API alone; `None` where the failure says nothing about the next call.
-    fn cool_down(self) -> Option<Duration> {
-        match self {
-            Self::CoolingDown { .. } | Self::NoSuchUser | Self::OddRecord => None,
-            Self::Unreachable(_) | Self::Status(_) | Self::NotUnderstood => Some(COOL_DOWN),
-            Self::RateLimited { retry_after } => Some(retry_after),
-            Self::SecretRefused(_) => Some(SECRET_COOL_DOWN),
-        }
-    }
-}
 
 /// A client of the Backend API.
 pub struct BackendApi {

@@ -1,5 +1,7 @@
 //! Makes [`Settings`] from collected values: reads each value, computes derived ones, and checks
-//! values against each other. `clerk.rs` does the same for Clerk's.
+//! values against each other. `clerk.rs` does the same for Clerk's, `load/traces.rs` for the traces'.
+
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +15,6 @@ use super::entry::{Entry, Fallback};
 use super::fault::{Fault, Faults};
 use super::sources::{Collected, ConfigFile, Environment, collect};
 use super::table;
-use super::traces::{self, Sampler, Share, TraceSettings};
 use super::weak_secrets;
 use super::{ClerkSettings, OutgoingWebhook, Purpose, Reading, Settings};
 use crate::client_address::TrustedProxies;
@@ -301,50 +302,6 @@ impl Reader {
             }
             (Some(_) | None, None) | (None, Some(_)) => None,
         }
-    }
-
-    /// The settings of traces; faults are noted.
-    fn traces(&mut self) -> Option<TraceSettings> {
-        let for_all = self.read(&traces::OTLP_ENDPOINT).map(traces::of_all_signals);
-        let endpoint = self.read(&traces::OTLP_TRACES_ENDPOINT).or(for_all)?;
-        if self.read(&traces::SDK_DISABLED)? || !self.read(&traces::TRACES_EXPORTER)? {
-            return None;
-        }
-        let protocol = [&traces::OTLP_TRACES_PROTOCOL, &traces::OTLP_PROTOCOL]
-            .into_iter()
-            .find(|each| self.is_set(each));
-        let headers =
-            [&traces::OTLP_TRACES_HEADERS, &traces::OTLP_HEADERS].into_iter().find(|each| self.is_set(each));
-        if let Some(protocol) = protocol {
-            self.read(protocol);
-        }
-        let headers = headers.and_then(|entry| self.read(entry)).unwrap_or_default();
-        let timeout = self.read(&traces::OTLP_TIMEOUT);
-        let delay = self.read(&traces::BSP_SCHEDULE_DELAY);
-        let sampler = self.sampler();
-        let resource = self.read(&traces::RESOURCE_ATTRIBUTES).unwrap_or_default();
-        let in_resource =
-            resource.iter().find(|(name, _)| name == "service.name").map(|(_, value)| value.clone());
-        let service_name = self.read(&traces::SERVICE_NAME).or(in_resource);
-        Some(TraceSettings {
-            endpoint,
-            headers,
-            timeout: timeout?,
-            delay: delay?,
-            sampler: sampler?,
-            service_name: service_name.unwrap_or_else(|| "holdfast".to_owned()),
-            resource,
-        })
-    }
-
-    fn sampler(&mut self) -> Option<Sampler> {
-        let named = self.read(&traces::TRACES_SAMPLER)?;
-        let share = match named.share {
-            Share::All => 1.0,
-            Share::None => 0.0,
-            Share::Argument => self.read(&traces::TRACES_SAMPLER_ARG)?,
-        };
-        Some(Sampler { parent_based: named.parent_based, share })
     }
 
     fn instagram(&mut self, public_url: Option<&Url>) -> Option<InstagramConfig> {
