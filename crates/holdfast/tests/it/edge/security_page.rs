@@ -150,7 +150,7 @@ const BOUNDS: &[(&str, &str, &str)] = &[
     ("refused tokens that come again", "caller/repeat_limiter.rs", "CAPACITY"),
     ("users asked about at Clerk, and answers of the last minute", "clerk/backend.rs", "REMEMBERED"),
     ("questions to Clerk's Backend API", "clerk/backend.rs", "BUDGET"),
-    ("users whose facts failed", "users.rs", "MOST"),
+    ("users whose facts failed", "users.rs", "REMEMBERED"),
     ("refused requests kept for `holdfast why`", "http/memory.rs", "CAPACITY"),
     ("unreadable rows that were spoken of", "store/unreadable.rs", "REMEMBERED"),
     ("grants remembered, sealed, for a standby that is promoted", "connections/journal/recent.rs", "MOST"),
