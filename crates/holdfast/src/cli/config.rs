@@ -27,15 +27,17 @@ fn check(context: &Context, printer: &mut Printer) -> Outcome {
     Ok(ExitStatus::Success)
 }
 
+/// What could not be read ends it like any other command, behind all that could.
 fn print(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
-    let shown = settings::shown(&context.environment, context.file()?.as_ref());
+    let (shown, faults) = settings::shown(&context.environment, context.file()?.as_ref());
+    let ending = if faults.0.is_empty() { Ok(ExitStatus::Success) } else { Err(context.faulty(&faults)) };
     if json {
         let list: Vec<_> = shown
             .iter()
             .map(|each| json!({"name": each.name, "value": each.value, "origin": each.origin.to_string()}))
             .collect();
         printer.pretty_json(&json!(list));
-        return Ok(ExitStatus::Success);
+        return ending;
     }
     let width = shown.iter().map(|each| each.name.len()).max().unwrap_or_default();
     for each in shown {
@@ -43,5 +45,5 @@ fn print(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
         let origin = printer.tone(Tone::Faint, &format!("[{}]", each.origin));
         printer.line(format!("{name} = {} {origin}", each.value));
     }
-    Ok(ExitStatus::Success)
+    ending
 }

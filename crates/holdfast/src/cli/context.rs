@@ -107,7 +107,7 @@ impl Context {
 
     /// The faults as a failure. Whoever is in another directory than the configuration is told that
     /// none was read.
-    fn faulty(&self, faults: &Faults) -> Failure {
+    pub(super) fn faulty(&self, faults: &Faults) -> Failure {
         let mut failure = faulty(faults);
         failure.remedy = self.nothing_read();
         failure

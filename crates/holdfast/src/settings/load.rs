@@ -48,16 +48,20 @@ pub fn load_with_reading(
         _ => {
             // A misspelt name may be the reason why another setting is missing.
             faults.extend(reader.collected.misspelt);
-            let order = |fault: &Fault| {
-                let position = table::TABLE.iter().position(|each| {
-                    fault.name.starts_with(each.env) || fault.name == each.toml_key().to_string()
-                });
-                position.unwrap_or(usize::MAX)
-            };
-            faults.sort_by_key(order);
-            Err(Faults(faults))
+            Err(in_order(faults))
         }
     }
+}
+
+/// The faults in the order of the table.
+pub(super) fn in_order(mut faults: Vec<Fault>) -> Faults {
+    faults.sort_by_key(|fault| {
+        let position = table::TABLE
+            .iter()
+            .position(|each| fault.name.starts_with(each.env) || fault.name == each.toml_key().to_string());
+        position.unwrap_or(usize::MAX)
+    });
+    Faults(faults)
 }
 
 /// The configuration, read again while the server runs: as given, and as it holds until a restart.
@@ -126,7 +130,9 @@ impl Reader {
     /// Whether it is not set. A set value that cannot be used has a fault of its own, and no
     /// further ones follow from it.
     pub(super) fn is_missing<T>(&self, entry: &Entry<T>) -> bool {
-        !self.is_set(entry) && !self.collected.is_file_spoilt && !self.collected.spoilt.contains(entry.env)
+        !self.is_set(entry)
+            && !self.collected.is_file_spoilt
+            && !self.collected.spoilt.contains_key(entry.env)
     }
 
     pub(super) fn fault(

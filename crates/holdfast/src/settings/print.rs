@@ -4,8 +4,8 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::entry::{Fallback, Setting};
-use super::fault::Origin;
-use super::load::{has_secret_prefix, looks_secret};
+use super::fault::{Faults, Origin};
+use super::load::{has_secret_prefix, in_order, looks_secret};
 use super::sources::{ConfigFile, Environment, collect};
 use super::table::TABLE;
 
@@ -14,26 +14,33 @@ use super::table::TABLE;
 pub struct Shown {
     /// Name in the environment.
     pub name: &'static str,
-    /// The value; for a secret only that it is set; for an unset one what follows.
+    /// The value; for a secret only that it is set; for an unset one what follows; for one that is
+    /// set and cannot be read, that.
     pub value: String,
     /// Where it came from.
     pub origin: Origin,
 }
 
-/// Every setting, in the order of the table.
-pub fn shown(environment: &Environment, file: Option<&ConfigFile>) -> Vec<Shown> {
+/// Every setting, in the order of the table, and what could not be read.
+pub fn shown(environment: &Environment, file: Option<&ConfigFile>) -> (Vec<Shown>, Faults) {
     let collected = collect(environment, file);
-    TABLE
-        .iter()
-        .map(|setting| match collected.values.get(setting.env) {
-            Some(found) => Shown {
-                name: setting.env,
-                value: visible(setting, found.text.expose_secret()),
-                origin: found.origin.clone(),
-            },
-            None => Shown { name: setting.env, value: fallback(setting), origin: Origin::Default },
-        })
-        .collect()
+    // What a file sets that is not TOML, nobody knows.
+    let spoilt_file = file
+        .filter(|_| collected.is_file_spoilt)
+        .map(|file| Origin::ConfigFile(file.path.display().to_string()));
+    let shown = |setting: &Setting| {
+        let name = setting.env;
+        let spoilt = || collected.spoilt.get(name).or(spoilt_file.as_ref());
+        let (value, origin) = if let Some(found) = collected.values.get(name) {
+            (visible(setting, found.text.expose_secret()), found.origin.clone())
+        } else if let Some(origin) = spoilt() {
+            ("(cannot be read)".to_owned(), origin.clone())
+        } else {
+            (fallback(setting), Origin::Default)
+        };
+        Shown { name, value, origin }
+    };
+    (TABLE.iter().map(|setting| shown(setting)).collect(), in_order(collected.faults))
 }
 
 fn visible(setting: &Setting, text: &str) -> String {

@@ -133,9 +133,9 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Collected {
     pub values: BTreeMap<&'static str, Found>,
-    /// Settings that are set but unreadable; their fault is noted, and they do not count as
-    /// missing.
-    pub spoilt: BTreeSet<&'static str>,
+    /// Settings that are set but unreadable, and where; their fault is noted, and they do not count
+    /// as missing.
+    pub spoilt: BTreeMap<&'static str, Origin>,
     /// The file cannot be read as TOML, so nobody knows what it sets.
     pub is_file_spoilt: bool,
     pub faults: Vec<Fault>,
@@ -147,11 +147,11 @@ pub(super) struct Collected {
 /// Collects values: the environment wins over the file, a setting's own name over its aliases.
 pub(super) fn collect(environment: &Environment, file: Option<&ConfigFile>) -> Collected {
     let mut collected = Collected::default();
-    if let Some(file) = file {
-        read_file(file, &mut collected);
-    }
     for setting in TABLE.iter() {
         read_environment(setting, environment, &mut collected);
+    }
+    if let Some(file) = file {
+        read_file(file, &mut collected);
     }
     judge_names(environment, &mut collected);
     warn_of_former_names(&mut collected);
@@ -173,15 +173,16 @@ fn read_environment(setting: &Setting, environment: &Environment, collected: &mu
             }
             continue;
         }
+        let origin = Origin::Environment(name.to_owned());
         if environment.unreadable.iter().any(|each| each == name) {
-            collected.spoilt.insert(setting.env);
+            collected.spoilt.insert(setting.env, origin);
             collected.faults.push(Fault::new(name, "the value is not UTF-8", "write it in UTF-8"));
             return;
         }
         let file_name = format!("{name}_FILE");
         let found = match (environment.get(name), environment.get(&file_name)) {
             (Some(_), Some(_)) => {
-                collected.spoilt.insert(setting.env);
+                collected.spoilt.insert(setting.env, origin);
                 collected.faults.push(Fault::new(
                     name,
                     format!("both {name} and {file_name} are set"),
@@ -192,7 +193,7 @@ fn read_environment(setting: &Setting, environment: &Environment, collected: &mu
             (Some(text), None) => {
                 taken = Some((name, text.trim()));
                 unquoted(setting, name, text.trim(), collected)
-                    .map(|text| Found { text: text.into(), origin: Origin::Environment(name.to_owned()) })
+                    .map(|text| Found { text: text.into(), origin })
             }
             (None, Some(path)) => read_value_file(setting, &file_name, Path::new(path), collected),
             (None, None) => continue,
@@ -214,7 +215,7 @@ fn unquoted<'a>(setting: &Setting, name: &str, text: &'a str, collected: &mut Co
     if !is_quoted {
         return Some(text);
     }
-    collected.spoilt.insert(setting.env);
+    collected.spoilt.insert(setting.env, Origin::Environment(name.to_owned()));
     collected.faults.push(Fault::new(
         name,
         "the value stands in quotation marks, which are part of it here",
@@ -225,23 +226,24 @@ fn unquoted<'a>(setting: &Setting, name: &str, text: &'a str, collected: &mut Co
 
 /// A value in a file of its own, as container platforms mount secrets. A line end behind it is not
 /// part of it, nor is the mark that some editors put before UTF-8.
-fn read_value_file(setting: &Setting, name: &str, path: &Path, collected: &mut Collected) -> Option<Found> {
+fn read_value_file(
+    setting: &Setting,
+    name: &str,
+    path: &Path,
+    collected: &mut Collected,
+) -> Option<Found> {
+    let origin = Origin::SecretFile { name: name.to_owned(), path: path.to_owned() };
     let text = read_text(path);
     let value = text.as_ref().map(|text| text.trim_start_matches('\u{feff}').trim());
     let (what, remedy) = match value {
         Ok("") => (format!("{} is empty", path.display()), "put the value into it"),
-        Ok(value) => {
-            return Some(Found {
-                text: value.into(),
-                origin: Origin::SecretFile { name: name.to_owned(), path: path.to_owned() },
-            });
-        }
+        Ok(value) => return Some(Found { text: value.into(), origin }),
         Err(error) if is_other_encoding(error) => (format!("{} is not UTF-8", path.display()), UTF_8),
         Err(error) => {
             (format!("{} cannot be read: {error}", path.display()), "name a file that this process may read")
         }
     };
-    collected.spoilt.insert(setting.env);
+    collected.spoilt.insert(setting.env, origin);
     collected.faults.push(Fault::new(name, what, remedy));
     None
 }
@@ -268,19 +270,27 @@ fn read_file(file: &ConfigFile, collected: &mut Collected) {
             return;
         }
     };
+    let given: BTreeSet<&str> = collected.values.keys().chain(collected.spoilt.keys()).copied().collect();
     for (key, value) in table {
         match value {
             toml::Value::Table(inner) => {
                 for (inner_key, inner_value) in inner {
-                    take_toml(file, &format!("{key}.{inner_key}"), &inner_value, collected);
+                    take_toml(file, &format!("{key}.{inner_key}"), &inner_value, &given, collected);
                 }
             }
-            other => take_toml(file, &key, &other, collected),
+            other => take_toml(file, &key, &other, &given, collected),
         }
     }
 }
 
-fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut Collected) {
+/// Takes one key of the file, unless the environment has given its setting.
+fn take_toml(
+    file: &ConfigFile,
+    key: &str,
+    value: &toml::Value,
+    given: &BTreeSet<&str>,
+    collected: &mut Collected,
+) {
     // The environment's names are taken as they are too: whoever moves an `.env` over need not
     // rename anything.
     let by_key = |wanted: &str| {
@@ -303,8 +313,12 @@ fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut 
             return;
         }
     };
+    // Nor is a file read that it names: a service may not be allowed to, and has no need to.
+    if given.contains(setting.env) {
+        return;
+    }
     let Some(text) = toml_text(value) else {
-        collected.spoilt.insert(setting.env);
+        collected.spoilt.insert(setting.env, Origin::ConfigFile(key.to_owned()));
         collected.faults.push(Fault::new(
             key,
             "the value is neither text, a number, a switch nor a list of texts",

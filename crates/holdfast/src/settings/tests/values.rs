@@ -149,7 +149,7 @@ proptest! {
         let given = chosen.into_iter().filter(|(at, _)| !TABLE[*at].secret).map(|(at, value)| (TABLE[at].env, value));
         let environment = Environment::of(given);
         if let Ok(settings) = load(&environment, None, Purpose::Tools) {
-            let printed = shown(&environment, None).into_iter().filter(|line| line.origin != Origin::Default);
+            let printed = shown(&environment, None).0.into_iter().filter(|line| line.origin != Origin::Default);
             let again = Environment::of(printed.map(|line| (line.name, line.value)));
             let again = load(&again, None, Purpose::Tools).unwrap();
             prop_assert_eq!(format!("{settings:?}"), format!("{again:?}"));
@@ -190,16 +190,15 @@ fn config_print_does_not_show_a_secret_in_the_wrong_place() {
         ("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX", "AAECAwQF"),
         ("postgres://user:hunter2hunter2@db/holdfast", "hunter2hunter2"),
     ] {
-        for setting in TABLE.iter().filter(|setting| !(setting.accepts)(secret) || secret.starts_with("sk_"))
-        {
+        for setting in TABLE.iter().filter(|setting| !(setting.accepts)(secret) || secret.starts_with("sk_")) {
             let environment = Environment::of([(setting.env, secret)]);
-            for line in shown(&environment, None) {
+            for line in shown(&environment, None).0 {
                 assert!(!line.value.contains(part), "{} shows {}", line.name, line.value);
             }
         }
     }
     // What only looks random is public.
-    let key = shown(&Environment::of([("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY)]), None);
+    let (key, _) = shown(&Environment::of([("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY)]), None);
     assert!(key.iter().any(|line| line.value == PUBLISHABLE_KEY), "{key:?}");
 }
 
@@ -328,7 +327,7 @@ fn addresses_are_shown_without_what_may_be_secret_in_them() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:hunter2@collector.example.com/"),
         ("HOLDFAST_PUBLIC_URL", "https://api.example.com"),
     ];
-    let shown = shown(&Environment::of(values), None);
+    let (shown, _) = shown(&Environment::of(values), None);
     assert!(shown.iter().all(|each| !each.value.contains("hunter2")), "{shown:?}");
     let value = |name: &str| shown.iter().find(|each| each.name == name).map(|each| each.value.as_str());
     assert_eq!(value("HOLDFAST_WEBHOOK_URL"), Some("https://app.example.com/hook (and what is not shown)"));

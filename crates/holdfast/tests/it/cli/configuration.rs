@@ -241,3 +241,50 @@ fn an_address_of_postgres_that_cannot_be_read_is_a_fault_without_its_password() 
         ended.stderr
     );
 }
+
+/// A service may not be allowed to read the files that root's commands get their secrets from.
+#[test]
+fn what_the_environment_gives_is_not_read_from_the_file() {
+    let place = Place::new()
+        .file("holdfast.toml", "encryption_keys_file = \"/nowhere/keys\"\nallowed_origins = 7\n[clerk]\nsecret_key_file = \"/nowhere/secret\"\n")
+        .file("keys", &ring_entry("2026", 7))
+        .with("HOLDFAST_ENCRYPTION_KEYS_FILE", "keys")
+        .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com")
+        .with("CLERK_SECRET_KEY", "sk_test_abcdefgh")
+        .with("CLERK_ISSUER", "https://clerk.example.com");
+    let ended = place.run(&["config", "check"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "The configuration is good.\n"), "{}", ended.whole());
+    let printed = place.run(&["config", "print"]);
+    assert_eq!((printed.code, printed.stderr.as_str()), (0, ""), "{}", printed.whole());
+}
+
+#[test]
+fn what_cannot_be_read_is_not_printed_as_a_default() {
+    let place = Place::new()
+        .with("HOLDFAST_LISTEN", "127.0.0.1:9100")
+        .with("CLERK_SECRET_KEY_FILE", "/nowhere/secret")
+        .with("HOLDFAST_LOG", "'info'");
+    let line = |printed: &str, name: &str| {
+        let start = format!("{name} ");
+        printed.lines().find(|line| line.starts_with(&start)).unwrap().split_once(" = ").unwrap().1.to_owned()
+    };
+    let printed = place.run(&["config", "print"]);
+    assert_eq!(printed.code, 2, "{}", printed.whole());
+    assert!(printed.stderr.contains("/nowhere/secret cannot be read"), "{}", printed.stderr);
+    let secret = line(&printed.stdout, "CLERK_SECRET_KEY");
+    assert_eq!(secret, "(cannot be read) [CLERK_SECRET_KEY_FILE = /nowhere/secret]");
+    assert_eq!(line(&printed.stdout, "HOLDFAST_LOG"), "(cannot be read) [environment HOLDFAST_LOG]");
+    assert!(line(&printed.stdout, "HOLDFAST_WORKER").ends_with("[default]"), "{}", printed.stdout);
+
+    let broken = place.file("holdfast.toml", "worker = \n");
+    let printed = broken.run(&["config", "print"]);
+    assert_eq!(printed.code, 2, "{}", printed.whole());
+    assert!(printed.stderr.contains("line 1 is not TOML"), "{}", printed.stderr);
+    assert_eq!(line(&printed.stdout, "HOLDFAST_WORKER"), "(cannot be read) [file holdfast.toml]");
+    assert_eq!(line(&printed.stdout, "HOLDFAST_LISTEN"), "127.0.0.1:9100 [environment HOLDFAST_LISTEN]");
+    let json = broken.run(&["config", "print", "--json"]);
+    assert_eq!(json.code, 2, "{}", json.whole());
+    let list: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let worker = list.as_array().unwrap().iter().find(|each| each["name"] == "HOLDFAST_WORKER").unwrap();
+    assert_eq!(worker["value"], "(cannot be read)");
+}

@@ -82,6 +82,29 @@ fn the_unit_is_never_given_up_and_root_has_its_configuration() {
     assert!(guide.contains("journal_dir = \"/var/lib/holdfast/journal\""));
 }
 
+/// The service is a user without rights to the directory of secrets: it has credentials instead.
+#[test]
+fn the_service_starts_with_the_guides_file_which_names_what_it_may_not_read() {
+    let guide = read("../docs/guides/install.md");
+    let (_, file) = guide.split_once("```toml\n").unwrap();
+    let file = file.split_once("```").unwrap().0.replace("/etc/holdfast/secrets", "/nowhere");
+    let place = Place::new()
+        .file("holdfast.toml", &file)
+        .file("encryption_keys", &ring_entry("2026", 7))
+        .file("clerk_secret_key", "sk_test_abcdefgh")
+        .file("database_url", "sqlite://holdfast.db")
+        .file("instagram_app_secret", "0123456789abcdef0123456789abcdef")
+        .with("CLERK_ISSUER", "https://clerk.example.com")
+        .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com")
+        .with("INSTAGRAM_APP_ID", "990602627938098");
+    let place = read("systemd/holdfast.service")
+        .lines()
+        .filter_map(|line| line.strip_prefix("Environment=")?.split_once("=%d/"))
+        .fold(place, |place, (name, file)| place.with(name, file));
+    let ended = place.run(&["config", "check"]);
+    assert_eq!(ended.code, 0, "{}", ended.whole());
+}
+
 #[test]
 fn caddy_takes_the_file_of_the_container() {
     let output = Command::new("caddy")
