@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use super::entry::{Setting, TomlKey};
 use super::fault::{Fault, Origin};
 use super::table::TABLE;
-use names::{judge_names, unknown, warn_of_former_names};
+use names::{is_of_others, judge_names, unknown, warn_of_former_names};
 
 /// The environment as one value, so that nothing but [`Environment::of_process`] reads the real
 /// one.
@@ -62,7 +62,7 @@ impl Environment {
     pub fn has_own_names(&self) -> bool {
         let is_ours =
             |name: &str| ["HOLDFAST_", "CLERK_", "INSTAGRAM_"].iter().any(|prefix| name.starts_with(prefix));
-        self.values.keys().any(|name| is_ours(name))
+        self.values.keys().any(|name| is_ours(name) && !is_of_others(name, self))
     }
 
     /// The value of that name; an empty one counts as unset.

@@ -35,8 +35,8 @@ pub(super) fn warn_of_former_names(collected: &mut Collected) {
     }
 }
 
-/// Settings of Clerk's SDKs and names that apps commonly have, none of which is a misspelling of
-/// ours.
+/// Settings of Clerk's SDKs and of our clients, and names that apps commonly have, none of which is
+/// a misspelling of ours.
 const OTHERS: &[&str] = &[
     "CLERK_API_KEY",
     "CLERK_API_VERSION",
@@ -54,6 +54,9 @@ const OTHERS: &[&str] = &[
     "CLERK_TELEMETRY_DEBUG",
     "CLERK_TELEMETRY_DISABLED",
     "CLERK_WEBHOOK_URL",
+    // What the READMEs of our clients call theirs, in an environment that both may share.
+    "HOLDFAST_SERVICE_KEY",
+    "HOLDFAST_URL",
     "INSTAGRAM_ACCESS_TOKEN",
     "INSTAGRAM_ACCOUNT_ID",
     "INSTAGRAM_BASE_URL",
@@ -87,17 +90,17 @@ pub(super) fn judge_names(environment: &Environment, collected: &mut Collected) 
         if known.contains(&name.as_str()) || known.contains(&base) {
             continue;
         }
+        if is_of_others(name, environment) {
+            continue;
+        }
         if name.starts_with("HOLDFAST_") {
-            if !is_service_link(name, environment) {
-                collected.faults.push(unknown(name, known.iter().copied(), "in the environment"));
-            }
+            collected.faults.push(unknown(name, known.iter().copied(), "in the environment"));
         } else if let Some((_, meant)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == base) {
             if !collected.values.contains_key(meant) {
                 let what = format!("other programs read it; here it is {meant}, which is not set");
                 collected.misspelt.push(Fault::new(name, what, format!("set {meant} to the same value")));
             }
         } else if ["CLERK_", "INSTAGRAM_"].iter().any(|prefix| name.starts_with(prefix))
-            && !OTHERS.contains(&base)
             && let Some(meant) = nearest(name, known.iter().copied())
         {
             collected.misspelt.push(Fault::new(
@@ -109,17 +112,32 @@ pub(super) fn judge_names(environment: &Environment, collected: &mut Collected) 
     }
 }
 
+/// Whether the name is known to be another program's.
+pub(super) fn is_of_others(name: &str, environment: &Environment) -> bool {
+    OTHERS.contains(&name.strip_suffix("_FILE").unwrap_or(name)) || is_service_link(name, environment)
+}
+
 /// Kubernetes puts `HOLDFAST_SERVICE_HOST`, `HOLDFAST_PORT_8080_TCP_ADDR` and the like into every
-/// container of a namespace that has a service named `holdfast`; nobody wrote those. Somebody wrote
-/// `HOLDFAST_PORT=3000`: a link's is an address.
+/// container of a namespace that has a service named `holdfast`, and `HOLDFAST_DB_SERVICE_HOST` and
+/// its like for one named `holdfast-db`; nobody wrote those. Somebody wrote `HOLDFAST_PORT=3000`: a
+/// link's is an address.
 fn is_service_link(name: &str, environment: &Environment) -> bool {
-    let rest = name.strip_prefix("HOLDFAST_").unwrap_or(name);
-    let begins_with_number = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
-    match rest {
-        "PORT" => environment.values.get(name).is_none_or(|value| value.contains("://")),
-        "SERVICE_HOST" | "SERVICE_PORT" => true,
-        _ => rest.starts_with("SERVICE_PORT_") || rest.strip_prefix("PORT_").is_some_and(begins_with_number),
-    }
+    let is_link_to = |service: &str| {
+        let Some(rest) = name.strip_prefix(service).and_then(|rest| rest.strip_prefix('_')) else {
+            return false;
+        };
+        let begins_with_number = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
+        match rest {
+            "PORT" => environment.values.get(name).is_none_or(|value| value.contains("://")),
+            "SERVICE_HOST" | "SERVICE_PORT" => true,
+            _ => {
+                rest.starts_with("SERVICE_PORT_")
+                    || rest.strip_prefix("PORT_").is_some_and(begins_with_number)
+            }
+        }
+    };
+    let services = environment.values.keys().filter_map(|name| name.strip_suffix("_SERVICE_HOST"));
+    std::iter::once("HOLDFAST").chain(services).any(is_link_to)
 }
 
 pub(super) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>, place: &str) -> Fault {

@@ -52,6 +52,29 @@ fn what_kubernetes_sets_is_told_from_what_somebody_wrote() {
     for name in ["HOLDFAST_PORT", "HOLDFAST_SERVICE_NAME", "HOLDFAST_PORT_PUBLIC"] {
         assert_eq!(faulty_names([(name, "3000")]), [name]);
     }
+    // Of services named holdfast-postgres and holdfast-metrics.
+    let links = [
+        ("HOLDFAST_POSTGRES_SERVICE_HOST", "10.0.0.2"),
+        ("HOLDFAST_POSTGRES_SERVICE_PORT", "5432"),
+        ("HOLDFAST_POSTGRES_PORT", "tcp://10.0.0.2:5432"),
+        ("HOLDFAST_POSTGRES_PORT_5432_TCP", "tcp://10.0.0.2:5432"),
+        ("HOLDFAST_POSTGRES_PORT_5432_TCP_ADDR", "10.0.0.2"),
+        ("HOLDFAST_METRICS_SERVICE_HOST", "10.0.0.3"),
+        ("HOLDFAST_METRICS_SERVICE_PORT_HTTP", "9090"),
+    ];
+    assert!(tools(links).is_ok());
+    // What somebody wrote stands beside them, or without them.
+    for name in ["HOLDFAST_METRICS_PORT", "HOLDFAST_METRICS_SERVICE", "HOLDFAST_METRICS_PORT_PUBLIC"] {
+        assert_eq!(faulty_names([links[5], links[6], (name, "9090")]), [name]);
+    }
+    assert_eq!(faulty_names([links[2]]), [links[2].0]);
+}
+
+#[test]
+fn what_our_clients_read_is_no_setting_and_no_fault() {
+    let theirs = [("HOLDFAST_URL", "http://127.0.0.1:8080"), ("HOLDFAST_SERVICE_KEY", "hf_sk_abc")];
+    assert_eq!(tools(theirs).unwrap().warnings, []);
+    assert!(!Environment::of(theirs).has_own_names());
 }
 
 #[test]
