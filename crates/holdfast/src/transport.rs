@@ -208,6 +208,8 @@ impl ReqwestTransport {
         let client = reqwest::Client::builder()
             .default_headers(HeaderMap::from_iter([(header::ACCEPT_ENCODING, identity)]))
             .redirect(reqwest::redirect::Policy::none())
+            // One for the whole machine would be asked about servers on this very machine.
+            .no_proxy()
             .connect_timeout(Duration::from_secs(5))
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(PER_HOST)
