@@ -35,7 +35,12 @@ pub struct NewServiceKeySecret {
 /// Makes a service key.
 pub fn generate(entropy: &dyn Entropy) -> Result<NewServiceKeySecret, EntropyExhausted> {
     let key = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>(entropy)?));
-    Ok(NewServiceKeySecret { hash: sha256(key.as_bytes()), key: SecretString::from(key) })
+    Ok(NewServiceKeySecret { hash: hash(&key), key: SecretString::from(key) })
+}
+
+/// By which a service key is stored and found.
+pub fn hash(key: &str) -> [u8; 32] {
+    sha256(key.as_bytes())
 }
 
 /// A stored service key.
@@ -138,7 +143,7 @@ impl ServiceVerifier {
             Ok(key) => key,
             Err(refusal) => return ServiceJudgement::Refused(refusal),
         };
-        match self.keys.find(&sha256(key.as_bytes())).await {
+        match self.keys.find(&hash(key)).await {
             Ok(Some(key)) if key.revoked => ServiceJudgement::Refused(ServiceRefusal::Revoked),
             Ok(Some(key)) => ServiceJudgement::Caller(ServiceCaller { key }),
             Ok(None) => ServiceJudgement::Refused(ServiceRefusal::Unknown),

@@ -263,8 +263,8 @@ pub enum ServiceKeyCommand {
     List(JsonArg),
     /// Revoke a key at once
     Revoke {
-        /// The key's id, from `list`
-        id: String,
+        /// The key's id, from `list`; or the key itself
+        key: String,
     },
 }
 

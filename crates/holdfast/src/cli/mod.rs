@@ -17,6 +17,7 @@ mod keys;
 mod long_lines;
 pub mod printer;
 pub mod reference;
+mod secrets;
 mod serve;
 mod service_key;
 mod token;
@@ -74,9 +75,12 @@ fn written(printer: &Printer) -> Result<(), Failure> {
 
 /// Help and version are answers; everything else from the parser is a usage error.
 fn usage(error: &clap::Error, printer: &mut Printer) -> ExitStatus {
-    let text = error.render().to_string();
+    let (text, is_cut) = secrets::told(error);
     if error.use_stderr() {
         printer.remark(text.trim_end());
+        if is_cut {
+            printer.remark(secrets::HINT);
+        }
         ExitStatus::Usage
     } else {
         printer.line(text.trim_end());

@@ -9,6 +9,7 @@ use super::audit;
 use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
+use super::secrets;
 use crate::caller::service;
 use crate::display_text;
 use crate::entropy;
@@ -20,9 +21,12 @@ pub async fn run(context: &Context, command: ServiceKeyCommand, printer: &mut Pr
     match command {
         ServiceKeyCommand::Create { name } => create(context, name, printer).await,
         ServiceKeyCommand::List(JsonArg { json }) => list(context, json, printer).await,
-        ServiceKeyCommand::Revoke { id } => revoke(context, &id, printer).await,
+        ServiceKeyCommand::Revoke { key } => revoke(context, &key, printer).await,
     }
 }
+
+/// Where the keys are seen.
+const KEYS: &str = "`holdfast service-key list` shows the keys";
 
 /// Characters of a name: it stands in lists and records.
 const LONGEST_NAME: usize = 100;
@@ -86,18 +90,30 @@ async fn list(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
     Ok(ExitStatus::Success)
 }
 
-async fn revoke(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
-    let id: Uuid = id.parse().map_err(|_| {
-        Failure::setup(format!("`{id}` is not an id"), "`holdfast service-key list` shows the ids")
-    })?;
+/// `given` is the key's id or the key itself: of one that was found somewhere nobody knows the id.
+async fn revoke(context: &Context, given: &str, printer: &mut Printer) -> Outcome {
+    let id = Uuid::try_parse(given).ok();
+    if id.is_none() && !given.starts_with(service::PREFIX) {
+        return Err(Failure::setup(
+            format!("`{}` is neither a service key nor the id of one", secrets::shown(given)),
+            "`holdfast service-key list` shows the ids",
+        ));
+    }
     let settings = context.settings(Purpose::Tools, printer)?;
     let store = context.store(&settings).await?;
+    let id = match id {
+        Some(id) => id,
+        None => match store.service_key_by_hash(&service::hash(given)).await? {
+            Some(key) => key.id,
+            None => return Err(Failure::no("this database knows no such key", Some(KEYS.to_owned()))),
+        },
+    };
     audit::record(context, &store, "service_key.revoke", None, Some(id.to_string())).await?;
     if store.revoke_service_key(id, context.clock.now()).await? {
         printer.line(format!("{id} is revoked."));
         Ok(ExitStatus::Success)
     } else {
         Err(Failure::no(format!("there is no such key, or it was revoked before: {id}"))
-            .mended_by("`holdfast service-key list` shows the keys"))
+            .mended_by(KEYS))
     }
 }

@@ -13,6 +13,7 @@ use super::exit::{ExitStatus, Failure, Outcome};
 use super::long_lines;
 use super::printer::{Printer, Tone};
 use super::serve::seams;
+use crate::caller::service;
 use crate::http::memory::{Judgement, Remembered};
 use crate::http::problem::ProblemCode;
 use crate::settings::Purpose;
@@ -25,6 +26,12 @@ const LONGEST_LINE: usize = 64 * 1024;
 
 /// Runs the command.
 pub async fn run(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Outcome {
+    if args.request_id.starts_with("eyJ") || args.request_id.starts_with(service::PREFIX) {
+        return Err(Failure::setup(
+            "a token or a key is no request id",
+            "take the id from the answer's `x-request-id`; `holdfast token explain` takes a token on standard input",
+        ));
+    }
     let addresses = addresses(context, args, printer)?;
     let transport = &*seams(context)?.transport;
     let mut silent = Vec::new();

@@ -375,7 +375,7 @@ fn default_journal_directory(database_url: &str) -> PathBuf {
 /// Whether a value may be a secret that was put into the wrong setting: a key or a token by its
 /// prefix, an address with a password, or something long and random, such as an app secret where
 /// the app id belongs, or an entry of the key ring.
-pub(super) fn looks_secret(text: &str) -> bool {
+pub fn looks_secret(text: &str) -> bool {
     let is_random = |part: &str| {
         part.len() >= 20
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+/=".contains(&byte))
@@ -386,7 +386,7 @@ pub(super) fn looks_secret(text: &str) -> bool {
     let mut parts = text.split([':', ',', ' ']).map(str::trim).filter(|part| !part.starts_with("//"));
     has_secret_prefix(text)
         || ["@", "password=", "PRIVATE KEY"].iter().any(|sign| text.contains(sign))
-        || parts.any(is_random)
+        || parts.any(|part| is_random(part) || has_secret_prefix(part))
 }
 
 /// Whether it begins as only secrets do.

@@ -38,7 +38,7 @@ use crate::client_address::TrustedProxies;
 use crate::connection::schedule::RefreshPolicy;
 use crate::provider::instagram::InstagramConfig;
 pub use fault::{Fault, Faults, Origin};
-pub use load::{load, load_again, load_with_reading};
+pub use load::{load, load_again, load_with_reading, looks_secret};
 pub use print::{Shown, shown};
 pub use reading::Reading;
 pub use sources::{ConfigFile, Environment};

@@ -130,6 +130,13 @@ fn a_service_key_is_shown_once_and_revoked() {
     assert_eq!(place.run(&["service-key", "revoke", &id]).code, 0);
     assert_eq!(place.run(&["service-key", "revoke", &id]).code, 1, "only once");
     assert_eq!(place.run(&["service-key", "revoke", "nonsense"]).code, 2);
+    // Whoever finds a key in a log has nothing but the key.
+    let found = place.run(&["service-key", "create", "--name", "leaked"]).stdout;
+    let revoked = place.run(&["service-key", "revoke", found.trim_end()]);
+    assert!(revoked.code == 0 && !revoked.whole().contains(found.trim_end()), "{}", revoked.whole());
+    let listed = place.run(&["service-key", "list"]).stdout;
+    assert_eq!(listed.matches(", revoked ").count(), 2, "{listed}");
+    assert_eq!(place.run(&["service-key", "revoke", found.trim_end()]).code, 1, "only once");
     // Nothing in the database's files is the key itself.
     for entry in std::fs::read_dir(place.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();

@@ -21,6 +21,42 @@ fn no_command_says_which_there_are() {
     assert!(ended.stderr.contains("Usage: holdfast"), "{}", ended.stderr);
 }
 
+/// A token or a key that is given where none belongs is on no screen and in no log of a job.
+#[test]
+fn secrets_given_as_arguments_are_not_repeated() {
+    const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1c2VyXzEifQ.c2lnbmF0dXJl";
+    const SERVICE_KEY: &str = "hf_sk_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+    const ENTRY: &str = "k1:6rM+Wf0uJ2n0c7hBqY9w0Zb8q3m1n5t7x9z2a4c6e8g=";
+    const GRANT: &str = "IGAAQ1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6j7k8l9";
+    let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", super::support::ring_entry("2026", 7));
+    assert_eq!(place.run(&["migrate"]).code, 0);
+    for (arguments, secret) in [
+        (&["token", "explain", TOKEN][..], TOKEN),
+        (&["token", "explain", "--at", TOKEN], TOKEN),
+        (&[TOKEN], TOKEN),
+        (&["why", TOKEN], TOKEN),
+        (&["why", SERVICE_KEY], SERVICE_KEY),
+        (&["why", "some-request", "--from", SERVICE_KEY], SERVICE_KEY),
+        (&["service-key", "revoke", SERVICE_KEY], SERVICE_KEY),
+        (&["service-key", "revoke", TOKEN], TOKEN),
+        (&["service-key", "list", SERVICE_KEY], SERVICE_KEY),
+        (&["keys", "retire", ENTRY], ENTRY),
+        (&["keys", "retire", "--lost", ENTRY], ENTRY),
+        (&["keys", "generate", "--id", ENTRY], ENTRY),
+        (&["connections", "show", TOKEN], TOKEN),
+        (&["connections", "show", "--account", GRANT], GRANT),
+    ] {
+        let ended = place.run(arguments);
+        assert_ne!(ended.code, 0, "{arguments:?}: {}", ended.whole());
+        assert!(!ended.whole().contains(secret), "{arguments:?}: {}", ended.whole());
+    }
+    let told = place.run(&["token", "explain", TOKEN]).stderr;
+    assert!(told.contains("(not shown") && told.contains("on standard input"), "{told}");
+    // What is no secret is repeated, for whoever mistyped it.
+    let told = place.run(&["connections", "show", "user_2abcDEF0123456789ghiJKL01"]).stderr;
+    assert!(told.contains("user_2abcDEF0123456789ghiJKL01"), "{told}");
+}
+
 /// A proxy of the whole machine is not asked about a server on it.
 #[test]
 fn a_proxy_of_the_environment_is_not_used() {
