@@ -70,7 +70,8 @@ impl Server {
         let handles = FileHandles::raised();
         let (traces, exporter) = traces(settings, seams)?;
         let watch = ClockWatch::default();
-        let seams = &watched(&traced(seams, &traces), &watch);
+        let traced = traced(seams, &traces);
+        let seams = &watched(&traced, &watch);
         let vault = vault(settings, seams.entropy.clone())?;
         let store = open_store(settings, seams, &vault).await?;
         let (calls, metrics, places) = (CallCounts::default(), Metrics::default(), PlaceMetrics::default());
@@ -100,7 +101,8 @@ impl Server {
         let application = http::app(state.clone(), &origins);
         let reloader = Reloader { state: state.clone(), origins, seams: seams.clone() };
         let worker = worker(settings, seams, &connections, &store, &tally)?;
-        let dispatcher = dispatcher(settings, seams, connections.clone(), store)?;
+        // The clock of the app's receiver is nobody's measure.
+        let dispatcher = dispatcher(settings, &traced, connections.clone(), store)?;
         let (limits, drain) = (server_limits(settings, budget), settings.drain);
         let server = Self {
             application,

@@ -105,7 +105,7 @@ async fn revoke(context: &Context, given: &str, printer: &mut Printer) -> Outcom
         Some(id) => id,
         None => match store.service_key_by_hash(&service::hash(given)).await? {
             Some(key) => key.id,
-            None => return Err(Failure::no("this database knows no such key", Some(KEYS.to_owned()))),
+            None => return Err(Failure::no("this database knows no such key").mended_by(KEYS)),
         },
     };
     audit::record(context, &store, "service_key.revoke", None, Some(id.to_string())).await?;

@@ -52,8 +52,12 @@ impl Transport for Watched {
 }
 
 /// Seconds by which our clock is ahead, by an answer's `Date`, which lies between asking and
-/// receiving and is cut to seconds.
+/// receiving and is cut to seconds. `None` where the answer comes out of a cache: its `Date` is of
+/// when it was stored (RFC 9111, 5.1).
 pub fn ahead(answer: &Answer, asked: Timestamp, received: Timestamp) -> Option<f64> {
+    if answer.headers.get(header::AGE).is_some_and(|age| age != "0") {
+        return None;
+    }
     let date = answer.headers.get(header::DATE)?.to_str().ok()?;
     let date = DateTimeParser::new().parse_timestamp(date).ok()?;
     let (date, asked, received) = (date.as_millisecond(), asked.as_millisecond(), received.as_millisecond());
@@ -65,4 +69,26 @@ pub fn ahead(answer: &Answer, asked: Timestamp, received: Timestamp) -> Option<f
         0
     };
     Some(f64::from(i32::try_from(ahead).unwrap_or(if ahead < 0 { i32::MIN } else { i32::MAX })) / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, HeaderValue, StatusCode};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_out_of_a_cache_tells_nothing_of_the_time() {
+        let now: Timestamp = "2026-11-29T12:01:30Z".parse().unwrap();
+        let compared = |age: Option<&'static str>| {
+            let date = HeaderValue::from_static("Sun, 29 Nov 2026 12:00:00 GMT");
+            let mut headers = HeaderMap::from_iter([(header::DATE, date)]);
+            headers.extend(age.map(|age| (header::AGE, HeaderValue::from_static(age))));
+            ahead(&Answer { status: StatusCode::OK, headers, body: Bytes::new() }, now, now)
+        };
+        assert_eq!(compared(None), Some(89.0));
+        assert_eq!(compared(Some("0")), Some(89.0));
+        assert_eq!(compared(Some("90")), None);
+    }
 }

@@ -81,8 +81,7 @@ const SEEN: Metric = Metric::gauge(
 );
 const CLOCK: Metric = Metric::gauge(
     "clock_ahead_seconds",
-    "How far this machine's clock is ahead of the server that answered last (Clerk, Instagram or the app); absent before the \
-     first answer",
+    "How far this machine's clock is ahead of Clerk's or Instagram's, whichever answered last; absent before the first answer",
     "Alert where it is above 5 or below -5 for 5 minutes (`HoldfastClockOff`): good tokens are being refused.",
 );
 const BUILD: Metric = Metric::gauge(

@@ -234,6 +234,25 @@ async fn a_clock_that_is_off_is_named_with_the_seconds() {
     assert!(ended.stdout.contains("s behind Clerk's"), "{}", ended.stdout);
 }
 
+/// The `Date` of what a cache kept is of when it was kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_out_of_a_cache_are_no_fault_of_the_clock() {
+    let outside = Outside::start().await;
+    let asked = Outgoing::new(Method::GET, outside.clerk.jwks_url());
+    let keys = holdfast::transport::ReqwestTransport::new().unwrap().send(asked).await.unwrap().body;
+    let answer = async move || {
+        let kept = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(90);
+        let date = kept.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let date = HeaderValue::from_str(&date).unwrap();
+        ([(header::DATE, date), (header::AGE, HeaderValue::from_static("90"))], keys.clone())
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, Router::new().route("/keys", get(answer))).into_future());
+    let ended = doctor(outside.installation().with("CLERK_JWKS_URL", format!("http://{address}/keys"))).await;
+    assert_failed(&ended, &[], "the clock is right");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_nearly_full_is_named() {
     let outside = Outside::start().await;

@@ -5,13 +5,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::post;
 use holdfast::clock::{Clock as _, ManualClock, SystemClock, after, before};
 use holdfast::overview::alerts::{ALERTS, rules};
 use holdfast::standin::clerk::{Fault as ClerkFault, Person, Surface};
 use holdfast::standin::instagram::{Decision, Endpoint, Fault, UsageFigures};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
 use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
@@ -321,6 +324,28 @@ async fn the_receiver_of_events_is_down() -> Staged {
     Staged::look(&app, "HoldfastWebhooksFail", before).await
 }
 
+/// Its clock says nothing about this machine's.
+async fn the_receivers_clock_is_off() -> Staged {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    let answer = async move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        ([(header::DATE, "Mon, 01 Jan 2001 00:00:00 GMT")], StatusCode::NO_CONTENT)
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/events", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, Router::new().route("/events", post(answer))).into_future());
+    let app = connected(&[("HOLDFAST_WEBHOOK_URL", &url), ("HOLDFAST_WEBHOOK_SECRET", SECRET)]).await;
+    until("it takes the event", async || taken.load(Ordering::SeqCst) > 0).await;
+    until("which is counted", async || {
+        let seen = Scrape::of(&app).await;
+        seen.values.iter().any(|(name, value)| name.contains("outcome=\"delivered\"") && *value > 0.0)
+    })
+    .await;
+    let before = Scrape::of(&app).await;
+    Staged { alert: None, ..Staged::look(&app, "", before).await }
+}
+
 async fn the_journal_cannot_be_written() -> Staged {
     let app = connected(&[]).await;
     let before = Scrape::of(&app).await;
@@ -389,6 +414,7 @@ async fn each_raises_exactly_its_alert_and_is_on_the_page() {
         the_worker_is_stuck().await,
         the_budget_is_spent().await,
         the_receiver_of_events_is_down().await,
+        the_receivers_clock_is_off().await,
         the_journal_cannot_be_written().await,
         the_database_is_away_and_nobody_calls().await,
         a_replica_lacks_a_key().await,
