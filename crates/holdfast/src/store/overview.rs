@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::engine::{Engine, Unreadable};
 use super::statements::{Sql, statements, table_names};
-use super::{Store, StoreError, rows, statements};
+use super::{Kept, Store, StoreError, rows, statements};
 
 /// Overdue refreshes are counted up to this.
 const MOST_OVERDUE: usize = 100_000;
@@ -158,7 +158,8 @@ impl Store {
         })
     }
 
-    /// The rows of each table, and for swept tables the time of the oldest.
+    /// The rows of each table, and for swept tables the time of the oldest; not of the outbox where
+    /// no events are sent.
     pub async fn table_rows(&self) -> Result<Vec<TableRows>, StoreError> {
         let found = self.read(ROWS, Vec::new()).await?;
         let mut tables = rows::read_all(&found, "(all)", |row| {
@@ -167,6 +168,9 @@ impl Store {
         let found = self.read(OLDEST, Vec::new()).await?;
         let oldest = rows::read_all(&found, "(all)", |row| Ok((row.text("name")?, row.opt_time("at")?)))?;
         for (name, at) in oldest {
+            if name == Kept::Outbox.as_str() && !self.inner.outbox {
+                continue;
+            }
             if let Some(table) = tables.iter_mut().find(|table| table.name == name) {
                 table.oldest = at;
             }

@@ -23,7 +23,7 @@ names! {
         Refusals = "scope_refusals",
         /// The record of acts, by when they were done.
         Acts = "audit",
-        /// Notices that are settled, by when they occurred.
+        /// Notices, by when they occurred: one that was not sent is given up long before.
         Notices = "notices",
         /// Counts of refreshes, by the hour.
         Refreshes = "refresh_tally",

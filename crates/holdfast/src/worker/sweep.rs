@@ -41,7 +41,8 @@ fn kept_for(kept: Kept) -> Duration {
         Kept::Completions => Duration::ZERO,
         Kept::ClerkEvents | Kept::Notices => 30 * DAY,
         Kept::Deletions | Kept::Acts => 365 * DAY,
-        Kept::Outbox => 7 * DAY,
+        // The outbox gives an event up after a week, at the next try, and counts it as lost.
+        Kept::Outbox => 8 * DAY,
         // The page shows thirty days of them.
         Kept::Refreshes => 40 * DAY,
     }
@@ -56,7 +57,7 @@ const SWEPT: Metric = Metric {
          `refresh_tally` or `connection_history`",
     )],
     help: "Rows deleted at the end of their retention",
-    watch: "Alert on any of `outbox`: the app has not accepted an event for a week.",
+    watch: "Alert on any of `outbox`: no server that sends events has run for a day, and these are lost.",
 };
 const SWEPT_AT: Metric = Metric::gauge(
     "last_sweep_timestamp_seconds",
@@ -113,6 +114,12 @@ impl Sweeper {
             let limit = before(now, kept_for(kept));
             while !stop.is_cancelled() {
                 let deleted = self.store.sweep(kept, limit, STEP).await?;
+                if kept == Kept::Outbox && deleted > 0 {
+                    tracing::error!(
+                        events = deleted,
+                        "events to the app that nobody has sent for 8 days are given up"
+                    );
+                }
                 self.count(kept.as_str(), deleted);
                 if deleted == 0 {
                     break;

@@ -38,12 +38,10 @@ statements! {
         "sqlite_autoindex_audit_1",
         " WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2 + 0)",
     );
-    /// Not the notices that are still to be sent.
     SWEEP_NOTICES = by_index!(
         "DELETE FROM notices",
         "sqlite_autoindex_notices_1",
-        " WHERE subject IN (SELECT subject FROM notices WHERE occurred_at < $1 AND due_at IS NULL ORDER BY occurred_at \
-         LIMIT $2 + 0)",
+        " WHERE subject IN (SELECT subject FROM notices WHERE occurred_at < $1 ORDER BY occurred_at LIMIT $2 + 0)",
     );
     /// Hours since the epoch; `$1` is in milliseconds.
     SWEEP_REFRESHES = Sql::both(

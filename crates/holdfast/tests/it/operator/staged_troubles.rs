@@ -324,6 +324,19 @@ async fn the_receiver_of_events_is_down() -> Staged {
     Staged::look(&app, "HoldfastWebhooksFail", before).await
 }
 
+/// Events are no longer wanted, and one has stayed.
+async fn an_event_waits_for_nobody() -> Staged {
+    let app = connected(&[]).await;
+    let before = Scrape::of(&app).await;
+    let long_ago = app.clock.now().as_millisecond() - 86_400_000;
+    let event = format!(
+        "INSERT INTO outbox (user_id, provider, event_id, occurred_at, due_at) VALUES ('user_of_old', 'instagram', \
+         'evt_old', {long_ago}, {long_ago})"
+    );
+    execute_on(&app.place, &event).await;
+    Staged { alert: None, ..Staged::look(&app, "", before).await }
+}
+
 /// Its clock says nothing about this machine's.
 async fn the_receivers_clock_is_off() -> Staged {
     let taken = Arc::new(AtomicUsize::new(0));
@@ -414,6 +427,7 @@ async fn each_raises_exactly_its_alert_and_is_on_the_page() {
         the_worker_is_stuck().await,
         the_budget_is_spent().await,
         the_receiver_of_events_is_down().await,
+        an_event_waits_for_nobody().await,
         the_receivers_clock_is_off().await,
         the_journal_cannot_be_written().await,
         the_database_is_away_and_nobody_calls().await,

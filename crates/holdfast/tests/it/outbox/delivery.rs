@@ -10,14 +10,17 @@ use holdfast::outbox::{Dispatcher, Endpoint, Sent};
 use holdfast::standard_webhooks::SigningKey;
 use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store, StoreOptions};
 use holdfast::transport::ReqwestTransport;
+use holdfast::worker::sweep::Sweeper;
 use http::StatusCode;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::endpoint::{AppEndpoint, SECRET};
 use crate::grants::setup::Replica;
 use crate::grants::world::{Kind, World};
 use crate::store::events::erase;
 use crate::store::fixtures::{DAY, entry, insert, linked, owner};
+use crate::store::sweep::Patient;
 use crate::support::database::{TestDb, on_each_engine};
 use crate::support::leaks::Watch;
 
@@ -189,6 +192,32 @@ async fn after_a_week_an_event_is_given_up() {
         db.clock.advance(DAY);
         let given_up = Sent { given_up: 1, ..NOTHING };
         assert_eq!(sender.tick().await.unwrap(), given_up);
+        assert_eq!(store.next_event_at().await.unwrap(), None);
+        store.close().await;
+    })
+    .await;
+}
+
+/// Its last try may be an hour after the week is over, and a sweep come before.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweep_leaves_an_event_to_be_given_up_and_counted() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        let sweeper = Sweeper::new(store.clone(), Arc::new(Patient(db.clock.clone())));
+        linked(&store, "ada", "1").await;
+        app.answers(StatusCode::NOT_FOUND);
+        db.clock.advance(7 * DAY - Duration::from_mins(1));
+        assert_eq!(sender.tick().await.unwrap(), FAILED);
+        db.clock.advance(Duration::from_mins(2));
+        sweeper.sweep(&CancellationToken::new()).await.unwrap();
+        db.clock.advance(Duration::from_hours(2));
+        assert_eq!(sender.tick().await.unwrap(), Sent { given_up: 1, ..NOTHING });
+        // Where nobody sends, they go without.
+        linked(&store, "grace", "2").await;
+        db.clock.advance(8 * DAY + Duration::from_mins(1));
+        sweeper.sweep(&CancellationToken::new()).await.unwrap();
         assert_eq!(store.next_event_at().await.unwrap(), None);
         store.close().await;
     })
