@@ -1,7 +1,7 @@
 //! SQLite backup and restore. Postgres has `pg_dump` and its own continuous archiving.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -69,16 +69,16 @@ impl Store {
         draft.remove();
         // SQLite accepts an empty file, but would itself create one that everybody may read.
         let copy = create_private(&draft.0).map_err(|error| match error {
-            BackupError::File { source, .. } => at(target, source),
+            BackupError::File { source, .. } => unwritten(target, source),
             other => other,
         })?;
         sqlite.copy_to(text).await.map_err(|error| match error {
             StoreError::Full(_) => BackupError::NoRoom(target.to_owned()),
             other => BackupError::Store(other),
         })?;
-        copy.sync_all().map_err(|error| at(target, error))?;
+        copy.sync_all().map_err(|error| unwritten(target, error))?;
         refuse_existing(target)?;
-        fs::rename(&draft.0, target).map_err(|error| at(target, error))
+        fs::rename(&draft.0, target).map_err(|error| unwritten(target, error))
     }
 }
 
@@ -104,11 +104,35 @@ pub async fn restore(
     // Left by a restore that was killed; nobody else writes there.
     draft.remove();
     let mut original = File::open(source).map_err(|error| at(source, error))?;
-    let mut copy = create_private(&draft.0)?;
-    io::copy(&mut original, &mut copy).map_err(|error| at(source, error))?;
-    let state = check(source, &draft.0, clock).await?;
-    copy.sync_all().and_then(|()| fs::rename(&draft.0, &target)).map_err(|error| at(&draft.0, error))?;
+    let mut copy = create_private(&draft.0).map_err(|error| match error {
+        BackupError::File { source: why, .. } => unwritten(&target, why),
+        other => other,
+    })?;
+    copy_whole(source, &mut original, &target, &mut copy)?;
+    let state = check(source, &draft.0, clock).await.map_err(|error| match error {
+        BackupError::Open(OpenError::NoRoom(_)) | BackupError::Store(StoreError::Full(_)) => {
+            BackupError::NoRoom(target.clone())
+        }
+        other => other,
+    })?;
+    copy.sync_all()
+        .and_then(|()| fs::rename(&draft.0, &target))
+        .map_err(|error| unwritten(&target, error))?;
     Ok(state)
+}
+
+/// Copies all of `original`; an error names the file that it is of.
+fn copy_whole(source: &Path, original: &mut File, target: &Path, copy: &mut File) -> Result<(), BackupError> {
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        let read = match original.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(at(source, error)),
+        };
+        copy.write_all(&buffer[..read]).map_err(|error| unwritten(target, error))?;
+    }
 }
 
 /// A SQLite database, and the files beside it.
@@ -173,6 +197,14 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// The copy, of which nobody knows the name that it had meanwhile, could not be written.
+fn unwritten(target: &Path, error: io::Error) -> BackupError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BackupError::NoRoom(target.to_owned()),
+        _ => at(target, error),
+    }
 }
 
 fn at(path: &Path, source: io::Error) -> BackupError {

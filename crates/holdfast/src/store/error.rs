@@ -102,6 +102,9 @@ pub enum OpenError {
         /// What the system said.
         why: String,
     },
+    /// There is no room left on the file's disk.
+    #[error("the disk of the database file {0} is full; make room on it, or move the database to another")]
+    NoRoom(PathBuf),
     /// The file is not a SQLite database.
     #[error("{0} is not a SQLite database; move it away, or correct HOLDFAST_DATABASE_URL")]
     NotADatabase(PathBuf),

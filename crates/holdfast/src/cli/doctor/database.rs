@@ -15,7 +15,13 @@ const OLDEST_POSTGRES: i64 = 130_000;
 const PER_REPLICA: i64 = store::POSTGRES_CONNECTIONS as i64;
 
 /// `is_running`: a server of ours holds the listening address, so the database has been there.
-pub(super) async fn check(context: &Context, settings: &Settings, is_running: bool) -> Report {
+/// `is_disk_full`: the disk has a failed check of its own.
+pub(super) async fn check(
+    context: &Context,
+    settings: &Settings,
+    is_running: bool,
+    is_disk_full: bool,
+) -> Report {
     let mut report = Report::default();
     let url = settings.database_url.expose_secret();
     let store = match Store::open(&StoreOptions::tool(url), context.clock.clone()).await {
@@ -39,6 +45,10 @@ pub(super) async fn check(context: &Context, settings: &Settings, is_running: bo
                 None => Check::warning(code::DATABASE, error.to_string())
                     .mended_by("this is expected only before the first start"),
             });
+            return report;
+        }
+        Err(error @ OpenError::NoRoom(_)) if is_disk_full => {
+            report.add(Check::skipped(code::DATABASE, error.to_string()));
             return report;
         }
         Err(error) => {

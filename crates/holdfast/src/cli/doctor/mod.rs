@@ -43,7 +43,9 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
         let seams = seams(context)?;
         let is_running = machine::check(&settings, &seams, &mut report).await;
         let can_listen = !report.finds_fault_with(code::LISTEN);
-        let database = within(context, code::DATABASE, database::check(context, &settings, is_running));
+        let is_disk_full = report.finds_fault_with(code::DISK);
+        let database = database::check(context, &settings, is_running, is_disk_full);
+        let database = within(context, code::DATABASE, database);
         if args.offline {
             report.append(database.await);
         } else {

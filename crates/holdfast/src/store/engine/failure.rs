@@ -155,12 +155,17 @@ fn of_postgres(code: &str) -> Failure {
     }
 }
 
+/// `SQLITE_IOERR_SHMSIZE`: there is no room for the shared memory beside the file.
+const NO_ROOM_FOR_MEMORY: u32 = 4874;
+
 fn of_sqlite(code: &str, message: &str) -> Failure {
     let text = format!("SQLite {code}: {message}");
+    let code = code.parse::<u32>().unwrap_or(0);
     // The low byte is the primary code of an extended one.
-    Failure::Final(match code.parse::<u32>().unwrap_or(0) & 0xff {
+    Failure::Final(match code & 0xff {
         5 | 6 => StoreError::Busy(text),
         13 => StoreError::Full(text),
+        _ if code == NO_ROOM_FOR_MEMORY => StoreError::Full(text),
         8 | 10 | 14 | 15 => StoreError::Unavailable(text),
         11 | 26 => StoreError::Corrupt { table: WHOLE_FILE, row: String::new(), why: text },
         _ => StoreError::Refused(text),

@@ -1,6 +1,7 @@
 //! SQLite: one writer connection, several readers, settings made and then asserted.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -75,7 +76,11 @@ impl FileIdentity {
 }
 
 fn inode(path: &Path) -> Option<(u64, u64)> {
-    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+    path.metadata().ok().map(|metadata| identity(&metadata))
+}
+
+fn identity(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 /// `sqlite://path` with optional `?max_page_count=n`, a quota in pages of 4 KiB.
@@ -174,9 +179,11 @@ impl Sqlite {
     }
 
     /// Keeps servers away from a file that is about to be made.
-    pub(in crate::store) fn reserve(path: &Path) -> Result<File, OpenError> {
+    pub(in crate::store) fn reserve(path: &Path) -> Result<Reservation, OpenError> {
         require_directory(path)?;
-        lock(path)
+        let lock_path = lock_path(path);
+        let made = (!lock_path.exists()).then_some(lock_path);
+        Ok(Reservation { made, _lock: lock(path)? })
     }
 
     pub(super) fn readers(&self) -> &SqlitePool {
@@ -255,6 +262,22 @@ impl Sqlite {
     }
 }
 
+/// The lock of a file that is about to be made. A lock file that was made for it goes with it: the
+/// server may be another user than whoever restores, and could not open it.
+pub(in crate::store) struct Reservation {
+    made: Option<PathBuf>,
+    _lock: File,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if let Some(path) = &self.made {
+            // A lock file that stays is in the way of another user only.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
 /// Ensures that the file can be written; creates it with mode 0600 if `create`.
 fn prepare_file(path: &Path, create: bool) -> Result<(), OpenError> {
     require_directory(path)?;
@@ -279,27 +302,38 @@ pub fn directory_of(file: &Path) -> &Path {
     }
 }
 
-/// Locks the file for serving. The system releases the lock when the process ends, in any way.
-fn lock(path: &Path) -> Result<File, OpenError> {
+fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let lock_path = PathBuf::from(name);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&lock_path)
-        .map_err(|error| not_writable(&lock_path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(not_writable(&lock_path, &error)),
+    PathBuf::from(name)
+}
+
+/// Locks the file for serving. The system releases the lock when the process ends, in any way.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let lock_path = lock_path(path);
+    loop {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(|error| not_writable(&lock_path, &error))?;
+        match file.try_lock() {
+            // A restore may have removed it meanwhile, and others lock the next one.
+            Ok(()) if file.metadata().ok().map(|opened| identity(&opened)) != inode(&lock_path) => {}
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(not_writable(&lock_path, &error)),
+        }
     }
 }
 
-fn not_writable(path: &Path, error: &std::io::Error) -> OpenError {
-    OpenError::NotWritable { path: path.to_owned(), why: error.kind().to_string() }
+fn not_writable(path: &Path, error: &io::Error) -> OpenError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OpenError::NoRoom(path.to_owned()),
+        kind => OpenError::NotWritable { path: path.to_owned(), why: kind.to_string() },
+    }
 }
 
 fn explain(error: sqlx::Error, path: &Path) -> OpenError {
@@ -309,9 +343,19 @@ fn explain(error: sqlx::Error, path: &Path) -> OpenError {
     };
     match code & 0xff {
         26 => OpenError::NotADatabase(path.to_owned()),
+        13 => OpenError::NoRoom(path.to_owned()),
+        // SQLite tells an input or output error where it cannot make its files as long as it needs.
+        8 | 10 | 14 if is_full(path) => OpenError::NoRoom(path.to_owned()),
         8 | 10 | 14 => OpenError::NotWritable { path: path.to_owned(), why: format!("SQLite {code}") },
         _ => OpenError::Unusable(Failure::from(error).into_error().to_string()),
     }
+}
+
+/// Whether the file's disk has no room for the least that SQLite needs beside it: 32 KiB of shared
+/// memory, and a few pages of the log.
+fn is_full(path: &Path) -> bool {
+    let least = 64 * 1024;
+    rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < least)
 }
 
 /// Asserts the settings that durability needs: a build or file system without them must be noticed

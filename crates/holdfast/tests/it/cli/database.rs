@@ -44,6 +44,30 @@ fn what_was_backed_up_comes_back() {
     assert!(listed.contains("before") && !listed.contains("after"), "{listed}");
 }
 
+/// Whoever restores may be root, and the server another user.
+#[test]
+fn a_restore_leaves_nothing_but_the_database() {
+    let place = Place::new();
+    place.run(&["migrate"]);
+    assert_eq!(place.run(&["backup", "copy.db"]).code, 0);
+    let elsewhere = place.with("HOLDFAST_DATABASE_URL", "sqlite://elsewhere/holdfast.db");
+    let directory = elsewhere.path().join("elsewhere");
+    fs::create_dir(&directory).unwrap();
+    let names = || {
+        let entries = fs::read_dir(&directory).unwrap().map(|each| each.unwrap().file_name());
+        entries.map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    let failed = elsewhere.run(&["restore", "absent.db"]);
+    assert_eq!((failed.code, names()), (2, Vec::new()), "{}", failed.whole());
+    let restored = elsewhere.run(&["restore", "copy.db"]);
+    assert_eq!((restored.code, names()), (0, vec!["holdfast.db".to_owned()]), "{}", restored.whole());
+    // A server's own stays.
+    fs::remove_file(directory.join("holdfast.db")).unwrap();
+    fs::write(directory.join("holdfast.db.lock"), "").unwrap();
+    assert_eq!(elsewhere.run(&["restore", "copy.db"]).code, 0);
+    assert!(directory.join("holdfast.db.lock").exists());
+}
+
 /// As after a crash: the log of the broken database is still there, and a restore was killed.
 #[test]
 fn a_restore_that_was_refused_leaves_nothing_in_the_way_of_the_next() {

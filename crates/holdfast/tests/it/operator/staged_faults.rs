@@ -253,6 +253,38 @@ async fn keys_out_of_a_cache_are_no_fault_of_the_clock() {
     assert_failed(&ended, &[], "the clock is right");
 }
 
+/// Every command names the disk, and none the rights of files.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_on_a_full_disk_is_told_as_that() {
+    let outside = Outside::start().await;
+    let place = outside
+        .installation()
+        .with("HOLDFAST_DATABASE_URL", "sqlite://disk/holdfast.db")
+        .with("HOLDFAST_JOURNAL_DIR", "disk/journal");
+    let ended = tokio::task::spawn_blocking(move || {
+        let full = "mkdir -p disk && mount -t tmpfs -o size=4m none disk && \"$0\" migrate >/dev/null && \
+                    (head -c 8m /dev/zero > disk/fill || true) 2>/dev/null";
+        let looked = place.run_in_own_mounts(full, &["doctor", "--json"]);
+        let listed = place.run_in_own_mounts(full, &["connections", "list"]);
+        let served = place.run_in_own_mounts(full, &["serve"]);
+        let restored = place.run_in_own_mounts(
+            "mkdir -p disk && mount -t tmpfs -o size=64k none disk && \
+             HOLDFAST_DATABASE_URL=sqlite://whole.db \"$0\" migrate >/dev/null && \
+             HOLDFAST_DATABASE_URL=sqlite://whole.db \"$0\" backup copy.db >/dev/null",
+            &["restore", "copy.db"],
+        );
+        (looked, [listed, served], restored)
+    });
+    let (looked, opened, restored) = ended.await.unwrap();
+    assert_failed(&looked, &["disk"], "full");
+    for each in opened {
+        let told = "the disk of the database file disk/holdfast.db is full";
+        assert!(each.code == 2 && each.stderr.contains(told), "{}", each.whole());
+    }
+    let told = "no room for the copy on the disk of disk/holdfast.db";
+    assert!(restored.code == 2 && restored.stderr.contains(told), "{}", restored.whole());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_nearly_full_is_named() {
     let outside = Outside::start().await;
