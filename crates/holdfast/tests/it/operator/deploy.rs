@@ -105,6 +105,23 @@ fn the_service_starts_with_the_guides_file_which_names_what_it_may_not_read() {
     assert_eq!(ended.code, 0, "{}", ended.whole());
 }
 
+/// The environment wins over a file, so that what an image sets cannot be set in one.
+#[test]
+fn the_image_sets_nothing_but_where_it_listens() {
+    let image = read("container/Containerfile").replace("\\\n", " ");
+    let set: Vec<&str> = image
+        .lines()
+        .filter_map(|line| line.strip_prefix("ENV "))
+        .flat_map(str::split_whitespace)
+        .filter_map(|pair| Some(pair.split_once('=')?.0))
+        .collect();
+    assert_eq!(set, ["HOLDFAST_LISTEN"]);
+    // The defaults are files of the working directory, which is the volume.
+    let directory =
+        |instruction: &str| image.lines().filter_map(|line| line.strip_prefix(instruction)).next_back();
+    assert_eq!(directory("WORKDIR "), directory("VOLUME "));
+}
+
 #[test]
 fn caddy_takes_the_file_of_the_container() {
     let output = Command::new("caddy")
