@@ -113,7 +113,6 @@ async fn revoke(context: &Context, given: &str, printer: &mut Printer) -> Outcom
         printer.line(format!("{id} is revoked."));
         Ok(ExitStatus::Success)
     } else {
-        Err(Failure::no(format!("there is no such key, or it was revoked before: {id}"))
-            .mended_by(KEYS))
+        Err(Failure::no(format!("there is no such key, or it was revoked before: {id}")).mended_by(KEYS))
     }
 }

@@ -16,8 +16,11 @@ pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, F
         (_, Some(account)) => {
             let found = listing::by_account(store, account).await?;
             match found.as_slice() {
-                [] => Err(Failure::no(format!("no connection here has the Instagram account {}", secrets::shown(account)))
-                    .mended_by("--account takes one of the account's two ids, or @ and its handle")),
+                [] => Err(Failure::no(format!(
+                    "no connection here has the Instagram account {}",
+                    secrets::shown(account)
+                ))
+                .mended_by("--account takes one of the account's two ids, or @ and its handle")),
                 [connection] => Ok(OwnerId::named_by_operator(&connection.user_id)),
                 several => {
                     let users: Vec<&str> = several.iter().map(|each| each.user_id.as_str()).collect();

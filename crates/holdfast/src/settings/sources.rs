@@ -226,12 +226,7 @@ fn unquoted<'a>(setting: &Setting, name: &str, text: &'a str, collected: &mut Co
 
 /// A value in a file of its own, as container platforms mount secrets. A line end behind it is not
 /// part of it, nor is the mark that some editors put before UTF-8.
-fn read_value_file(
-    setting: &Setting,
-    name: &str,
-    path: &Path,
-    collected: &mut Collected,
-) -> Option<Found> {
+fn read_value_file(setting: &Setting, name: &str, path: &Path, collected: &mut Collected) -> Option<Found> {
     let origin = Origin::SecretFile { name: name.to_owned(), path: path.to_owned() };
     let text = read_text(path);
     let value = text.as_ref().map(|text| text.trim_start_matches('\u{feff}').trim());
