@@ -80,13 +80,7 @@ impl Recorder {
             return Ok(Some(Recorded { connection, news: false }));
         }
         connection.version = before.version + 1;
-        let mut changes = change(before, connection.clone(), now, detail);
-        if matches!(
-            observation,
-            Observation::Deauthorized { .. } | Observation::Disconnected | Observation::DataDeleted { .. }
-        ) {
-            changes.erase_all_grants = Some(before.id);
-        }
+        let changes = change(before, connection.clone(), now, detail);
         let is_stored = is_stored(self.store.commit(&changes).await?)?;
         Ok(is_stored.then_some(Recorded { connection, news }))
     }
@@ -115,7 +109,8 @@ pub(super) fn is_stored(outcome: CommitOutcome) -> Result<bool, ServiceError> {
     }
 }
 
-/// The unit of work that turns `before` into `after`, with a history entry if it is news.
+/// The unit of work that turns `before` into `after`, with a history entry if it is news. A
+/// connection that has lost its grant keeps none of it.
 pub(super) fn change(
     before: &Connection,
     after: Connection,
@@ -136,7 +131,9 @@ pub(super) fn change(
     } else {
         Vec::new()
     };
+    let erase_all_grants = (before.grant.is_some() && after.grant.is_none()).then_some(after.id);
     ChangeSet {
+        erase_all_grants,
         connection: Some(ConnectionWrite { expected_version: Some(before.version), connection: after }),
         history,
         ..ChangeSet::default()

@@ -39,6 +39,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     migration!(12, "0012", "operator"),
     migration!(13, "0013", "notices"),
     migration!(14, "0014", "first_sync"),
+    migration!(15, "0015", "grants_of_moved_accounts"),
 ];
 
 /// How the database's schema compares with this program's.

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::app::{App, RETURN_TO, code, json as body, text};
 use super::second_looks;
 use super::statuses::told;
+use crate::support::database::count_on;
 use crate::support::ports::ReservedPort;
 use crate::support::waiting::until;
 
@@ -167,6 +168,13 @@ async fn grace_connects_adas_account(app: &App) -> (u16, Value, Value) {
     (completed.status.as_u16(), ada.status().await, grace.status().await)
 }
 
+/// Grants in the table that no connection uses.
+async fn abandoned_grants(app: &App) -> i64 {
+    let sql =
+        "SELECT COUNT(*) FROM grants JOIN connections ON id = connection_id WHERE grant_version IS NULL";
+    count_on(app.place.engine, &app.place.url, sql).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_an_account_moves_from_a_holder_whose_connection_does_not_work() {
     // Known to be dead; stopped; and dead without our knowing.
@@ -188,6 +196,7 @@ async fn i3_an_account_moves_from_a_holder_whose_connection_does_not_work() {
         assert_eq!(status, 200, "{fault:?}: {holder}");
         assert_eq!(told(&former), ("not_connected", Some("account_moved"), "connect"), "{fault:?}");
         assert_eq!(former["account"], Value::Null);
+        assert_eq!(abandoned_grants(&app).await, 0, "{fault:?}");
         assert!(former["error"].is_string());
         assert_eq!(told(&holder), ("connected", None, "none"));
         assert_eq!(holder["account"]["username"], "ada.makes");

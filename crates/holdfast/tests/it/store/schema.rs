@@ -2,7 +2,7 @@ use holdfast::clock::SystemClock;
 use holdfast::store::{MigrateError, OpenError, SchemaState, Store, StoreOptions};
 use std::sync::Arc;
 
-use super::fixtures::in_parallel;
+use super::fixtures::{in_parallel, linked};
 use crate::support::database::{Engine, create_database, on_each_engine, postgres_url};
 
 /// How many there are.
@@ -65,6 +65,24 @@ async fn parallel_migrators_apply_each_migration_once() {
         assert_eq!(first.schema_state().await, Ok(SchemaState::Current));
         first.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_grants_of_moved_accounts_are_erased() {
+    on_each_engine(async |db| {
+        let (ada, grace) = (linked(&db.store, "ada", "25").await, linked(&db.store, "grace", "26").await);
+        // As earlier versions left it.
+        db.execute(&format!(
+            "UPDATE connections SET grant_version = NULL, account_id = NULL WHERE user_id = '{}'; \
+             DELETE FROM schema_migrations WHERE version = 15",
+            ada.user_id
+        ))
+        .await;
+        assert_eq!(db.store.migrate().await.expect("it migrates"), 1);
+        assert_eq!(db.store.sealed_grants(ada.id).await, Ok(vec![]));
+        assert_eq!(db.store.sealed_grants(grace.id).await.expect("it answers").len(), 1);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
