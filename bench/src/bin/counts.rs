@@ -120,7 +120,7 @@ fn transition(clock: &SharedClock) -> Fallible<()> {
     let grant =
         GrantFacts { version: 2, obtained_at: now, expires_at: after(now, Duration::from_hours(1440)) };
     let next_refresh_at = after(now, Duration::from_hours(720));
-    let refreshed = Observation::Refreshed { from_version: 1, grant, next_refresh_at };
+    let refreshed = Observation::Refreshed { from_version: 1, grant, granted: None, next_refresh_at };
     let mut changed = 0;
     count("transition", |_| changed += usize::from(apply(&before, &refreshed, now).grant == Some(grant)));
     expect(changed, BEFORE + TIMES)

@@ -28,6 +28,8 @@ pub enum Observation {
         from_version: i64,
         /// The new one.
         grant: GrantFacts,
+        /// Granted and missing scopes, where the answer names others than those stored.
+        granted: Option<Granted>,
         /// When to refresh it.
         next_refresh_at: Timestamp,
     },
@@ -56,14 +58,12 @@ pub enum Observation {
         /// When to refresh the grant, if the stored time was for a probe.
         next_refresh_at: Option<Timestamp>,
     },
-    /// A refresh that worked also brought the account's description or the granted scopes.
+    /// After a refresh, the provider described the account.
     Described {
         /// The grant that was used.
         grant_version: i64,
         /// The account as it is described now.
-        account: Option<Account>,
-        /// Granted and missing scopes, where the provider says.
-        granted: Option<Granted>,
+        account: Account,
     },
     /// The provider refused a pass-through call and named the scopes that the grant lacks.
     ScopesRefused {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::attempt::AttemptOutcome;
 use super::belief::is_believed;
 use super::clock_repair::LONGEST_WAIT;
-use super::observation::{Call, Confidence, Observation};
+use super::observation::{Call, Confidence, Granted, Observation};
 use super::reasons::reason_of;
 use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion};
 use crate::clock::after;
@@ -50,8 +50,12 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
             next.since = now;
             mark_working(next, EvidenceSource::Oauth, now);
         }
-        Observation::Refreshed { from_version: _, grant, next_refresh_at } => {
+        Observation::Refreshed { from_version: _, grant, granted, next_refresh_at } => {
             install_grant(next, *grant, *next_refresh_at);
+            if let Some(Granted { scopes, missing_scopes }) = granted {
+                next.scopes.clone_from(scopes);
+                next.missing_scopes.clone_from(missing_scopes);
+            }
             mark_working(next, EvidenceSource::Refresh, now);
         }
         Observation::RolledBack { from_version: _, grant, next_refresh_at } => {
@@ -68,9 +72,7 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
                 work(connection, next, account.as_ref(), *next_refresh_at, now);
             }
         }
-        Observation::Described { grant_version: _, account, granted } => {
-            profile::describe(next, account.as_ref(), granted.as_ref(), now);
-        }
+        Observation::Described { grant_version: _, account } => profile::rename(next, account),
         Observation::ScopesRefused { grant_version: _, scopes, asked_for } => {
             profile::refuse_scopes(next, scopes, asked_for, now);
         }

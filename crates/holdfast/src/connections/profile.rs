@@ -9,7 +9,7 @@ use crate::connection::observation::{Granted, Observation};
 use crate::connection::status::{missing_scopes, not_granted};
 use crate::connection::transition::is_another_account;
 use crate::connections::{Connections, ServiceError};
-use crate::provider::{Account, Failure, Grant, SharedProvider};
+use crate::provider::{Failure, Grant, SharedProvider};
 
 /// With at least [`INCIDENT_MIN_STRUCK`] connections, a refused scope is believed to be missing once
 /// it has been refused for this long.
@@ -18,33 +18,40 @@ const HOLD: Duration = Duration::from_mins(20);
 const REFUSAL_TTL: Duration = Duration::from_hours(24);
 
 impl Connections {
-    /// Updates the account's description and scopes with a grant that was just refreshed. Temporary
-    /// failures are ignored: the refresh has shown that the grant works. Returns whether `/me`
-    /// spoke against the grant, so that it must be probed.
+    /// Updates the account's description with a grant that was just refreshed. Temporary failures
+    /// are ignored: the refresh has shown that the grant works. Returns whether `/me` spoke against
+    /// the grant, so that it must be probed.
     pub(super) async fn describe(
         &self,
         connection: &Connection,
         provider: &SharedProvider,
         renewed: &Grant,
     ) -> Result<bool, ServiceError> {
-        let answer = self.gate.observe(provider.identify(renewed).await);
-        let needs_a_look = match &answer {
-            Ok(account) => is_another_account(connection, account),
-            Err(failure) => is_sign(failure.meaning),
+        let account = match self.gate.observe(provider.identify(renewed).await) {
+            Ok(account) if is_another_account(connection, &account) => return Ok(true),
+            Ok(account) => account,
+            Err(failure) => return Ok(is_sign(failure.meaning)),
         };
-        let granted = granted(connection, provider, renewed);
-        let account: Option<Account> = answer.ok().filter(|_| !needs_a_look);
-        if account.is_none() && granted.is_none() {
-            return Ok(needs_a_look);
-        }
-        let Some(current) = self.parts.store.connection_by_id(connection.id).await? else {
-            return Ok(false);
-        };
-        if let Some(facts) = current.grant.filter(|facts| facts.obtained_at == renewed.obtained_at) {
-            let described = Observation::Described { grant_version: facts.version, account, granted };
+        let current = self.parts.store.connection_by_id(connection.id).await?;
+        let in_use = current.and_then(|current| current.grant);
+        if let Some(facts) = in_use.filter(|facts| facts.obtained_at == renewed.obtained_at) {
+            let described = Observation::Described { grant_version: facts.version, account };
             self.recorder.record(connection.id, &described, None).await?;
         }
-        Ok(needs_a_look)
+        Ok(false)
+    }
+
+    /// The scopes that a refresh names, if they differ from the stored ones.
+    pub(super) fn granted(&self, connection: &Connection, renewed: &Grant) -> Option<Granted> {
+        let scopes = renewed.scopes.clone().filter(|scopes| *scopes != connection.scopes)?;
+        let missing_scopes = not_granted(self.asked_for()?, &scopes);
+        if !missing_scopes.is_empty() {
+            tracing::warn!(
+                connection = %connection.id, ?missing_scopes,
+                "a refresh no longer grants all scopes that the app asks for"
+            );
+        }
+        Some(Granted { scopes, missing_scopes })
     }
 
     /// Handles a pass-through call that was refused for lack of scopes, which Instagram names. They
@@ -95,16 +102,4 @@ impl Connections {
         }
         Ok(now >= after(first_at, HOLD))
     }
-}
-
-/// The scopes that the refresh names, if they differ from the stored ones.
-fn granted(connection: &Connection, provider: &SharedProvider, renewed: &Grant) -> Option<Granted> {
-    let scopes = renewed.scopes.clone().filter(|scopes| *scopes != connection.scopes)?;
-    let missing_scopes = not_granted(provider.scopes(), &scopes);
-    if !missing_scopes.is_empty() {
-        tracing::warn!(
-            connection = %connection.id, ?missing_scopes, "a refresh no longer grants all scopes that the app asks for"
-        );
-    }
-    Some(Granted { scopes, missing_scopes })
 }

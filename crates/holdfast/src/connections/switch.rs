@@ -95,22 +95,27 @@ impl Connections {
     ) -> Result<Option<Observation>, ServiceError> {
         let schedule = self.schedule()?;
         let from_version = in_use.version;
-        let grant = GrantFacts {
+        let facts = GrantFacts {
             version: current.version + 1,
             obtained_at: grant.obtained_at,
             expires_at: grant.expires_at,
         };
-        let next_refresh_at = schedule.refresh_at(grant);
+        let next_refresh_at = schedule.refresh_at(facts);
         Ok(match switch {
             // The grant obtained later wins, even if it expires earlier: the provider may have
             // ended the other.
             Switch::Renewed if grant.obtained_at <= in_use.obtained_at => None,
-            Switch::Renewed => Some(Observation::Refreshed { from_version, grant, next_refresh_at }),
+            Switch::Renewed => Some(Observation::Refreshed {
+                from_version,
+                grant: facts,
+                granted: self.granted(current, grant),
+                next_refresh_at,
+            }),
             Switch::RolledBack { dead } if in_use.version != dead => None,
             Switch::RolledBack { .. } => {
                 // The last refresh brought a dead grant; another one right away would not help.
                 let next_refresh_at = next_refresh_at.max(after(schedule.now, HOUR));
-                Some(Observation::RolledBack { from_version, grant, next_refresh_at })
+                Some(Observation::RolledBack { from_version, grant: facts, next_refresh_at })
             }
         })
     }

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::{same_account, set_standing};
-use crate::connection::observation::Granted;
 use crate::connection::{Connection, Evidence, EvidenceSource, Reason};
 use crate::provider::Account;
 
@@ -18,22 +17,6 @@ pub(super) fn rename(next: &mut Connection, seen: &Account) {
             professional_id: linked.professional_id.clone().or_else(|| seen.professional_id.clone()),
             ..seen.clone()
         });
-    }
-}
-
-/// Updates account and scopes after a refresh; the evidence stays the refresh.
-pub(super) fn describe(
-    next: &mut Connection,
-    account: Option<&Account>,
-    granted: Option<&Granted>,
-    now: Timestamp,
-) {
-    if let Some(seen) = account {
-        rename(next, seen);
-    }
-    if let Some(Granted { scopes, missing_scopes }) = granted {
-        next.scopes.clone_from(scopes);
-        change_missing(next, missing_scopes.clone(), now);
     }
 }
 

@@ -47,6 +47,10 @@ fn connected() -> Connection {
     linked_with(&[])
 }
 
+fn refreshed(grant: GrantFacts, next_refresh_at: Timestamp) -> Observation {
+    Observation::Refreshed { from_version: 1, grant, granted: None, next_refresh_at }
+}
+
 fn failure(meaning: Meaning) -> Failure {
     Failure { http_status: Some(400), ..Failure::new(meaning, "") }
 }
@@ -121,7 +125,7 @@ fn each_meaning_of_a_failed_identify_gives_its_state() {
 
 #[test]
 fn a_late_answer_about_an_earlier_grant_changes_nothing() {
-    let refreshed = Observation::Refreshed { from_version: 1, grant: facts(2, 30), next_refresh_at: at(60) };
+    let refreshed = refreshed(facts(2, 30), at(60));
     let now = apply(&connected(), &refreshed, at(30));
     for meaning in EVERY_MEANING {
         for call in [Call::Refresh, Call::Check, Call::Probe, Call::PassThrough] {
@@ -188,7 +192,7 @@ fn a_failing_renewal_shows_although_other_calls_work() {
     }
     assert_eq!((now.standing, now.failures), (Reason::RefreshFailing.into(), 3));
     assert_eq!(now.evidence, Some(Evidence { source: EvidenceSource::Use, at: at(30) }));
-    let refreshed = Observation::Refreshed { from_version: 1, grant: facts(2, 31), next_refresh_at: at(61) };
+    let refreshed = refreshed(facts(2, 31), at(61));
     let renewed = apply(&now, &refreshed, at(31));
     assert_eq!((renewed.standing, renewed.failures), (Standing::CONNECTED, 0));
 }
@@ -271,7 +275,7 @@ fn the_clock_ends_what_lives_and_nothing_else() {
 fn a_partial_grant_stays_partial_through_refreshes() {
     let partial = linked_with(&["instagram_business_manage_insights"]);
     assert_eq!(partial.standing, Reason::ScopesMissing.into());
-    let refreshed = Observation::Refreshed { from_version: 1, grant: facts(2, 30), next_refresh_at: at(60) };
+    let refreshed = refreshed(facts(2, 30), at(60));
     assert_eq!(standing_after(&partial, &refreshed, at(30)), Reason::ScopesMissing.into());
 }
 

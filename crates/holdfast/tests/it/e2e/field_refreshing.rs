@@ -121,6 +121,36 @@ async fn i6_a_renewal_brings_the_name_the_handle_and_the_picture_of_today() {
     assert!(after["token_expires_at"].as_str() > before["token_expires_at"].as_str(), "{after}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn i10_a_renewal_after_a_failed_one_tells_a_lost_permission() {
+    let (app, clock) = connected(&EVERYBODY[..1]).await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    clock.advance(Duration::from_mins(2));
+    let linked = checked(&ada.here).await;
+    assert_eq!(linked["evidence"]["source"], "use");
+    let token = ada.service(Method::POST, "token", None).await.body["access_token"].clone();
+    app.instagram.arm(None, Fault::ServerErrorJson, Some(Endpoint::Refresh), Some(1)).unwrap();
+    // The renewed token is the old one, as Instagram may answer, with a permission less.
+    let fewer = json!({"access_token": token, "token_type": "bearer", "expires_in": 5_184_000, "permissions": "instagram_business_basic"});
+    clock.advance(MONTH);
+    until_seen(
+        "a renewal fails",
+        async || app.instagram.call_counts(),
+        |calls| calls.contains_key(&Endpoint::Refresh),
+    )
+    .await;
+    app.instagram.script(None, Endpoint::Refresh, 200, fewer.to_string(), None).unwrap();
+    let look = async || {
+        clock.advance(Duration::from_mins(1));
+        status_of(&app, &key, Person::Ada).await
+    };
+    let is_renewed = |status: &Value| status["token_expires_at"] != linked["token_expires_at"];
+    let renewed = until_seen("it is renewed", look, is_renewed).await;
+    assert_eq!(told(&renewed), ("connected", Some("scopes_missing"), "reconnect"), "{renewed}");
+    assert_eq!(renewed["missing_scopes"], json!(["instagram_business_manage_insights"]));
+}
+
 /// Dymantic/laravel-instagram-feed#61, codingbadger/instant-tokens.com#8,
 /// Automattic/wp-calypso#59203: one person's refused renewal is told to that person, and costs
 /// nobody else theirs.
