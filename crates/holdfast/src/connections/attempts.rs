@@ -50,6 +50,9 @@ impl Connections {
         if open.is_empty() {
             return Ok(());
         }
+        for attempt in &open {
+            self.journal.forget(attempt.id);
+        }
         let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await? else {
             return Ok(());
         };

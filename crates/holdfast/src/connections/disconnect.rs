@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::caller::OwnerId;
 use crate::connection::observation::Observation;
 use crate::connection::{Connection, Reason, State};
-use crate::connections::{Connections, ServiceError};
+use crate::connections::{Connections, Recorded, ServiceError};
 
 /// Proof that the grant is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -35,8 +36,7 @@ impl Connections {
         let deleted_at = match self.parts.store.connection(owner, Self::PROVIDER).await? {
             None => None,
             Some(connection) if is_linked(&connection) => self
-                .recorder
-                .record(connection.id, &Observation::Disconnected, None)
+                .end_link(connection.id, &Observation::Disconnected)
                 .await?
                 .map(|done| done.connection.since),
             // A declined or failed attempt ended without a link: there was nothing to delete.
@@ -51,6 +51,21 @@ impl Connections {
             None => NO_PROVIDER_HINT.to_owned(),
         };
         Ok(DisconnectReceipt { disconnected: true, deleted_at, revoke_hint })
+    }
+
+    /// Records an observation that may end a link. If it has, the grant's bytes are deleted on
+    /// return, also from this process's journal. Another replica's journal drops them at its next
+    /// tick.
+    pub(super) async fn end_link(
+        &self,
+        id: Uuid,
+        end: &Observation,
+    ) -> Result<Option<Recorded>, ServiceError> {
+        let recorded = self.recorder.record(id, end, None).await?;
+        if recorded.as_ref().is_some_and(|recorded| recorded.connection.grant.is_none()) {
+            self.journal.forget(id);
+        }
+        Ok(recorded)
     }
 }
 

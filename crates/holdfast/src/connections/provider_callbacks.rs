@@ -21,7 +21,7 @@ impl Connections {
             if is_about_an_earlier_link(connection, issued_at) {
                 self.probe(connection).await?;
             } else {
-                self.recorder.record(connection.id, &Observation::Deauthorized { issued_at }, None).await?;
+                self.end_link(connection.id, &Observation::Deauthorized { issued_at }).await?;
             }
         }
         Ok(connections.len())
@@ -57,7 +57,7 @@ impl Connections {
             // Where it is linked anew by now, what was linked then has gone already: a connection
             // holds one link.
             let deleted = Observation::DataDeleted { issued_at };
-            let recorded = self.recorder.record(connection.id, &deleted, None).await?;
+            let recorded = self.end_link(connection.id, &deleted).await?;
             deletion.erased += u32::from(recorded.is_some_and(|recorded| recorded.news));
         }
         deletion.completed_at = Some(self.parts.clock.now());

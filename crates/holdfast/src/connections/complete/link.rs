@@ -110,7 +110,7 @@ impl Connections {
                 return Ok(false);
             }
             tracing::info!(connection = %holder.id, "an account moves to another user, who has proven control of it");
-            self.recorder.record(holder.id, &Observation::AccountMoved, None).await?;
+            self.end_link(holder.id, &Observation::AccountMoved).await?;
         }
         Ok(true)
     }

@@ -1,11 +1,13 @@
 //! The journal's directory: one file per token, accessible to its owner only.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
+use uuid::Uuid;
 
 use super::record::{Journaled, Origin, decode, encode};
 
@@ -89,17 +91,8 @@ impl Directory {
 
     /// All tokens. An unreadable file is logged and left in place; a truncated one is set aside.
     pub(super) fn read(&self) -> io::Result<Vec<Journaled>> {
-        let entries = match fs::read_dir(&self.0) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
         let mut all = Vec::new();
-        for entry in entries {
-            let path = entry?.path();
-            if path.extension().is_none_or(|extension| extension != SUFFIX) {
-                continue;
-            }
+        for path in self.paths()? {
             let reported = |error: &io::Error| {
                 tracing::error!(file = %path.display(), %error, "a journaled token cannot be read");
             };
@@ -125,15 +118,19 @@ impl Directory {
 
     /// How many tokens there are, readable or not.
     pub(super) fn count(&self) -> io::Result<usize> {
+        Ok(self.paths()?.len())
+    }
+
+    /// The files of all tokens.
+    fn paths(&self) -> io::Result<Vec<PathBuf>> {
         let entries = match fs::read_dir(&self.0) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let is_one = |entry: io::Result<fs::DirEntry>| {
-            entry.is_ok_and(|entry| entry.path().extension().is_some_and(|ending| ending == SUFFIX))
-        };
-        Ok(entries.map(is_one).filter(|is_one| *is_one).count())
+        let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == SUFFIX));
+        Ok(paths)
     }
 
     /// The token of this origin, if there is one.
@@ -148,6 +145,17 @@ impl Directory {
     pub(super) fn remove(&self, origin: &Origin) -> io::Result<()> {
         remove(&self.path(origin))?;
         sync(&self.0)
+    }
+
+    /// Deletes the tokens of this connection or attempt. On return that is durable.
+    pub(super) fn remove_all_of(&self, row: Uuid) -> io::Result<()> {
+        let prefix = format!("{row}-");
+        let mut paths = self.paths()?;
+        paths.retain(|path| {
+            path.file_name().and_then(OsStr::to_str).is_some_and(|name| name.starts_with(&prefix))
+        });
+        paths.iter().try_for_each(|path| remove(path))?;
+        if paths.is_empty() { Ok(()) } else { sync(&self.0) }
     }
 
     fn path(&self, origin: &Origin) -> PathBuf {

@@ -162,6 +162,15 @@ impl Journal {
         }
     }
 
+    /// Deletes the tokens of this connection or attempt: nobody wants them any more.
+    pub(super) fn forget(&self, row: Uuid) {
+        self.recent().forget(row);
+        let removed = self.0.directory.as_ref().map_or(Ok(()), |directory| directory.remove_all_of(row));
+        if let Err(error) = removed {
+            tracing::error!(%row, %error, "an unwanted token could not be deleted from the journal");
+        }
+    }
+
     /// Logs once when the directory becomes unwritable, and once when it is writable again.
     fn found(&self, error: Option<&io::Error>) {
         let is_writable = error.is_none();

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::record::Journaled;
 use crate::clock::after;
@@ -46,6 +47,13 @@ impl Recent {
         all.present.push(token);
     }
 
+    /// Forgets the tokens of this connection or attempt.
+    pub(super) fn forget(&self, row: Uuid) {
+        let mut all = self.lock();
+        all.present.retain(|token| token.origin.row() != row);
+        all.former.retain(|token| token.origin.row() != row);
+    }
+
     pub(super) fn len(&self) -> usize {
         let all = self.lock();
         all.present.len() + all.former.len()
@@ -81,8 +89,6 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::super::Origin;
     use super::*;
     use crate::clock::from_millis;

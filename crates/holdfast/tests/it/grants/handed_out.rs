@@ -168,8 +168,8 @@ async fn what_was_kept_for_an_attempt_connects_nobody_who_has_ended_it() {
             let name = format!("again-{call}");
             let again = Replica::new(&name, db.store.clone(), &db.clock, &world, Some(&journal));
             again.connections.disconnect(&owner("ada")).await.unwrap();
+            assert_eq!(files(&journal), [] as [PathBuf; 0], "gone when it answers");
             again.tick().await;
-            assert_eq!(files(&journal), [] as [PathBuf; 0]);
             let ended = again.connections.complete(&owner("ada"), attempt, &completion).await;
             assert!(matches!(ended, Err(CompleteError::Expired)), "{ended:?}");
             assert_eq!(again.token("ada").await, None);

@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use futures_util::FutureExt as _;
+use holdfast::clock::Clock as _;
 use holdfast::connection::Standing;
 
 use super::setup::{DAY, Replica};
@@ -57,10 +58,30 @@ async fn a_journaled_grant_does_not_bring_a_disconnected_account_back() {
         lose_the_database_during_a_refresh(&one, &world).await;
         let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&directory));
         again.connections.disconnect(&super::setup::owner("ada")).await.unwrap();
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0, "gone when it answers");
         again.tick().await;
-        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
         assert_eq!(again.store.sealed_grants(id).await.unwrap(), []);
         assert_eq!(again.token("ada").await, None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_deletion_leaves_no_grant_in_the_journal() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::OldDead, db.clock.clone());
+        let directory = db.directory.path().join("journal");
+        let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
+        one.link("ada").await;
+        lose_the_database_during_a_refresh(&one, &world).await;
+        let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&directory));
+        let files = || std::fs::read_dir(&directory).unwrap().count();
+        // Issued before the present link, so it is not about it.
+        let long_ago = holdfast::clock::before(db.clock.now(), 365 * DAY);
+        again.connections.delete_account_data("ada", Some(long_ago), 1).await.unwrap();
+        assert_eq!(files(), 1);
+        again.connections.delete_account_data("ada", None, 2).await.unwrap();
+        assert_eq!(files(), 0, "gone when it answers");
     })
     .await;
 }
