@@ -27,8 +27,8 @@ statements! {
         "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
          revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed'",
     );
-    /// An open attempt began at most its lifetime (ten minutes) ago, so few rows are read, however
-    /// many are closed.
+    /// Those begun within an attempt's lifetime (ten minutes), so that few rows are read, however
+    /// many are closed. One that waits for the provider lives longer, and does not count after that.
     ATTEMPTS_COUNT_OPEN = Sql::both(
         "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at > $3 - 600000 AND \
          COALESCE(stage, '') <> 'closed' AND expires_at > $3",

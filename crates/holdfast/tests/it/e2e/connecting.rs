@@ -320,6 +320,26 @@ async fn at_most_five_attempts_are_open_and_a_return_address_must_be_on_the_list
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn waiting_attempts_hold_up_a_new_one_for_ten_minutes_at_most() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let app = App::at(Arc::new(clock.clone()), &[("HOLDFAST_WORKER", "off")], |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    for fault in [Endpoint::Exchange, Endpoint::Exchange, Endpoint::Exchange, Endpoint::Me, Endpoint::Me] {
+        let returned = ada.approve("ada.makes").await;
+        app.instagram.arm(None, Fault::AppDeactivated, Some(fault), None).unwrap();
+        assert_eq!(code(&ada.complete(&returned).await), "app_misconfigured");
+        app.instagram.clear(None).unwrap();
+        clock.advance(Duration::from_secs(1));
+    }
+    let refused = ada.send(Method::POST, "/user/instagram/connect", None).await;
+    assert_eq!(code(&refused), "too-many-attempts", "{}", text(&refused));
+    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((590..=596).contains(&wait), "{wait}");
+    clock.advance(Duration::from_secs(wait));
+    ada.connect(json!({"return_to": RETURN_TO})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn meta_tells_us_and_we_believe_only_what_is_signed() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
