@@ -7,8 +7,16 @@ use schemars::JsonSchema;
 use uuid::Uuid;
 
 use super::Reason;
+use crate::clock::after;
 use crate::names::names;
 use crate::provider::ProviderId;
+
+/// A code that was sent, and whose answer is not stored, waits this much longer than its claim
+/// before it is sent again: it is probably spent, and its token may be in another replica's journal.
+pub const SPENT: Duration = Duration::from_mins(2);
+
+/// A closed attempt answers a repeated callback with its completion for at most this long.
+const REPEATABLE: Duration = Duration::from_hours(1);
 
 /// Window over which a person's begun attempts are counted.
 pub const ATTEMPT_WINDOW: Duration = Duration::from_hours(1);
@@ -44,19 +52,38 @@ pub struct Attempt {
     pub sealed: Option<Vec<u8>>,
     /// The completion secret, sealed, so that a repeated callback gets the same answer.
     pub sealed_completion: Option<Vec<u8>>,
-    /// Until then the attempt is claimed by a replica, or paused.
+    /// Until then the attempt is claimed by a replica, or paused. A pause ends when the attempt does.
     pub busy_until: Option<Timestamp>,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
 }
 
 impl Attempt {
+    /// Whether no claim and no pause holds it.
+    pub fn is_free(&self, now: Timestamp) -> bool {
+        let rest = match self.stage {
+            AttemptStage::Redeeming => SPENT,
+            AttemptStage::Open
+            | AttemptStage::Returned
+            | AttemptStage::ShortGranted
+            | AttemptStage::Granted
+            | AttemptStage::Closed => Duration::ZERO,
+        };
+        self.busy_until.is_none_or(|until| after(until, rest) <= now)
+    }
+
+    /// Whether its time is over. While a claim holds it, its token may be on the way.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at <= now && self.is_free(now)
+    }
+
     /// This attempt, closed with `outcome`.
     #[must_use]
     pub fn closed(&self, outcome: AttemptOutcome, now: Timestamp) -> Self {
         Self {
             stage: AttemptStage::Closed,
             outcome: Some(outcome),
+            expires_at: self.expires_at.min(after(now, REPEATABLE)),
             sealed: None,
             busy_until: None,
             closed_at: Some(now),

@@ -152,7 +152,7 @@ impl Connections {
         attempt: &Attempt,
         now: Timestamp,
     ) -> Result<CallbackOutcome, ServiceError> {
-        if let Some(sealed) = attempt.sealed_completion.as_ref().filter(|_| attempt.expires_at > now) {
+        if let Some(sealed) = attempt.sealed_completion.as_ref().filter(|_| !attempt.has_expired(now)) {
             let key = self.user_key(&attempt.user_id).await?;
             let completion = RowSeal::of_attempt(&key, attempt).open_completion(sealed)?;
             return Ok(completed(attempt, &completion));

@@ -8,7 +8,7 @@ use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
 use crate::clock;
 use crate::connection::Connection;
-use crate::connection::attempt::{ATTEMPT_WINDOW, Attempt, AttemptOutcome};
+use crate::connection::attempt::{ATTEMPT_WINDOW, Attempt, AttemptOutcome, SPENT};
 use crate::connection::status::OpenAttempt;
 use crate::provider::ProviderId;
 
@@ -69,10 +69,11 @@ impl Store {
         rows::read_all(&begun, "attempts", |row| row.time("created_at"))
     }
 
-    /// All users' expired attempts that are not closed yet, earliest first. Unreadable rows are
-    /// skipped.
+    /// All users' attempts that [have expired](Attempt::has_expired) and are not closed yet,
+    /// earliest first. Unreadable rows are skipped.
     pub async fn expired_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
-        self.readable(statements::ATTEMPTS_EXPIRED, vec![now.into()], limit, rows::attempt).await
+        let values = vec![now.into(), clock::before(now, SPENT).into()];
+        self.readable(statements::ATTEMPTS_EXPIRED, values, limit, rows::attempt).await
     }
 
     /// All users' unexpired attempts whose completion was begun and interrupted, by a crash or

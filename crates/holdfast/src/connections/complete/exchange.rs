@@ -18,9 +18,10 @@ use crate::connections::journal::Step;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider, ShortGrant};
 
-/// How long completing is retried with an unused code or a token. Codes and short-lived tokens live
-/// as long.
+/// How long completing is retried with an unused code or a short-lived token. Both live as long.
 pub(super) const COMPLETION_WINDOW: Duration = Duration::from_hours(1);
+/// How long linking is retried with a grant. It lives 60 days, but its person will not wait longer.
+pub(super) const LINKING_WINDOW: Duration = Duration::from_hours(24);
 /// The first pause of an attempt whose code or token is kept because Instagram could not be asked.
 /// Shorter than [`super::PATIENCE`], so that a person who tries again need not be turned away.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
@@ -246,13 +247,19 @@ impl Connections {
 
     async fn rest(&self, attempt: &Attempt, next: Attempt, failure: &Failure) -> Result<(), CompleteError> {
         let now = self.parts.clock.now();
+        if next.expires_at <= now {
+            tracing::warn!(attempt = %attempt.id, "no time is left for another try; the connect attempt ends");
+            self.end_attempt(attempt, AttemptOutcome::Expired, now).await?;
+            return Ok(());
+        }
         let usual = if is_passing(failure.meaning) {
             (age(attempt, now) / OUTAGE_PART).clamp(OUTAGE_PAUSE, LONG_PAUSE)
         } else {
             LONG_PAUSE
         };
         let pause = failure.retry_after.unwrap_or(usual).min(COMPLETION_WINDOW / 2);
-        let until = after(now, pause);
+        // What holds an attempt for longer than its time is a claim, never a pause.
+        let until = after(now, pause).min(next.expires_at);
         self.advance(attempt, Attempt { busy_until: Some(until), ..next }).await?;
         Err(CompleteError::Waits { reason: waited_for(failure.meaning), retry_after: pause })
     }

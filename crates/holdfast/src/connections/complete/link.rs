@@ -35,6 +35,14 @@ impl Connections {
             let now = self.parts.clock.now();
             let before = self.parts.store.connection_of(attempt).await.map_err(ServiceError::from)?;
             let before = before.ok_or(ServiceError::UserGone)?;
+            // A later attempt was faster: what it linked stands.
+            if is_working(&before, now) && before.linked_at.is_some_and(|linked| linked > grant.obtained_at) {
+                let is_same = same_account(&before, &account);
+                let outcome =
+                    if is_same { AttemptOutcome::Connected } else { AttemptOutcome::DifferentAccount };
+                self.end_attempt(attempt, outcome, now).await?;
+                return Ok(());
+            }
             if attempt.expect == Expect::SameAccount
                 && before.account.is_some()
                 && !same_account(&before, &account)

@@ -81,9 +81,6 @@ pub enum CompleteError {
 /// How long a claim excludes others; after this, the work counts as abandoned. Longer than the sum
 /// of the time limits of all calls of one completion.
 const BUSY: Duration = Duration::from_secs(45);
-/// A code that was sent, and whose answer is not stored, waits this much longer before it is sent
-/// again: it is probably spent, and its token may be in another replica's journal.
-const SPENT: Duration = Duration::from_mins(2);
 /// A parallel request waits this long for the outcome.
 const PATIENCE: Duration = Duration::from_secs(9);
 /// The wait told to a client whose [`PATIENCE`] ended without an outcome.
@@ -109,7 +106,9 @@ impl Connections {
             }
             let now = self.parts.clock.now();
             if let Some(outcome) = ended_without_return(&attempt, now) {
-                self.close_expired(&attempt, now).await?;
+                if attempt.stage != AttemptStage::Closed {
+                    self.end_attempt(&attempt, AttemptOutcome::Expired, now).await?;
+                }
                 return Err(outcome);
             }
             // Safe to tell: no completion exists yet, and only the owner gets here.
@@ -125,11 +124,11 @@ impl Connections {
             if self.recover_journaled(&attempt).await? {
                 continue;
             }
-            if attempt.expires_at <= now {
-                self.close_expired(&attempt, now).await?;
-                return Err(CompleteError::Expired);
+            if attempt.has_expired(now) {
+                self.end_expired(&attempt, now).await?;
+                continue;
             }
-            if is_claimable(&attempt, now)
+            if attempt.is_free(now)
                 && let Some(claimed) = self.claim(&attempt, now).await?
             {
                 self.run_to_end(provider, claimed).await?;
@@ -156,11 +155,10 @@ impl Connections {
             AttemptStage::Returned => attempt.busy_until.is_some(),
             AttemptStage::Open | AttemptStage::Closed => false,
         };
-        if attempt.expires_at <= now {
-            self.close_expired(attempt, now).await?;
-            return Ok(());
+        if attempt.has_expired(now) {
+            return self.end_expired(attempt, now).await;
         }
-        if !begun || !is_claimable(attempt, now) {
+        if !begun || !attempt.is_free(now) {
             return Ok(());
         }
         match self.claim(attempt, now).await? {
@@ -181,11 +179,12 @@ impl Connections {
         let expired = self.parts.store.expired_attempts(now, limit).await?;
         for attempt in expired.iter().take_while(|_| !stop.is_cancelled()) {
             handled += 1;
-            match self.end_attempt(attempt, AttemptOutcome::Expired, now).await {
-                Err(error) if !error.concerns_all() => {
+            match self.end_expired(attempt, now).await {
+                Err(CompleteError::Service(error)) if error.concerns_all() => return Err(error),
+                Err(error) => {
                     tracing::error!(attempt = %attempt.id, %error, "an expired connect attempt could not be closed");
                 }
-                outcome => drop(outcome?),
+                Ok(()) => {}
             }
         }
         if self.parts.provider.is_none() {
@@ -205,10 +204,25 @@ impl Connections {
         Ok(handled)
     }
 
-    async fn close_expired(&self, attempt: &Attempt, now: Timestamp) -> Result<(), CompleteError> {
-        if attempt.stage != AttemptStage::Closed && attempt.expires_at <= now {
-            self.end_attempt(attempt, AttemptOutcome::Expired, now).await?;
+    /// Ends an expired attempt. A grant in hand gets a last try: the process may have been down
+    /// since it arrived.
+    async fn end_expired(&self, attempt: &Attempt, now: Timestamp) -> Result<(), CompleteError> {
+        let mut last = attempt.clone();
+        if let Some(provider) = &self.parts.provider
+            && attempt.stage == AttemptStage::Granted
+        {
+            // Another request was faster.
+            let Some(claimed) = self.claim(attempt, now).await? else { return Ok(()) };
+            match self.run_to_end(provider, claimed.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(CompleteError::Service(error)) if error.concerns_all() => return Err(error.into()),
+                Err(error) => {
+                    tracing::error!(attempt = %attempt.id, %error, "a grant could not be linked in time; it is discarded");
+                    last = claimed;
+                }
+            }
         }
+        self.end_attempt(&last, AttemptOutcome::Expired, now).await?;
         Ok(())
     }
 
@@ -267,19 +281,6 @@ fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteErr
         }
         _ => None,
     }
-}
-
-/// Whether no claim and no pause holds the attempt.
-fn is_claimable(attempt: &Attempt, now: Timestamp) -> bool {
-    let rest = match attempt.stage {
-        AttemptStage::Redeeming => SPENT,
-        AttemptStage::Open
-        | AttemptStage::Returned
-        | AttemptStage::ShortGranted
-        | AttemptStage::Granted
-        | AttemptStage::Closed => Duration::ZERO,
-    };
-    attempt.busy_until.is_none_or(|until| after(until, rest) <= now)
 }
 
 /// The answer while the attempt is claimed or paused. A claim usually ends early, so it says

@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use super::exchange::COMPLETION_WINDOW;
+use super::exchange::{COMPLETION_WINDOW, LINKING_WINDOW};
 use crate::clock::after;
 use crate::connection::attempt::Attempt;
 use crate::connections::grants::RowSeal;
@@ -35,7 +35,13 @@ impl Connections {
             Ok(Some(_)) | Err(ServiceError::UserGone) => entry.discard(),
             // Others have moved it on meanwhile: where it has ended, as by a disconnect, nobody
             // wants the token any more.
-            Ok(None) if self.is_past(attempt.id, step).await => entry.discard(),
+            Ok(None) if self.is_past(attempt.id, step).await => {
+                tracing::warn!(
+                    attempt = %attempt.id,
+                    "a token arrived for a connect attempt that has ended or gone on meanwhile; it is discarded"
+                );
+                entry.discard();
+            }
             Ok(None) => entry.retain(&ServiceError::Contended),
             Err(error) => entry.retain(error),
         }
@@ -50,9 +56,13 @@ impl Connections {
         }
     }
 
-    /// The attempt with the token of `step`, and at least [`COMPLETION_WINDOW`] left.
+    /// The attempt with the token of `step`, and time left to use it.
     fn with_token(&self, attempt: &Attempt, step: Step, sealed: Vec<u8>) -> Attempt {
-        let expires_at = attempt.expires_at.max(after(self.parts.clock.now(), COMPLETION_WINDOW));
+        let window = match step {
+            Step::Short => COMPLETION_WINDOW,
+            Step::Grant => LINKING_WINDOW,
+        };
+        let expires_at = attempt.expires_at.max(after(self.parts.clock.now(), window));
         Attempt { stage: step.stage(), expires_at, sealed: Some(sealed), ..attempt.clone() }
     }
 

@@ -5,10 +5,13 @@ use super::Sql;
 statements! {
     ATTEMPT = Sql::both(concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE id = $1"));
     ATTEMPT_BY_STATE = Sql::both(concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE state_hash = $1"));
+    /// Without claimed ones: their token may be on the way. `$2`: a claim on a code that was sent
+    /// must have ended before then.
     ATTEMPTS_EXPIRED = Sql::both(concat!(
         "SELECT ",
         attempt_columns!(),
-        " FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0"
+        " FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 AND (busy_until IS NULL OR busy_until <= $2 OR \
+         (stage <> 'redeeming' AND busy_until <= $1)) ORDER BY expires_at, id LIMIT $3 + 0 OFFSET $4 + 0"
     ));
     ATTEMPTS_OPEN = Sql::both(concat!(
         "SELECT ",

@@ -2,6 +2,13 @@
 
 use super::Sql;
 
+/// When an attempt ends by itself: not before the claim that holds it.
+macro_rules! attempt_end {
+    () => {
+        "CASE WHEN a.busy_until > a.expires_at THEN a.busy_until ELSE a.expires_at END"
+    };
+}
+
 statements! {
     /// The hot path. On SQLite it reads the user `$1` and returns one row, whose two halves may be
     /// null. On Postgres, where the round trip is the cost, it reads all users of the lists `$1`
@@ -13,8 +20,9 @@ statements! {
         concat!(
             "SELECT ",
             connection_columns!(),
-            ", a.id AS attempt_id, a.created_at AS attempt_created_at, a.expires_at AS attempt_expires_at \
-             FROM (SELECT 1) AS one LEFT JOIN connections AS c ON c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0 \
+            ", a.id AS attempt_id, a.created_at AS attempt_created_at, ",
+            attempt_end!(),
+            " AS attempt_expires_at FROM (SELECT 1) AS one LEFT JOIN connections AS c ON c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0 \
              LEFT JOIN attempts AS a ON a.stage <> 'closed' AND a.id = (SELECT id FROM attempts WHERE user_id = $1 \
              AND provider = $2 ORDER BY created_at DESC, id DESC LIMIT 1)"
         ),
@@ -26,7 +34,9 @@ statements! {
             connection_columns!(),
             " FROM connections AS c WHERE c.user_id = caller.user_id AND c.provider = caller.provider AND c.ordinal = 0 \
              LIMIT 1) AS c ON TRUE LEFT JOIN LATERAL (\
-             SELECT id AS attempt_id, created_at AS attempt_created_at, expires_at AS attempt_expires_at, stage FROM attempts \
+             SELECT id AS attempt_id, created_at AS attempt_created_at, ",
+            attempt_end!(),
+            " AS attempt_expires_at, stage FROM attempts AS a \
              WHERE user_id = caller.user_id AND provider = caller.provider ORDER BY created_at DESC, id DESC LIMIT 1) \
              AS a ON a.stage <> 'closed'"
         ),

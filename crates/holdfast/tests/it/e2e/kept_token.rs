@@ -175,3 +175,52 @@ async fn a_rate_limit_at_the_exchange_is_waited_for_and_what_is_kept_ends_with_t
     let reason: Value = ada.status().await["reason"].clone();
     assert_eq!(reason, "attempt_expired");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_waits_for_a_day_for_the_answer_whose_it_is() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let app = App::at(Arc::new(clock.clone()), NO_WORKER, |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    for (hours, is_over) in [(2, false), (23, false), (25, true)] {
+        let returned = back_from_instagram(&ada).await;
+        app.instagram.arm(Some(ACCOUNT), Fault::AppDeactivated, Some(Endpoint::Me), None).unwrap();
+        assert_eq!(code(&ada.complete(&returned).await), "app_misconfigured");
+        clock.advance(Duration::from_hours(hours));
+        let answer = ada.complete(&returned).await;
+        if is_over {
+            assert_eq!(code(&answer), "attempt-expired", "{}", text(&answer));
+            assert_eq!(kept(&app, &returned).await, (None, "closed"));
+            break;
+        }
+        assert_eq!(code(&answer), "app_misconfigured", "{}", text(&answer));
+        assert!(matches!(kept(&app, &returned).await, (Some(1..), "granted")));
+        app.instagram.clear(None).unwrap();
+        clock.advance(Duration::from_mins(1));
+        let done = ada.complete(&returned).await;
+        assert_eq!(done.status, StatusCode::OK, "{hours} h: {}", text(&done));
+        ada.send(http::Method::DELETE, "/user/instagram", None).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_waited_does_not_replace_what_was_linked_later() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let app = App::at(Arc::new(clock.clone()), NO_WORKER, |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    for (later, answered) in
+        [(ACCOUNT, (StatusCode::OK, "")), ("grace.hops", (StatusCode::CONFLICT, "different-account"))]
+    {
+        let any = json!({"expect": "any_account"});
+        let returned = ada.go_and_return(ACCOUNT, &Decision::Approve, any).await;
+        app.instagram.arm(Some(ACCOUNT), Fault::AppDeactivated, Some(Endpoint::Me), None).unwrap();
+        assert_eq!(code(&ada.complete(&returned).await), "app_misconfigured");
+        app.instagram.clear(None).unwrap();
+        clock.advance(Duration::from_mins(2));
+        let linked = ada.connect_account(later).await;
+        let answer = ada.complete(&returned).await;
+        assert_eq!((answer.status, code(&answer).as_str()), answered, "{}", text(&answer));
+        assert_eq!(ada.status().await, linked);
+        assert_eq!(kept(&app, &returned).await, (None, "closed"));
+        ada.send(http::Method::DELETE, "/user/instagram", None).await;
+    }
+}

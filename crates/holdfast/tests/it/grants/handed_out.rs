@@ -3,9 +3,14 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use holdfast::clock::before;
 use holdfast::connection::State;
+use holdfast::connection::attempt::AttemptStage;
 use holdfast::connections::ServiceError;
 use holdfast::connections::complete::CompleteError;
 use holdfast::worker::replay_journal;
@@ -13,24 +18,31 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::setup::{MINUTE, Replica, owner};
-use super::world::{Kind, World};
+use super::setup::{DAY, MINUTE, Replica, owner};
+use super::world::{Kind, Population, World};
 use crate::support::database::{TestDb, on_each_engine};
 use crate::support::waiting::until;
 
 /// The calls of a connect that bring a token.
 const CALLS: [&str; 2] = ["redeem", "extend"];
 
+/// How long an attempt is open.
+const LIFETIME: Duration = Duration::from_mins(10);
+/// So much before its end it is completed late, and Instagram takes longer to answer.
+const LATE: Duration = Duration::from_secs(2);
+
 /// The database goes away while Instagram answers, so that the answer is the only copy of what it
-/// brings.
+/// brings. The attempt is completed `age` after it began.
 async fn lose_the_database_after(
     call: &'static str,
+    age: Duration,
     db: &TestDb,
-    world: &std::sync::Arc<World>,
+    world: &Arc<World>,
     journal: &Path,
 ) -> (Uuid, SecretString) {
     let one = Replica::new(call, db.replica().await, &db.clock, world, Some(journal));
     let (attempt, completion) = one.come_back("ada").await;
+    db.clock.advance(age);
     let store = one.store.clone();
     world.after(call, move |_| {
         let store = store.clone();
@@ -84,7 +96,8 @@ async fn the_next_complete_goes_on_at_once_from_what_the_database_could_not_take
         for call in CALLS {
             let world = World::new(Kind::BothValid, db.clock.clone());
             let journal = db.directory.path().join(call);
-            let (attempt, completion) = lose_the_database_after(call, db, &world, &journal).await;
+            let (attempt, completion) =
+                lose_the_database_after(call, Duration::ZERO, db, &world, &journal).await;
             let name = format!("again-{call}");
             let again = Replica::new(&name, db.store.clone(), &db.clock, &world, Some(&journal));
             let early = again.connections.complete(&owner("ada"), attempt, &"A".repeat(43).into()).await;
@@ -105,7 +118,8 @@ async fn the_worker_goes_on_from_what_the_database_could_not_take_however_long_i
         for call in CALLS {
             let world = World::new(Kind::BothValid, db.clock.clone());
             let journal = db.directory.path().join(call);
-            let (attempt, completion) = lose_the_database_after(call, db, &world, &journal).await;
+            let (attempt, completion) =
+                lose_the_database_after(call, Duration::ZERO, db, &world, &journal).await;
             let name = format!("again-{call}");
             let again = Replica::new(&name, db.store.clone(), &db.clock, &world, Some(&journal));
             // Longer than an attempt stays open.
@@ -125,7 +139,7 @@ async fn another_server_does_not_send_a_spent_code_before_the_first_could_store_
     on_each_engine(async |db| {
         let world = World::new(Kind::BothValid, db.clock.clone());
         let journal = db.directory.path().join("journal");
-        lose_the_database_after("redeem", db, &world, &journal).await;
+        lose_the_database_after("redeem", Duration::ZERO, db, &world, &journal).await;
         let elsewhere = db.directory.path().join("elsewhere");
         let other = Replica::new("other", db.store.clone(), &db.clock, &world, Some(&elsewhere));
         other.pass(2 * MINUTE, MINUTE / 4).await;
@@ -138,11 +152,146 @@ async fn another_server_does_not_send_a_spent_code_before_the_first_could_store_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_in_one_servers_journal_is_not_expired_by_another() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let journal = db.directory.path().join("journal");
+        lose_the_database_after("redeem", LIFETIME - LATE, db, &world, &journal).await;
+        let elsewhere = db.directory.path().join("elsewhere");
+        let other = Replica::new("other", db.store.clone(), &db.clock, &world, Some(&elsewhere));
+        other.pass(2 * MINUTE, MINUTE / 4).await;
+        let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&journal));
+        again.tick().await;
+        is_connected(&again, &world, &journal).await;
+    })
+    .await;
+}
+
+/// Comes back as Ada. Unless the code itself is to be sent late, an earlier try has left a
+/// short-lived token. The attempt ends [`LATE`] from now.
+async fn nearly_expired(call: &str, one: &Replica, world: &Arc<World>) -> (Uuid, SecretString) {
+    let (attempt, completion) = one.come_back("ada").await;
+    if call == "redeem" {
+        one.clock.advance(LIFETIME - LATE);
+    } else {
+        let down = world.clone();
+        world.after("redeem", move |_| {
+            down.set(Population::Down);
+            async {}.boxed()
+        });
+        let waits = tokio::spawn({
+            let (connections, completion) = (one.connections.clone(), completion.clone());
+            async move { connections.complete(&owner("ada"), attempt, &completion).await }
+        });
+        // It asks a second time after a pause.
+        until("it waits", async || {
+            one.clock.advance(Duration::from_millis(100));
+            waits.is_finished()
+        })
+        .await;
+        let waits = waits.await.unwrap();
+        assert!(matches!(waits, Err(CompleteError::Waits { .. })), "{waits:?}");
+        world.no_hook();
+        world.set(Population::Fine);
+        let ends_at = one.store.attempt(attempt).await.unwrap().unwrap().expires_at;
+        one.clock.set(before(ends_at, LATE));
+    }
+    (attempt, completion)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_on_its_way_when_time_runs_out_is_used() {
+    on_each_engine(async |db| {
+        for call in CALLS {
+            let world = World::new(Kind::BothValid, db.clock.clone());
+            let one = Replica::new(call, db.store.clone(), &db.clock, &world, None);
+            let other = Arc::new(Replica::new("other", db.store.clone(), &db.clock, &world, None));
+            let (attempt, completion) = nearly_expired(call, &one, &world).await;
+            let parallel = (other.clone(), completion.clone());
+            world.after(call, move |_| {
+                let (other, completion) = parallel.clone();
+                async move {
+                    other.clock.advance(2 * LATE);
+                    other.tick().await;
+                    assert_eq!(
+                        other.connections.status(&owner("ada")).await.unwrap().state,
+                        State::Connecting
+                    );
+                    // Somebody else who completes it is neither told that it is over nor ends it.
+                    let second = tokio::spawn({
+                        let other = other.clone();
+                        async move { other.connections.complete(&owner("ada"), attempt, &completion).await }
+                    });
+                    // In steps, so that its claim does not run out.
+                    while !second.is_finished() {
+                        other.clock.advance(Duration::from_millis(100));
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                    let second = second.await.unwrap();
+                    assert!(matches!(second, Err(CompleteError::InProgress { .. })), "{second:?}");
+                }
+                .boxed()
+            });
+            let status = one.connections.complete(&owner("ada"), attempt, &completion).await.unwrap();
+            assert_eq!(status.state, State::Connected, "{call}");
+            one.connections.disconnect(&owner("ada")).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_no_process_could_link_in_time_gets_one_last_try() {
+    on_each_engine(async |db| {
+        for (population, state) in
+            [(Population::Fine, State::Connected), (Population::Down, State::NotConnected)]
+        {
+            let world = World::new(Kind::BothValid, db.clock.clone());
+            let name = format!("{population:?}");
+            let one = Replica::new(&name, db.store.clone(), &db.clock, &world, None);
+            let (attempt, completion) = one.come_back("ada").await;
+            let down = world.clone();
+            world.after("extend", move |_| {
+                down.set(Population::Down);
+                async {}.boxed()
+            });
+            let ada = owner("ada");
+            let work = one.connections.complete(&ada, attempt, &completion);
+            // Ended in the pause before it asks a second time whose the grant is.
+            tokio::select! {
+                done = work => panic!("{done:?}"),
+                () = until("it asks", async || world.calls("identify").len() == 1) => {}
+            }
+            world.no_hook();
+            world.set(population);
+            // Nobody was there for days.
+            db.clock.advance(3 * DAY);
+            let again = Replica::new("again", db.store.clone(), &db.clock, &world, None);
+            let has_ticked = AtomicBool::new(false);
+            let tick = async {
+                again.tick().await;
+                has_ticked.store(true, Ordering::SeqCst);
+            };
+            let time = until("it has ticked", async || {
+                db.clock.advance(Duration::from_millis(100));
+                has_ticked.load(Ordering::SeqCst)
+            });
+            tokio::join!(tick, time);
+            let attempt = again.store.attempt(attempt).await.unwrap().unwrap();
+            assert_eq!((attempt.stage, attempt.sealed), (AttemptStage::Closed, None));
+            assert_eq!(again.connections.status(&owner("ada")).await.unwrap().state, state);
+            again.connections.disconnect(&owner("ada")).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_a_worker_stores_what_it_journaled_and_another_ones_worker_goes_on() {
     on_each_engine(async |db| {
         let world = World::new(Kind::BothValid, db.clock.clone());
         let journal = db.directory.path().join("journal");
-        lose_the_database_after("redeem", db, &world, &journal).await;
+        lose_the_database_after("redeem", Duration::ZERO, db, &world, &journal).await;
         let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&journal));
         let stop = CancellationToken::new();
         let stopping = stop.clone();
@@ -164,7 +313,8 @@ async fn what_was_kept_for_an_attempt_connects_nobody_who_has_ended_it() {
         for call in CALLS {
             let world = World::new(Kind::BothValid, db.clock.clone());
             let journal = db.directory.path().join(call);
-            let (attempt, completion) = lose_the_database_after(call, db, &world, &journal).await;
+            let (attempt, completion) =
+                lose_the_database_after(call, Duration::ZERO, db, &world, &journal).await;
             let name = format!("again-{call}");
             let again = Replica::new(&name, db.store.clone(), &db.clock, &world, Some(&journal));
             again.connections.disconnect(&owner("ada")).await.unwrap();

@@ -12,6 +12,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use holdfast::clock::{Clock, ManualClock};
 use holdfast::connection::State;
+use holdfast::connection::attempt::AttemptStage;
 use holdfast::entropy::{Entropy, EntropyExhausted, SystemEntropy};
 use holdfast::store::{Link, Operation, Store, StoreError, StoreOptions};
 use jiff::Timestamp;
@@ -225,7 +226,7 @@ async fn killed_anywhere_in_a_refresh_nothing_is_lost_but_what_only_the_dead_pro
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_anywhere_in_a_connect_nothing_is_lost_but_what_only_the_dead_process_knew() {
     on_each_engine(async |db| {
-        let (kind, mut points, mut lost) = (Kind::BothValid, 0, Vec::new());
+        let (kind, mut points, mut granted, mut lost) = (Kind::BothValid, 0, 0, Vec::new());
         loop {
             let tokens: PathBuf = db.directory.path().join(format!("connect-{points}"));
             let world = World::stored(kind, db.clock.clone(), &tokens);
@@ -244,7 +245,11 @@ async fn killed_anywhere_in_a_connect_nothing_is_lost_but_what_only_the_dead_pro
             leaks::assert_clean(&log_beside(&tokens));
             let again = format!("again-{points}");
             let again = Replica::new(&again, db.store.clone(), &db.clock, &world, Some(&journal));
-            again.clock.advance(3 * MINUTE);
+            // A grant waits for longer than a code or a short-lived token does.
+            let stage = again.store.attempt(attempt).await.unwrap().unwrap().stage;
+            let is_granted = stage == AttemptStage::Granted;
+            granted += u32::from(is_granted);
+            again.clock.advance(if is_granted { 120 * MINUTE } else { 3 * MINUTE });
             if points % 2 == 0 {
                 again.tick().await;
             }
@@ -253,7 +258,10 @@ async fn killed_anywhere_in_a_connect_nothing_is_lost_but_what_only_the_dead_pro
                     assert_eq!(status.state, State::Connected);
                     assert!(world.is_alive(&again.token(&name).await.expect("a grant")));
                 }
-                Err(_) => lost.push(points),
+                Err(error) => {
+                    assert!(!is_granted, "{error}");
+                    lost.push(points);
+                }
             }
             again.tick().await;
             if !killed {
@@ -261,7 +269,8 @@ async fn killed_anywhere_in_a_connect_nothing_is_lost_but_what_only_the_dead_pro
             }
             points += 1;
         }
-        eprintln!("killed at {points} points, lost at {lost:?}");
+        eprintln!("killed at {points} points, {granted} with a grant, lost at {lost:?}");
+        assert!(granted > 0);
         assert!(points >= 30, "only {points} points");
         // Between the effect at Instagram and its answer, and between that and the file, where
         // nothing is waited for.

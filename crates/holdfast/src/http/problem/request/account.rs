@@ -155,7 +155,7 @@ pub(super) const ATTEMPT_EXPIRED: Entry = Entry {
     title: "Attempt expired",
     meaning: "This connect attempt is over: it ran out of time, or the user was disconnected.",
     causes: &[
-        "The person took more than ten minutes at Instagram, or the app more than an hour to call complete.",
+        "The person took more than ten minutes at Instagram and back, or Instagram did not answer for too long.",
         "Somebody disconnected the user while the attempt was open.",
     ],
     remedy: "Start again with POST /user/instagram/connect.",
