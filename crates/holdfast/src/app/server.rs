@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
@@ -20,6 +21,7 @@ use super::{Seams, StartError};
 use crate::budget::Budget;
 use crate::caller::assertion::AssertionKey;
 use crate::caller::service::ServiceVerifier;
+use crate::clock::{after, within};
 use crate::connections::Connections;
 use crate::entropy::{IdEntropy, new_id};
 use crate::http::layers::Edge;
@@ -42,6 +44,11 @@ use crate::worker::{Tally, Worker, replay_journal};
 
 /// Time for a handler to answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time, once told to stop, for the work beside the requests: Instagram's answers to a refresh take
+/// a minute at most.
+const FINISH_TIMEOUT: Duration = Duration::from_mins(1);
+/// Time for the database to be closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A server that is ready to serve.
 #[derive(Debug)]
@@ -182,11 +189,22 @@ impl Server {
         let tasks = TaskTracker::new();
         self.start_tasks(&tasks);
         let state = self.state.clone();
-        self.serve(listener, shutdown).await;
+        let stopped_at = self.serve(listener, shutdown).await;
         tasks.close();
-        tasks.wait().await;
-        state.detached().idle().await;
-        state.store().close().await;
+        let finishing = async {
+            tasks.wait().await;
+            state.detached().idle().await;
+        };
+        let clock = &*state.edge().clock;
+        tokio::select! {
+            () = finishing => {}
+            () = clock.sleep_until(after(stopped_at, FINISH_TIMEOUT)) => {
+                tracing::warn!("work that does not end is given up; another process takes it up");
+            }
+        }
+        if within(CLOSE_TIMEOUT, clock, state.store().close()).await.is_none() {
+            tracing::warn!("the database could not be closed in time");
+        }
         // Last, because everything before may still finish spans.
         finished.cancel();
         if let Some(exporting) = exporting {
@@ -242,8 +260,9 @@ impl Server {
         drop(tasks.spawn(kept.with_context(self.traces.context())));
     }
 
-    /// Answers requests until `shutdown` resolves, and for the drain time after it.
-    async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    /// Answers requests until `shutdown` resolves, and for the drain time after it. Returns when
+    /// everything was told to stop.
+    async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Timestamp {
         let Self { application, state, limits, places, drain, leave, stop, .. } = self;
         let clock = state.edge().clock.clone();
         let service = Service {
@@ -266,9 +285,14 @@ impl Server {
                     }
                 }
                 stop.cancel();
+                let stopped_at = clock.now();
                 serving.await;
+                stopped_at
             }
-            _ = &mut serving => stop.cancel(),
+            _ = &mut serving => {
+                stop.cancel();
+                clock.now()
+            }
         }
     }
 }

@@ -11,12 +11,12 @@ mod value;
 
 use std::future::Future;
 
-use sqlx::{Executor, Transaction};
+use sqlx::Executor;
 
 use driven::DrivenUnit;
 pub(super) use failure::{Failure, Violation};
 pub use postgres::IN_ALL as POSTGRES_CONNECTIONS;
-pub(super) use postgres::Postgres;
+pub(super) use postgres::{Line, Postgres};
 pub(super) use sqlite::Sqlite;
 use sqlite::Writing;
 pub use sqlite::directory_of;
@@ -57,7 +57,9 @@ impl Engine {
     async fn read_once(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, Failure> {
         match self {
             Self::Sqlite(sqlite) => sqlite_rows(sqlite.readers(), sql.sqlite, values).await,
-            Self::Postgres(postgres) => postgres_rows(postgres.pool(), sql.postgres, values).await,
+            Self::Postgres(postgres) => {
+                postgres.line().await?.rows(bind_postgres(sql.postgres, values)).await
+            }
             Self::Driven(driver) => driven::rows(driver, sql.sqlite, &values),
         }
     }
@@ -77,13 +79,14 @@ impl Engine {
     pub(super) async fn prepare(&self, sql: Sql) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(sqlite) => {
-                sqlite.readers().prepare(sqlx::SqlSafeStr::into_sql_str(sql.sqlite)).await.map(drop)
+                let prepared = sqlite.readers().prepare(sqlx::SqlSafeStr::into_sql_str(sql.sqlite)).await;
+                prepared.map(drop).map_err(Failure::from)
             }
             Self::Postgres(postgres) => postgres.prepare(sql.postgres).await,
             // Its statements are SQLite's, which that engine prepares.
             Self::Driven(_) => Ok(()),
         }
-        .map_err(|error| Failure::from(error).into_error())
+        .map_err(Failure::into_error)
     }
 
     /// Closes every connection, once running statements have finished.
@@ -123,7 +126,7 @@ pub(super) struct Unit {
 
 enum Open {
     Sqlite(Writing),
-    Postgres(Transaction<'static, sqlx::Postgres>),
+    Postgres(Line),
     Driven(DrivenUnit),
 }
 
@@ -136,7 +139,7 @@ impl Unit {
     pub(super) async fn rows(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, Failure> {
         match &mut self.open {
             Open::Sqlite(writing) => sqlite_rows(&mut *writing.connection, sql.sqlite, values).await,
-            Open::Postgres(transaction) => postgres_rows(&mut **transaction, sql.postgres, values).await,
+            Open::Postgres(line) => line.rows(bind_postgres(sql.postgres, values)).await,
             Open::Driven(unit) => driven::rows(unit.driver(), sql.sqlite, &values),
         }
     }
@@ -152,21 +155,20 @@ impl Unit {
             Open::Sqlite(writing) => {
                 bind_sqlite(sql.sqlite, values).execute(&mut *writing.connection).await?.rows_affected()
             }
-            Open::Postgres(transaction) => {
-                bind_postgres(sql.postgres, values).execute(&mut **transaction).await?.rows_affected()
-            }
+            Open::Postgres(line) => line.run(bind_postgres(sql.postgres, values)).await?,
             Open::Driven(unit) => unit.driver().run(sql.sqlite, &values)?.changed,
         })
     }
 
     /// Runs a migration: several statements, none with values.
     pub(super) async fn script(&mut self, sql: Sql) -> Result<(), Failure> {
-        let done = match &mut self.open {
-            Open::Sqlite(writing) => writing.connection.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop),
-            Open::Postgres(transaction) => transaction.execute(sqlx::raw_sql(sql.postgres)).await.map(drop),
-            Open::Driven(unit) => return Ok(unit.driver().script(sql.sqlite)?),
-        };
-        Ok(done?)
+        match &mut self.open {
+            Open::Sqlite(writing) => {
+                Ok(writing.connection.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop)?)
+            }
+            Open::Postgres(line) => line.script(sql.postgres).await,
+            Open::Driven(unit) => Ok(unit.driver().script(sql.sqlite)?),
+        }
     }
 
     /// Commits, durably.
@@ -177,7 +179,7 @@ impl Unit {
     async fn make_durable(self) -> Result<(), Failure> {
         match self.open {
             Open::Sqlite(writing) => writing.commit().await.map_err(Failure::of_commit)?,
-            Open::Postgres(transaction) => transaction.commit().await.map_err(Failure::of_commit)?,
+            Open::Postgres(line) => line.commit().await?,
             Open::Driven(unit) => unit.commit()?,
         }
         match self.crossing {
@@ -190,7 +192,7 @@ impl Unit {
 }
 
 type SqliteQuery = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
-type PostgresQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
+pub(super) type PostgresQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 fn bind_sqlite(sql: &'static str, values: Vec<Value>) -> SqliteQuery {
     values.into_iter().fold(sqlx::query(sql), |query, value| match value {
@@ -213,13 +215,5 @@ where
     E: Executor<'e, Database = sqlx::Sqlite>,
 {
     let rows = bind_sqlite(sql, values).fetch_all(executor).await?;
-    Ok(rows.into_iter().map(Row::from).collect())
-}
-
-async fn postgres_rows<'e, E>(executor: E, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Failure>
-where
-    E: Executor<'e, Database = sqlx::Postgres>,
-{
-    let rows = bind_postgres(sql, values).fetch_all(executor).await?;
     Ok(rows.into_iter().map(Row::from).collect())
 }

@@ -3,10 +3,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
-use sqlx::{Connection as _, Executor as _, Row as _, Transaction};
+use sqlx::{Connection as _, Executor as _, Row as _};
 
-use super::Failure;
+use super::{Failure, PostgresQuery, Row};
 use crate::clock::{SystemClock, within};
 use crate::store::{OpenError, PoolUse, StoreError, statements};
 
@@ -16,9 +18,12 @@ pub const IN_ALL: u32 = MAX_CONNECTIONS + Postgres::STATUS_CONNECTIONS + 1;
 /// Longest wait for a connection; with a statement's limit it stays within a request's 10 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for the reason why there is none.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longer than any statement of ours may take, shorter than the limit on a request.
+const REASON_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than any statement of ours may take, shorter than [`ANSWER_TIMEOUT`].
 const STATEMENT_TIMEOUT: &str = "5s";
+/// Longest wait for an answer on a connection: one that a firewall or a dead machine dropped never
+/// answers. Shorter than the limit on a request.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A Postgres database.
 #[derive(Debug, Clone)]
@@ -74,9 +79,9 @@ impl Postgres {
         error.into()
     }
 
-    /// The pool for reads of statuses.
-    pub(in crate::store) fn status_lines(&self) -> &PgPool {
-        &self.status_lines
+    /// A connection of the pool for reads of statuses.
+    pub(in crate::store) async fn status_line(&self) -> Result<Line, Failure> {
+        Ok(Line::of(&self.status_lines).await?)
     }
 
     /// How the pool is used.
@@ -84,8 +89,9 @@ impl Postgres {
         PoolUse::of([(self.pool.size(), self.pool.num_idle())], MAX_CONNECTIONS)
     }
 
-    pub(super) fn pool(&self) -> &PgPool {
-        &self.pool
+    /// A connection of the pool for statements.
+    pub(super) async fn line(&self) -> Result<Line, Failure> {
+        Ok(Line::of(&self.pool).await?)
     }
 
     /// Whether this server has LISTEN and NOTIFY. CockroachDB has not: replicas then learn of
@@ -94,16 +100,19 @@ impl Postgres {
         self.notices
     }
 
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, sqlx::Postgres>, Failure> {
-        Ok(self.pool.begin().await?)
+    pub(super) async fn begin(&self) -> Result<Line, Failure> {
+        let mut line = self.line().await?;
+        line.in_transaction = true;
+        line.answered(|connection| connection.execute("BEGIN")).await?;
+        Ok(line)
     }
 
     /// Prepares a statement, and drops it: the server guesses parameter types that differ from
     /// those at execution.
-    pub(super) async fn prepare(&self, sql: &'static str) -> Result<(), sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
-        connection.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await?;
-        connection.clear_cached_statements().await
+    pub(super) async fn prepare(&self, sql: &'static str) -> Result<(), Failure> {
+        let mut line = self.line().await?;
+        line.answered(|connection| connection.prepare(sqlx::SqlSafeStr::into_sql_str(sql))).await?;
+        line.answered(|connection| Box::pin(connection.clear_cached_statements())).await
     }
 
     pub(super) async fn close(&self) {
@@ -113,6 +122,11 @@ impl Postgres {
 
     /// A listener on a connection of its own, so that it never takes one from the requests.
     pub(in crate::store) async fn listener(&self, channel: &str) -> Result<PgListener, Failure> {
+        let listening = Box::pin(self.listening(channel));
+        Ok(within(ANSWER_TIMEOUT, &SystemClock, listening).await.ok_or_else(no_answer)??)
+    }
+
+    async fn listening(&self, channel: &str) -> Result<PgListener, sqlx::Error> {
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .max_lifetime(None)
@@ -126,6 +140,99 @@ impl Postgres {
         listener.listen(channel).await?;
         Ok(listener)
     }
+}
+
+/// A connection of a pool, on which each answer is waited for [`ANSWER_TIMEOUT`] at most. It returns
+/// to its pool, rolled back, when dropped.
+#[derive(Debug)]
+pub(in crate::store) struct Line {
+    pool: PgPool,
+    /// `None` once an answer stayed away.
+    connection: Option<PoolConnection<sqlx::Postgres>>,
+    in_transaction: bool,
+    /// Wait without limit: for a migration, whose commit may be long, too.
+    is_patient: bool,
+}
+
+impl Line {
+    async fn of(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        let connection = Some(Box::pin(pool.acquire()).await?);
+        Ok(Self { pool: pool.clone(), connection, in_transaction: false, is_patient: false })
+    }
+
+    /// What the server answers. Where it does not in time, the connection is closed, and so are the
+    /// idle ones, which have probably died with it.
+    async fn answered<T>(
+        &mut self,
+        ask: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+    ) -> Result<T, Failure> {
+        let connection = self.connection.as_mut().ok_or_else(no_answer)?;
+        let asked = ask(connection);
+        let answer = if self.is_patient {
+            Some(asked.await)
+        } else {
+            within(ANSWER_TIMEOUT, &SystemClock, asked).await
+        };
+        if let Some(answer) = answer {
+            return Ok(answer?);
+        }
+        drop(self.connection.take().map(PoolConnection::detach));
+        while let Some(idle) = self.pool.try_acquire() {
+            drop(idle.detach());
+        }
+        Err(no_answer())
+    }
+
+    /// Runs a statement and returns its rows.
+    pub(in crate::store) async fn rows(&mut self, query: PostgresQuery) -> Result<Vec<Row>, Failure> {
+        let rows = self.answered(|connection| connection.fetch_all(query)).await?;
+        Ok(rows.into_iter().map(Row::from).collect())
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    pub(super) async fn run(&mut self, query: PostgresQuery) -> Result<u64, Failure> {
+        Ok(self.answered(|connection| connection.execute(query)).await?.rows_affected())
+    }
+
+    /// Runs several statements, for as long as they take.
+    pub(super) async fn script(&mut self, sql: &'static str) -> Result<(), Failure> {
+        self.is_patient = true;
+        self.answered(|connection| connection.execute(sqlx::raw_sql(sql))).await.map(drop)
+    }
+
+    /// Commits the transaction. Where the answer stays away, the outcome is unknown.
+    pub(super) async fn commit(mut self) -> Result<(), Failure> {
+        let commit = self.answered(|connection| Box::pin(async { Ok(connection.execute("COMMIT").await) }));
+        commit.await.map_err(|_| StoreError::OutcomeUnknown)?.map_err(Failure::of_commit)?;
+        self.in_transaction = false;
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            tokio::spawn(give_back(connection, self.in_transaction));
+        }
+    }
+}
+
+/// Returns a connection to its pool. sqlx does that by itself, and waits for an answer for ever.
+async fn give_back(mut connection: PoolConnection<sqlx::Postgres>, in_transaction: bool) {
+    if in_transaction {
+        let rolled_back = within(ANSWER_TIMEOUT, &SystemClock, connection.execute("ROLLBACK")).await;
+        if !matches!(rolled_back, Some(Ok(_))) {
+            drop(connection.detach());
+            return;
+        }
+    }
+    // Where it takes longer, the connection is closed by being dropped.
+    let _ = within(ANSWER_TIMEOUT, &SystemClock, connection.return_to_pool()).await;
+}
+
+fn no_answer() -> Failure {
+    let why = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
+    Failure::Final(StoreError::Unavailable(why))
 }
 
 fn pool_of(connections: u32) -> PgPoolOptions {
@@ -153,10 +260,12 @@ async fn assert_durable(pool: &PgPool, options: &PgConnectOptions) -> Result<(),
 }
 
 async fn show(pool: &PgPool, options: &PgConnectOptions, sql: &'static str) -> Result<String, OpenError> {
-    match sqlx::query(sql).fetch_one(pool).await {
-        Ok(row) => row.try_get(0).map_err(unreachable_server),
-        Err(error) => Err(not_let_in(asked_directly(error, options).await, options)),
-    }
+    let mut line = match Line::of(pool).await {
+        Ok(line) => line,
+        Err(error) => return Err(not_let_in(asked_directly(error, options).await, options)),
+    };
+    let row = line.answered(|connection| connection.fetch_one(sql)).await.map_err(unreachable_server)?;
+    row.try_get(0).map_err(unreachable_server)
 }
 
 /// Why a pool has found no connection in time. It tries again on what may pass, such as a limit that
@@ -166,7 +275,7 @@ async fn asked_directly(error: sqlx::Error, options: &PgConnectOptions) -> sqlx:
         return error;
     }
     let connecting = Box::pin(PgConnection::connect_with(options));
-    match within(ANSWER_TIMEOUT, &SystemClock, connecting).await {
+    match within(REASON_TIMEOUT, &SystemClock, connecting).await {
         Some(Err(cause @ sqlx::Error::Database(_))) => cause,
         Some(Ok(connection)) => {
             // How it ends does not matter.
@@ -178,9 +287,9 @@ async fn asked_directly(error: sqlx::Error, options: &PgConnectOptions) -> sqlx:
     }
 }
 
-fn unreachable_server(error: sqlx::Error) -> OpenError {
+fn unreachable_server(failure: impl Into<Failure>) -> OpenError {
     OpenError::Unreachable {
-        why: Failure::from(error).into_error().to_string(),
+        why: failure.into().into_error().to_string(),
         remedy: "check HOLDFAST_DATABASE_URL and that the server runs",
     }
 }

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
 
 use super::{MOST_AT_ONCE, Question, Questions, Serving};
 use crate::clock::{SharedClock, within};
 use crate::store::attempts;
-use crate::store::engine::{Failure, Postgres, Row, retrying};
+use crate::store::engine::{Failure, Line, Postgres, Row, retrying};
 use crate::store::{StoreError, statements};
 
 /// After this long without a question, a connection returns to its pool, so that no question meets
@@ -23,18 +21,18 @@ const USES: usize = 100_000;
 pub(super) fn serve(engine: &Postgres, clock: &SharedClock, questions: Questions, serving: &Serving) {
     let questions = Arc::new(Mutex::new(questions));
     for _ in 0..Postgres::STATUS_CONNECTIONS {
-        let (lines, clock) = (engine.status_lines().clone(), clock.clone());
+        let (engine, clock) = (engine.clone(), clock.clone());
         let (questions, serving) = (Arc::clone(&questions), serving.clone());
         tokio::spawn(async move {
-            answer_all(&lines, &clock, &questions).await;
+            answer_all(&engine, &clock, &questions).await;
             drop(serving);
         });
     }
 }
 
-async fn answer_all(lines: &PgPool, clock: &SharedClock, questions: &Mutex<Questions>) {
+async fn answer_all(engine: &Postgres, clock: &SharedClock, questions: &Mutex<Questions>) {
     // Kept between statements: returning the connection costs a round trip and a task.
-    let mut kept = Kept { lines, line: None };
+    let mut kept = Kept { engine, line: None };
     loop {
         let mut batch = Vec::with_capacity(MOST_AT_ONCE);
         let asked = within(IDLE, &**clock, async { questions.lock().await.gather(&mut batch).await });
@@ -65,9 +63,9 @@ async fn answer(kept: &mut Kept<'_>, batch: Vec<Question>) {
 }
 
 struct Kept<'p> {
-    lines: &'p PgPool,
+    engine: &'p Postgres,
     /// The connection, and how often it may still be used.
-    line: Option<(PoolConnection<sqlx::Postgres>, usize)>,
+    line: Option<(Line, usize)>,
 }
 
 impl Kept<'_> {
@@ -82,9 +80,9 @@ impl Kept<'_> {
         }
         // Used up or broken: return it to the pool.
         self.line = None;
-        let lines = self.lines;
+        let engine = self.engine;
         let anew = || async {
-            let mut line = lines.acquire().await?;
+            let mut line = engine.status_line().await?;
             let rows = read(&mut line, batch).await?;
             Ok((line, rows))
         };
@@ -94,9 +92,8 @@ impl Kept<'_> {
     }
 }
 
-async fn read(line: &mut PgConnection, batch: &[Question]) -> Result<Vec<Row>, Failure> {
+async fn read(line: &mut Line, batch: &[Question]) -> Result<Vec<Row>, Failure> {
     let users: Vec<&str> = batch.iter().map(|question| question.user_id.as_str()).collect();
     let providers: Vec<&str> = batch.iter().map(|question| question.provider.as_str()).collect();
-    let query = sqlx::query(statements::STATUS.postgres).bind(users).bind(providers);
-    Ok(query.fetch_all(line).await?.into_iter().map(Row::from).collect())
+    line.rows(sqlx::query(statements::STATUS.postgres).bind(users).bind(providers)).await
 }

@@ -10,3 +10,4 @@ pub mod processes;
 mod restart;
 mod serving;
 mod sharing;
+mod silence;

@@ -8,4 +8,5 @@ pub mod leaks;
 pub mod needles;
 pub mod ports;
 pub mod postgres_server;
+pub mod relay;
 pub mod waiting;
