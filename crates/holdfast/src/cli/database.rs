@@ -9,10 +9,13 @@ use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
 use crate::settings::Purpose;
 use crate::store::{self, BackupError, SchemaState, StoreOptions};
+use crate::telemetry;
 
 /// `migrate`.
 pub async fn migrate(context: &Context, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
+    // The log tells what a migration waits for.
+    telemetry::install(&settings.log, settings.log_format)?;
     let mut options = StoreOptions::tool(settings.database_url.expose_secret());
     options.create = true;
     let store = context.open(&options).await?;

@@ -32,8 +32,16 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
         Some(address) => Some(bind(address, "HOLDFAST_METRICS_LISTEN").await.map_err(told)?),
         None => None,
     };
-    let stop = stop_signal()?;
-    let server = Server::build(&settings, &seams(context)?).await.map_err(told)?;
+    let mut stop = std::pin::pin!(stop_signal()?);
+    let seams = seams(context)?;
+    let server = tokio::select! {
+        built = Server::build(&settings, &seams) => built.map_err(told)?,
+        // A migration may wait for long.
+        () = &mut stop => {
+            tracing::info!("told to stop before it served");
+            return Ok(ExitStatus::Success);
+        }
+    };
     tracing::info!(
         address = %listener.local_addr().unwrap_or(settings.listen),
         public_url = %settings.public_url,

@@ -1,9 +1,14 @@
 //! The schema: numbered migrations, embedded, each in one transaction, recorded with its checksum.
 
+use std::time::Duration;
+
 use super::engine::{Failure, Unreadable, Violation};
 use super::statements::{self, Sql};
 use super::{MigrateError, Store, StoreError, engine, rows};
 use crate::digest::sha256;
+
+/// Pause before a migration that found a table locked is tried again: time for those who serve.
+const LOCK_PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) struct Migration {
     version: i64,
@@ -135,20 +140,33 @@ impl Store {
         }
     }
 
-    /// Applies a migration; `false` if another process was first.
+    /// Applies a migration; `false` if another process was first. Waits for its locks a moment at a
+    /// time, because replicas that serve meanwhile wait behind it.
     async fn apply(&self, migration: &Migration) -> Result<bool, MigrateError> {
-        let failed = |source| MigrateError::Failed { version: migration.version, source };
-        match engine::retrying(|| async {
-            match self.apply_migration(migration).await {
-                Ok(()) => Ok(true),
-                Err(Failure::Violated(Violation::Unique)) => Ok(false),
-                Err(failure) => Err(failure),
+        let mut is_told = false;
+        loop {
+            let tried = engine::retrying(|| async {
+                match self.apply_migration(migration).await {
+                    Ok(()) => Ok(Some(true)),
+                    Err(Failure::Violated(Violation::Unique)) => Ok(Some(false)),
+                    Err(failure) if failure.is_lock_timeout() => Ok(None),
+                    Err(failure) => Err(failure),
+                }
+            });
+            match tried.await {
+                Ok(Some(is_ours)) => return Ok(is_ours),
+                Ok(None) => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!(
+                            migration = migration.version,
+                            "the migration waits for a lock that another session holds: a backup, a long query, or another \
+                             process that migrates (see pg_stat_activity); it is tried again every few seconds"
+                        );
+                    }
+                    self.inner.clock.sleep(LOCK_PAUSE).await;
+                }
+                Err(source) => return Err(MigrateError::Failed { version: migration.version, source }),
             }
-        })
-        .await
-        {
-            Ok(applied) => Ok(applied),
-            Err(source) => Err(failed(source)),
         }
     }
 
@@ -161,6 +179,7 @@ impl Store {
             self.inner.clock.now().into(),
         ];
         unit.run(statements::MIGRATION_PATIENCE, Vec::new()).await?;
+        unit.run(statements::MIGRATION_LOCKS, Vec::new()).await?;
         unit.run(statements::MIGRATION_RECORD, values).await?;
         unit.script(migration.sql).await?;
         unit.commit().await

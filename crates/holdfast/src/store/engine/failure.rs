@@ -31,7 +31,15 @@ pub(in crate::store) enum Violation {
     ForeignKey,
 }
 
+/// Postgres' lock_not_available: the lock was not free within `lock_timeout`.
+const LOCK_TIMEOUT: &str = "55P03";
+
 impl Failure {
+    /// Whether a lock was not free in time.
+    pub(in crate::store) fn is_lock_timeout(&self) -> bool {
+        matches!(self, Self::Final(StoreError::Busy(why)) if why.ends_with(LOCK_TIMEOUT))
+    }
+
     pub(super) fn may_be_repeated(&self) -> bool {
         matches!(self, Self::Again(_))
     }
@@ -141,7 +149,7 @@ fn of_postgres(code: &str) -> Failure {
         "42501" => Failure::Final(StoreError::Refused(format!(
             "{text}, the role lacks a right; `holdfast doctor` says what to grant"
         ))),
-        "57014" | "55P03" => Failure::Final(StoreError::Busy(text)),
+        "57014" | LOCK_TIMEOUT => Failure::Final(StoreError::Busy(text)),
         _ if code.starts_with("08") => Failure::Again(StoreError::Unavailable(text)),
         // Insufficient resources, wrong credentials, unknown database, read-only server.
         _ if code.starts_with("53")

@@ -23,6 +23,9 @@ statements! {
     MIGRATIONS_APPLIED = Sql::both("SELECT version, checksum FROM schema_migrations ORDER BY version");
     /// A migration may take longer than any statement of a request.
     MIGRATION_PATIENCE = Sql::each("SELECT 1", "SET LOCAL statement_timeout = 0");
+    /// While a migration waits for a lock, everybody who wants the table waits behind it: for less
+    /// than a readiness probe does.
+    MIGRATION_LOCKS = Sql::each("SELECT 1", "SET LOCAL lock_timeout = '1s'");
     /// Comes first in its transaction: the primary key makes a second migrator wait, then fail.
     MIGRATION_RECORD = Sql::both("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)");
     /// Run at the beginning of each Postgres session: makes the planner use indexes, whatever it

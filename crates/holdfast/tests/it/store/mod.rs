@@ -11,7 +11,7 @@ mod keys;
 mod leases;
 mod open;
 mod plans;
-mod schema;
+pub mod schema;
 mod status_reads;
 pub mod sweep;
 mod users;

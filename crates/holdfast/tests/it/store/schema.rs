@@ -2,8 +2,12 @@ use holdfast::clock::SystemClock;
 use holdfast::store::{MigrateError, OpenError, SchemaState, Store, StoreOptions};
 use std::sync::Arc;
 
+use sqlx::{Connection as _, Executor as _, PgConnection};
+
 use super::fixtures::{in_parallel, linked};
-use crate::support::database::{Engine, create_database, on_each_engine, postgres_url};
+use crate::support::database::{Engine, Place, create_database, execute, on_each_engine, postgres_url};
+use crate::support::leaks::Watch;
+use crate::support::waiting::until;
 
 /// How many there are.
 fn migrations() -> usize {
@@ -107,4 +111,39 @@ async fn a_migration_with_another_text_is_refused() {
         assert!(matches!(db.store.migrate().await, Err(MigrateError::Changed { version: 1 })));
     })
     .await;
+}
+
+/// The schema before the last migration, which changes the table `users`.
+pub async fn of_the_version_before(url: &str) {
+    let back =
+        "ALTER TABLE users DROP COLUMN first_synced_at; DELETE FROM schema_migrations WHERE version = 14";
+    execute(url, back).await.expect("it is taken back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_waits_for_a_reader_lets_others_read() {
+    let watch = Watch::start();
+    let place = Place::new(Engine::Postgres).await;
+    of_the_version_before(&place.url).await;
+    let mut reader = PgConnection::connect(&place.url).await.expect("a connection");
+    reader.execute("BEGIN; SELECT id FROM users").await.expect("it reads");
+    let store = Store::open(&StoreOptions::serve(place.url.clone()), Arc::new(SystemClock)).await;
+    let store = store.expect("it opens");
+    let migrating = tokio::spawn({
+        let store = store.clone();
+        async move { store.migrate().await }
+    });
+    let is_told = || String::from_utf8_lossy(&watch.log()).contains("the migration waits for a lock");
+    // Who comes meanwhile has the patience of a serving replica.
+    let mut other = PgConnection::connect(&place.url).await.expect("a connection");
+    other.execute("SET statement_timeout = '5s'").await.expect("a limit");
+    until("it is said", async || {
+        other.execute("SELECT id FROM users").await.expect("others read meanwhile");
+        is_told()
+    })
+    .await;
+    assert!(!migrating.is_finished());
+    reader.execute("COMMIT").await.expect("it ends");
+    assert_eq!(migrating.await.expect("it ends").expect("it migrates"), 1);
+    store.close().await;
 }
