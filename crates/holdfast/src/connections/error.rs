@@ -41,13 +41,15 @@ impl ServiceError {
     /// not.
     pub fn concerns_all(&self) -> bool {
         match self {
-            Self::Store(error) => !error.is_of_one_row(),
-            Self::Vault(_)
+            // Those who have a data key already do not need the retired one.
+            Self::Store(StoreError::KeyRetired { .. })
+            | Self::Vault(_)
             | Self::KeyNotHere { .. }
             | Self::Content { .. }
             | Self::Entropy(_)
             | Self::Contended
             | Self::UserGone => false,
+            Self::Store(error) => !error.is_of_one_row(),
         }
     }
 }

@@ -46,6 +46,10 @@ impl From<StoreError> for Problem {
                 tracing::warn!(%error, "a request failed because the database did not answer");
                 ServerCode::DatabaseUnavailable
             }
+            StoreError::KeyRetired { .. } => {
+                tracing::error!(%error, "a request failed because this server may not seal");
+                ServerCode::DatabaseUnavailable
+            }
             StoreError::Full(_) => {
                 tracing::error!(%error, "the database is full");
                 ServerCode::DatabaseFull

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::state::AppState;
 use crate::clock::within;
-use crate::store::SchemaState;
+use crate::store::{SchemaState, StoreError};
+use crate::vault::Sentinel;
 
 /// Time for the database to answer: a probe gives up after two seconds and must have learnt the
 /// culprit by then.
@@ -86,11 +87,18 @@ impl Readiness {
         let mut ring = Check::new(ENCRYPTION_KEYS, Ok(()));
         match sentinels {
             Some(Ok(sentinels)) => {
-                if let Err(error) = state.vault().prove(&sentinels) {
-                    why = Some(error.to_string());
-                    let what = "the configured keys are not those of this database";
-                    ring =
-                        Check { detail: Some(error.to_string()), ..Check::new(ENCRYPTION_KEYS, Err(what)) };
+                let fault = match state.vault().prove(&sentinels) {
+                    Ok(missing) => missing.first().map(|Sentinel { key_id, .. }| {
+                        let error = StoreError::KeyRetired { key_id: key_id.clone() };
+                        ("the key that seals here was retired", error.to_string())
+                    }),
+                    Err(error) => {
+                        Some(("the configured keys are not those of this database", error.to_string()))
+                    }
+                };
+                if let Some((what, detail)) = fault {
+                    why = Some(detail.clone());
+                    ring = Check { detail: Some(detail), ..Check::new(ENCRYPTION_KEYS, Err(what)) };
                 }
             }
             Some(Err(_)) | None => {

@@ -157,8 +157,7 @@ impl Store {
         }
         if let Some(write) = &changes.connection {
             if let Some(key) = &changes.new_user_key
-                && insert_user_key(&mut unit, &write.connection.user_id, key, self.inner.clock.now()).await?
-                    == 0
+                && !insert_user_key(&mut unit, &write.connection.user_id, key, self.inner.clock.now()).await?
             {
                 return Err(Abort::Because(CommitOutcome::Conflict));
             }

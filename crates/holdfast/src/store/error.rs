@@ -22,6 +22,15 @@ pub enum StoreError {
     /// acting again.
     #[error("the connection to the database broke during a commit; it is unknown whether it was made")]
     OutcomeUnknown,
+    /// The key of the ring that seals here was retired: nobody else may have it any more.
+    #[error(
+        "encryption key `{key_id}` was retired, so that nothing new may be sealed with it; give this server the key ring of the \
+         others, with the key first that seals there"
+    )]
+    KeyRetired {
+        /// The key.
+        key_id: String,
+    },
     /// A stored row is in a form that this version does not write.
     #[error("{}", unreadable(table, row, why))]
     Corrupt {
@@ -62,7 +71,7 @@ impl StoreError {
         match self {
             Self::Unavailable(_) | Self::Full(_) => true,
             Self::Corrupt { .. } => !self.is_of_one_row(),
-            Self::Busy(_) | Self::OutcomeUnknown | Self::Refused(_) => false,
+            Self::Busy(_) | Self::OutcomeUnknown | Self::KeyRetired { .. } | Self::Refused(_) => false,
         }
     }
 
@@ -71,7 +80,9 @@ impl StoreError {
         match self {
             Self::Busy(_) | Self::OutcomeUnknown => Duration::from_secs(1),
             Self::Unavailable(_) => Duration::from_secs(5),
-            Self::Full(_) | Self::Corrupt { .. } | Self::Refused(_) => Duration::from_secs(30),
+            Self::Full(_) | Self::KeyRetired { .. } | Self::Corrupt { .. } | Self::Refused(_) => {
+                Duration::from_secs(30)
+            }
         }
     }
 }

@@ -38,7 +38,8 @@ impl Store {
     }
 
     /// Stores a user's data key unless there is one, and returns the one that is stored. `None`
-    /// where the user was erased or has no record yet.
+    /// where the user was erased or has no record yet. Fails where the key that sealed it was
+    /// retired.
     pub async fn insert_user_key(
         &self,
         user_id: &str,
@@ -159,15 +160,19 @@ impl Store {
     }
 }
 
-/// Inserts a user's data key; the number of rows is 0 where there is one.
+/// Inserts a user's data key; `false` where there is one.
 pub(super) async fn insert_user_key(
     unit: &mut Unit,
     user_id: &str,
     key: &WrappedKey,
     now: Timestamp,
-) -> Result<u64, Failure> {
+) -> Result<bool, Failure> {
     let values = vec![user_id.into(), key.key_id.as_str().into(), key.blob.as_slice().into(), now.into()];
-    unit.run(statements::USER_KEY_INSERT, values).await
+    let is_stored = unit.run(statements::USER_KEY_INSERT, values).await? > 0;
+    if !is_stored && unit.row(statements::USER_KEY, vec![user_id.into()]).await?.is_none() {
+        return Err(StoreError::KeyRetired { key_id: key.key_id.clone() }.into());
+    }
+    Ok(is_stored)
 }
 
 fn stored_user_key(row: &Row) -> Result<StoredUserKey, StoreError> {

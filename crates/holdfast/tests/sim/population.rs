@@ -7,7 +7,7 @@ use holdfast::caller::OwnerId;
 use holdfast::clock::from_millis;
 use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
 use holdfast::connections::grants::{self, RowSeal};
-use holdfast::entropy::{SeededEntropy, SharedEntropy, new_id};
+use holdfast::entropy::{SeededEntropy, SharedEntropy, SystemEntropy, new_id};
 use holdfast::provider::{Account, Grant, ProviderId};
 use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store};
 use secrecy::SecretString;
@@ -44,6 +44,10 @@ pub async fn link_all(
 ) -> Vec<Person> {
     let entropy: SharedEntropy = Arc::new(SeededEntropy::new(seed));
     let vault = vault(&entropy);
+    // By other dice: those of the seed are for the year.
+    let sentinels = super::replica::vault(&(Arc::new(SystemEntropy) as SharedEntropy)).prove(&[]);
+    let sentinels = sentinels.expect("a sentinel");
+    store.insert_sentinels(&sentinels, from_millis(start)).await.expect("it is stored");
     let mut dice = Dice::new(seed, 5);
     let mut people = Vec::with_capacity(amount);
     for number in 0..amount {

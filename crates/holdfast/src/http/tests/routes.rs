@@ -73,6 +73,7 @@ async fn stage() -> Stage {
     store.migrate().await.unwrap();
     let ring = KeyRing::parse("k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
     let vault = Vault::new(ring, entropy.clone());
+    store.insert_sentinels(&vault.prove(&[]).unwrap(), from_millis(1_790_000_000_000)).await.unwrap();
     let made = service::generate(&*entropy).unwrap();
     let key = NewServiceKey { id: uuid::Uuid::nil(), name: "app".to_owned(), hash: made.hash };
     store.insert_service_key(&key, from_millis(1_790_000_000_000)).await.unwrap();

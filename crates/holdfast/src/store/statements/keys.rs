@@ -12,9 +12,13 @@ macro_rules! of_lost_key {
 
 statements! {
     USER_KEY = Sql::both("SELECT key_id, blob FROM user_keys WHERE user_id = $1");
-    USER_KEY_INSERT = Sql::both(
-        "INSERT INTO user_keys (user_id, key_id, blob, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT \
-         (user_id) DO NOTHING",
+    /// Only where the key of the ring has its sentinel, held until the unit ends: a key that was
+    /// retired must seal nothing more.
+    USER_KEY_INSERT = Sql::each(
+        "INSERT INTO user_keys (user_id, key_id, blob, created_at) SELECT $1, key_id, $3, $4 FROM key_ring_sentinel WHERE \
+         key_id = $2 ON CONFLICT (user_id) DO NOTHING",
+        "INSERT INTO user_keys (user_id, key_id, blob, created_at) SELECT $1, key_id, $3, $4 FROM key_ring_sentinel WHERE \
+         key_id = $2 FOR KEY SHARE ON CONFLICT (user_id) DO NOTHING",
     );
     USER_KEY_REWRAP = Sql::both("UPDATE user_keys SET key_id = $2, blob = $3 WHERE user_id = $1 AND blob = $4");
     USER_KEYS_NOT_UNDER = Sql::both(

@@ -6,7 +6,7 @@ use holdfast::clock::{Clock as _, ManualClock, after};
 use holdfast::connection::{EvidenceSource, Reason, Standing, State};
 use holdfast::entropy::SeededEntropy;
 
-use super::setup::{DAY, MINUTE, Replica, Seams, owner};
+use super::setup::{DAY, MINUTE, Replica, Seams, owner, prove_ring};
 use super::world::{Kind, Population, World};
 use crate::support::database::{TestDb, on_each_engine};
 
@@ -14,6 +14,7 @@ use crate::support::database::{TestDb, on_each_engine};
 fn with_own_clock(name: &str, db: &TestDb, world: &Arc<World>) -> (Replica, Arc<ManualClock>) {
     let own = Arc::new(ManualClock::new(db.clock.now()));
     let seams = Seams { clock: own.clone(), entropy: Arc::new(SeededEntropy::new(3)) };
+    prove_ring(&db.store, db.clock.now());
     (Replica::over(name, db.store.clone(), seams, &db.clock, world, None), own)
 }
 

@@ -15,11 +15,12 @@ use holdfast::connections::connect::ConnectRequest;
 use holdfast::connections::grants::{self, RowSeal};
 use holdfast::connections::journal::Journal;
 use holdfast::connections::{Connections, Parts};
-use holdfast::entropy::{SeededEntropy, SharedEntropy, new_id};
+use holdfast::entropy::{SeededEntropy, SharedEntropy, SystemEntropy, new_id};
 use holdfast::provider::{Grant, ProviderId};
 use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store};
 use holdfast::vault::{KeyRing, Vault};
 use holdfast::worker::Worker;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::world::{World, account};
@@ -32,6 +33,28 @@ pub const MINUTE: Duration = Duration::from_mins(1);
 pub struct Seams {
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
+}
+
+/// The ring of every replica.
+fn ring() -> KeyRing {
+    let bytes: Vec<u8> = (0..32).map(|n: u8| n.wrapping_mul(83).wrapping_add(41)).collect();
+    let key = base64::engine::general_purpose::STANDARD.encode(bytes);
+    leaks::secret(&key);
+    KeyRing::parse(&format!("one:{key}")).expect("a key ring")
+}
+
+/// As a server does at its start: with a key that is not proven nothing is sealed. Must run on a
+/// runtime of many threads.
+pub fn prove_ring(store: &Store, now: Timestamp) {
+    let vault = Vault::new(ring(), Arc::new(SystemEntropy));
+    tokio::task::block_in_place(|| {
+        tokio::runtime::Handle::current().block_on(async {
+            let missing = vault.prove(&store.sentinels().await.expect("it reads")).expect("its ring");
+            if !missing.is_empty() {
+                store.insert_sentinels(&missing, now).await.expect("it stores");
+            }
+        });
+    });
 }
 
 /// One replica.
@@ -53,6 +76,7 @@ impl Replica {
         world: &Arc<World>,
         journal: Option<&Path>,
     ) -> Self {
+        prove_ring(&store, clock.now());
         let seams = Seams { clock: clock.clone(), entropy: Self::seeded(name) };
         Self::over(name, store, seams, clock, world, journal)
     }
@@ -62,7 +86,7 @@ impl Replica {
         Arc::new(SeededEntropy::new(seed))
     }
 
-    /// A replica over other seams than the test's own.
+    /// A replica over other seams than the test's own, of a ring that was proven.
     pub fn over(
         name: &str,
         store: Store,
@@ -72,11 +96,7 @@ impl Replica {
         journal: Option<&Path>,
     ) -> Self {
         let Seams { clock: own_clock, entropy } = seams;
-        let bytes: Vec<u8> = (0..32).map(|n: u8| n.wrapping_mul(83).wrapping_add(41)).collect();
-        let key = base64::engine::general_purpose::STANDARD.encode(bytes);
-        leaks::secret(&key);
-        let ring = KeyRing::parse(&format!("one:{key}")).expect("a key ring");
-        let vault = Vault::new(ring, entropy.clone());
+        let vault = Vault::new(ring(), entropy.clone());
         let mut connections = Connections::new(Parts {
             store: store.clone(),
             vault: vault.clone(),

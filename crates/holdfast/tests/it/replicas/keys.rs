@@ -6,13 +6,14 @@ use std::time::Duration;
 use holdfast::clock::{Clock as _, ManualClock};
 use holdfast::entropy::SystemEntropy;
 use holdfast::standin::clerk::Person;
-use holdfast::store::{Store, StoreOptions};
-use holdfast::transport::Answer;
+use holdfast::standin::instagram::{Decision, decide};
+use holdfast::store::{Retired, Store, StoreOptions};
+use holdfast::transport::{Answer, Outgoing};
 use holdfast::vault::{KeyRing, Vault};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::e2e::app::{App, KEY, Replica, SignedIn, code, json as body, text};
+use crate::e2e::app::{App, KEY, RETURN_TO, Replica, SignedIn, code, json as body, location, text};
 use crate::support::database::{Engine, Place};
 use crate::support::leaks;
 
@@ -119,4 +120,33 @@ async fn in_the_order_of_the_guide_every_replica_opens_everything_at_every_step(
         assert!(is_ready(at).await);
         here.works(at).await;
     }
+}
+
+/// Step 2 of the guide, the new key in front, was forgotten at one replica.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_left_behind_seals_nothing_with_a_retired_key() {
+    let here = Installation::start().await;
+    let behind = here.restarted_with(&both(KEY, NEW)).await;
+    let changed = here.restarted_with(&both(NEW, KEY)).await;
+    here.rotate().await;
+    let options = StoreOptions::tool(here.app.place.url.clone());
+    let store = Store::open(&options, Arc::new(here.clock.clone())).await.unwrap();
+    assert_eq!(store.retire_key("k1").await, Ok(Retired::Done));
+
+    let ada = here.app.sign_in(Person::Ada);
+    let at_behind = ada.at(&behind);
+    assert!(!is_ready(&at_behind).await, "and it says so");
+    assert!(is_ready(&ada.at(&changed)).await);
+    // Back from Instagram, her browser meets it, and meets another one when it tries again.
+    let consent = at_behind.connect(json!({"return_to": RETURN_TO})).await;
+    let decided = here.app.send(decide(consent.parse().unwrap(), "ada.makes", &Decision::Approve)).await;
+    let callback = location(&decided);
+    let mut answered = Vec::new();
+    for at in [&behind, &changed] {
+        let url = at.base.join(&format!("{}?{}", callback.path(), callback.query().unwrap())).unwrap();
+        answered.push(here.app.send(Outgoing::new(Method::GET, url)).await.status);
+    }
+    assert_eq!(answered, [StatusCode::SERVICE_UNAVAILABLE, StatusCode::SEE_OTHER]);
+    assert_eq!(store.key_use().await.unwrap().into_iter().collect::<Vec<_>>(), [("k2".to_owned(), 1)]);
+    store.close().await;
 }

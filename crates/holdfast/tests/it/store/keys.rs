@@ -5,7 +5,7 @@ use holdfast::clerk::UserFacts;
 use holdfast::clock::Clock as _;
 use holdfast::connection::{Reason, Standing};
 use holdfast::entropy::SystemEntropy;
-use holdfast::store::{DataDeletion, NewServiceKey, Retired};
+use holdfast::store::{DataDeletion, NewServiceKey, Retired, StoreError};
 use holdfast::vault::{KeyRing, Place, SentinelError, Vault};
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
@@ -36,6 +36,7 @@ async fn of_many_that_make_a_users_key_one_wins_and_all_get_it() {
     on_each_engine(async |db| {
         let store = db.store.clone();
         let vault = vault(&[("a", 1)]);
+        store.insert_sentinels(&vault.prove(&[]).unwrap(), start_of_time()).await.expect("it stores");
         let (_, early) = vault.new_user_key("user_ada").expect("a key");
         assert_eq!(store.insert_user_key("user_ada", &early).await, Ok(None), "no record, no key");
         store.sync_user(&owner("ada"), &UserFacts::default(), start_of_time()).await.expect("it syncs");
@@ -106,6 +107,15 @@ async fn rotation_rewraps_online_and_then_the_old_key_retires() {
                 new.open_user_key(&user_id, &wrapped).unwrap().open(&place(&user_id), &blob).unwrap();
             assert_eq!(opened.expose_secret(), name.as_bytes());
         }
+        // A replica that was left behind, and one that has stored its key just before.
+        store.sync_user(&owner("late"), &UserFacts::default(), start_of_time()).await.expect("it syncs");
+        let late = owner("late").as_str().to_owned();
+        let (_, by_old) = old.new_user_key(&late).expect("a key");
+        let refused = store.insert_user_key(&late, &by_old).await;
+        assert_eq!(refused, Err(StoreError::KeyRetired { key_id: "old".to_owned() }));
+        let (_, by_new) = new.new_user_key(&late).expect("a key");
+        assert_eq!(store.insert_user_key(&late, &by_new).await, Ok(Some(by_new.clone())));
+        assert_eq!(store.insert_user_key(&late, &by_old).await, Ok(Some(by_new)), "there is one already");
         let wrong = vault(&[("new", 3)]).prove(&store.sentinels().await.unwrap());
         assert_eq!(wrong, Err(SentinelError::OtherBytes { key_id: "new".to_owned() }));
     })
