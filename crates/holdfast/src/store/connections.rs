@@ -156,15 +156,6 @@ impl Store {
         self.connections_of(statements::CONNECTIONS_BY_ACCOUNT, values).await
     }
 
-    /// All connections, by id; for operators. `after` is the last id of the page before.
-    pub async fn connections_page(
-        &self,
-        after: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Vec<Connection>, StoreError> {
-        self.connections_of(statements::CONNECTIONS_PAGE, vec![rows::after(after), rows::limit(limit)]).await
-    }
-
     /// Live connections whose grant has expired, and has not recently worked past its expiry.
     /// Earliest first; unreadable rows are skipped.
     pub async fn expired_connections(
@@ -277,6 +268,34 @@ impl Store {
         };
         let key = key().map_err(|error| error.at("user_keys", user_id))?;
         Ok(Some((sealed_grant(&row)?, key)))
+    }
+
+    /// All connections, by id, each with its grant and its owner's data key where both are stored.
+    /// `after` is the last id of the page before.
+    pub async fn sealed_page(
+        &self,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<(Connection, Option<(SealedGrant, WrappedKey)>)>, StoreError> {
+        let rows = self.read(statements::SEALED_PAGE, vec![rows::after(after), rows::limit(limit)]).await?;
+        let read = |row: &Row| {
+            let connection = rows::connection(row)?;
+            let stored = || -> Result<_, Unreadable> {
+                let key = row.opt_text("key_id")?.zip(row.opt_bytes("key_blob")?);
+                Ok((row.opt_bytes("sealed")?, key))
+            };
+            let (sealed, key) = stored().map_err(|error| error.at("grants", &connection.id.to_string()))?;
+            let grant = connection.grant.zip(sealed).map(|(facts, blob)| SealedGrant {
+                connection_id: connection.id,
+                version: facts.version,
+                blob,
+                obtained_at: facts.obtained_at,
+                expires_at: facts.expires_at,
+            });
+            let key = key.map(|(key_id, blob)| WrappedKey { key_id, blob });
+            Ok((connection, grant.zip(key)))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// Connections whose grant could not be opened, oldest first. Unreadable rows are skipped.

@@ -39,8 +39,7 @@ impl Told {
     }
 }
 
-pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams) -> Report {
-    let mut report = Report::default();
+pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams, report: &mut Report) {
     let backend = backend_request(clerk);
     // The Backend API's own list, named as the address: it wants the secret key, and is the same
     // question.
@@ -55,8 +54,8 @@ pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams) -> Report {
     }
     // The loader has read this very key.
     let pinned = clerk.jwt_key.as_deref().and_then(|pem| KeySet::from_pem(pem).ok());
-    check_source(clerk, &host, public.as_ref(), backend.as_ref(), &mut report);
-    check_instance(public.as_ref(), backend.as_ref(), pinned.as_ref(), &mut report);
+    check_source(clerk, &host, public.as_ref(), backend.as_ref(), report);
+    check_instance(public.as_ref(), backend.as_ref(), pinned.as_ref(), report);
     let known =
         [public.as_ref(), backend.as_ref()].into_iter().flatten().find_map(Told::keys).or(pinned.as_ref());
     // Where keys of two instances are configured, that comes first.
@@ -65,8 +64,7 @@ pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams) -> Report {
     if let Some(known) = known.filter(|_| is_one) {
         report.append(check_issuers(clerk, known, seams).await);
     }
-    check_clock(clerk, first.flatten().or(second.flatten()), &mut report);
-    report
+    check_clock(clerk, first.flatten().or(second.flatten()), report);
 }
 
 /// Whether the Backend API takes the secret key.

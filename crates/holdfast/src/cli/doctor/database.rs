@@ -21,8 +21,8 @@ pub(super) async fn check(
     settings: &Settings,
     is_running: bool,
     is_disk_full: bool,
-) -> Report {
-    let mut report = Report::default();
+    report: &mut Report,
+) {
     let url = settings.database_url.expose_secret();
     let store = match Store::open(&StoreOptions::tool(url), context.clock.clone()).await {
         Ok(store) => store,
@@ -45,24 +45,23 @@ pub(super) async fn check(
                 None => Check::warning(code::DATABASE, error.to_string())
                     .mended_by("this is expected only before the first start"),
             });
-            return report;
+            return;
         }
         Err(error @ OpenError::NoRoom(_)) if is_disk_full => {
             report.add(Check::skipped(code::DATABASE, error.to_string()));
-            return report;
+            return;
         }
         Err(error) => {
             let is_crowded = matches!(error, OpenError::TooFewConnections { .. });
             let code = if is_crowded { code::DATABASE_POOL } else { code::DATABASE };
             report.add(Check::failed(code, error.to_string()));
-            return report;
+            return;
         }
     };
-    if let Err(Unanswered(error)) = Box::pin(check_opened(context, settings, &store, &mut report)).await {
+    if let Err(Unanswered(error)) = Box::pin(check_opened(context, settings, &store, report)).await {
         report.add(unanswered(&error));
     }
     store.close().await;
-    report
 }
 
 /// The database stopped answering; that is no fault of what it was asked for.
@@ -297,7 +296,7 @@ async fn check_key_ring(
         let what = format!("{older} data keys are sealed with an older key than {sealing}");
         report.add(Check::warning(code::KEY_RING, what).mended_by("run `holdfast keys rotate`"));
     }
-    report.add(sealed::check(store, &vault).await);
+    report.add(sealed::check(context, store, &vault).await);
     Ok(())
 }
 

@@ -31,10 +31,9 @@ const RESTRICTED: &str = "look in the App dashboard: the app is not live, or Met
 /// Versions below are retired: Meta keeps one for two years.
 const OLDEST_VERSION: u32 = 21;
 
-pub(super) async fn check(settings: &Settings, seams: &Seams) -> Report {
-    let mut report = Report::default();
+pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Report) {
     let (Some(instagram), Some(provider)) = (&settings.instagram, app::provider(settings, seams)) else {
-        return report;
+        return;
     };
     let (authorize, token, graph) = tokio::join!(
         check_authorize(seams, instagram),
@@ -49,7 +48,6 @@ pub(super) async fn check(settings: &Settings, seams: &Seams) -> Report {
         Probed::App(check) if report.finds_fault_with(code::INSTAGRAM_APP) => drop(check),
         Probed::App(check) | Probed::Graph(check) => report.add(check),
     }
-    report
 }
 
 /// What a probe of the Graph API is about.

@@ -44,17 +44,24 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
         let is_running = machine::check(&settings, &seams, &mut report).await;
         let can_listen = !report.finds_fault_with(code::LISTEN);
         let is_disk_full = report.finds_fault_with(code::DISK);
-        let database = database::check(context, &settings, is_running, is_disk_full);
-        let database = within(context, code::DATABASE, database);
+        let database = within(context, code::DATABASE, async |report| {
+            database::check(context, &settings, is_running, is_disk_full, report).await;
+        });
         if args.offline {
             report.append(database.await);
         } else {
             let (database, running, clerk, instagram, public) = tokio::join!(
                 database,
                 clock::within(PATIENCE, &*context.clock, running::check(&settings, &seams)),
-                within(context, code::CLERK_KEYS, clerk::check(&settings.clerk, &seams)),
-                within(context, code::INSTAGRAM_GRAPH, instagram::check(&settings, &seams)),
-                within(context, code::PUBLIC_URL, public::check(&settings, &seams, is_running, can_listen)),
+                within(context, code::CLERK_KEYS, async |report| {
+                    clerk::check(&settings.clerk, &seams, report).await;
+                }),
+                within(context, code::INSTAGRAM_GRAPH, async |report| {
+                    instagram::check(&settings, &seams, report).await;
+                }),
+                within(context, code::PUBLIC_URL, async |report| {
+                    public::check(&settings, &seams, is_running, can_listen, report).await;
+                }),
             );
             let (running, troubles) = running.unwrap_or_default();
             for part in [database, running, clerk, instagram, public] {
@@ -73,13 +80,12 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
     Ok(report.exit())
 }
 
-/// One part of the checks; a failed `code` where it hangs.
-async fn within(context: &Context, code: Code, checks: impl Future<Output = Report>) -> Report {
-    if let Some(report) = clock::within(PATIENCE, &*context.clock, checks).await {
-        return report;
-    }
+/// One part of the checks. Where it hangs, what it has found until then, and a failed `code`.
+async fn within(context: &Context, code: Code, checks: impl AsyncFnOnce(&mut Report)) -> Report {
     let mut report = Report::default();
-    report.add(Check::failed(code, format!("no answer within {} s", PATIENCE.as_secs())));
+    if clock::within(PATIENCE, &*context.clock, checks(&mut report)).await.is_none() {
+        report.add(Check::failed(code, format!("no answer within {} s", PATIENCE.as_secs())));
+    }
     report
 }
 

@@ -14,8 +14,13 @@ use crate::transport::{Answer, Outgoing, TransportError};
 
 /// `is_running`: a server of ours holds the listening address, so the public one must lead to it.
 /// `can_listen`: that address has not been found faulty.
-pub(super) async fn check(settings: &Settings, seams: &Seams, is_running: bool, can_listen: bool) -> Report {
-    let mut report = Report::default();
+pub(super) async fn check(
+    settings: &Settings,
+    seams: &Seams,
+    is_running: bool,
+    can_listen: bool,
+    report: &mut Report,
+) {
     let is_same = settings.public_url.as_str() == format!("http://{}/", settings.listen);
     let reached = async {
         if is_same && !can_listen {
@@ -35,7 +40,6 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, is_running: bool, 
         report.add(Check::skipped(code::CORS, "the public address does not answer"));
         report.add(Check::skipped(code::FORWARD_AUTH, "the public address does not answer"));
     }
-    report
 }
 
 /// Asks at the public address: `Ok` where it leads to a server of ours.

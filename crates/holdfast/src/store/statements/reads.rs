@@ -96,11 +96,6 @@ statements! {
          NULL AND grant_expires_at < $4 AND (grant_expires_at > $5 OR (grant_expires_at = $5 AND id > $2)) ORDER BY \
          grant_expires_at, id LIMIT $3 + 0",
     );
-    CONNECTIONS_PAGE = Sql::both(concat!(
-        "SELECT ",
-        connection_columns!(),
-        " FROM connections AS c WHERE c.id > $1 ORDER BY c.id LIMIT $2 + 0"
-    ));
     CONNECTION_COUNTS = Sql::both(
         "SELECT provider, state, reason, COUNT(*) AS amount FROM connections GROUP BY provider, state, \
          reason ORDER BY provider, state, reason",
@@ -115,6 +110,14 @@ statements! {
         "SELECT g.connection_id, g.version, g.blob, g.obtained_at, g.expires_at, k.key_id, k.blob AS key_blob \
          FROM grants AS g JOIN user_keys AS k ON k.user_id = $3 WHERE g.connection_id = $1 AND g.version = $2",
     );
+    /// All connections, with what is stored of their grants.
+    SEALED_PAGE = Sql::both(concat!(
+        "SELECT ",
+        connection_columns!(),
+        ", g.blob AS sealed, k.key_id, k.blob AS key_blob FROM connections AS c LEFT JOIN grants AS g ON g.connection_id = \
+         c.id AND g.version = c.grant_version LEFT JOIN user_keys AS k ON k.user_id = c.user_id WHERE c.id > $1 ORDER BY c.id \
+         LIMIT $2 + 0"
+    ));
     GRANTS = Sql::both(
         "SELECT connection_id, version, blob, obtained_at, expires_at FROM grants WHERE connection_id = \
          $1 ORDER BY version DESC",

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use holdfast::clock::SystemClock;
@@ -10,6 +11,9 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use super::support::{Ended, Place, ring_entry};
+use crate::support::database::execute;
+use crate::support::postgres_server::OwnServer;
+use crate::support::relay::Relay;
 
 /// The outside world of a complete installation.
 pub struct Outside {
@@ -118,6 +122,37 @@ async fn a_pinned_key_is_known_in_every_spelling_that_the_server_takes() {
             run(outside.installation().with("CLERK_JWT_KEY", spelling), &["doctor", "--json"]).await;
         assert!(codes(&ended, "ok").contains(&"clerk-pinned-key".to_owned()), "{}", ended.stdout);
     }
+}
+
+/// Many grants, none of which opens, behind a network that takes its time.
+const GRANTS: &str = "\
+    INSERT INTO users (id, created_at, updated_at) SELECT 'user_' || n, 1, 1 FROM generate_series(1, 3000) AS n; \
+    INSERT INTO user_keys (user_id, key_id, blob, created_at) SELECT id, '2026', '\\x00', 1 FROM users; \
+    INSERT INTO connections (id, user_id, provider, state, account_id, account_professional_id, scopes, missing_scopes, \
+    grant_version, grant_obtained_at, grant_expires_at, next_refresh_at, since, linked_at, evidence_source, evidence_at, \
+    version) SELECT CAST(CAST(md5(id) AS UUID) AS TEXT), id, 'instagram', 'connected', id, id, '[]', '[]', 1, 1, \
+    4000000000000, 3000000000000, 1, 1, 'oauth', 1, 1 FROM users; \
+    INSERT INTO grants (connection_id, version, blob, obtained_at, expires_at) SELECT id, 1, '\\x00', 1, 4000000000000 FROM \
+    connections; \
+    ANALYZE";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_grants_are_tried_in_time_and_a_slow_database_keeps_what_was_found() {
+    let (outside, server) = (Outside::start().await, OwnServer::start());
+    let relay = Relay::before(&server);
+    let place = outside.installation().with("HOLDFAST_DATABASE_URL", relay.url());
+    let (place, ended) = run(place, &["migrate"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    execute(&server.url(), GRANTS).await.unwrap();
+    relay.be_slow(Duration::from_millis(5));
+    let (place, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["sealed"], "{}", ended.stdout);
+    assert!(ended.stdout.contains("3000 of 3000 grants tried do not open"), "{}", ended.stdout);
+
+    relay.be_slow(Duration::from_millis(500));
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["database"], "{}", ended.stdout);
+    assert!(codes(&ended, "ok").contains(&"database-version".to_owned()), "{}", ended.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
