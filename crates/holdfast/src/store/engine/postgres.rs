@@ -19,10 +19,9 @@ pub const IN_ALL: u32 = MAX_CONNECTIONS + Postgres::STATUS_CONNECTIONS + 1;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for the reason why there is none.
 const REASON_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longer than any statement of ours may take, shorter than [`ANSWER_TIMEOUT`].
-const STATEMENT_TIMEOUT: &str = "5s";
-/// Longest wait for an answer on a connection: one that a firewall or a dead machine dropped never
-/// answers. Shorter than the limit on a request.
+/// Longest wait for an answer on a connection. A server that is there gives up a statement after
+/// 5 s; a connection that a firewall or a dead machine dropped never answers. Shorter than the
+/// limit on a request.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A Postgres database.
@@ -52,11 +51,8 @@ impl Postgres {
 
     /// Connects, and asserts the settings that durability needs.
     pub(in crate::store) async fn open(url: &str) -> Result<Self, OpenError> {
-        let options = Self::read_address(url)?.application_name("holdfast").options([
-            ("statement_timeout", STATEMENT_TIMEOUT),
-            ("idle_in_transaction_session_timeout", "30s"),
-            ("synchronous_commit", "on"),
-        ]);
+        // PgBouncer refuses a session that begins with `extra_float_digits`; no column is a float.
+        let options = Self::read_address(url)?.application_name("holdfast").extra_float_digits(None);
         let connecting = pool_of(MAX_CONNECTIONS).connect_with(options.clone());
         let pool = match connecting.await {
             Ok(pool) => pool,
@@ -127,13 +123,8 @@ impl Postgres {
     }
 
     async fn listening(&self, channel: &str) -> Result<PgListener, sqlx::Error> {
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(self.options.clone())
-            .await?;
+        let pool = pool_of(1).max_lifetime(None).idle_timeout(None);
+        let pool = pool.connect_with(self.options.clone()).await?;
         let mut listener = PgListener::connect_with(&pool).await?;
         // Our listener must see that the connection broke, before it reconnects.
         listener.eager_reconnect(false);
@@ -242,11 +233,11 @@ fn pool_of(connections: u32) -> PgPoolOptions {
         // A test before each use would cost a round trip per request; a dead connection leads to a
         // retry.
         .test_before_acquire(false)
-        .after_connect(|connection, _| Box::pin(keep_to_indexes(connection)))
+        .after_connect(|connection, _| Box::pin(set_up(connection)))
 }
 
-async fn keep_to_indexes(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query(statements::KEEP_TO_INDEXES.postgres).execute(connection).await.map(drop)
+async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(statements::SESSION_SETTINGS.postgres).execute(connection).await.map(drop)
 }
 
 async fn assert_durable(pool: &PgPool, options: &PgConnectOptions) -> Result<(), OpenError> {
@@ -314,6 +305,10 @@ fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
         (_, "3D000") => (
             format!("{host} has no database {}", options.get_database().unwrap_or(role)),
             "create it (`createdb`), or correct its name in HOLDFAST_DATABASE_URL",
+        ),
+        (_, "08P01") => (
+            format!("{host} refuses how the connection is opened (SQLSTATE 08P01)"),
+            "behind PgBouncer, take `options` out of HOLDFAST_DATABASE_URL, or add it to ignore_startup_parameters",
         ),
         (_, "53300") => return OpenError::TooFewConnections { host, role: role.to_owned() },
         // The pool retries until its timeout while no server listens, or while it starts.

@@ -28,17 +28,20 @@ statements! {
     MIGRATION_LOCKS = Sql::each("SELECT 1", "SET LOCAL lock_timeout = '1s'");
     /// Comes first in its transaction: the primary key makes a second migrator wait, then fail.
     MIGRATION_RECORD = Sql::both("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)");
-    /// Run at the beginning of each Postgres session: makes the planner use indexes, whatever it
-    /// expects.
+    /// Run at the beginning of each Postgres session, because PgBouncer refuses settings at its
+    /// start: limits, durability, and a planner that uses indexes, whatever it expects.
     ///
     /// Its expectations come from statistics, which may be missing or from when a table was small,
     /// and the plan of a prepared statement may be older still. No statement of a request or of the
     /// worker gains by reading a whole table, however small. The settings are found by name,
     /// because other databases with Postgres' protocol lack some.
-    KEEP_TO_INDEXES = Sql::each(
+    SESSION_SETTINGS = Sql::each(
         "SELECT 1",
-        "SELECT set_config(name, CASE vartype WHEN 'bool' THEN 'off' ELSE '0' END, false) FROM pg_settings WHERE name IN \
-         ('enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin', 'jit', 'max_parallel_workers_per_gather')",
+        "SELECT set_config(name, CASE name WHEN 'statement_timeout' THEN '5s' WHEN 'idle_in_transaction_session_timeout' \
+         THEN '30s' WHEN 'synchronous_commit' THEN 'on' WHEN 'max_parallel_workers_per_gather' THEN '0' ELSE 'off' END, \
+         false) FROM pg_settings WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', \
+         'synchronous_commit', 'max_parallel_workers_per_gather', 'enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', \
+         'enable_mergejoin', 'jit')",
     );
 }
 

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use holdfast::clock::SystemClock;
-use holdfast::store::{OpenError, Store, StoreOptions};
+use holdfast::store::{OpenError, Store, StoreError, StoreOptions};
 
 use crate::support::database::{Engine, TestDb, create_database, postgres_url};
+use crate::support::postgres_server::OwnServer;
+use crate::support::relay::Relay;
 
 async fn refusal(options: StoreOptions) -> OpenError {
     Store::open(&options, Arc::new(SystemClock)).await.expect_err("it must not open")
@@ -126,4 +128,28 @@ async fn the_file_is_for_its_owner_alone() {
         assert_eq!(mode & 0o077, 0, "{path}: {mode:o}");
     }
     db.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pgbouncer_takes_our_sessions_and_what_it_refuses_is_explained() {
+    let server = OwnServer::start();
+    let relay = Relay::before(&server);
+    relay.be_strict();
+    let store = Store::open(&StoreOptions::serve(relay.url()), Arc::new(SystemClock)).await;
+    let store = store.expect("it opens");
+    store.migrate().await.expect("it migrates");
+    let mut listening = store.hears_replicas();
+    assert!(*listening.wait_for(|listening| *listening).await.expect("it listens"));
+    // What the session's beginning no longer asks for is asked for after it.
+    let mut other =
+        <sqlx::PgConnection as sqlx::Connection>::connect(&server.url()).await.expect("a connection");
+    sqlx::raw_sql("BEGIN; LOCK TABLE users").execute(&mut other).await.expect("it locks");
+    let late = store.ping().await;
+    assert_eq!(late, Err(StoreError::Busy("SQLSTATE 57014".to_owned())), "the limit of a statement");
+    store.close().await;
+    let told =
+        refusal(StoreOptions::serve(format!("{}?options=-c%20jit%3Doff", relay.url()))).await.to_string();
+    for part in ["SQLSTATE 08P01", "PgBouncer", "`options`", "ignore_startup_parameters"] {
+        assert!(told.contains(part), "{told}");
+    }
 }

@@ -314,7 +314,7 @@ async fn on_postgres(rows_in_each: usize) -> String {
     let db = TestDb::new(Engine::Postgres).await;
     let url = secrecy::ExposeSecret::expose_secret(&db.options.url).to_owned();
     let mut connection = PgConnection::connect(&url).await.expect("a connection");
-    let session = every_statement().into_iter().find(|(name, _)| *name == "KEEP_TO_INDEXES");
+    let session = every_statement().into_iter().find(|(name, _)| *name == "SESSION_SETTINGS");
     let (_, session) = session.expect("it is listed");
     run(&mut connection, session.postgres).await;
     for table in FILLED {
