@@ -8,7 +8,7 @@ use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
 use crate::settings::Purpose;
-use crate::store::{self, BackupError, SchemaState, StoreOptions};
+use crate::store::{self, BackupError, SchemaState, ServerFacts, StoreOptions};
 use crate::telemetry;
 
 /// `migrate`.
@@ -22,8 +22,9 @@ pub async fn migrate(context: &Context, printer: &mut Printer) -> Outcome {
     let applied = match store.migrate().await {
         Ok(applied) => applied,
         Err(error) => {
-            let sentence = error.to_string();
-            return Err(Failure { sentence, remedy: missing_right(&store).await, exit: ExitStatus::Usage });
+            let facts = store.server_facts().await.ok().flatten();
+            let remedy = facts.as_ref().and_then(why_not_migrate).map(|(_, remedy)| remedy);
+            return Err(Failure { sentence: error.to_string(), remedy, exit: ExitStatus::Usage });
         }
     };
     printer.line(match applied {
@@ -34,11 +35,20 @@ pub async fn migrate(context: &Context, printer: &mut Printer) -> Outcome {
     Ok(ExitStatus::Success)
 }
 
-/// What to grant, where the role may not create tables.
-async fn missing_right(store: &store::Store) -> Option<String> {
-    let facts = store.server_facts().await.ok().flatten().filter(|facts| !facts.may_create)?;
-    let schema = facts.schema.as_deref().unwrap_or("public");
-    Some(format!("as the database's owner: GRANT USAGE, CREATE ON SCHEMA {schema} TO {}", facts.role))
+/// What the role lacks to migrate, and what mends it.
+pub(super) fn why_not_migrate(facts: &ServerFacts) -> Option<(String, String)> {
+    let (role, schema) = (&facts.role, facts.schema.as_deref().unwrap_or("public"));
+    if !facts.may_create {
+        let remedy = format!(
+            "as the database's owner: GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}; or run `holdfast migrate` as the owner"
+        );
+        return Some((format!("{role} may not create in schema {schema}"), remedy));
+    }
+    let owner = facts.other_owner.as_ref()?;
+    let remedy = format!(
+        "run `holdfast migrate` as {owner}; or as a superuser, for each table of Holdfast: ALTER TABLE {schema}.… OWNER TO {role}"
+    );
+    Some((format!("the tables belong to {owner}, and {role} may not change them"), remedy))
 }
 
 /// `backup`.

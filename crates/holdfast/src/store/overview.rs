@@ -51,8 +51,8 @@ statements! {
     SENTINEL_AGES = Sql::both("SELECT key_id, created_at FROM key_ring_sentinel ORDER BY created_at, key_id");
     /// SQLite has no server, no role and no bound.
     SERVER_FACTS = Sql::each(
-        "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, NULL AS own_limit, 1 AS may_create, 1 AS \
-         may_write, 0 AS is_read_only",
+        "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, NULL AS own_limit, 1 AS may_create, NULL \
+         AS other_owner, 1 AS may_write, 0 AS is_read_only",
         concat!(
             "SELECT CAST(current_user AS TEXT) AS role, CAST(current_schema() AS TEXT) AS schema, \
              CAST(current_setting('server_version_num') AS BIGINT) AS version, CAST(current_setting('max_connections') AS \
@@ -60,6 +60,10 @@ statements! {
              pg_catalog.pg_roles WHERE rolname = current_user AND NOT rolsuper UNION ALL SELECT datconnlimit FROM \
              pg_catalog.pg_database WHERE datname = current_database()) AS limits WHERE most >= 0) AS own_limit, CAST(CASE WHEN \
              COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE) THEN 1 ELSE 0 END AS BIGINT) AS may_create, \
+             (SELECT CAST(MIN(tableowner) AS TEXT) FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename \
+             IN ('schema_migrations', ",
+            table_names!(),
+            ") AND NOT pg_has_role(tableowner, 'USAGE')) AS other_owner, \
              CAST(CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename IN \
              ('schema_migrations', ",
             table_names!(),
@@ -89,6 +93,9 @@ pub struct ServerFacts {
     pub own_limit: Option<i64>,
     /// Whether the role may create tables.
     pub may_create: bool,
+    /// The owner of existing tables, where the role has not its rights: only the owner may change
+    /// them.
+    pub other_owner: Option<String>,
     /// Whether the role has the rights that a server needs on the existing tables.
     pub may_write: bool,
     /// Whether nothing can be written: on a standby, or by a setting of the role or the database.
@@ -212,6 +219,7 @@ impl Store {
                 max_connections: row.int("max_connections")?,
                 own_limit: row.opt_int("own_limit")?,
                 may_create: row.int("may_create")? == 1,
+                other_owner: row.opt_text("other_owner")?,
                 may_write: row.int("may_write")? == 1,
                 is_read_only: row.int("is_read_only")? == 1,
             })

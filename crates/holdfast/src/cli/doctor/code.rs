@@ -69,10 +69,10 @@ codes! {
         "The database cannot be opened, or its settings do not guarantee that a committed write survives a crash.",
         "Do what the message says. For Postgres, check HOLDFAST_DATABASE_URL, the server and the network.";
     DATABASE_ROLE = "database-role", "database role",
-        "The database role may not create tables in its schema, so migrations fail; or it may not read and write the existing \
-         tables.",
-        "As the database's owner, run GRANT USAGE, CREATE ON SCHEMA public TO the role (or run `holdfast migrate` as the \
-         owner), and GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO the role.";
+        "The database role may not create tables in its schema or does not own the existing ones, so migrations fail; or it \
+         may not read and write the existing tables.",
+        "As the database's owner, run GRANT USAGE, CREATE ON SCHEMA public TO the role, or run `holdfast migrate` as the \
+         owner of the tables; and run GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO the role.";
     DATABASE_VERSION = "database-version", "database version",
         "The database is older than the versions that Holdfast is tested with.",
         "Use Postgres 13 or newer.";

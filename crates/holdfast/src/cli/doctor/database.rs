@@ -3,6 +3,7 @@
 use secrecy::ExposeSecret as _;
 
 use super::super::context::Context;
+use super::super::database::why_not_migrate;
 use super::report::{Check, Report};
 use super::{code, machine, sealed};
 use crate::connections::Connections;
@@ -179,17 +180,15 @@ fn check_role(facts: &ServerFacts, is_current: bool, report: &mut Report) {
             format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}");
         Check::failed(code::DATABASE_ROLE, format!("{role} may not read and write every table"))
             .mended_by(format!("as the database's owner: {grant}"))
-    } else if facts.may_create {
-        Check::passed(code::DATABASE_ROLE, format!("{role} may change the schema"))
-    } else {
-        let what = format!("{role} may not create in schema {schema}");
-        let grant = format!("as the database's owner: GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}");
+    } else if let Some((what, remedy)) = why_not_migrate(facts) {
         if is_current {
             Check::warning(code::DATABASE_ROLE, format!("{what}, which a later upgrade may need"))
-                .mended_by(format!("{grant}; or run `holdfast migrate` as the owner"))
         } else {
-            Check::failed(code::DATABASE_ROLE, what).mended_by(grant)
+            Check::failed(code::DATABASE_ROLE, what)
         }
+        .mended_by(remedy)
+    } else {
+        Check::passed(code::DATABASE_ROLE, format!("{role} may change the schema"))
     });
 }
 

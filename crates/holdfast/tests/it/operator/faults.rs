@@ -11,6 +11,7 @@ use secrecy::ExposeSecret as _;
 use crate::cli::doctor::{Outside, codes, run};
 use crate::cli::support::{Place, ring_entry};
 use crate::outbox::endpoint::SECRET;
+use crate::store::schema::of_the_version_before;
 use crate::support::database::create_database;
 use crate::support::ports::ReservedPort;
 use crate::support::postgres_server::server;
@@ -351,6 +352,50 @@ async fn a_role_that_may_not_create_is_found_and_migrate_says_what_to_grant() {
         "{}",
         ended.stderr
     );
+}
+
+/// As after a restore by the administrator, without `--no-owner`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_does_not_own_the_tables_is_found_and_migrate_says_what_mends_it() {
+    let outside = Outside::start().await;
+    let name = create_database(None).await;
+    let (url, role) = (server().url(&name), format!("guest_{name}"));
+    let admin = async |sql: &str| crate::support::database::execute(&url, sql).await.unwrap();
+    let (place, ended) =
+        run(outside.installation().with("HOLDFAST_DATABASE_URL", url.as_str()), &["migrate"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    admin(&format!(
+        "CREATE ROLE {role} LOGIN; GRANT USAGE, CREATE ON SCHEMA public TO {role}; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+    ))
+    .await;
+    let mut as_role: url::Url = url.parse().unwrap();
+    as_role.set_username(&role).unwrap();
+    let place = place.with("HOLDFAST_DATABASE_URL", as_role);
+    let (place, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(
+        (codes(&ended, "failed").len(), codes(&ended, "warning")),
+        (0, vec!["database-role".to_owned()])
+    );
+
+    of_the_version_before(&url).await;
+    let (place, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["database-role"], "{}", ended.stdout);
+    assert!(ended.stdout.contains(&format!("belong to holdfast, and {role} may not change them")));
+    let (place, ended) = run(place, &["migrate"]).await;
+    let remedy = format!(
+        "run `holdfast migrate` as holdfast; or as a superuser, for each table of Holdfast: ALTER TABLE public.… OWNER TO {role}"
+    );
+    assert!(ended.code == 2 && ended.stderr.contains(&remedy), "{}", ended.stderr);
+    admin(&format!(
+        "DO $$ DECLARE each TEXT; BEGIN FOR each IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP \
+         EXECUTE format('ALTER TABLE public.%I OWNER TO {role}', each); END LOOP; END $$"
+    ))
+    .await;
+    let (place, ended) = run(place, &["migrate"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "warning"), Vec::<String>::new(), "{}", ended.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
