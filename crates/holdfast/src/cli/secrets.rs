@@ -4,10 +4,7 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-use crate::settings::looks_secret;
-
-/// What stands in their place.
-const HIDDEN: &str = "(not shown: it looks like a secret)";
+use crate::settings::{HIDDEN, looks_secret};
 
 /// Why not to do it again.
 pub(super) const HINT: &str = "an argument is seen by everybody on this machine and kept by the shell: give a token on standard \

@@ -1,5 +1,6 @@
 //! Makes [`Settings`] from collected values: reads each value, computes derived ones, and checks
-//! values against each other. `clerk.rs` does the same for Clerk's, `load/traces.rs` for the traces'.
+//! values against each other. `clerk.rs` does the same for Clerk's, `load/traces.rs` for those of
+//! traces.
 
 mod traces;
 
@@ -13,6 +14,7 @@ use super::contradictions;
 use super::database_address;
 use super::entry::{Entry, Fallback};
 use super::fault::{Fault, Faults};
+use super::misplaced_secrets::looks_secret;
 use super::sources::{Collected, ConfigFile, Environment, collect};
 use super::table;
 use super::weak_secrets;
@@ -370,28 +372,6 @@ fn default_journal_directory(database_url: &str) -> PathBuf {
     let file = database_url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
     let file = file.map(|path| path.split('?').next().unwrap_or_default());
     PathBuf::from(format!("{}.journal", file.unwrap_or("holdfast")))
-}
-
-/// Whether a value may be a secret that was put into the wrong setting: a key or a token by its
-/// prefix, an address with a password, or something long and random, such as an app secret where
-/// the app id belongs, or an entry of the key ring.
-pub fn looks_secret(text: &str) -> bool {
-    let is_random = |part: &str| {
-        part.len() >= 20
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+/=".contains(&byte))
-            && part.bytes().any(|byte| byte.is_ascii_digit())
-            && part.bytes().any(|byte| byte.is_ascii_alphabetic())
-    };
-    // What follows the scheme of an address is its host.
-    let mut parts = text.split([':', ',', ' ']).map(str::trim).filter(|part| !part.starts_with("//"));
-    has_secret_prefix(text)
-        || ["@", "password=", "PRIVATE KEY"].iter().any(|sign| text.contains(sign))
-        || parts.any(|part| is_random(part) || has_secret_prefix(part))
-}
-
-/// Whether it begins as only secrets do.
-pub(super) fn has_secret_prefix(text: &str) -> bool {
-    ["sk_", "whsec_", "hf_sk_", "live_", "test_", "eyJ"].iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// Long values, such as a PEM, are cut for the message.

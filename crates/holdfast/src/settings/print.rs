@@ -5,7 +5,8 @@ use url::Url;
 
 use super::entry::{Fallback, Setting};
 use super::fault::{Faults, Origin};
-use super::load::{has_secret_prefix, in_order, looks_secret};
+use super::load::in_order;
+use super::misplaced_secrets::{HIDDEN, has_secret_prefix, looks_secret};
 use super::sources::{ConfigFile, Environment, collect};
 use super::table::TABLE;
 
@@ -48,7 +49,7 @@ fn visible(setting: &Setting, text: &str) -> String {
         "(set, not shown)".to_owned()
     } else if has_secret_prefix(text) || (looks_secret(text) && !(setting.accepts)(text)) {
         // A secret that was put where another value belongs: `config check` says so.
-        "(not shown: it looks like a secret)".to_owned()
+        HIDDEN.to_owned()
     } else {
         without_credentials(text).replace('\n', "\\n")
     }

@@ -253,14 +253,24 @@ async fn keys_out_of_a_cache_are_no_fault_of_the_clock() {
     assert_failed(&ended, &[], "the clock is right");
 }
 
+/// An installation with its database and its journal in the directory `disk`.
+fn all_on_the_disk(outside: &Outside) -> Place {
+    outside
+        .installation()
+        .with("HOLDFAST_DATABASE_URL", "sqlite://disk/holdfast.db")
+        .with("HOLDFAST_JOURNAL_DIR", "disk/journal")
+}
+
+/// Shell commands that give the directory `disk` a disk of this size.
+fn disk_of(size: &str) -> String {
+    format!("mkdir -p disk && mount -t tmpfs -o size={size} none disk")
+}
+
 /// Every command names the disk, and none the rights of files.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_on_a_full_disk_is_told_as_that() {
     let outside = Outside::start().await;
-    let place = outside
-        .installation()
-        .with("HOLDFAST_DATABASE_URL", "sqlite://disk/holdfast.db")
-        .with("HOLDFAST_JOURNAL_DIR", "disk/journal");
+    let place = all_on_the_disk(&outside);
     let ended = tokio::task::spawn_blocking(move || {
         let whole = "export HOLDFAST_DATABASE_URL=sqlite://whole.db; \"$0\" migrate >/dev/null && \
                      \"$0\" backup copy.db >/dev/null";
@@ -268,13 +278,15 @@ async fn a_database_on_a_full_disk_is_told_as_that() {
         assert_eq!(copied.code, 0, "{}", copied.whole());
         // As after a clean stop, without a log. By single pages: where a larger write finds no room,
         // pages are left.
-        let full = "mkdir -p disk && mount -t tmpfs -o size=4m none disk && cp copy.db disk/holdfast.db && \
-                    for each in 1 2; do dd if=/dev/zero of=disk/fill-$each bs=4k 2>/dev/null || true; done";
-        let looked = place.run_in_own_mounts(full, &["doctor", "--json"]);
-        let listed = place.run_in_own_mounts(full, &["connections", "list"]);
-        let served = place.run_in_own_mounts(full, &["serve"]);
-        let small = "mkdir -p disk && mount -t tmpfs -o size=64k none disk";
-        let restored = place.run_in_own_mounts(small, &["restore", "copy.db"]);
+        let full = format!(
+            "{} && cp copy.db disk/holdfast.db && \
+             for each in 1 2; do dd if=/dev/zero of=disk/fill-$each bs=4k 2>/dev/null || true; done",
+            disk_of("4m")
+        );
+        let looked = place.run_in_own_mounts(&full, &["doctor", "--json"]);
+        let listed = place.run_in_own_mounts(&full, &["connections", "list"]);
+        let served = place.run_in_own_mounts(&full, &["serve"]);
+        let restored = place.run_in_own_mounts(&disk_of("64k"), &["restore", "copy.db"]);
         (looked, [listed, served], restored)
     });
     let (looked, opened, restored) = ended.await.unwrap();
@@ -290,15 +302,9 @@ async fn a_database_on_a_full_disk_is_told_as_that() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_nearly_full_is_named() {
     let outside = Outside::start().await;
-    let place = outside
-        .installation()
-        .with("HOLDFAST_DATABASE_URL", "sqlite://disk/holdfast.db")
-        .with("HOLDFAST_JOURNAL_DIR", "disk/journal");
+    let place = all_on_the_disk(&outside);
     let ended = tokio::task::spawn_blocking(move || {
-        ["32m", "128m"].map(|size| {
-            let mount = format!("mkdir -p disk && mount -t tmpfs -o size={size} none disk");
-            place.run_in_own_mounts(&mount, &["doctor", "--json"])
-        })
+        ["32m", "128m"].map(|size| place.run_in_own_mounts(&disk_of(size), &["doctor", "--json"]))
     });
     let [full, roomy] = ended.await.unwrap();
     assert!(full.stderr.is_empty(), "a mount namespace is needed: {}", full.stderr);
@@ -313,11 +319,10 @@ async fn a_disk_that_is_full_is_one_fault_and_takes_no_half_backup() {
     let (place, migrated) = run(place, &["migrate"]).await;
     assert_eq!(migrated.code, 0, "{}", migrated.stderr);
     let ended = tokio::task::spawn_blocking(move || {
-        let fill = "mkdir -p disk && mount -t tmpfs -o size=64k none disk && \
-                    (head -c 1m /dev/zero > disk/fill || true) 2>/dev/null";
-        let looked = place.run_in_own_mounts(fill, &["doctor", "--json"]);
-        let small = "mkdir -p disk && mount -t tmpfs -o size=64k none disk";
-        let copied = place.run_in_own_mounts(small, &["backup", "disk/copy.db"]);
+        let small = disk_of("64k");
+        let fill = format!("{small} && (head -c 1m /dev/zero > disk/fill || true) 2>/dev/null");
+        let looked = place.run_in_own_mounts(&fill, &["doctor", "--json"]);
+        let copied = place.run_in_own_mounts(&small, &["backup", "disk/copy.db"]);
         let again = format!("{small} && (\"$0\" backup disk/copy.db 2>/dev/null; ls -A disk > left)");
         let _ = place.run_in_own_mounts(&again, &["--version"]);
         (looked, copied, std::fs::read_to_string(place.path().join("left")).unwrap())
