@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { HoldfastRequestError } from "../src/holdfast-client.js";
 import { connectInPopup } from "../src/popup.js";
 import { connected, faults, json, problem } from "./support/scripted-server.js";
-import { errorOf, forbidStorage, install, makeToken, setUp } from "./support/harness.js";
+import { alternating, errorOf, forbidStorage, install, setUp } from "./support/harness.js";
 
 const COMPLETE = "POST /user/instagram/connect/a1/complete";
 const CALLBACK =
@@ -267,24 +267,17 @@ test("a session that ended meanwhile: whatever is asked after the sign-in shows 
 
 for (const uses of [1, 2]) {
   test(`a completion, and another person's token with every ${uses} calls: no loop`, async (t) => {
-    let asked = 0;
-    const { server, time, client } = await setUp(t, {
-      getToken: async () => {
-        asked += 1;
-        if (asked > 200) throw new Error("a loop"); // of promises alone, which let no timer run
-        const who = Math.floor(asked / uses) % 2;
-        return makeToken({ sub: `user_${who}`, sid: `sess_${who}`, n: asked });
-      },
-    });
+    const people = alternating(uses);
+    const { server, time, client } = await setUp(t, { getToken: people.getToken });
     server.script(COMPLETE, faults[503]);
     client.completeFromUrl(CALLBACK);
     client.subscribe(() => {});
     await time.advance(60_000);
-    assert.ok(asked <= 24, `${asked} tokens in the first minute`);
+    assert.ok(people.asked <= 24, `${people.asked} tokens in the first minute`);
     assert.ok(server.requests.length <= 10, `${server.requests.length} requests`);
-    const before = asked;
+    const before = people.asked;
     await time.advance(60_000);
-    assert.ok(asked - before <= 8, `${asked - before} tokens in the second minute`);
+    assert.ok(people.asked - before <= 8, `${people.asked - before} tokens in the second minute`);
   });
 }
 

@@ -7,7 +7,7 @@ import {
   HoldfastSessionError,
 } from "../src/holdfast-client.js";
 import { faults, problem } from "./support/scripted-server.js";
-import { errorOf, makeToken, setUp } from "./support/harness.js";
+import { alternating, errorOf, setUp } from "./support/harness.js";
 import { until } from "./support/until.js";
 
 const FIVE_MINUTES = 300_000;
@@ -405,22 +405,15 @@ test("three checks at once are one request; so are two disconnections", async (t
 
 for (const uses of [1, 2]) {
   test(`another person's token with every ${uses} calls is no loop, of requests or of tokens`, async (t) => {
-    let asked = 0;
-    const { server, time, client } = await setUp(t, {
-      getToken: async () => {
-        asked += 1;
-        if (asked > 200) throw new Error("a loop"); // of promises alone, which let no timer run
-        const who = Math.floor(asked / uses) % 2;
-        return makeToken({ sub: `user_${who}`, sid: `sess_${who}`, n: asked });
-      },
-    });
+    const people = alternating(uses);
+    const { server, time, client } = await setUp(t, { getToken: people.getToken });
     client.subscribe(() => {});
     await time.advance(60_000);
     assert.ok(server.requests.length <= 8, `${server.requests.length} requests`);
-    assert.ok(asked <= 24, `${asked} tokens in the first minute`);
-    const before = asked;
+    assert.ok(people.asked <= 24, `${people.asked} tokens in the first minute`);
+    const before = people.asked;
     await time.advance(60_000);
-    assert.ok(asked - before <= 8, `${asked - before} tokens in the second minute`);
+    assert.ok(people.asked - before <= 8, `${people.asked - before} tokens in the second minute`);
   });
 }
 

@@ -9,6 +9,18 @@ const base64url = (value) => Buffer.from(JSON.stringify(value)).toString("base64
 export const makeToken = ({ sub = "user_1", sid = "sess_1", n = 1 } = {}) =>
   `${base64url({ alg: "RS256" })}.${base64url({ sub, sid, jti: String(n) })}.sig`;
 
+/** A sign-in library whose person changes with every so many tokens, and how many were asked for. */
+export const alternating = (uses) => {
+  const people = { asked: 0 };
+  people.getToken = async () => {
+    people.asked += 1;
+    if (people.asked > 200) throw new Error("a loop"); // of promises alone, which let no timer run
+    const who = Math.floor(people.asked / uses) % 2;
+    return makeToken({ sub: `user_${who}`, sid: `sess_${who}`, n: people.asked });
+  };
+  return people;
+};
+
 /** Like Clerk's: the same token until `skipCache` mints another. */
 export function createSignIn() {
   const signIn = {
