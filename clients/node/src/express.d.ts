@@ -10,7 +10,10 @@ export declare function requireCaller(
 declare global {
   namespace Express {
     interface Request {
-      /** Set by `requireCaller`. Null only for OPTIONS (see `judgeEveryMethod`), and for nobody where credentials are optional. */
+      /**
+       * Set by `requireCaller`. Null only for OPTIONS (see `judgeEveryMethod`), and for nobody where
+       * credentials are optional.
+       */
       caller?: Caller | null;
     }
   }

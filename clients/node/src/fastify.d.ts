@@ -9,7 +9,10 @@ export declare function requireCaller(
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Set by `requireCaller`. Null only for OPTIONS (see `judgeEveryMethod`), and for nobody where credentials are optional. */
+    /**
+     * Set by `requireCaller`. Null only for OPTIONS (see `judgeEveryMethod`), and for nobody where
+     * credentials are optional.
+     */
     caller?: Caller | null;
   }
 }

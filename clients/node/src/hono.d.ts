@@ -3,7 +3,10 @@ import type { Caller, Holdfast, WrapperOptions } from "./index.js";
 
 declare module "hono" {
   interface ContextVariableMap {
-    /** Set by `requireCaller`. Null only for OPTIONS (see `judgeEveryMethod`), and for nobody where credentials are optional. */
+    /**
+     * Set by `requireCaller`. Null only for OPTIONS (see `judgeEveryMethod`), and for nobody where
+     * credentials are optional.
+     */
     caller: Caller | null;
   }
 }

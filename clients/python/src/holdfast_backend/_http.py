@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 #: Answers of Holdfast are small; Instagram's, passed on, may be larger.
 LARGEST_ANSWER = 4 * 1024 * 1024
-#: A connection that was idle for longer is not used again: what lies between may have forgotten it without a word.
+#: A connection that was idle for longer is not used again: what lies between may have forgotten it.
 LONGEST_IDLE_S = 15.0
 
 
@@ -69,7 +69,7 @@ class Connections(OfOneProcess):
             try:
                 return self._exchange(kept, method, path, headers, body, until)
             except OSError:
-                # Ended while it was idle, most likely, and so have the others; but perhaps something was done.
+                # Ended while idle, most likely, as the others; but something may have been done.
                 self._close_kept()
                 if not repeatable:
                     raise
