@@ -86,7 +86,7 @@ test("two pasted files show the connection, live, and survive a refused session"
 
   app.server.state.fault = "401";
   const before = app.requests().length;
-  app.server.endStreams();
+  await app.endStream();
   await app.pass(300_000);
   await shows(app, /still signed in, but your requests are refused/);
   assert.ok(app.requests().length - before <= 2, `${app.requests().length - before} requests`);

@@ -60,7 +60,7 @@ test("a server that goes away later: what was known stays, and is called the las
   await shows(app, /Connected[\s\S]*@ada\.makes/);
   await until(() => app.server.streams.size === 1, "the stream");
   app.server.state.fault = "503";
-  app.server.endStreams();
+  await app.endStream();
   await app.pass(30_000);
   await shows(
     app,

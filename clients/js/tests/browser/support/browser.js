@@ -133,6 +133,12 @@ export async function openApp(
         await settle();
       }
     },
+    /** Ends the page's stream, as the server does when the token expires. There must be one first. */
+    async endStream() {
+      await until(() => server.streams.size > 0, "a stream");
+      server.endStreams();
+      await until(() => server.streams.size === 0, "the end of the stream");
+    },
     text: () => page.locator("main").innerText(),
     /** Requests other than those for tokens. */
     requests: () => server.requests.filter(({ route }) => !route.startsWith("POST /token")),
