@@ -84,7 +84,7 @@ export interface Options {
 
 export interface GraphCall {
   method?: "GET" | "POST" | "DELETE";
-  query?: Record<string, string | number | boolean | undefined>;
+  query?: Record<string, string | number | boolean | null | undefined>;
   body?: unknown;
 }
 
@@ -93,20 +93,21 @@ export interface Service {
   status(userId: string): Promise<InstagramStatus>;
   token(userId: string): Promise<TokenAnswer>;
   check(userId: string): Promise<InstagramStatus>;
-  history(userId: string, query?: { before?: string; limit?: number }): Promise<HistoryPage>;
+  history(userId: string, query?: { before?: string | null | undefined; limit?: number | undefined }): Promise<HistoryPage>;
   disconnect(userId: string): Promise<DisconnectReceipt>;
   graph(userId: string, path: string, call?: GraphCall): Promise<GraphAnswer>;
   connections(query?: ConnectionsQuery): Promise<ConnectionsPage>;
 }
 
 export interface ConnectionsQuery {
-  state?: InstagramStatus["state"];
-  reason?: NonNullable<InstagramStatus["reason"]>;
-  expires_before?: string;
+  state?: InstagramStatus["state"] | undefined;
+  reason?: NonNullable<InstagramStatus["reason"]> | undefined;
+  expires_before?: string | undefined;
   /** Either id, or `@username`. */
-  account?: string;
-  cursor?: string;
-  limit?: number;
+  account?: string | undefined;
+  /** `next` of the page before; null, which the last page has, begins anew. */
+  cursor?: string | null | undefined;
+  limit?: number | undefined;
 }
 
 export type ConnectionsPage = Schemas["ConnectionsPage"];

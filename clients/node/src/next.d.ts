@@ -14,4 +14,4 @@ export declare function withCaller<
   holdfast: Pick<Holdfast, "verify" | "verifyAssertion">,
   handler: (request: R, context: C & { caller: Asked<O> }) => Response | Promise<Response>,
   options?: O,
-): (request: R, context: C) => Promise<Response>;
+): (request: R, context: Omit<C, "caller">) => Promise<Response>;

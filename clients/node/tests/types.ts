@@ -30,6 +30,13 @@ app.get("/", (context) => context.json({ user: context.get("caller")?.userId }))
 export const GET = withCaller(holdfast, (_request, { caller }) =>
   Response.json({ user: caller.userId }),
 );
+// As Next's own check of a dynamic route calls it.
+export const DELETE: (request: Request, context: { params: Promise<{ id: string }> }) => unknown =
+  withCaller(
+    holdfast,
+    async (_: Request, { caller, params }: { caller: Caller; params: Promise<{ id: string }> }) =>
+      Response.json({ user: caller.userId, post: (await params).id }),
+  );
 // @ts-expect-error Where credentials are optional there may be nobody.
 export const POST = withCaller(holdfast, (_, { caller }) => Response.json(caller.userId), {
   credentials: "optional",
@@ -42,6 +49,8 @@ export async function use(request: Request): Promise<Caller | null | undefined> 
     return undefined;
   }
   try {
+    for (let cursor: string | null | undefined; cursor !== null;)
+      cursor = (await holdfast.service.connections({ cursor })).next;
     const status = await holdfast.service.status("user_1");
     if (status.state === "reconnect_required") return verdict.caller;
     // @ts-expect-error There is no such state.

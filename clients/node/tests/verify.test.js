@@ -353,6 +353,7 @@ test("a path or an id never leads to another route", async () => {
   for (const path of ["%2e%2e/token", "..\\token", ".\t./token", "me?x=y", "me#x", "me:x,y"])
     await service.graph("user_1", path);
   await service.status("user_2/instagram/graph/me?");
+  await service.connections({ cursor: null, account: undefined, limit: 5 });
   const below = "/service/users/user_1/instagram/graph/";
   assert.deepEqual(asked, [
     `${below}%252e%252e/token`,
@@ -362,6 +363,7 @@ test("a path or an id never leads to another route", async () => {
     `${below}me%23x`,
     `${below}me:x,y`,
     "/service/users/user_2%2Finstagram%2Fgraph%2Fme%3F/instagram/status",
+    "/service/connections?limit=5",
   ]);
 });
 

@@ -69,9 +69,17 @@ def declaration(name: str, schema: dict[str, Any]) -> str:
         return f"{name} = Literal[\n" + "".join(f"    {value},\n" for value in values) + "]\n"
     parts = [schema, *(each for each in schema.get("allOf", []) if "$ref" not in each)]
     properties = {member: each for part in parts for member, each in part.get("properties", {}).items()}
-    members = [f"    {member}: {type_of(each)}" for member, each in properties.items()] or ["    pass"]
+    required = {member for part in parts for member in part.get("required", [])}
+    # `NotRequired` is of Python 3.11: members that may be missing stand in a class of their own.
+    always = [f"    {member}: {type_of(each)}" for member, each in properties.items() if member in required]
+    sometimes = [f"    {member}: {type_of(each)}" for member, each in properties.items() if member not in required]
     heritage = ", ".join(bases or ["TypedDict"])
-    return f"\nclass {name}({heritage}, total=False):\n" + "\n".join(members) + "\n\n"
+    if not sometimes:
+        return f"\nclass {name}({heritage}):\n" + "\n".join(always or ["    pass"]) + "\n\n"
+    if always:
+        first = f"\nclass _{name}({heritage}):\n" + "\n".join(always) + "\n\n"
+        return first + f"\nclass {name}(_{name}, total=False):\n" + "\n".join(sometimes) + "\n\n"
+    return f"\nclass {name}({heritage}, total=False):\n" + "\n".join(sometimes) + "\n\n"
 
 
 def text() -> str:

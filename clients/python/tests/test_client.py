@@ -25,7 +25,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Iterator, Mapping
 from unittest import mock
 
+from fastapi import Depends, FastAPI, WebSocket
+from fastapi.testclient import TestClient
+from starlette.testclient import WebSocketDenialResponse
+from starlette.websockets import WebSocketDisconnect
+
 from holdfast_backend import Caller, Holdfast, HoldfastError, Refusal, Requirements, WebhookError, asgi, verify_webhook
+from holdfast_backend.fastapi import install, require_caller
 from holdfast_backend.wsgi import HoldfastMiddleware
 
 Answer = tuple[int, Mapping[str, str], bytes]
@@ -57,7 +63,8 @@ class Server:
                     self.send_header(name, value)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # a client that gave up
+                    self.wfile.write(body)
 
             do_GET = do_POST = handle_any
 
@@ -455,12 +462,13 @@ class Verify(unittest.TestCase):
             self.assertEqual(len(server.asked), 3)
 
     def test_a_requirement_without_a_value_is_a_mistake(self) -> None:
+        unknown: dict[str, Any] = {"rol": "admin"}
         mistakes: tuple[dict[str, Any], ...] = ({"role": None}, {"role": ""}, {"role": []}, {"org": ()}, {"permission": ["a", " "]})
         for mistake in mistakes:
             with self.subTest(mistake=mistake), self.assertRaises(ValueError):
                 HoldfastMiddleware(lambda environ, start: [], Holdfast("http://127.0.0.1:1"), **mistake)
         with self.assertRaises(TypeError):
-            HoldfastMiddleware(lambda environ, start: [], Holdfast("http://127.0.0.1:1"), rol="admin")
+            HoldfastMiddleware(lambda environ, start: [], Holdfast("http://127.0.0.1:1"), **unknown)
 
     def test_without_room_nothing_is_remembered(self) -> None:
         with Server(lambda _: ACCEPTED) as server:
@@ -513,6 +521,65 @@ class Asgi(unittest.TestCase):
                 self.assertIn(header, dict(start["headers"]))
                 self.assertEqual(body["type"], "websocket.http.response.body")
                 self.assertEqual(sent_to(url, {}), [{"type": "websocket.close", "code": code}])
+
+
+class FastApi(unittest.TestCase):
+    @staticmethod
+    def app(url: str) -> FastAPI:
+        """Every route needs a caller, those of WebSockets too."""
+        app = FastAPI(dependencies=[Depends(require_caller(Holdfast(url)))])
+
+        @app.get("/posts")
+        def posts() -> str:
+            return "mine"
+
+        @app.websocket("/live")
+        async def live(socket: WebSocket) -> None:
+            await socket.accept()
+            await socket.send_text("mine")
+
+        return app
+
+    REFUSED: Answer = (401, {**PROBLEM, "www-authenticate": "Bearer"}, b'{"code":"token-expired","source":"session","detail":"It has expired."}')
+
+    def test_routes_of_websockets_have_a_caller_too(self) -> None:
+        with Server(lambda _: ACCEPTED) as server, TestClient(self.app(server.url)) as client:
+            bearer = {"authorization": token(time.time() + 60)}
+            self.assertEqual(client.get("/posts", headers=bearer).json(), "mine")
+            with client.websocket_connect("/live", headers=bearer) as socket:
+                self.assertEqual(socket.receive_text(), "mine")
+
+    def test_a_refused_handshake_is_answered_as_any_request_is(self) -> None:
+        with Server(lambda _: self.REFUSED) as server:
+            for url, status in ((server.url, 401), ("http://127.0.0.1:1", 503)):
+                app = self.app(url)
+                install(app)
+                with TestClient(app) as client:
+                    answered = client.get("/posts", headers={"authorization": "Bearer x"})
+                    self.assertEqual(answered.status_code, status)
+                    with self.assertRaises(WebSocketDenialResponse) as denied:
+                        with client.websocket_connect("/live", headers={"authorization": "Bearer x"}):
+                            pass
+                    self.assertEqual((denied.exception.status_code, denied.exception.content), (status, answered.content))
+
+    def test_an_app_without_install_refuses_too(self) -> None:
+        outer = FastAPI()
+        with Server(lambda _: self.REFUSED) as server:
+            outer.mount("/mounted", self.app(server.url))
+            install(outer)
+            with TestClient(outer) as client:
+                answered = client.get("/mounted/posts", headers={"authorization": "Bearer x"})
+                self.assertEqual((answered.status_code, answered.json()), (401, {"detail": "It has expired."}))
+                self.assertEqual(answered.headers["www-authenticate"], "Bearer")
+                with self.assertRaises(WebSocketDisconnect) as closed:
+                    with client.websocket_connect("/mounted/live", headers={"authorization": "Bearer x"}):
+                        pass
+                self.assertEqual(closed.exception.code, 1008)
+
+    def test_the_apps_own_openapi_document_shows_the_credential(self) -> None:
+        document = self.app("http://127.0.0.1:1").openapi()
+        self.assertEqual(document["paths"]["/posts"]["get"]["security"], [{"session_token": []}])
+        self.assertEqual(document["components"]["securitySchemes"]["session_token"]["scheme"], "bearer")
 
 
 class Service(unittest.TestCase):

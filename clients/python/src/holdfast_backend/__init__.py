@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Sequence
 
 from ._assertion import AssertionVerifier
 from ._caller import Caller
@@ -56,9 +56,3 @@ class Holdfast:
         if self._assertions is None:
             raise ValueError("verify_assertion needs assertion_secret")
         return self._assertions.verify(assertion, requirements, method)
-
-
-def requirements_of(options: dict[str, Any]) -> tuple[bool, Requirements]:
-    """The options of a middleware: whether a proxy stands in front, and what is asked of callers."""
-    behind_proxy = options.pop("behind_proxy", False)
-    return behind_proxy, Requirements(**options)

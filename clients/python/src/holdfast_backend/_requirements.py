@@ -16,7 +16,7 @@ class _NotAsked(tuple[str, ...]):
     """The default. Anything else without a value was meant to ask for something: ignored, it would let everybody pass."""
 
 
-_NOT_ASKED = _NotAsked()
+NOT_ASKED = _NotAsked()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class Requirements:
     """What a route asks of its callers, beyond a good token. Of several values any will do."""
 
     optional: bool = False
-    org: str | Sequence[str] = _NOT_ASKED
-    role: str | Sequence[str] = _NOT_ASKED
-    permission: str | Sequence[str] = _NOT_ASKED
+    org: str | Sequence[str] = NOT_ASKED
+    role: str | Sequence[str] = NOT_ASKED
+    permission: str | Sequence[str] = NOT_ASKED
 
     def __post_init__(self) -> None:
         for name in _CODES:
             given = getattr(self, name)
-            if given is not _NOT_ASKED and not (given and all(_values(given))):
+            if given is not NOT_ASKED and not (given and all(_values(given))):
                 raise ValueError(f"{name} is asked for, and has no value")
 
     @property
@@ -49,7 +49,7 @@ class Requirements:
         }
         for name, code in _CODES.items():
             given = getattr(self, name)
-            if given is not _NOT_ASKED and not any(map(holds[name], _values(given))):
+            if given is not NOT_ASKED and not any(map(holds[name], _values(given))):
                 return code
         return None
 

@@ -2,47 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any, Awaitable, Callable, MutableMapping
+from typing import Any, Awaitable, Callable, MutableMapping, Sequence
 
-from . import Caller, Holdfast, Refusal, requirements_of
+from . import Caller, Holdfast, Refusal, Requirements
+from ._requirements import NOT_ASKED
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+#: The extension of ASGI by which a handshake is answered with a response.
+DENIAL = "websocket.http.response"
+
 
 class HoldfastMiddleware:
-    """Puts the `Caller` into `scope["state"]["caller"]` (`request.state.caller`), or answers. Add CORS outside it.
+    """Puts the `Caller` into `scope["state"]["caller"]`, or answers. Add CORS outside it.
+
+    In a view that is `request.state.caller` (Starlette, FastAPI, Litestar) or `request.scope["state"]["caller"]`
+    (Django, Quart).
 
     OPTIONS passes without a caller, unless `holdfast` has `judge_every_method`.
     """
 
-    def __init__(self, app: App, holdfast: Holdfast, **options: Any) -> None:
-        self.app, self.holdfast, self.options = app, holdfast, options
-        requirements_of(dict(options))
+    def __init__(
+        self,
+        app: App,
+        holdfast: Holdfast,
+        *,
+        behind_proxy: bool = False,
+        optional: bool = False,
+        org: str | Sequence[str] = NOT_ASKED,
+        role: str | Sequence[str] = NOT_ASKED,
+        permission: str | Sequence[str] = NOT_ASKED,
+    ) -> None:
+        self.app, self.holdfast, self.behind_proxy = app, holdfast, behind_proxy
+        self.requirements = Requirements(optional, org, role, permission)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        verdict = await judge(self.holdfast, scope, dict(self.options))
+        verdict = await judge(self.holdfast, scope, self.behind_proxy, self.requirements)
         if not isinstance(verdict, Refusal):
             scope.setdefault("state", {})["caller"] = verdict
             return await self.app(scope, receive, send)
         kind = "http"
         if scope["type"] == "websocket":
             kind = "websocket.http"
-            if f"{kind}.response" not in scope.get("extensions", {}):
+            if DENIAL not in scope.get("extensions", {}):
                 # Before it is accepted, closing is answered with 403 (ASGI specification).
-                return await send({"type": "websocket.close", "code": 1013 if verdict.status == 503 else 1008})
+                return await send({"type": "websocket.close", "code": close_code(verdict)})
         headers = [(name.encode(), value.encode("latin-1")) for name, value in verdict.headers.items()]
         headers.append((b"content-length", str(len(verdict.body)).encode()))
         await send({"type": f"{kind}.response.start", "status": verdict.status, "headers": headers})
         await send({"type": f"{kind}.response.body", "body": b"" if scope.get("method") == "HEAD" else verdict.body})
 
 
-async def judge(holdfast: Holdfast, scope: Scope, options: dict[str, Any]) -> Caller | None | Refusal:
-    behind_proxy, requirements = requirements_of(options)
+def close_code(refusal: Refusal) -> int:
+    """Of a WebSocket (RFC 6455, 7.4): 1013 is "try again later", 1008 "policy violation"."""
+    return 1013 if refusal.status == 503 else 1008
+
+
+async def judge(
+    holdfast: Holdfast, scope: Scope, behind_proxy: bool, requirements: Requirements
+) -> Caller | None | Refusal:
     method = scope.get("method", "GET")
     if behind_proxy:
         # Of several none is the proxy's: joined, they are no assertion.

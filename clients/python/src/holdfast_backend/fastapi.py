@@ -1,43 +1,73 @@
 """FastAPI: `caller: Annotated[Caller, Depends(require_caller(holdfast))]`, with one line for the answers."""
 
-from __future__ import annotations
+from typing import Awaitable, Callable, Sequence
 
-from typing import Any, Awaitable, Callable
+from fastapi import FastAPI, HTTPException, Response, WebSocket, WebSocketException
+from fastapi.requests import HTTPConnection
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 
-from fastapi import FastAPI, Request, Response
-from fastapi.security import HTTPBearer
-
-from . import Caller, Holdfast, Refusal, requirements_of
-from .asgi import judge
-
-#: Shows the credential in the app's own OpenAPI document; Holdfast does the judging.
-_BEARER = HTTPBearer(auto_error=False, scheme_name="session_token", description="Clerk session token")
+from . import Caller, Holdfast, Refusal, Requirements
+from ._requirements import NOT_ASKED
+from .asgi import DENIAL, close_code, judge
 
 
-class NotAccepted(Exception):
-    """Ends the request with Holdfast's answer."""
+class NotAccepted(HTTPException):
+    """Ends the request with Holdfast's answer; without `install` with its status and headers."""
 
     def __init__(self, refusal: Refusal) -> None:
         self.refusal = refusal
-        super().__init__(refusal.problem.get("detail"))
+        super().__init__(refusal.status, refusal.problem.get("detail"), dict(refusal.headers))
+
+
+class NotConnected(WebSocketException):
+    """Ends the handshake of a WebSocket; without `install` by closing it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+        super().__init__(close_code(refusal))
 
 
 def install(app: FastAPI) -> None:
     """Has refusals answered as Holdfast words them."""
 
     @app.exception_handler(NotAccepted)
-    async def answer(request: Request, error: NotAccepted) -> Response:
-        return Response(error.refusal.body, error.refusal.status, dict(error.refusal.headers))
+    @app.exception_handler(NotConnected)
+    async def answer(connection: HTTPConnection, error: NotAccepted | NotConnected) -> Response | None:
+        response = Response(error.refusal.body, error.refusal.status, dict(error.refusal.headers))
+        if not isinstance(connection, WebSocket):
+            return response
+        if DENIAL in connection.scope.get("extensions", {}):
+            await connection.send_denial_response(response)
+        else:
+            await connection.close(close_code(error.refusal))
+        return None
 
 
-def require_caller(holdfast: Holdfast, **options: Any) -> Callable[[Request], Awaitable[Caller | None]]:
-    """A dependency that gives the `Caller`; None only for OPTIONS (see `judge_every_method`), and with `optional=True`."""
-    requirements_of(dict(options))
+class _RequireCaller(SecurityBase):
+    """The credential is shown in the app's own OpenAPI document; Holdfast does the judging."""
 
-    async def caller(request: Request) -> Caller | None:
-        verdict = await judge(holdfast, request.scope, dict(options))
+    scheme_name = "session_token"
+
+    def __init__(self, holdfast: Holdfast, behind_proxy: bool, requirements: Requirements) -> None:
+        self.holdfast, self.behind_proxy, self.requirements = holdfast, behind_proxy, requirements
+        self.model = HTTPBearer(description="Clerk session token")
+
+    async def __call__(self, connection: HTTPConnection) -> Caller | None:
+        verdict = await judge(self.holdfast, connection.scope, self.behind_proxy, self.requirements)
         if isinstance(verdict, Refusal):
-            raise NotAccepted(verdict)
+            raise NotConnected(verdict) if isinstance(connection, WebSocket) else NotAccepted(verdict)
         return verdict
 
-    return caller
+
+def require_caller(
+    holdfast: Holdfast,
+    *,
+    behind_proxy: bool = False,
+    optional: bool = False,
+    org: str | Sequence[str] = NOT_ASKED,
+    role: str | Sequence[str] = NOT_ASKED,
+    permission: str | Sequence[str] = NOT_ASKED,
+) -> Callable[[HTTPConnection], Awaitable[Caller | None]]:
+    """A dependency that gives the `Caller`; None only for OPTIONS (see `judge_every_method`), and with `optional=True`."""
+    return _RequireCaller(holdfast, behind_proxy, Requirements(optional, org, role, permission))

@@ -76,8 +76,11 @@ State = Literal[
     "unavailable",
 ]
 
-class Account(TypedDict, total=False):
+class _Account(TypedDict):
     id: str
+
+
+class Account(_Account, total=False):
     professional_id: str | None
     username: str | None
     name: str | None
@@ -85,71 +88,92 @@ class Account(TypedDict, total=False):
     profile_picture_url: str | None
 
 
-class AttemptLine(TypedDict, total=False):
+class _AttemptLine(TypedDict):
     id: str
+
+
+class AttemptLine(_AttemptLine, total=False):
     outcome: str | None
     reason: Reason | None
 
 
-class AttemptUnderway(TypedDict, total=False):
+class AttemptUnderway(TypedDict):
     id: str
     expires_at: str
 
 
-class ConnectionsPage(TypedDict, total=False):
+class _ConnectionsPage(TypedDict):
     connections: list[UserStatus]
+
+
+class ConnectionsPage(_ConnectionsPage, total=False):
     next: str | None
 
 
-class DisconnectReceipt(TypedDict, total=False):
+class _DisconnectReceipt(TypedDict):
     disconnected: bool
-    deleted_at: str | None
     revoke_hint: str
 
 
-class Evidence(TypedDict, total=False):
+class DisconnectReceipt(_DisconnectReceipt, total=False):
+    deleted_at: str | None
+
+
+class Evidence(TypedDict):
     source: EvidenceSource
     at: str
 
 
-class GraphAnswer(TypedDict, total=False):
+class _GraphAnswer(TypedDict):
     status: int
+
+
+class GraphAnswer(_GraphAnswer, total=False):
     body: Any
 
 
-class HistoryLine(TypedDict, total=False):
+class _HistoryLine(TypedDict):
     at: str
     state: State
+    version: int
+
+
+class HistoryLine(_HistoryLine, total=False):
     reason: Reason | None
     evidence: Evidence | None
-    version: int
     attempt: AttemptLine | None
 
 
-class HistoryPage(TypedDict, total=False):
+class _HistoryPage(TypedDict):
     entries: list[HistoryLine]
+
+
+class HistoryPage(_HistoryPage, total=False):
     next: str | None
 
 
-class InstagramStatus(TypedDict, total=False):
+class _InstagramStatus(TypedDict):
     connected: bool
     state: State
-    reason: Reason | None
     action: Action
-    account: Account | None
     scopes: list[str]
     missing_scopes: list[str]
+    version: int
+
+
+class InstagramStatus(_InstagramStatus, total=False):
+    reason: Reason | None
+    account: Account | None
     token_expires_at: str | None
     next_refresh_at: str | None
     since: str | None
     retry_after: str | None
     evidence: Evidence | None
     attempt: AttemptUnderway | None
-    version: int
     error: str | None
 
 
-class Problem(TypedDict, total=False):
+class _Problem(TypedDict):
     title: str
     type: str
     status: int
@@ -157,32 +181,41 @@ class Problem(TypedDict, total=False):
     error: str
     source: ProblemSource
     code: str
-    reason: str | None
     action: ProblemAction
     request_id: str
 
 
-class TokenAnswer(TypedDict, total=False):
+class Problem(_Problem, total=False):
+    reason: str | None
+
+
+class _TokenAnswer(TypedDict):
     access_token: str
     token_expires_at: str
     scopes: list[str]
+
+
+class TokenAnswer(_TokenAnswer, total=False):
     account: Account | None
 
 
-class UserStatus(TypedDict, total=False):
+class _UserStatus(TypedDict):
     user_id: str
     connected: bool
     state: State
-    reason: Reason | None
     action: Action
-    account: Account | None
     scopes: list[str]
     missing_scopes: list[str]
+    version: int
+
+
+class UserStatus(_UserStatus, total=False):
+    reason: Reason | None
+    account: Account | None
     token_expires_at: str | None
     next_refresh_at: str | None
     since: str | None
     retry_after: str | None
     evidence: Evidence | None
     attempt: AttemptUnderway | None
-    version: int
     error: str | None

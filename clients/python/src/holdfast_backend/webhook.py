@@ -9,7 +9,7 @@ import hmac
 import json
 import re
 import time
-from typing import TYPE_CHECKING, Literal, Mapping, Sequence, TypedDict, Union
+from typing import TYPE_CHECKING, Iterable, Literal, Protocol, Sequence, TypedDict, Union
 
 if TYPE_CHECKING:
     from .types import InstagramStatus
@@ -46,11 +46,17 @@ class IncidentEvent(TypedDict):
 Event = Union[InstagramEvent, IncidentEvent]
 
 
+class Headers(Protocol):
+    """A mapping of names to values, or what a framework has for one: not each of them calls it a `Mapping`."""
+
+    def items(self) -> Iterable[tuple[str, str]]: ...
+
+
 class WebhookError(Exception):
     """The event is not from Holdfast, or not from now."""
 
 
-def verify_webhook(body: bytes, headers: Mapping[str, str], secret: str | Sequence[str]) -> Event:
+def verify_webhook(body: bytes, headers: Headers, secret: str | Sequence[str]) -> Event:
     """The event, once its signature and its time have been checked. `body`: the bytes as they arrived."""
     if not isinstance(body, bytes):
         raise WebhookError("the body's bytes as they arrived are needed")

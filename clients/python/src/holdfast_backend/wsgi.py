@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Iterable, Sequence
 
-from . import Caller, Holdfast, Refusal, requirements_of
+from . import Caller, Holdfast, Refusal, Requirements
+from ._requirements import NOT_ASKED
 
 StartResponse = Callable[..., Any]
 App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -17,12 +18,22 @@ class HoldfastMiddleware:
     OPTIONS passes without a caller, unless `holdfast` has `judge_every_method`.
     """
 
-    def __init__(self, app: App, holdfast: Holdfast, **options: Any) -> None:
-        self.app, self.holdfast, self.options = app, holdfast, options
-        requirements_of(dict(options))
+    def __init__(
+        self,
+        app: App,
+        holdfast: Holdfast,
+        *,
+        behind_proxy: bool = False,
+        optional: bool = False,
+        org: str | Sequence[str] = NOT_ASKED,
+        role: str | Sequence[str] = NOT_ASKED,
+        permission: str | Sequence[str] = NOT_ASKED,
+    ) -> None:
+        self.app, self.holdfast, self.behind_proxy = app, holdfast, behind_proxy
+        self.requirements = Requirements(optional, org, role, permission)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        verdict = judge(self.holdfast, environ, dict(self.options))
+        verdict = self._judge(environ)
         if not isinstance(verdict, Refusal):
             environ["holdfast.caller"] = verdict
             return self.app(environ, start_response)
@@ -30,12 +41,11 @@ class HoldfastMiddleware:
         start_response(f"{verdict.status} {HTTPStatus(verdict.status).phrase}", headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [verdict.body]
 
-
-def judge(holdfast: Holdfast, environ: dict[str, Any], options: dict[str, Any]) -> Caller | None | Refusal:
-    behind_proxy, requirements = requirements_of(options)
-    method = environ["REQUEST_METHOD"]
-    if behind_proxy:
-        return holdfast.verify_assertion(environ.get("HTTP_X_AUTH_ASSERTION"), requirements, method)
-    # A WSGI server joins several headers of one name by commas, and a session token has none.
-    authorization = environ.get("HTTP_AUTHORIZATION")
-    return holdfast.verify([] if authorization is None else authorization.split(","), requirements, method)
+    def _judge(self, environ: dict[str, Any]) -> Caller | None | Refusal:
+        method = environ["REQUEST_METHOD"]
+        if self.behind_proxy:
+            return self.holdfast.verify_assertion(environ.get("HTTP_X_AUTH_ASSERTION"), self.requirements, method)
+        # A WSGI server joins several headers of one name by commas, and a session token has none.
+        authorization = environ.get("HTTP_AUTHORIZATION")
+        values = [] if authorization is None else authorization.split(",")
+        return self.holdfast.verify(values, self.requirements, method)
