@@ -186,7 +186,7 @@ describe("the network", () => {
     await context.setOffline(true);
     await page.evaluate(() => window.instagram.refetch());
     await shows(page, "Connected, when last heard");
-    await shows(page, "The server cannot be reached; we keep trying.");
+    await shows(page, "The server cannot be reached.");
     await app.holdfast.deauthorize("ada.makes");
     const taken = timeUntilAllShow([page], /^Reconnect needed$/m);
     await context.setOffline(false);

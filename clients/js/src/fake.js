@@ -10,6 +10,7 @@ const START = /** @type {import("./holdfast-client.d.ts").HoldfastSnapshot} */ (
   phase: "loading",
   status: null,
   error: null,
+  isStale: false,
   isFetching: true,
   isConnecting: false,
   isCompleting: false,
@@ -133,10 +134,19 @@ export function createFakeClient(initial) {
   };
   /** @type {FakeClient["setStatus"]} */
   const setStatus = (status) =>
-    set({ phase: "ready", status, error: null, isFetching: false, updatedAt: Date.now() });
+    set({
+      phase: "ready",
+      status,
+      error: null,
+      isStale: false,
+      isFetching: false,
+      updatedAt: Date.now(),
+    });
   /** @type {FakeClient["setError"]} */
   const setError = (error, phase = snapshot.status ? "ready" : "failed") =>
-    set(/** @type {Partial<HoldfastSnapshot>} */ ({ phase, error, isFetching: false }));
+    set(
+      /** @type {Partial<HoldfastSnapshot>} */ ({ phase, error, isStale: true, isFetching: false }),
+    );
 
   /**
    * @template {keyof FakeClient["answers"]} O

@@ -245,7 +245,7 @@ declare abstract class ErrorOfKind extends Error {
 
 /**
  * The session itself. Own codes: `signed-out` (`getToken` had none), `session-changed` (somebody else signed in
- * meanwhile, and what was asked for was not done). Otherwise a refusal of the server that a fresh token did not mend:
+ * meanwhile: what was asked for is not done, unless it was on its way already). Otherwise a refusal of the server that a fresh token did not mend:
  * final until the session changes, or a person asks by `retry()`. `unspecified` is a 401 without a problem document: not
  * the server's, but of something in front of it, such as a proxy with a password of its own.
  */
@@ -340,6 +340,8 @@ export type HoldfastPhase =
   "idle" | "loading" | "ready" | "failed" | "signed-out" | "session-refused";
 
 interface SnapshotFacts {
+  /** The status is what was last heard: reading it has failed since. An `error` without this is of an action alone. */
+  readonly isStale: boolean;
   readonly isFetching: boolean;
   /** Between the press on "connect" and the departure of the page. */
   readonly isConnecting: boolean;

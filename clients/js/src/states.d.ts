@@ -68,7 +68,8 @@ export type Description = StateText & { another?: string } & (
  * that cannot be known while the server is away.
  */
 export function describe(
-  snapshot: Pick<HoldfastSnapshot, "phase" | "status" | "error"> & { isCompleting?: boolean },
+  snapshot: Pick<HoldfastSnapshot, "phase" | "status" | "error"> &
+    Partial<Pick<HoldfastSnapshot, "isCompleting" | "isStale">>,
   locale?: Locale,
 ): Description;
 

@@ -36,7 +36,7 @@ export function describeError(error, { sentences } = en) {
 }
 
 /** @type {typeof import("./states.d.ts").describe} */
-export function describe({ phase, status, error, isCompleting }, locale = en) {
+export function describe({ phase, status, error, isCompleting, isStale = true }, locale = en) {
   const { states, sentences, labels } = locale;
   if (isCompleting) return states.completing;
   const facts = /** @type {Facts} */ (status ?? {});
@@ -46,9 +46,9 @@ export function describe({ phase, status, error, isCompleting }, locale = en) {
   const { title, sentence } = states[/** @type {"idle"} */ (state)] ?? states[certain];
   const button = /** @type {Name} */ (BUTTONS[phase] ?? BUTTONS[state] ?? BUTTONS[action]);
   const beside = /** @type {Name} */ (BUTTONS[/** @type {string} */ (error?.code)]);
-  const isStale = status && error && !isJudged(error);
+  const isLastHeard = isStale && status && error && !isJudged(error);
   return /** @type {import("./states.d.ts").Description} */ ({
-    title: isStale ? labels.stale.replace("{title}", title) : title,
+    title: isLastHeard ? labels.stale.replace("{title}", title) : title,
     sentence: sentences[reason] ?? (why && sentences.reason) ?? why ?? sentence,
     label: labels[button],
     press: button === "restart" ? "connect" : button,

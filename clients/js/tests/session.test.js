@@ -6,7 +6,7 @@ import {
   HoldfastRequestError,
   HoldfastSessionError,
 } from "../src/holdfast-client.js";
-import { faults, problem } from "./support/scripted-server.js";
+import { faults, json, problem } from "./support/scripted-server.js";
 import { alternating, errorOf, setUp } from "./support/harness.js";
 import { until } from "./support/until.js";
 
@@ -274,6 +274,23 @@ test("nor when the session changes while a token is awaited", async (t) => {
   give(signIn.token());
   assert.equal((await failure).code, "session-changed");
   assert.ok(!server.routes().includes("DELETE /user/instagram"));
+});
+
+test("the next person is not told how what the one before had pressed ended", async (t) => {
+  const { server, signIn, client } = await setUp(t);
+  await client.status();
+  let answer;
+  server.script("DELETE /user/instagram", (request, response) => {
+    answer = () => json(response, 200, { disconnected: true, revoke_hint: "" });
+  });
+  const failure = errorOf(client.disconnect());
+  await until(() => answer, "the request");
+  signIn.become("user_2", "sess_9");
+  client.sessionChanged();
+  await client.status();
+  answer();
+  assert.equal((await failure).code, "session-changed"); // the app's own call is told
+  assert.equal(client.getSnapshot().error, null);
 });
 
 test("a token of the previous person that comes late is not sent for the next", async (t) => {

@@ -11,8 +11,10 @@ import {
 import { de } from "../src/locales/de.js";
 import { en } from "../src/locales/en.js";
 import { describe, describeError, relativeTime } from "../src/states.js";
+import { errorOf, setUp } from "./support/harness.js";
 import { contract } from "./support/contract.js";
 import { sentences } from "./support/reference.js";
+import { faults } from "./support/scripted-server.js";
 
 const describeStatus = (status, error = null) => describe({ phase: "ready", status, error });
 
@@ -98,6 +100,24 @@ test("what is known is called the last heard while the server cannot be asked, a
     say(new HoldfastRequestError({ code: "different-account", status: 409 })),
     "Connected",
   );
+});
+
+test("an action that failed does not make stale what is read or heard", async (t) => {
+  const { server, client, time } = await setUp(t);
+  client.subscribe(() => {});
+  await time.advance(0);
+  assert.equal(server.streams.size, 1);
+  server.script("DELETE /user/instagram", faults.reset);
+  const error = await errorOf(client.disconnect());
+  assert.equal(error.kind, "network");
+  const snapshot = client.getSnapshot();
+  assert.deepEqual([snapshot.error, snapshot.isStale], [error, false]);
+  assert.equal(describe(snapshot).title, "Not connected");
+
+  server.state.fault = "503";
+  server.endStreams();
+  await time.advance(60_000);
+  assert.equal(describe(client.getSnapshot()).title, "Not connected, when last heard");
 });
 
 test("every error has a sentence: the server's own where it judged what was asked for", () => {

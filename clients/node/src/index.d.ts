@@ -93,7 +93,10 @@ export interface Service {
   status(userId: string): Promise<InstagramStatus>;
   token(userId: string): Promise<TokenAnswer>;
   check(userId: string): Promise<InstagramStatus>;
-  history(userId: string, query?: { before?: string | null | undefined; limit?: number | undefined }): Promise<HistoryPage>;
+  history(
+    userId: string,
+    query?: { before?: string | null | undefined; limit?: number | undefined },
+  ): Promise<HistoryPage>;
   disconnect(userId: string): Promise<DisconnectReceipt>;
   graph(userId: string, path: string, call?: GraphCall): Promise<GraphAnswer>;
   connections(query?: ConnectionsQuery): Promise<ConnectionsPage>;

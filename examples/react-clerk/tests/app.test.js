@@ -159,7 +159,7 @@ test("a publishable key makes it real Clerk: the stand-in is gone, and the key's
 });
 
 for (const [what, fault, says] of [
-  ["in trouble", "503", "The server is having trouble; we keep trying."],
+  ["in trouble", "503", "The server is having trouble."],
   ["of another mind about the session", "401", "your requests are refused"],
 ]) {
   test(`the server is ${what}: what is not known is said to be unknown`, async (t) => {

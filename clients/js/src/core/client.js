@@ -84,7 +84,8 @@ export function createHoldfastClient(options) {
       })
       .catch((cause) => {
         const error = asHoldfastError(cause);
-        if (about || error.kind === "session")
+        // The next person is not told how that ended which another one did.
+        if (about ? error.code !== "session-changed" : error.kind === "session")
           store.fail(error, about === "action", session.refusal());
         throw error;
       });

@@ -14,6 +14,7 @@ export const INITIAL = /** @type {HoldfastSnapshot} */ (
     phase: "idle",
     status: null,
     error: null,
+    isStale: false,
     isFetching: false,
     isConnecting: false,
     isCompleting: false,
@@ -45,8 +46,6 @@ export function callBack(callback, value) {
 export function createStore(clock, transport, operation, allowance) {
   const listeners = /** @type {Set<(snapshot: HoldfastSnapshot) => void>} */ (new Set());
   let snapshot = INITIAL;
-  /** Did an action of the person fail last, rather than a read? */
-  let isErrorOfAction = false;
   /** The newest read, while it is under way. */
   let reading = /** @type {Promise<InstagramStatus> | null} */ (null);
   /** What reads of an app draw on while the server is well; else it is the allowance of the open page. */
@@ -80,7 +79,8 @@ export function createStore(clock, transport, operation, allowance) {
     set({
       phase: "ready",
       status,
-      error: isRead && isErrorOfAction ? snapshot.error : null,
+      error: isRead && !snapshot.isStale ? snapshot.error : null,
+      isStale: false,
       updatedAt: clock.now(),
     });
     return status;
@@ -169,15 +169,12 @@ export function createStore(clock, transport, operation, allowance) {
      * @param {unknown} [refusal] why nothing is sent until the session changes
      */
     fail(error, isOfAction, refusal) {
-      isErrorOfAction = isOfAction;
       const phase = refusal ? "session-refused" : snapshot.status ? "ready" : "failed";
-      set(
-        /** @type {HoldfastSnapshot} */ (
-          error.code === "signed-out"
-            ? { phase: error.code, status: null, error: null } // the phase says it
-            : { phase, error }
-        ),
-      );
+      const change =
+        error.code === "signed-out"
+          ? { phase: error.code, status: null, error: null } // the phase says it
+          : { phase, error, isStale: snapshot.isStale || !isOfAction || !!refusal };
+      set(/** @type {Partial<HoldfastSnapshot>} */ (change));
     },
   };
 }

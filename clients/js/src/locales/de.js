@@ -1,8 +1,7 @@
 /** German. The server speaks English, so that its reasons and codes are worded here as well. */
 
-const KEEPS_TRYING = "Wir versuchen es weiter.";
 const SIGN_IN = "Melde dich an, um deine Instagram-Verbindung zu sehen.";
-const NO_TOKEN = `Deine Anmeldung lässt sich gerade nicht bestätigen. ${KEEPS_TRYING}`;
+const NO_TOKEN = "Deine Anmeldung lässt sich gerade nicht bestätigen.";
 
 /** @type {import("../states.d.ts").Locale} */
 export const de = {
@@ -19,7 +18,7 @@ export const de = {
     connected: { title: "Verbunden" },
     degraded: {
       title: "Verbunden, mit Verzögerungen",
-      sentence: `Instagram ist gestört. ${KEEPS_TRYING} Du musst nichts tun.`,
+      sentence: "Instagram ist gestört. Wir versuchen es weiter. Du musst nichts tun.",
     },
     action_required: { title: "Instagram braucht dich" },
     reconnect_required: { title: "Neu verbinden nötig" },
@@ -65,12 +64,12 @@ export const de = {
     not_configured: "Die Verbindung mit Instagram ist auf diesem Server nicht eingerichtet.",
     reason: "Etwas stimmt mit der Verbindung nicht.",
     "signed-out": SIGN_IN,
-    "session-changed": "Jemand anderes hat sich angemeldet. Es wurde nichts geändert.",
+    "session-changed": "Inzwischen hat sich jemand anderes angemeldet.",
     "token-failed": NO_TOKEN,
     "token-timeout": NO_TOKEN,
     session: "Du bist angemeldet, aber deine Anfragen werden abgelehnt.",
-    service: `Der Server ist gestört. ${KEEPS_TRYING}`,
-    network: `Der Server ist nicht erreichbar. ${KEEPS_TRYING}`,
+    service: "Der Server ist gestört.",
+    network: "Der Server ist nicht erreichbar.",
     request: "Das hat nicht geklappt.",
     "account-belongs-to-another-user":
       "Dieses Instagram-Konto ist schon mit einem anderen Benutzerkonto verbunden.",

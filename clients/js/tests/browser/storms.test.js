@@ -20,7 +20,7 @@ const storms = [
     most: 10,
     says: /This client address has reached its limit of concurrent requests/,
   },
-  { fault: "503", most: 13, says: /The server is having trouble; we keep trying/ },
+  { fault: "503", most: 13, says: /The server is having trouble\./ },
   { fault: "hang", most: 10, says: /The server cannot be reached/ },
   { fault: "reset", most: 13, says: /The server cannot be reached/ },
   { fault: "html", most: 13, says: /The server is having trouble/ },
