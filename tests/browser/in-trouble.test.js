@@ -226,7 +226,7 @@ describe("the network", () => {
         await window.instagram.refetch();
       }, script);
       await shows(page, "Connected, when last heard");
-      await shows(page, /we keep trying/);
+      await shows(page, /cannot be reached|having trouble/);
       await signedIn(page);
       await page.evaluate(async () => {
         for (const registration of await navigator.serviceWorker.getRegistrations())
