@@ -26,7 +26,9 @@ function createService({ send, serviceKey, timeout = 15_000 }) {
     if (!serviceKey) throw new TypeError("the service API needs serviceKey");
     const headers = { authorization: `Bearer ${serviceKey}`, accept: "application/json" };
     if (body !== undefined) headers["content-type"] = "application/json";
-    const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value != null));
+    const search = new URLSearchParams(
+      Object.entries(query).filter(([, value]) => (value ?? null) !== null),
+    );
     const address = `service/${path}${search.size ? `?${search}` : ""}`;
     const answer = await send(address, {
       method,
