@@ -74,7 +74,7 @@ const DECLINED: &str = "access_denied";
 const MAX_PARAMETER: usize = 4096;
 
 impl Connections {
-    /// Handles the redirect. A repeated redirect gets the first one's outcome.
+    /// Handles the redirect. The same redirect again gets the first one's outcome.
     pub async fn callback(&self, query: CallbackQuery) -> Result<CallbackOutcome, ServiceError> {
         let Some(state) = query.state.as_ref().filter(|each| !each.expose_secret().is_empty()) else {
             return Ok(CallbackOutcome::Page(match query.error.as_deref() {
@@ -88,6 +88,7 @@ impl Connections {
         }
         // Instagram appends `#_`. Browsers do not send a fragment, but in-app web views may.
         let state_hash = hash(state.expose_secret().trim_end_matches("#_"));
+        let code = usable_code(query.code.as_ref()).filter(|_| query.error.is_none());
         for _ in 0..3 {
             let Some(attempt) = self.parts.store.attempt_by_state(&state_hash).await? else {
                 return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
@@ -98,7 +99,7 @@ impl Connections {
                 return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
             }
             if attempt.stage != AttemptStage::Open {
-                return self.repeat_answer(&attempt, now).await;
+                return self.repeat_answer(&attempt, code.as_ref(), now).await;
             }
             if attempt.expires_at <= now {
                 if self.end_attempt(&attempt, AttemptOutcome::Expired, now).await? {
@@ -106,8 +107,7 @@ impl Connections {
                 }
                 continue;
             }
-            let code = usable_code(query.code.as_ref()).filter(|_| query.error.is_none());
-            let Some(code) = code else {
+            let Some(code) = &code else {
                 // Some failures come without `error`. Without a code the attempt has failed anyway.
                 let outcome = if query.error.as_deref() == Some(DECLINED) {
                     AttemptOutcome::Denied
@@ -131,31 +131,36 @@ impl Connections {
     async fn store_code(
         &self,
         attempt: &Attempt,
-        code: SecretString,
+        code: &SecretString,
     ) -> Result<Option<CallbackOutcome>, ServiceError> {
         let key = self.user_key(&attempt.user_id).await?;
         let seal = RowSeal::of_attempt(&key, attempt);
         let completion = self.fresh_secret()?;
         let next = Attempt {
             stage: AttemptStage::Returned,
-            sealed: Some(seal.seal_code(&code)?),
+            sealed: Some(seal.seal_code(code)?),
             completion_hash: Some(hash(completion.expose_secret())),
-            sealed_completion: Some(seal.seal_completion(&completion)?),
+            sealed_completion: Some(seal.seal_completion(&completion, code)?),
             ..attempt.clone()
         };
         Ok(self.advance(attempt, next).await?.map(|_| completed(attempt, &completion)))
     }
 
-    /// Repeats the first delivery's answer. Includes the completion only until the attempt expires.
+    /// Repeats the first delivery's answer. Includes the completion only for the same code, and
+    /// only until the attempt expires.
     async fn repeat_answer(
         &self,
         attempt: &Attempt,
+        code: Option<&SecretString>,
         now: Timestamp,
     ) -> Result<CallbackOutcome, ServiceError> {
-        if let Some(sealed) = attempt.sealed_completion.as_ref().filter(|_| !attempt.has_expired(now)) {
+        if let (Some(sealed), Some(code)) = (&attempt.sealed_completion, code)
+            && !attempt.has_expired(now)
+        {
             let key = self.user_key(&attempt.user_id).await?;
-            let completion = RowSeal::of_attempt(&key, attempt).open_completion(sealed)?;
-            return Ok(completed(attempt, &completion));
+            if let Some(completion) = RowSeal::of_attempt(&key, attempt).open_completion(sealed, code)? {
+                return Ok(completed(attempt, &completion));
+            }
         }
         Ok(match attempt.outcome {
             Some(AttemptOutcome::Connected) => CallbackOutcome::Page(CallbackPage::AlreadyConnected),

@@ -3,6 +3,8 @@
 //! Every blob is bound to its place (table, column, row, owner, provider, version), so that a blob
 //! moved to another row, or rolled back to an earlier version, does not open.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,6 +13,7 @@ use super::error::ServiceError;
 use crate::clock::from_millis;
 use crate::connection::Connection;
 use crate::connection::attempt::Attempt;
+use crate::digest::sha256;
 use crate::provider::{Grant, ProviderId, ShortGrant};
 use crate::store::{SealedGrant, Store};
 use crate::vault::{Place, SecretBytes, UserKey, Vault, VaultError, WrappedKey};
@@ -182,14 +185,33 @@ impl<'a> RowSeal<'a> {
         Ok(UnlinkedGrant { account_id: record.account_id.take(), grant: to_grant(record)? })
     }
 
-    /// Seals the completion secret, so that a repeated callback gets the same answer.
-    pub fn seal_completion(&self, completion: &SecretString) -> Result<Vec<u8>, ServiceError> {
-        self.seal(COMPLETION, 0, completion.expose_secret().as_bytes())
+    /// Seals the completion, so that the same callback gets the same answer again. Only the same:
+    /// `state` is known to whoever began the attempt, the code to the browser that came back alone.
+    pub fn seal_completion(
+        &self,
+        completion: &SecretString,
+        code: &SecretString,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let row = self.row_and_code(code);
+        Ok(self.key.seal(&self.place(COMPLETION, &row, 0), completion.expose_secret().as_bytes())?)
     }
 
-    /// Opens the completion secret.
-    pub fn open_completion(&self, blob: &[u8]) -> Result<SecretString, ServiceError> {
-        text(self.open(COMPLETION, 0, blob)?.expose_secret(), "completion")
+    /// Opens the completion. `None` for another code than it came with.
+    pub fn open_completion(
+        &self,
+        blob: &[u8],
+        code: &SecretString,
+    ) -> Result<Option<SecretString>, ServiceError> {
+        match self.key.open(&self.place(COMPLETION, &self.row_and_code(code), 0), blob) {
+            Ok(plain) => text(plain.expose_secret(), "completion").map(Some),
+            Err(VaultError::Tampered) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn row_and_code(&self, code: &SecretString) -> String {
+        let code = sha256(code.expose_secret().as_bytes());
+        format!("{} {}", self.row, URL_SAFE_NO_PAD.encode(code))
     }
 }
 

@@ -199,6 +199,48 @@ async fn a_second_delivery_of_the_callback_has_the_first_ones_outcome() {
     }
 }
 
+/// Whoever began the attempt knows its `state`, and may be an attacker who has sent the link to
+/// somebody else: the completion is for the browser that came back with the code alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_completion_is_not_repeated_to_one_who_knows_the_state_alone() {
+    let app = App::start().await;
+    let (attacker, victim) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
+    let url = attacker.connect(json!({"return_to": RETURN_TO})).await;
+    let approval =
+        holdfast::standin::instagram::decide(url.parse().unwrap(), "grace.hops", &Decision::Approve);
+    let callback = location(&app.send(approval).await);
+    let end = app.follow(&callback).await;
+    let parameter = |name: &str| {
+        callback.query_pairs().find_map(|(key, value)| (key == name).then(|| value.into_owned())).unwrap()
+    };
+    let (state, code_of_victim) = (parameter("state"), parameter("code"));
+    let completion = attempt_of(&end)["completion"].as_str().unwrap().to_owned();
+    let attempt = attempt_of(&end)["attempt"].as_str().unwrap().to_owned();
+    let nothing_told = async || {
+        for more in [
+            String::new(),
+            "&code=".to_owned(),
+            "&code=guessed".to_owned(),
+            "&error=access_denied".to_owned(),
+            format!("&code={code_of_victim}x"),
+            format!("&code={code_of_victim}&error=access_denied"),
+        ] {
+            let answer = app.get(&format!("/instagram/callback?state={state}{more}")).await;
+            let told = format!("{:?} {}", answer.headers, text(&answer));
+            assert!(!told.contains(&completion) && !told.contains("completion="), "{more}: {told}");
+        }
+    };
+    nothing_told().await;
+    // The browser that came back may reload, and is still refused another person's attempt.
+    assert_eq!(app.follow(&callback).await, end);
+    let returned = Returned { attempt, completion: completion.clone() };
+    let refused = victim.complete(&returned).await;
+    assert_eq!((refused.status, code(&refused).as_str()), (StatusCode::FORBIDDEN, "attempt-not-yours"));
+    // Nor is it told once the attempt has been completed.
+    assert_eq!(attacker.complete(&returned).await.status, StatusCode::OK);
+    nothing_told().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn before_the_browser_is_back_the_owner_is_told_so_and_nobody_else() {
     let app = App::start().await;
