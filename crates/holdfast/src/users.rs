@@ -10,7 +10,7 @@ use crate::clerk::backend::{BackendApi, BackendError};
 use crate::clerk::pauses::UserPauses;
 use crate::clerk::{User, UserFacts, facts_from_claims};
 use crate::clock::{SharedClock, after};
-use crate::store::{Store, StoreError, SyncedUser, UserRecord};
+use crate::store::{Store, StoreError, SyncedUser, UserRecord, Visit};
 
 /// `last_seen_at` is written at most this often per user: a page that polls must not cost a write
 /// each time.
@@ -75,29 +75,27 @@ impl Users {
     /// Makes or refreshes the caller's record. Where the Backend API fails, the facts come from the
     /// claims: the failure never fails a sign-in and never removes stored facts.
     pub async fn sync(&self, caller: &Caller) -> Result<Synced, UsersError> {
-        let facts = self.facts(caller).await;
-        match self.store.sync_user(caller.owner(), &facts, self.clock.now()).await? {
-            SyncedUser::Stored { user, created } => Ok(Synced { user, created }),
-            SyncedUser::Erased => Err(UsersError::Erased),
-        }
+        self.meet(caller, Visit::Sync).await
     }
 
     /// The caller's record; made on the spot where there is none.
     pub async fn profile(&self, caller: &Caller) -> Result<User, UsersError> {
         match self.store.user_record(caller.owner()).await? {
-            // An impersonator's visit is not the person's.
             Some(record) if caller.is_impersonated() => Ok(record.user),
-            Some(record) if self.wants_facts(&record, caller.owner()) => self.learn(caller).await,
+            Some(record) if self.wants_facts(&record, caller.owner()) => {
+                Ok(self.meet(caller, Visit::Other).await?.user)
+            }
             Some(record) => Ok(self.seen(caller.owner(), record.user).await),
-            None => self.learn(caller).await,
+            None => Ok(self.meet(caller, Visit::Other).await?.user),
         }
     }
 
-    /// Asks Clerk for the facts outside `sync`.
-    async fn learn(&self, caller: &Caller) -> Result<User, UsersError> {
+    async fn meet(&self, caller: &Caller, visit: Visit) -> Result<Synced, UsersError> {
         let facts = self.facts(caller).await;
-        match self.store.learn_user(caller.owner(), &facts, self.clock.now()).await? {
-            SyncedUser::Stored { user, .. } => Ok(user),
+        // An impersonator's visit is not the person's.
+        let visit = if caller.is_impersonated() { Visit::Impersonated } else { visit };
+        match self.store.meet_user(caller.owner(), &facts, self.clock.now(), visit).await? {
+            SyncedUser::Stored { user, created } => Ok(Synced { user, created }),
             SyncedUser::Erased => Err(UsersError::Erased),
         }
     }

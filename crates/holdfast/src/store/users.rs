@@ -38,11 +38,13 @@ pub enum EventOutcome {
 
 /// Why a user's record is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Visit {
+pub enum Visit {
     /// `POST /auth/sync`.
     Sync,
     /// Any other call.
     Other,
+    /// Any call of an impersonator (`act`): the person was not there.
+    Impersonated,
 }
 
 struct StoredUser {
@@ -87,17 +89,8 @@ impl Store {
         self.meet_user(owner, facts, now, Visit::Sync).await
     }
 
-    /// Like [`Self::sync_user`] on any other call; is not the first `sync`.
-    pub async fn learn_user(
-        &self,
-        owner: &OwnerId,
-        facts: &UserFacts,
-        now: Timestamp,
-    ) -> Result<SyncedUser, StoreError> {
-        self.meet_user(owner, facts, now, Visit::Other).await
-    }
-
-    async fn meet_user(
+    /// Makes or refreshes the caller's record.
+    pub async fn meet_user(
         &self,
         owner: &OwnerId,
         facts: &UserFacts,
@@ -111,7 +104,9 @@ impl Store {
                 return Ok(SyncedUser::Erased);
             };
             stored.learn(facts, now);
-            stored.user.last_seen_at = stored.user.last_seen_at.max(Some(now));
+            if visit != Visit::Impersonated {
+                stored.user.last_seen_at = stored.user.last_seen_at.max(Some(now));
+            }
             let created = visit == Visit::Sync && stored.first_synced_at.is_none();
             if created {
                 stored.first_synced_at = Some(now);

@@ -147,6 +147,11 @@ async fn an_impersonator_may_read_and_nothing_else() {
     let app = App::start().await;
     let case = holdfast::standin::clerk::Case::find("genuine-impersonated").unwrap();
     let bearer = || format!("Bearer {}", app.clerk.mint(case, Person::Ada, ORIGIN).unwrap());
+    // Their visit is neither the person's first nor their last.
+    let synced = body(&app.request(Method::POST, "/auth/sync", Some(&bearer()), None).await);
+    assert_eq!((&synced["created"], &synced["user"]["last_seen_at"]), (&json!(false), &json!(null)));
+    let ada = app.sign_in(Person::Ada);
+    assert_eq!(body(&ada.send(Method::POST, "/auth/sync", None).await)["created"], json!(true));
     for path in ["/user/profile", "/user/instagram/status", "/user/instagram/history"] {
         assert_eq!(
             app.request(Method::GET, path, Some(&bearer()), None).await.status,
