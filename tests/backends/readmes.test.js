@@ -161,17 +161,20 @@ test("Python: python -m build, pip install, the README's first block and its web
   await works(app, `http://127.0.0.1:${port}/posts`);
 
   const another = await freePort();
-  const [events] = blocks("clients/python/README.md", "python").filter((each) =>
-    each.includes("verify_webhook("),
-  );
+  const block = (text) =>
+    blocks("clients/python/README.md", "python").find((each) => each.includes(text));
   writeFileSync(
     join(project, "events.py"),
     `import os, flask, waitress
-from holdfast_backend import verify_webhook
+from holdfast_backend import Holdfast, verify_webhook
+from holdfast_backend.wsgi import HoldfastMiddleware
 app = flask.Flask(__name__)
-${events}
+holdfast = Holdfast(${JSON.stringify(holdfast.url)})
+${block("app.wsgi_app = HoldfastMiddleware(app.wsgi_app, holdfast, public")}
+${block("verify_webhook(")}
 waitress.serve(app, host="127.0.0.1", port=${another})`,
   );
   const receiver = start(python, ["events.py"], { cwd: project, env });
   await takesEvents(receiver, `http://127.0.0.1:${another}/holdfast-events`);
+  await works(receiver, `http://127.0.0.1:${another}/posts`);
 });

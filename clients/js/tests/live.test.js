@@ -209,17 +209,20 @@ for (const [what, handler] of Object.entries({
   });
 }
 
-test("where storage is forbidden, a tab has a stream of its own", async (t) => {
-  openPage(t);
-  forbidStorage(t);
-  const { server, time, client } = await setUp(t);
-  client.subscribe(() => {});
-  await time.advance(0);
-  assert.equal(client.getSnapshot().live, "stream");
-  server.announce(connected);
-  await time.settle();
-  assert.equal(client.getSnapshot().status.state, "connected");
-});
+for (const hasChannels of [false, true]) {
+  const what = hasChannels ? "locks are" : "locks and channels are";
+  test(`where ${what} forbidden with storage, a tab has a stream of its own`, async (t) => {
+    openPage(t);
+    forbidStorage(t, { hasChannels });
+    const { server, time, client } = await setUp(t);
+    client.subscribe(() => {});
+    await time.advance(0);
+    assert.equal(client.getSnapshot().live, "stream");
+    server.announce(connected);
+    await time.settle();
+    assert.equal(client.getSnapshot().status.state, "connected");
+  });
+}
 
 test("it stops when nobody listens any more, and starts again", async (t) => {
   const { server, time, client } = await setUp(t);

@@ -493,6 +493,35 @@ class Verify(unittest.TestCase):
 
 
 class Asgi(unittest.TestCase):
+    def test_public_paths_pass_exactly_as_they_are_written(self) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+
+        def status_of(path: str, public: Any) -> int:
+            sent: list[Any] = []
+
+            async def send(message: Any) -> None:
+                sent.append(message)
+
+            async def receive() -> Any:
+                raise AssertionError("there is no body")
+
+            middleware = asgi.HoldfastMiddleware(app, Holdfast("http://127.0.0.1:1"), public=public)
+            scope = {"type": "http", "path": path, "method": "GET", "headers": [(b"authorization", b"Bearer x")]}
+            asyncio.run(middleware(scope, receive, send))
+            return int(sent[0]["status"])
+
+        for public in ("/events", ["/events", "/health"]):
+            self.assertEqual(status_of("/events", public), 204)
+            for path in ("/", "/e", "/events/", "/events/x", "//events", "/Events"):
+                with self.subTest(path=path, public=public):
+                    self.assertEqual(status_of(path, public), 503)
+            answered: list[str] = []
+            wsgi = HoldfastMiddleware(lambda environ, start: [], Holdfast("http://127.0.0.1:1"), public=public)
+            for path in ("/events", "/"):
+                wsgi({"PATH_INFO": path, "REQUEST_METHOD": "GET"}, lambda status, headers: answered.append(status))
+            self.assertEqual(answered, ["503 Service Unavailable"])
+
     def test_a_websocket_is_refused_with_the_status_of_any_request(self) -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             raise AssertionError("it was let through")

@@ -45,6 +45,11 @@ export function createTabs(base, person, onStatus) {
      * @returns {Promise<void>}
      */
     lead: (signal, work) =>
-      channel ? navigator.locks.request(`${name} ${person()}`, { signal }, work) : work(),
+      channel
+        ? navigator.locks.request(`${name} ${person()}`, { signal }, work).catch((error) => {
+            if (error.name !== "SecurityError") throw error;
+            return work(); // with site data blocked there are channels and no locks
+          })
+        : work(),
   };
 }

@@ -133,8 +133,11 @@ export function install(t, name, value) {
   );
 }
 
-/** What browsers do where cookies and with them all storage are blocked, by settings or in a frame. */
-export function forbidStorage(t) {
+/**
+ * What browsers do where cookies and with them all storage are blocked, by settings or in a frame: Firefox refuses
+ * channels between tabs as well as locks, Chromium locks alone.
+ */
+export function forbidStorage(t, { hasChannels = false } = {}) {
   const refuse = () => {
     throw new DOMException("The operation is insecure.", "SecurityError");
   };
@@ -143,8 +146,10 @@ export function forbidStorage(t) {
     "BroadcastChannel",
     class {
       constructor() {
-        refuse();
+        if (!hasChannels) refuse();
       }
+      postMessage() {}
+      close() {}
     },
   );
   install(t, "navigator", { locks: { request: async () => refuse() } });

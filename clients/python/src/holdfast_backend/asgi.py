@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Awaitable, Callable, MutableMapping, Sequence
+from typing import Any, Awaitable, Callable, Iterable, MutableMapping, Sequence
 
 from . import Caller, Holdfast, Refusal, Requirements
 from ._requirements import NOT_ASKED
@@ -22,6 +22,7 @@ class HoldfastMiddleware:
     In a view that is `request.state.caller` (Starlette, FastAPI, Litestar) or `request.scope["state"]["caller"]`
     (Django, Quart).
 
+    A path that is in `public`, exactly as written there, passes unjudged: Holdfast's events, a health check.
     OPTIONS passes without a caller, unless `holdfast` has `judge_every_method`.
     """
 
@@ -35,12 +36,14 @@ class HoldfastMiddleware:
         org: str | Sequence[str] = NOT_ASKED,
         role: str | Sequence[str] = NOT_ASKED,
         permission: str | Sequence[str] = NOT_ASKED,
+        public: str | Iterable[str] = (),
     ) -> None:
+        self.public = frozenset([public] if isinstance(public, str) else public)
         self.app, self.holdfast, self.behind_proxy = app, holdfast, behind_proxy
         self.requirements = Requirements(optional, org, role, permission)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] not in ("http", "websocket") or scope.get("path") in self.public:
             return await self.app(scope, receive, send)
         verdict = await judge(self.holdfast, scope, self.behind_proxy, self.requirements)
         if not isinstance(verdict, Refusal):

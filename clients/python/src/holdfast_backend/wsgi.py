@@ -15,6 +15,7 @@ App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 class HoldfastMiddleware:
     """Puts the `Caller` into `environ["holdfast.caller"]`, or answers. Add CORS outside it.
 
+    A path that is in `public`, exactly as written there, passes unjudged: Holdfast's events, a health check.
     OPTIONS passes without a caller, unless `holdfast` has `judge_every_method`.
     """
 
@@ -28,11 +29,15 @@ class HoldfastMiddleware:
         org: str | Sequence[str] = NOT_ASKED,
         role: str | Sequence[str] = NOT_ASKED,
         permission: str | Sequence[str] = NOT_ASKED,
+        public: str | Iterable[str] = (),
     ) -> None:
+        self.public = frozenset([public] if isinstance(public, str) else public)
         self.app, self.holdfast, self.behind_proxy = app, holdfast, behind_proxy
         self.requirements = Requirements(optional, org, role, permission)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") in self.public:
+            return self.app(environ, start_response)
         verdict = self._judge(environ)
         if not isinstance(verdict, Refusal):
             environ["holdfast.caller"] = verdict
