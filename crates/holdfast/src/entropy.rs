@@ -1,11 +1,12 @@
 //! Randomness as a seam: secrets and ids come from here and nowhere else.
 
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::lock::Lock;
 use crate::per_thread::PerThread;
 
 /// A source of random bytes.
@@ -51,7 +52,7 @@ impl Entropy for SystemEntropy {
 #[derive(Debug)]
 pub struct IdEntropy {
     source: SharedEntropy,
-    left: PerThread<Mutex<Left>>,
+    left: PerThread<Lock<Left>>,
 }
 
 #[derive(Debug)]
@@ -65,14 +66,14 @@ impl IdEntropy {
 
     /// From `source`.
     pub fn new(source: SharedEntropy) -> Self {
-        let none = || Mutex::new(Left { bytes: [0; Self::AT_A_TIME], used: Self::AT_A_TIME });
+        let none = || Lock::new(Left { bytes: [0; Self::AT_A_TIME], used: Self::AT_A_TIME });
         Self { source, left: PerThread::new(none) }
     }
 }
 
 impl Entropy for IdEntropy {
     fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyExhausted> {
-        let mut left = self.left.own().lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.left.own().lock();
         let Left { bytes, used } = &mut *left;
         if buffer.len() > Self::AT_A_TIME {
             return self.source.fill(buffer);
@@ -92,20 +93,20 @@ impl Entropy for IdEntropy {
 /// secrets.
 #[derive(Debug)]
 pub struct SeededEntropy {
-    state: Mutex<u64>,
+    state: Lock<u64>,
 }
 
 impl SeededEntropy {
     /// A generator that starts from `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { state: Mutex::new(seed) }
+        Self { state: Lock::new(seed) }
     }
 }
 
 impl Entropy for SeededEntropy {
     /// SplitMix64 (Steele, Lea and Flood, 2014).
     fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyExhausted> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         for chunk in buffer.chunks_mut(8) {
             *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut z = *state;

@@ -19,6 +19,7 @@ mod digest;
 pub mod display_text;
 pub mod entropy;
 pub mod http;
+mod lock;
 pub mod metric;
 mod names;
 mod nearest;

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::clock::{SystemClock, within};
+use crate::lock::Lock;
 
 /// Time after which an idle connection is closed: its buffer still holds the last request, and with
 /// it a grant. The pool looks this often, so it is gone after twice as long.
@@ -196,7 +197,7 @@ impl TransportError {
 #[derive(Debug, Clone)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
-    turns: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
+    turns: Arc<Lock<HashMap<String, Arc<Semaphore>>>>,
 }
 
 impl ReqwestTransport {
@@ -223,7 +224,7 @@ impl ReqwestTransport {
     async fn turn(&self, url: &Url, patience: Duration) -> Option<OwnedSemaphorePermit> {
         let authority = url.authority().to_owned();
         let turns = {
-            let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.turns.lock();
             Arc::clone(all.entry(authority).or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))))
         };
         // An error would mean that the semaphore was closed, which nobody does.

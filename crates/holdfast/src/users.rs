@@ -1,6 +1,6 @@
 //! User records on behalf of a caller.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,6 +10,7 @@ use crate::clerk::backend::{BackendApi, BackendError};
 use crate::clerk::pauses::UserPauses;
 use crate::clerk::{User, UserFacts, facts_from_claims};
 use crate::clock::{SharedClock, after};
+use crate::lock::Lock;
 use crate::store::{Store, StoreError, SyncedUser, UserRecord, Visit};
 
 /// `last_seen_at` is written at most this often per user: a page that polls must not cost a write
@@ -50,7 +51,7 @@ pub struct Users {
     backend: Option<Arc<BackendApi>>,
     /// Users whose record Clerk did not give. Failures that concern all users are paced by the
     /// Backend API's client itself.
-    missing_facts: Arc<Mutex<UserPauses>>,
+    missing_facts: Arc<Lock<UserPauses>>,
     clock: SharedClock,
 }
 
@@ -58,18 +59,14 @@ impl Users {
     /// `backend` is there where a secret key is configured.
     pub fn new(store: Store, backend: Option<Arc<BackendApi>>, clock: SharedClock) -> Self {
         let missing_facts = UserPauses::new(FIRST_RETRY, LAST_RETRY, REMEMBERED);
-        Self { store, backend, missing_facts: Arc::new(Mutex::new(missing_facts)), clock }
+        Self { store, backend, missing_facts: Arc::new(Lock::new(missing_facts)), clock }
     }
 
     /// Users in memory: answers of Clerk's Backend API, its failures, and those whose facts are
     /// missing.
     pub fn remembered(&self) -> (usize, usize, usize) {
         let (answers, failures) = self.backend.as_ref().map_or((0, 0), |backend| backend.remembered());
-        (answers, failures, self.missing_facts().remembered())
-    }
-
-    fn missing_facts(&self) -> MutexGuard<'_, UserPauses> {
-        self.missing_facts.lock().unwrap_or_else(PoisonError::into_inner)
+        (answers, failures, self.missing_facts.lock().remembered())
     }
 
     /// Makes or refreshes the caller's record. Where the Backend API fails, the facts come from the
@@ -103,7 +100,7 @@ impl Users {
     /// Facts that could not be had are asked for again by later calls, until they are there.
     fn wants_facts(&self, record: &UserRecord, owner: &OwnerId) -> bool {
         let can_ask = self.backend.as_ref().is_some_and(|backend| !backend.is_left_alone(owner.as_str()));
-        let may_ask = || self.missing_facts().until(owner.as_str(), self.clock.now()).is_none();
+        let may_ask = || self.missing_facts.lock().until(owner.as_str(), self.clock.now()).is_none();
         can_ask && !record.is_told_by_clerk && may_ask()
     }
 
@@ -114,12 +111,12 @@ impl Users {
         let Some(backend) = &self.backend else { return claimed };
         match backend.user(caller.owner().as_str()).await {
             Ok(facts) => {
-                self.missing_facts().forget(caller.owner().as_str());
+                self.missing_facts.lock().forget(caller.owner().as_str());
                 facts
             }
             Err(error) => {
                 if error.concerns_one_user() {
-                    self.missing_facts().failed(caller.owner().as_str(), self.clock.now());
+                    self.missing_facts.lock().failed(caller.owner().as_str(), self.clock.now());
                 }
                 report(error, caller.owner());
                 claimed

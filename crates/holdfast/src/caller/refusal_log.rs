@@ -4,12 +4,12 @@
 //! is useless for anything else. `holdfast token explain` prints the same one.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::clock::after;
+use crate::lock::Lock;
 
 /// Lines of one code within [`WINDOW`]; further ones are counted and reported with the next line.
 const LINES: u32 = 20;
@@ -31,7 +31,7 @@ pub(super) struct Line<'a> {
 /// Keeps one count per code, of which there are a fixed few.
 #[derive(Debug, Default)]
 pub(super) struct RefusalLog {
-    windows: Mutex<BTreeMap<&'static str, Window>>,
+    windows: Lock<BTreeMap<&'static str, Window>>,
 }
 
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl RefusalLog {
     /// How many lines of this code were left out since the last one; `None` where this one is left
     /// out too.
     fn admit(&self, code: &'static str, now: Timestamp) -> Option<u64> {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.windows.lock();
         let window = windows.entry(code).or_insert(Window { began: now, lines: 0, suppressed: 0 });
         if now < window.began || after(window.began, WINDOW) <= now {
             window.began = now;

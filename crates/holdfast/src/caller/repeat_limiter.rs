@@ -4,13 +4,13 @@
 //! The verdict does not change: the client gets a 429 with `Retry-After` and the same reason,
 //! without the cost of a signature check.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::two_generation_map::{Digest, TwoGenerationMap};
 use crate::clock::after;
+use crate::lock::Lock;
 
 /// When the same refused token is too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) const SHORTEST_TOKEN: usize = 100;
 #[derive(Debug)]
 pub(super) struct RepeatLimiter<R> {
     limits: RepeatLimits,
-    inner: Mutex<Inner<R>>,
+    inner: Lock<Inner<R>>,
 }
 
 #[derive(Debug)]
@@ -59,17 +59,17 @@ struct Tally<R> {
 
 impl<R: Clone> RepeatLimiter<R> {
     pub(super) fn new(limits: RepeatLimits) -> Self {
-        Self { limits, inner: Mutex::new(Inner { epoch: 0, tallies: TwoGenerationMap::new(CAPACITY) }) }
+        Self { limits, inner: Lock::new(Inner { epoch: 0, tallies: TwoGenerationMap::new(CAPACITY) }) }
     }
 
     /// Refused tokens that are watched.
     pub(super) fn len(&self) -> usize {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).tallies.len()
+        self.inner.lock().tallies.len()
     }
 
     /// The standing refusal of a token that has been presented too often, and when to come back.
     pub(super) fn tripped(&self, token: &Digest, epoch: u64, now: Timestamp) -> Option<(R, Duration)> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner.lock();
         let tally = inner.tallies.get(token).filter(|_| inner.epoch == epoch)?;
         if tally.count < self.limits.presentations {
             return None;
@@ -80,7 +80,7 @@ impl<R: Clone> RepeatLimiter<R> {
 
     /// Counts a refusal that neither time nor another attempt can mend.
     pub(super) fn refused(&self, token: Digest, epoch: u64, now: Timestamp, refusal: R) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         if epoch != inner.epoch {
             inner.tallies.clear();
             inner.epoch = epoch;
@@ -160,6 +160,6 @@ mod tests {
             token[..4].copy_from_slice(&n.to_be_bytes());
             breaker.refused(token, 1, at(0), "token-expired");
         }
-        assert!(breaker.inner.lock().unwrap().tallies.len() <= CAPACITY);
+        assert!(breaker.inner.lock().tallies.len() <= CAPACITY);
     }
 }

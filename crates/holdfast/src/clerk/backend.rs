@@ -9,7 +9,7 @@ mod error;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, header};
@@ -22,6 +22,7 @@ use super::pauses::UserPauses;
 use super::wire::WireUser;
 use crate::caller::keys::{API_VERSION, bearer};
 use crate::clock::{SharedClock, after};
+use crate::lock::Lock;
 use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
 
 pub use error::BackendError;
@@ -53,7 +54,7 @@ pub struct BackendApi {
     clock: SharedClock,
     base: Url,
     authorization: HeaderValue,
-    state: Mutex<State>,
+    state: Lock<State>,
 }
 
 struct State {
@@ -139,7 +140,7 @@ impl BackendApi {
         clock: SharedClock,
     ) -> Result<Self, UnusableSecret> {
         let authorization = bearer(secret_key).ok_or(UnusableSecret)?;
-        let state = Mutex::new(State::new());
+        let state = Lock::new(State::new());
         Ok(Self { transport, clock, base, authorization, state })
     }
 
@@ -152,30 +153,30 @@ impl BackendApi {
             return answer.clone();
         }
         let now = self.clock.now();
-        if let Some(recent) = self.state().recent(user_id, now) {
+        if let Some(recent) = self.state.lock().recent(user_id, now) {
             return recent;
         }
-        let paused = self.state().failing.until(user_id, now);
+        let paused = self.state.lock().failing.until(user_id, now);
         if let Some(until) = self.quiet_until().max(paused) {
             return Err(BackendError::CoolingDown { until });
         }
-        self.state().spend(now).map_err(|until| BackendError::CoolingDown { until })?;
+        self.state.lock().spend(now).map_err(|until| BackendError::CoolingDown { until })?;
         let answer = self.ask(user_id).await;
         if answer.as_ref().err().is_none_or(|error| error.concerns_one_user()) {
-            self.state().remember(user_id, answer.clone(), now);
+            self.state.lock().remember(user_id, answer.clone(), now);
         }
         // Later callers must not share this answer: the user may have changed since.
         turn.land();
         match &answer {
             Ok(_) => {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 state.failing.forget(user_id);
                 state.failed_last = None;
             }
-            Err(error) if error.concerns_one_user() => self.state().failed_last = None,
+            Err(error) if error.concerns_one_user() => self.state.lock().failed_last = None,
             Err(error) => {
                 let now = self.clock.now();
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 let is_everybodys = !error.may_concern_one_user() || state.note_failure(user_id, now);
                 if let Some(quiet) = error.cool_down().filter(|_| is_everybodys) {
                     state.quiet_until = Some(after(now, quiet));
@@ -188,18 +189,18 @@ impl BackendApi {
 
     /// Users in memory: answers of the last minute, and failures.
     pub fn remembered(&self) -> (usize, usize) {
-        let state = self.state();
+        let state = self.state.lock();
         (state.recent.len(), state.failing.remembered())
     }
 
     /// Whether this user would not be asked about now: that failed a moment ago.
     pub fn is_left_alone(&self, user_id: &str) -> bool {
         let now = self.clock.now();
-        self.quiet_until().is_some() || self.state().failing.until(user_id, now).is_some()
+        self.quiet_until().is_some() || self.state.lock().failing.until(user_id, now).is_some()
     }
 
     fn quiet_until(&self) -> Option<Timestamp> {
-        let (now, mut state) = (self.clock.now(), self.state());
+        let (now, mut state) = (self.clock.now(), self.state.lock());
         // A clock that was set back must not prolong the quiet.
         state.quiet_until =
             state.quiet_until.filter(|until| *until > now && *until <= after(now, MAX_COOL_DOWN));
@@ -224,10 +225,6 @@ impl BackendApi {
             Err(error) => Err(BackendError::Unreachable(error)),
         }
     }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A caller's share in a request for one user; given up on drop, so that a caller who hangs up
@@ -240,13 +237,13 @@ struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     fn new(api: &'a BackendApi, user_id: &'a str) -> Self {
-        let flight = Arc::clone(api.state().asking.entry(user_id.to_owned()).or_default());
+        let flight = Arc::clone(api.state.lock().asking.entry(user_id.to_owned()).or_default());
         Self { api, user_id, flight }
     }
 
     /// Ends the turn: those who come from now on ask anew.
     fn land(&self) {
-        let mut state = self.api.state();
+        let mut state = self.api.state.lock();
         if state.asking.get(self.user_id).is_some_and(|each| Arc::ptr_eq(each, &self.flight)) {
             state.asking.remove(self.user_id);
         }

@@ -15,7 +15,7 @@
 //! While no connection comes due, nothing is known about the others. Then the worker probes a few
 //! that worked last before it believes an unexplained death.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -28,6 +28,7 @@ use crate::connection::belief::{
 use crate::connection::observation::Confidence;
 use crate::connection::reasons::reason_of;
 use crate::connection::{Connection, Reason};
+use crate::lock::Lock;
 use crate::provider::Meaning;
 use crate::store::{Store, StoreError, Struck, Trouble};
 
@@ -45,7 +46,7 @@ pub struct Incidents {
     clock: SharedClock,
     mechanisms: Mechanisms,
     /// The last count that showed an incident, and its time.
-    seen: Arc<Mutex<Option<(Timestamp, Population)>>>,
+    seen: Arc<Lock<Option<(Timestamp, Population)>>>,
 }
 
 /// The population, and the deaths to revoke.
@@ -215,14 +216,14 @@ impl Incidents {
     }
 
     fn recent(&self, now: Timestamp) -> Option<Population> {
-        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = *self.seen.lock();
         // Ignore a time in the future: the clock has been set back since.
         seen.filter(|(at, _)| *at <= now && now < after(*at, RECOUNT)).map(|(_, population)| population)
     }
 
     /// Remembers a count that showed an incident. Returns whether the incident is new.
     fn remember(&self, now: Timestamp, incident: Population) -> bool {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         let before = seen.replace((now, incident));
         before.is_none_or(|(at, _)| at > now || after(at, ALARM_GAP) <= now)
     }

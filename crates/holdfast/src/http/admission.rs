@@ -14,11 +14,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::large_bodies::{LargeBodies, LargeBody};
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
 use crate::client_address::ClientAddress;
+use crate::lock::Lock;
 use futures_util::future::poll_immediate;
 
 /// Bodies up to this size, in bytes, may be buffered for every connection at a time.
@@ -46,7 +47,7 @@ pub struct Admission {
 #[derive(Debug)]
 struct Shared {
     limits: RequestLimits,
-    taken: Mutex<Taken>,
+    taken: Lock<Taken>,
     large_bodies: LargeBodies,
 }
 
@@ -85,24 +86,24 @@ impl Admission {
     /// An admission with all places free.
     pub fn new(limits: RequestLimits) -> Self {
         let large_bodies = LargeBodies::default();
-        Self { shared: Arc::new(Shared { limits, taken: Mutex::default(), large_bodies }) }
+        Self { shared: Arc::new(Shared { limits, taken: Lock::default(), large_bodies }) }
     }
 
     /// A place for a request of that address.
     pub fn admit(&self, address: ClientAddress) -> Result<Admitted, TurnedAway> {
         self.take(address)?;
-        let (admission, has_place) = (self.clone(), Mutex::new(true));
+        let (admission, has_place) = (self.clone(), Lock::new(true));
         Ok(Admitted(Arc::new(Held { admission, address, has_place })))
     }
 
     /// Requests that hold a place.
     pub fn under_way(&self) -> usize {
-        self.lock().in_all
+        self.shared.taken.lock().in_all
     }
 
     /// Addresses with a request under way.
     pub(super) fn addresses(&self) -> usize {
-        self.lock().by_address.len()
+        self.shared.taken.lock().by_address.len()
     }
 
     /// Bodies above [`SMALL_BODY`] that are being buffered.
@@ -112,7 +113,7 @@ impl Admission {
 
     fn take(&self, address: ClientAddress) -> Result<(), TurnedAway> {
         let RequestLimits { in_all, reserved, per_address } = self.shared.limits;
-        let mut taken = self.lock();
+        let mut taken = self.shared.taken.lock();
         let taken = &mut *taken;
         let own = taken.by_address.entry(address);
         let has = match &own {
@@ -132,7 +133,7 @@ impl Admission {
     }
 
     fn give_back(&self, address: ClientAddress) {
-        let mut taken = self.lock();
+        let mut taken = self.shared.taken.lock();
         taken.in_all = taken.in_all.saturating_sub(1);
         if let Entry::Occupied(mut own) = taken.by_address.entry(address) {
             let left = own.get().saturating_sub(1);
@@ -142,10 +143,6 @@ impl Admission {
                 own.insert(left);
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -158,16 +155,12 @@ struct Held {
     admission: Admission,
     address: ClientAddress,
     /// `false` while the client keeps us waiting.
-    has_place: Mutex<bool>,
+    has_place: Lock<bool>,
 }
 
 impl Held {
-    fn has_place(&self) -> MutexGuard<'_, bool> {
-        self.has_place.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn give_back(&self) {
-        if std::mem::take(&mut *self.has_place()) {
+        if std::mem::take(&mut *self.has_place.lock()) {
             self.admission.give_back(self.address);
         }
     }
@@ -192,7 +185,7 @@ impl Admitted {
         self.0.give_back();
         let came = waiting.await;
         admission.take(*address)?;
-        *self.0.has_place() = true;
+        *self.0.has_place.lock() = true;
         Ok(came)
     }
 
@@ -254,7 +247,7 @@ mod tests {
         for n in 0..=255 {
             admission.admit(address(n)).unwrap();
         }
-        assert_eq!((admission.under_way(), admission.lock().by_address.len()), (0, 0));
+        assert_eq!((admission.under_way(), admission.shared.taken.lock().by_address.len()), (0, 0));
     }
 
     #[tokio::test]

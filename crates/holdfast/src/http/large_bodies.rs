@@ -7,11 +7,12 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::Notify;
 
 use crate::client_address::ClientAddress;
+use crate::lock::Lock;
 
 /// Large bodies buffered at once.
 pub const LARGE_BODIES: usize = 128;
@@ -19,7 +20,7 @@ pub const LARGE_BODIES: usize = 128;
 /// The places.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LargeBodies {
-    held: Arc<Mutex<Held>>,
+    held: Arc<Lock<Held>>,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +38,7 @@ struct Body {
 impl LargeBodies {
     /// A place for a body from that address; where none is free, another body is given up for it.
     pub(super) fn take(&self, address: ClientAddress) -> LargeBody {
-        let mut held = self.lock();
+        let mut held = self.held.lock();
         if held.by_id.len() >= LARGE_BODIES {
             held.give_one_up();
         }
@@ -50,11 +51,7 @@ impl LargeBodies {
 
     /// Bodies that are being buffered.
     pub(super) fn len(&self) -> usize {
-        self.lock().by_id.len()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().by_id.len()
     }
 }
 
@@ -91,7 +88,7 @@ impl LargeBody {
 
 impl Drop for LargeBody {
     fn drop(&mut self) {
-        self.bodies.lock().by_id.remove(&self.id);
+        self.bodies.held.lock().by_id.remove(&self.id);
     }
 }
 

@@ -5,7 +5,7 @@
 //! body, no address.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::caller::Inactive;
+use crate::lock::Lock;
 
 /// Requests remembered; a further one replaces the oldest.
 const CAPACITY: usize = 10_000;
@@ -115,7 +116,7 @@ pub struct RefusedOrigin {
 
 /// The memory. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct RefusalMemory(Arc<Mutex<State>>);
+pub struct RefusalMemory(Arc<Lock<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -129,7 +130,7 @@ struct State {
 impl RefusalMemory {
     /// Remembers one.
     pub fn remember(&self, one: Remembered) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         *state.by_code.entry(one.code.clone()).or_default() += 1;
         if state.latest.len() >= CAPACITY {
             state.latest.pop_front();
@@ -139,7 +140,7 @@ impl RefusalMemory {
 
     /// Remembers an origin that was refused, once however often it calls.
     pub fn remember_origin(&self, one: RefusedOrigin) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         state.origins.retain(|known| known.origin != one.origin);
         if state.origins.len() >= ORIGINS {
             state.origins.pop_front();
@@ -149,19 +150,19 @@ impl RefusalMemory {
 
     /// Requests and origins in memory.
     pub fn remembered(&self) -> (usize, usize) {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.0.lock();
         (state.latest.len(), state.origins.len())
     }
 
     /// The origins that were refused, the latest first.
     pub fn origins(&self) -> Vec<RefusedOrigin> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.0.lock();
         state.origins.iter().rev().cloned().collect()
     }
 
     /// The latest with that id.
     pub fn find(&self, request_id: &str) -> Option<Arc<Remembered>> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.0.lock();
         state.latest.iter().rev().find(|one| one.request_id == request_id).cloned()
     }
 
@@ -170,19 +171,19 @@ impl RefusalMemory {
         let is_theirs = |one: &&Arc<Remembered>| {
             one.user_id.as_deref() == Some(user_id) || one.claimed_user() == Some(user_id)
         };
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.0.lock();
         state.latest.iter().rev().filter(is_theirs).take(most).cloned().collect()
     }
 
     /// The latest of all, newest first.
     pub fn latest(&self, most: usize) -> Vec<Arc<Remembered>> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.0.lock();
         state.latest.iter().rev().take(most).cloned().collect()
     }
 
     /// How many there were of each code since the process started.
     pub fn by_code(&self) -> BTreeMap<String, u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).by_code.clone()
+        self.0.lock().by_code.clone()
     }
 }
 

@@ -4,8 +4,8 @@
 //! statuses and codes, all from closed lists, so that no client can make the number of series grow.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 
 use super::memory::RefusalMemory;
 use super::readiness_log::ReadinessLog;
+use crate::lock::Lock;
 use crate::metric::{self, Kind, Labels, Metric};
 use crate::overview::process::ProcessMetrics;
 use crate::per_thread::{CounterPerThread, GaugePerThread, PerThread};
@@ -25,7 +26,7 @@ use crate::per_thread::{CounterPerThread, GaugePerThread, PerThread};
 /// What this process counts.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    registry: Arc<Mutex<Registry>>,
+    registry: Arc<Lock<Registry>>,
     requests: Family<RequestLabels, CounterPerThread>,
     durations: Family<[(&'static str, String); 1], Durations>,
     /// Read with each answer, and replaced with the first of its kind.
@@ -239,14 +240,14 @@ impl Default for Metrics {
         READY.register(&mut registry, metrics.ready.clone());
         IN_FLIGHT.register(&mut registry, metrics.in_flight.clone());
         STREAMS.register(&mut registry, metrics.streams.clone());
-        Self { registry: Arc::new(Mutex::new(registry)), ..metrics }
+        Self { registry: Arc::new(Lock::new(registry)), ..metrics }
     }
 }
 
 impl Metrics {
     /// Lets another part of the process register what it counts.
     pub fn register(&self, with: impl FnOnce(&mut Registry)) {
-        with(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+        with(&mut self.registry.lock());
     }
 
     /// Counts an answer. `method` is a label ([`method_label`]).
@@ -306,7 +307,7 @@ impl Metrics {
     /// Everything, as OpenMetrics text.
     pub fn render(&self) -> String {
         let mut written = String::new();
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = self.registry.lock();
         let mut process = Registry::default();
         process.register_collector(Box::new(ProcessMetrics));
         // Writing into a String does not fail.

@@ -1,24 +1,25 @@
 //! Why this server is not ready: said when it begins, once a minute while it lasts, and when it is
 //! over, however often somebody asks.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::clock::after;
+use crate::lock::Lock;
 
 /// How often it is said anew.
 const EVERY: Duration = Duration::from_mins(1);
 
 /// When it was said last; `None` while the server is ready.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ReadinessLog(Arc<Mutex<Option<Timestamp>>>);
+pub(super) struct ReadinessLog(Arc<Lock<Option<Timestamp>>>);
 
 impl ReadinessLog {
     /// Writes down what was found, where it is new.
     pub(super) fn write(&self, why: Option<String>, now: Timestamp) {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.0.lock();
         match (why, *said) {
             (None, None) => {}
             (None, Some(_)) => {
@@ -37,6 +38,7 @@ impl ReadinessLog {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::sync::Mutex;
 
     use super::*;
 

@@ -1,12 +1,14 @@
 //! Bounds on event streams: open ones per user and in all, and how many read the database at once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::metrics::Metrics;
 use super::problem::{Problem, RequestCode, ServerCode};
+
+use crate::lock::Lock;
 
 /// Open streams of one user: tabs and devices.
 const MAX_PER_USER: usize = 12;
@@ -19,7 +21,7 @@ const MAX_LOOKING: usize = 4;
 /// The open streams.
 #[derive(Debug, Clone)]
 pub struct Streams {
-    open: Arc<Mutex<Open>>,
+    open: Arc<Lock<Open>>,
     looking: Arc<Semaphore>,
     most: usize,
     metrics: Metrics,
@@ -39,7 +41,7 @@ impl Streams {
 
     /// A place for one more stream of this user; given back when dropped.
     pub fn open(&self, user_id: &str) -> Result<Place, Problem> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         if open.in_all >= self.most {
             return Err(ServerCode::Overloaded.into());
         }
@@ -71,7 +73,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.streams.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.streams.open.lock();
         open.in_all = open.in_all.saturating_sub(1);
         if let Some(own) = open.by_user.get_mut(&self.user_id) {
             *own = own.saturating_sub(1);
@@ -96,7 +98,7 @@ mod tests {
         held.pop();
         held.push(streams.open("user_a").unwrap());
         drop(held);
-        assert!(streams.open.lock().unwrap().by_user.is_empty());
+        assert!(streams.open.lock().by_user.is_empty());
         assert_eq!(streams.metrics.streams.get(), 0);
     }
 

@@ -1,6 +1,6 @@
 //! How far this machine's clock is from the servers that it calls, by the `Date` of their answers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use http::header;
@@ -8,17 +8,18 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use crate::clock::SharedClock;
+use crate::lock::Lock;
 use crate::transport::{Answer, Outgoing, SharedTransport, Transport, TransportError};
 
 /// The last comparison; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct ClockWatch(Arc<Mutex<Option<f64>>>);
+pub struct ClockWatch(Arc<Lock<Option<f64>>>);
 
 impl ClockWatch {
     /// Seconds by which this machine's clock was ahead of the last server's that answered; negative
     /// where it was behind.
     pub fn ahead_by(&self) -> Option<f64> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 }
 
@@ -44,7 +45,7 @@ impl Transport for Watched {
         Box::pin(async move {
             let answer = sent.await?;
             if let Some(ahead) = ahead(&answer, asked, self.clock.now()) {
-                *self.watch.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+                *self.watch.0.lock() = Some(ahead);
             }
             Ok(answer)
         })

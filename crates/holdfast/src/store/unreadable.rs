@@ -2,7 +2,6 @@
 //! Batches skip them, so that one such row does not hold up the others.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +10,7 @@ use super::engine::Row;
 use super::statements::Sql;
 use super::{Store, StoreError, Value, rows};
 use crate::clock;
+use crate::lock::Lock;
 
 /// How long such a row is postponed, and not logged again.
 pub(super) const UNREADABLE_RESTS: Duration = Duration::from_hours(1);
@@ -19,12 +19,12 @@ const REMEMBERED: usize = 1000;
 
 /// When each unreadable row was last logged.
 #[derive(Debug, Default)]
-pub(super) struct LoggedRows(Mutex<BTreeMap<(&'static str, String), Timestamp>>);
+pub(super) struct LoggedRows(Lock<BTreeMap<(&'static str, String), Timestamp>>);
 
 impl LoggedRows {
     /// Whether the row has not been logged lately; marks it as logged.
     fn is_news(&self, table: &'static str, row: &str, now: Timestamp) -> bool {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.0.lock();
         if said.len() >= REMEMBERED {
             said.clear();
         }
@@ -47,7 +47,7 @@ pub(super) struct Read<T> {
 impl Store {
     /// Unreadable rows that were logged within the last hour or so.
     pub fn unreadable_rows_logged(&self) -> usize {
-        self.inner.logged_rows.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.inner.logged_rows.0.lock().len()
     }
 
     /// Reads each row by itself. Returns only errors that concern more than one row.

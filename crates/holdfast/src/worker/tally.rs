@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
@@ -13,6 +12,7 @@ use crate::clock::from_millis;
 use crate::connection::reasons::reason_of;
 use crate::connections::ServiceError;
 use crate::connections::refresh::Refreshed;
+use crate::lock::Lock;
 use crate::metric::{Kind, Labels, Metric};
 
 const REFRESHES: Metric = Metric {
@@ -39,7 +39,7 @@ pub const TABLE: &[Metric] = &[REFRESHES];
 pub struct Tally {
     refreshes: Family<Labels<1>, Counter>,
     /// Counts since the last [`Tally::take`].
-    fresh: Mutex<BTreeMap<&'static str, u64>>,
+    fresh: Lock<BTreeMap<&'static str, u64>>,
     /// Last tick, in unix milliseconds; `i64::MIN` before the first.
     ticked_at: AtomicI64,
 }
@@ -47,7 +47,7 @@ pub struct Tally {
 impl Default for Tally {
     fn default() -> Self {
         let refreshes = Family::default();
-        Self { refreshes, fresh: Mutex::default(), ticked_at: AtomicI64::new(i64::MIN) }
+        Self { refreshes, fresh: Lock::default(), ticked_at: AtomicI64::new(i64::MIN) }
     }
 }
 
@@ -68,7 +68,7 @@ impl Tally {
             Err(_) => NOT_STORED,
         };
         self.refreshes.get_or_create(&[("outcome", outcome)]).inc();
-        *self.fresh.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
+        *self.fresh.lock().entry(outcome).or_default() += 1;
     }
 
     pub(super) fn ticked(&self, now: Timestamp) {
@@ -83,11 +83,11 @@ impl Tally {
 
     /// Takes the refreshes counted since the last call, by outcome.
     pub fn take(&self) -> BTreeMap<&'static str, u64> {
-        std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.fresh.lock())
     }
 
     /// Gives back taken counts that could not be stored.
     pub fn give_back(&self, outcome: &'static str, amount: u64) {
-        *self.fresh.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += amount;
+        *self.fresh.lock().entry(outcome).or_default() += amount;
     }
 }

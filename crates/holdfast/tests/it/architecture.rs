@@ -37,8 +37,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("budget", &["http", "process", "settings"]),
-    ("caller", &["clock", "digest", "entropy", "per_thread", "transport"]),
-    ("clerk", &["caller", "clock", "display_text", "standard_webhooks", "transport"]),
+    ("caller", &["clock", "digest", "entropy", "lock", "per_thread", "transport"]),
+    ("clerk", &["caller", "clock", "display_text", "lock", "standard_webhooks", "transport"]),
     (
         "cli",
         &[
@@ -76,6 +76,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "connection",
             "digest",
             "entropy",
+            "lock",
             "metric",
             "names",
             "provider",
@@ -85,7 +86,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("digest", &[]),
     ("display_text", &[]),
-    ("entropy", &["per_thread"]),
+    ("entropy", &["lock", "per_thread"]),
     (
         "http",
         &[
@@ -97,6 +98,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "connections",
             "digest",
             "entropy",
+            "lock",
             "metric",
             "names",
             "nearest",
@@ -109,6 +111,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "vault",
         ],
     ),
+    ("lock", &[]),
     ("metric", &["names"]),
     ("names", &[]),
     ("nearest", &[]),
@@ -127,13 +130,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("overview", &["clock", "connection", "connections", "metric", "names", "store", "transport", "worker"]),
+    (
+        "overview",
+        &["clock", "connection", "connections", "lock", "metric", "names", "store", "transport", "worker"],
+    ),
     ("per_thread", &[]),
     ("process", &[]),
     ("provider", &["clock", "digest", "display_text", "metric", "transport"]),
     ("settings", &["caller", "client_address", "connection", "nearest", "provider", "vault"]),
     ("standard_webhooks", &[]),
-    ("standin", &["clock", "entropy", "names", "transport"]),
+    ("standin", &["clock", "entropy", "lock", "names", "transport"]),
     (
         "store",
         &[
@@ -143,6 +149,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "connection",
             "digest",
             "entropy",
+            "lock",
             "names",
             "provider",
             "telemetry",
@@ -150,10 +157,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("telemetry", &["clock", "entropy", "metric", "names", "settings", "transport"]),
-    ("transport", &["clock"]),
-    ("users", &["caller", "clerk", "clock", "store"]),
+    ("transport", &["clock", "lock"]),
+    ("users", &["caller", "clerk", "clock", "lock", "store"]),
     ("vault", &["entropy"]),
-    ("worker", &["clock", "connection", "connections", "metric", "store", "telemetry"]),
+    ("worker", &["clock", "connection", "connections", "lock", "metric", "store", "telemetry"]),
 ];
 
 /// Libraries that only these modules may use.

@@ -20,8 +20,8 @@ pub(super) mod replay;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use uuid::Uuid;
@@ -31,6 +31,8 @@ use files::Directory;
 pub use files::Reservation;
 use recent::Recent;
 pub use record::{Journaled, Origin, Step};
+
+use crate::lock::Lock;
 
 /// The journal of this process.
 #[derive(Debug, Clone)]
@@ -42,7 +44,7 @@ struct Inner {
     directory: Option<Directory>,
     is_writable: AtomicBool,
     /// Attempts whose token this process is about to store, with a count; replays skip their files.
-    in_hand: Mutex<HashMap<Uuid, usize>>,
+    in_hand: Lock<HashMap<Uuid, usize>>,
     recent: Recent,
 }
 
@@ -61,7 +63,7 @@ impl Journal {
         Self(Arc::new(Inner {
             directory,
             is_writable: AtomicBool::new(true),
-            in_hand: Mutex::default(),
+            in_hand: Lock::default(),
             recent: Recent::default(),
         }))
     }
@@ -191,16 +193,12 @@ impl Journal {
 
     /// Keeps replays away from the attempt's files until the returned guard is dropped.
     pub(super) fn guard_attempt(&self, attempt_id: Uuid) -> AttemptGuard {
-        *self.lock().entry(attempt_id).or_default() += 1;
+        *self.0.in_hand.lock().entry(attempt_id).or_default() += 1;
         AttemptGuard { journal: self.clone(), attempt_id }
     }
 
     fn is_in_hand(&self, attempt_id: Uuid) -> bool {
-        self.lock().contains_key(&attempt_id)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, usize>> {
-        self.0.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.in_hand.lock().contains_key(&attempt_id)
     }
 }
 
@@ -254,7 +252,7 @@ pub(super) struct AttemptGuard {
 
 impl Drop for AttemptGuard {
     fn drop(&mut self) {
-        let mut all = self.journal.lock();
+        let mut all = self.journal.0.in_hand.lock();
         if let Some(count) = all.get_mut(&self.attempt_id) {
             *count -= 1;
             if *count == 0 {

@@ -1,7 +1,6 @@
 //! Recently stored tokens, remembered sealed and in memory only: a promoted standby may lack the
 //! last writes of the failed server.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,6 +8,7 @@ use uuid::Uuid;
 
 use super::record::Journaled;
 use crate::clock::after;
+use crate::lock::Lock;
 
 /// Tokens are remembered for at least this long, and at most twice: longer than the lag of a
 /// standby that is fit to be promoted.
@@ -17,7 +17,7 @@ const GENERATION: Duration = Duration::from_mins(10);
 const MOST: usize = 4096;
 
 #[derive(Debug, Default)]
-pub(super) struct Recent(Mutex<Generations>);
+pub(super) struct Recent(Lock<Generations>);
 
 #[derive(Debug, Default)]
 struct Generations {
@@ -37,7 +37,7 @@ impl Generations {
 
 impl Recent {
     pub(super) fn remember(&self, token: Journaled) {
-        let mut all = self.lock();
+        let mut all = self.0.lock();
         if all.timeline.is_none() {
             return;
         }
@@ -49,19 +49,19 @@ impl Recent {
 
     /// Forgets the tokens of this connection or attempt.
     pub(super) fn forget(&self, row: Uuid) {
-        let mut all = self.lock();
+        let mut all = self.0.lock();
         all.present.retain(|token| token.origin.row() != row);
         all.former.retain(|token| token.origin.row() != row);
     }
 
     pub(super) fn len(&self) -> usize {
-        let all = self.lock();
+        let all = self.0.lock();
         all.present.len() + all.former.len()
     }
 
     /// Begins a new generation if the present one is old enough.
     pub(super) fn age(&self, now: Timestamp) {
-        let mut all = self.lock();
+        let mut all = self.0.lock();
         let began = *all.began.get_or_insert(now);
         // A clock that was ahead must not keep tokens for ever.
         if now < began || after(began, GENERATION) <= now {
@@ -72,18 +72,14 @@ impl Recent {
 
     /// The remembered tokens, oldest first, if `timeline` is not the known one.
     pub(super) fn of_another_than(&self, timeline: &str) -> Option<Vec<Journaled>> {
-        let all = self.lock();
+        let all = self.0.lock();
         let is_other = all.timeline.as_deref().is_some_and(|known| known != timeline);
         is_other.then(|| all.former.iter().chain(&all.present).cloned().collect())
     }
 
     /// Sets the known timeline.
     pub(super) fn is_of(&self, timeline: String) {
-        self.lock().timeline = Some(timeline);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Generations> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().timeline = Some(timeline);
     }
 }
 

@@ -4,12 +4,12 @@
 //! more calls than refreshes in a year. With it, one connection at a time asks for all, the one
 //! with the least time left first, and the first answer lets the rest through.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::clock::after;
+use crate::lock::Lock;
 
 /// Failures without an answer in between that open the breaker: more than the calls in flight at
 /// once, which one hiccup can fail together.
@@ -25,7 +25,7 @@ const LONGEST: Duration = Duration::from_hours(1);
 /// What one replica knows of the provider's health.
 #[derive(Debug, Default)]
 pub struct Breaker {
-    state: Mutex<State>,
+    state: Lock<State>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,12 +40,12 @@ struct State {
 impl Breaker {
     /// Closes the breaker: the provider answered, whatever it said.
     pub fn answered(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+        *self.state.lock() = State::default();
     }
 
     /// A call failed for a reason that concerns every connection.
     pub fn failed(&self, now: Timestamp) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.failures = state.failures.saturating_add(1);
         state.since = state.since.or(Some(now));
         state.last = Some(now);
@@ -73,7 +73,7 @@ impl Breaker {
 
     /// The times of the last failure and of the next probe; `None` while the breaker is closed.
     fn next_probe(&self) -> Option<(Timestamp, Timestamp)> {
-        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = *self.state.lock();
         let (since, last) = state.since.zip(state.last).filter(|_| state.failures >= OPENS_AT)?;
         let lasted = last.duration_since(since).unsigned_abs();
         Some((last, after(last, (lasted / PART).clamp(SHORTEST, LONGEST))))

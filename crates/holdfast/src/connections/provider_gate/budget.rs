@@ -4,12 +4,12 @@
 //! (its documentation of Graph API rate limits). Below [`CAREFUL`] nothing changes; above it we ask
 //! one at a time with a growing gap.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::clock::after;
+use crate::lock::Lock;
 use crate::provider::{Failure, LimitScope, Meaning, Usage};
 
 /// From this share of the budget on, in percent, we slow down.
@@ -28,7 +28,7 @@ const STALE: Duration = Duration::from_hours(1);
 /// What one replica knows of the app-wide budget.
 #[derive(Debug, Default)]
 pub struct Budget {
-    state: Mutex<State>,
+    state: Lock<State>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,7 +52,7 @@ impl Budget {
             SCARCE..100 => SLOWER,
             100.. => limited.and_then(|each| each.retry_after).unwrap_or(SPENT),
         };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if percent >= 100 && state.percent < 100 {
             tracing::warn!(percent, pause = ?gap, "the provider's hourly budget for the app is used up; the worker pauses");
         }
@@ -61,7 +61,7 @@ impl Budget {
 
     /// Until when no call may be made: calls while throttled prolong it.
     pub fn spent_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = *self.state.lock();
         let until = state.not_before.filter(|until| state.percent >= 100 && now < *until);
         // Ignore a time in the future: the clock has been set back since.
         until.filter(|_| state.seen_at.is_some_and(|seen| seen <= now))
@@ -69,14 +69,14 @@ impl Budget {
 
     /// The used share in percent, by the newest answer; 0 if that is older than [`STALE`].
     pub fn used(&self, now: Timestamp) -> u32 {
-        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = *self.state.lock();
         let is_known = state.seen_at.is_some_and(|seen| seen <= now && now < after(seen, STALE));
         if is_known { state.percent } else { 0 }
     }
 
     /// How many connections may be worked on now, at most `most`.
     pub fn allows(&self, most: usize, now: Timestamp) -> usize {
-        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = *self.state.lock();
         match (state.seen_at, state.not_before) {
             // Ignore a time in the future: the clock has been set back since.
             (Some(seen), Some(not_before)) if seen <= now => {

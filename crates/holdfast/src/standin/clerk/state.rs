@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, MutexGuard, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -18,6 +18,7 @@ use super::people::{Person, Record};
 use super::{Case, StandinError, UNSUPPORTED_KID};
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, random};
+use crate::lock::Lock;
 use crate::transport::{ReqwestTransport, SharedTransport};
 
 /// Shared between the handle and the server.
@@ -30,7 +31,7 @@ pub struct Shared {
     pub transport: SharedTransport,
     clock: SharedClock,
     entropy: SharedEntropy,
-    state: Mutex<State>,
+    state: Lock<State>,
     asked: [AtomicU64; Surface::ALL.len()],
 }
 
@@ -76,7 +77,7 @@ impl Shared {
             transport: Arc::new(transport),
             clock,
             entropy,
-            state: Mutex::new(State {
+            state: Lock::new(State {
                 keys: Arc::new(keys),
                 rotations: 0,
                 sessions: HashMap::new(),
@@ -278,7 +279,7 @@ impl Shared {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

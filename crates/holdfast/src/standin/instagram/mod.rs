@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
@@ -40,6 +40,7 @@ use url::Url;
 use super::server::Server;
 use crate::clock::SharedClock;
 use crate::entropy::SharedEntropy;
+use crate::lock::Lock;
 use crate::transport::SharedTransport;
 pub use callbacks::{CallbackError, Delivered};
 pub use consent::{Decision, decide};
@@ -144,8 +145,8 @@ impl InstagramStandin {
         transport: SharedTransport,
     ) -> io::Result<Self> {
         let setup = Setup { shape: options.shape, refresh_world: options.refresh_world, ..Setup::default() };
-        let world = Mutex::new(World::new(options.people.clone()));
-        let shared = Arc::new(Shared { options, clock, entropy, transport, world, setup: Mutex::new(setup) });
+        let world = Lock::new(World::new(options.people.clone()));
+        let shared = Arc::new(Shared { options, clock, entropy, transport, world, setup: Lock::new(setup) });
         let server = Server::start(address, router(shared.clone())).await?;
         shared.setup().root = Some(server.url().clone());
         Ok(Self { shared, server })

@@ -1,6 +1,6 @@
 //! What the routes share: the world, the set-up, and how each request is answered.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use axum::response::Response;
 use http::StatusCode;
@@ -13,6 +13,7 @@ use super::world::{Armed, Call, Death, World};
 use super::{AccountView, Endpoint, Fault, NoSuchAccount, Options, Person, RefreshWorld, ReplyShape, oauth};
 use crate::clock::SharedClock;
 use crate::entropy::{EntropyExhausted, SharedEntropy};
+use crate::lock::Lock;
 use crate::transport::SharedTransport;
 
 /// What the routes share.
@@ -21,8 +22,8 @@ pub(super) struct Shared {
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
     pub transport: SharedTransport,
-    pub world: Mutex<World>,
-    pub setup: Mutex<Setup>,
+    pub world: Lock<World>,
+    pub setup: Lock<Setup>,
 }
 
 /// What the app's owner would enter in the App Dashboard, and what may change while the stand-in
@@ -40,11 +41,11 @@ pub(super) struct Setup {
 
 impl Shared {
     pub(super) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+        self.world.lock()
     }
 
     pub(super) fn setup(&self) -> MutexGuard<'_, Setup> {
-        self.setup.lock().unwrap_or_else(PoisonError::into_inner)
+        self.setup.lock()
     }
 
     /// Answers one request: notes it, lets a fault have its way, else (or before it) does what is
