@@ -279,7 +279,7 @@ async fn connection(
             async move {
                 if let Some(mut refusal) = refusal {
                     refusal.headers_mut().remove(header::CONNECTION);
-                    let body = |bytes: bytes::Bytes| watch::BusyBody::new(bytes.into(), busy);
+                    let body = |bytes: bytes::Bytes| watch::busy_body(bytes.into(), busy);
                     return Ok::<_, Infallible>(refusal.map(body));
                 }
                 let mut response = shared.application.answer(request, Some(shared.peer)).await;
@@ -290,7 +290,7 @@ async fn connection(
                 if is_last || (is_http1 && shared.is_leaving()) {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok(response.map(|body| watch::BusyBody::new(body, busy)))
+                Ok(response.map(|body| watch::busy_body(body, busy)))
             }
         })
     };

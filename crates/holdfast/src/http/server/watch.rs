@@ -20,6 +20,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::Version;
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -283,35 +284,11 @@ impl HttpBody for AwaitedBody {
 }
 
 /// An answer's body; its request is under way until the body is sent or dropped.
-pub(super) struct BusyBody {
-    body: Body,
-    _busy: Busy,
-}
-
-impl BusyBody {
-    pub(super) fn new(body: Body, busy: Busy) -> Self {
-        Self { body, _busy: busy }
-    }
-}
-
-impl HttpBody for BusyBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+pub(super) fn busy_body(body: Body, busy: Busy) -> impl HttpBody<Data = Bytes, Error = axum::Error> + Unpin {
+    body.map_err(move |error| {
+        let _held = &busy;
+        error
+    })
 }
 
 /// A socket that tells the watch what happens on it.
