@@ -75,11 +75,17 @@ pub struct Entry {
 }
 
 /// Declares an enum of codes, each with its row: a code without one does not compile.
-macro_rules! codes_with_rows {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $row:expr,)+ }) => {
+macro_rules! codes {
+    ($(#[$doc:meta])* $name:ident { $(
+        $variant:ident = $code:literal, $status:ident, $action:ident, $title:literal {
+            meaning: $meaning:literal,
+            causes: [$($cause:literal),+ $(,)?],
+            remedy: $remedy:literal,
+        }
+    )+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant,)+ }
+        pub enum $name { $(#[doc = $meaning] $variant,)+ }
 
         impl $name {
             /// Every variant, in order.
@@ -87,9 +93,19 @@ macro_rules! codes_with_rows {
 
             /// Its row.
             pub(super) const fn entry(self) -> super::row::Entry {
-                match self { $(Self::$variant => $row,)+ }
+                match self {
+                    $(Self::$variant => super::row::Entry {
+                        code: $code,
+                        status: http::StatusCode::$status,
+                        action: super::row::Remedy::$action,
+                        title: $title,
+                        meaning: $meaning,
+                        causes: &[$($cause),+],
+                        remedy: $remedy,
+                    },)+
+                }
             }
         }
     };
 }
-pub(super) use codes_with_rows;
+pub(super) use codes;
