@@ -111,13 +111,6 @@ pub enum Command {
         /// The backup
         file: PathBuf,
     },
-    /// Write the generated pages of docs/reference
-    #[command(hide = true)]
-    Reference {
-        /// The directory
-        #[arg(default_value = "docs/reference")]
-        dir: PathBuf,
-    },
 }
 
 /// Options of `dev`.

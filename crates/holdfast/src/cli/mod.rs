@@ -16,7 +16,6 @@ mod import;
 mod keys;
 mod long_lines;
 pub mod printer;
-pub mod reference;
 mod secrets;
 mod serve;
 mod service_key;
@@ -94,7 +93,6 @@ fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcom
         Command::Why(args) => wait(why::run(context, &args, printer)),
         Command::Audit(command) => wait(audit::run(context, &command, printer)),
         Command::Config(command) => config::run(context, &command, printer),
-        Command::Reference { dir } => reference::run(&dir, printer),
         Command::Keys(command) => wait(keys::run(context, command, printer)),
         Command::ServiceKey(command) => wait(service_key::run(context, command, printer)),
         Command::Connections(command) => wait(connections::run(context, command, printer)),

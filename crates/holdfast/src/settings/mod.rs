@@ -15,8 +15,6 @@ mod misplaced_secrets;
 mod parse;
 mod print;
 mod reading;
-pub mod reference;
-pub mod sample;
 mod sources;
 pub mod table;
 #[cfg(test)]
@@ -38,6 +36,7 @@ use url::Url;
 use crate::client_address::TrustedProxies;
 use crate::connection::schedule::RefreshPolicy;
 use crate::provider::instagram::InstagramConfig;
+pub use entry::{Fallback, Setting};
 pub use fault::{Fault, Faults, Origin};
 pub use load::{load, load_again, load_with_reading};
 pub use misplaced_secrets::{HIDDEN, looks_secret};

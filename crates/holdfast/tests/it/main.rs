@@ -24,6 +24,7 @@ mod edge;
 mod grants;
 mod operator;
 mod outbox;
+mod reference;
 mod replicas;
 mod store;
 mod support;

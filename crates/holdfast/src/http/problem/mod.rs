@@ -5,9 +5,9 @@
 //! outside the table in [`code`].
 
 mod code;
+mod groups;
 mod instagram;
 mod openapi;
-pub mod reference;
 mod request;
 mod row;
 mod server;
@@ -26,6 +26,7 @@ use serde::Serialize;
 
 use super::memory::Judgement;
 pub use code::ProblemCode;
+pub use groups::groups;
 pub use openapi::Problems;
 pub use request::RequestCode;
 pub use row::{Entry, Remedy, Source};

@@ -16,7 +16,7 @@ use super::prelude::*;
 use crate::http::openapi::{finished, skeleton};
 use crate::http::pages::{Markup, Page, Width};
 use crate::http::params::Path;
-use crate::http::problem::reference::groups;
+use crate::http::problem::groups;
 use crate::http::state::Documents;
 
 /// The OpenAPI document of a server that is reached at `public_url`.

@@ -9,7 +9,6 @@ mod import;
 mod keys;
 mod pages;
 mod recipes;
-mod reference;
 mod remedies;
 mod serve;
 pub mod support;

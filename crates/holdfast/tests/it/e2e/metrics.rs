@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::reference;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use holdfast::cli::reference;
 use holdfast::standin::clerk::Person;
 use http::StatusCode;
 use tower::ServiceExt as _;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use holdfast::cli::reference;
+use crate::reference;
 use holdfast::metric::Metric;
 
 fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {

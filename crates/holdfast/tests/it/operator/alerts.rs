@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::process::Command;
 
-use holdfast::overview::alerts::{ALERTS, rules};
+use holdfast::overview::alerts::ALERTS;
+
+use crate::reference::rules;
 
 /// What a healthy replica shows, as series of Prometheus' unit tests: one sample a minute, for an
 /// hour.

@@ -1,6 +1,6 @@
 //! The names of metrics that the contract promises, as a scrape shows them.
 
-use holdfast::cli::reference;
+use crate::reference;
 use holdfast::overview::alerts::ALERTS;
 use holdfast::standin::clerk::Person;
 
