@@ -54,13 +54,13 @@ impl Reloader {
             Err(fault) => return Err(fault),
         };
         if unconfirmed.is_none() {
-            self.state.vault().replace(&ring);
+            self.state.vault.replace(&ring);
         }
-        self.state.connections().return_urls().replace(&return_urls);
-        self.state.verifier().replace_policy(policy(&settings.clerk));
+        self.state.connections.return_urls().replace(&return_urls);
+        self.state.verifier.replace_policy(policy(&settings.clerk));
         self.origins.replace(settings.allowed_origins.clone());
         let origins: Vec<&str> = settings.allowed_origins.iter().map(OriginPattern::as_str).collect();
-        let (origins, vault) = (origins.join(", "), self.state.vault().ring());
+        let (origins, vault) = (origins.join(", "), self.state.vault.ring());
         let sealing_key = vault.sealing_id();
         if let Some(error) = unconfirmed {
             tracing::warn!(
@@ -76,10 +76,10 @@ impl Reloader {
 
     /// Proves a new ring, within [`PATIENCE`]. That in use was proven when it was taken over.
     async fn prove(&self, ring: &Vault) -> Result<(), StartError> {
-        if ring.ring().has_keys_of(&self.state.vault().ring()) {
+        if ring.ring().has_keys_of(&self.state.vault.ring()) {
             return Ok(());
         }
-        let proven = prove_ring(ring, self.state.store(), self.seams.clock.now());
+        let proven = prove_ring(ring, &self.state.store, self.seams.clock.now());
         within(PATIENCE, &*self.seams.clock, proven).await.unwrap_or_else(|| {
             let late = StoreError::Unavailable("it does not answer within 5 s".to_owned());
             Err(late.into())

@@ -135,7 +135,7 @@ impl Server {
     }
 
     fn register(&self, registry: &mut Registry) {
-        self.state.connections().register(registry);
+        self.state.connections.register(registry);
         self.places.register(registry);
         registry.register_collector(Box::new(OverviewMetrics(self.overview.clone())));
         if let Some((_, sweeper)) = &self.worker {
@@ -166,7 +166,7 @@ impl Server {
 
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
-        &self.state.edge().metrics
+        &self.state.edge.metrics
     }
 
     /// The same server with something around its application: the demo page of `dev`.
@@ -195,14 +195,14 @@ impl Server {
             tasks.wait().await;
             state.detached().idle().await;
         };
-        let clock = &*state.edge().clock;
+        let clock = &*state.edge.clock;
         tokio::select! {
             () = finishing => {}
             () = clock.sleep_until(after(stopped_at, FINISH_TIMEOUT)) => {
                 tracing::warn!("work that does not end is given up; another process takes it up");
             }
         }
-        if within(CLOSE_TIMEOUT, clock, state.store().close()).await.is_none() {
+        if within(CLOSE_TIMEOUT, clock, state.store.close()).await.is_none() {
             tracing::warn!("the database could not be closed in time");
         }
         // Last, because everything before may still finish spans.
@@ -219,7 +219,7 @@ impl Server {
         let state = self.state.clone();
         self.start(tasks, "session keys", move |stop| {
             let state = state.clone();
-            async move { state.verifier().run(stop.cancelled()).await }
+            async move { state.verifier.run(stop.cancelled()).await }
         });
         if let Some((worker, sweeper)) = self.worker.take() {
             let worker = Arc::new(worker);
@@ -229,7 +229,7 @@ impl Server {
                 async move { worker.run(stop).await }
             });
         } else {
-            let (connections, clock) = (self.state.connections().clone(), self.state.edge().clock.clone());
+            let (connections, clock) = (self.state.connections.clone(), self.state.edge.clock.clone());
             self.start(tasks, "journal", move |stop| {
                 replay_journal(connections.clone(), clock.clone(), stop)
             });
@@ -256,7 +256,7 @@ impl Server {
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        let kept = kept_running(name, self.state.edge().clock.clone(), self.stop.clone(), task);
+        let kept = kept_running(name, self.state.edge.clock.clone(), self.stop.clone(), task);
         drop(tasks.spawn(kept.with_context(self.traces.context())));
     }
 
@@ -264,10 +264,10 @@ impl Server {
     /// everything was told to stop.
     async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Timestamp {
         let Self { application, state, limits, places, drain, leave, stop, .. } = self;
-        let clock = state.edge().clock.clone();
+        let clock = state.edge.clock.clone();
         let service = Service {
             application,
-            refusals: Some(http::refusals(Arc::clone(state.edge()))),
+            refusals: Some(http::refusals(Arc::clone(&state.edge))),
             limits: Arc::new(limits),
             clock: clock.clone(),
             leaving: leave.clone(),

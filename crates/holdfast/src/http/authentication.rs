@@ -36,8 +36,8 @@ impl FromRequestParts<AppState> for Caller {
         let whose = whose_request();
         let request_id = whose.as_ref().map_or("unknown", |whose| whose.request_id().as_str());
         let credentials = credentials(parts);
-        let judgement = state.verifier().judge(&credentials, request_id).await;
-        let caller = verdict(judgement, &credentials, &state.edge().metrics).map_err(|problem| {
+        let judgement = state.verifier.judge(&credentials, request_id).await;
+        let caller = verdict(judgement, &credentials, &state.edge.metrics).map_err(|problem| {
             if are_not_ours(&credentials) { explain_missing(problem, parts) } else { problem }
         })?;
         if let Some(whose) = whose {
@@ -86,8 +86,8 @@ impl FromRequestParts<AppState> for ServiceCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let judgement = state.service_verifier().judge(&credentials(parts)).await;
-        service_verdict(judgement, &state.edge().metrics)
+        let judgement = state.service_verifier.judge(&credentials(parts)).await;
+        service_verdict(judgement, &state.edge.metrics)
     }
 }
 

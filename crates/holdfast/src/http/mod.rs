@@ -77,7 +77,7 @@ use refused_origins::RefusedOrigins;
 
 /// The whole application: every route within every layer.
 pub fn app(state: AppState, allowed_origins: &AllowedOrigins) -> Application {
-    let edge = Arc::clone(state.edge());
+    let edge = Arc::clone(&state.edge);
     let mut api = openapi::skeleton(&edge.public_url);
     let (routes, direct) = routes::all().into_inner();
     let routes = routes.finish_api(&mut api);

@@ -59,12 +59,12 @@ impl Readiness {
     /// Looks at everything, within [`PATIENCE`].
     pub(super) async fn of(state: &AppState) -> Self {
         let keys =
-            if state.verifier().can_judge() { Ok(()) } else { Err("no key to verify session tokens with") };
-        let clock = &*state.edge().clock;
+            if state.verifier.can_judge() { Ok(()) } else { Err("no key to verify session tokens with") };
+        let clock = &*state.edge.clock;
         let (database, schema, sentinels) = tokio::join!(
-            within(PATIENCE, clock, state.store().ping()),
-            within(PATIENCE, clock, state.store().schema_state()),
-            within(PATIENCE, clock, state.store().sentinels()),
+            within(PATIENCE, clock, state.store.ping()),
+            within(PATIENCE, clock, state.store.schema_state()),
+            within(PATIENCE, clock, state.store.sentinels()),
         );
         let mut why = None;
         let database = match database {
@@ -87,7 +87,7 @@ impl Readiness {
         let mut ring = Check::new(ENCRYPTION_KEYS, Ok(()));
         match sentinels {
             Some(Ok(sentinels)) => {
-                let fault = match state.vault().prove(&sentinels) {
+                let fault = match state.vault.prove(&sentinels) {
                     Ok(missing) => missing.first().map(|Sentinel { key_id, .. }| {
                         let error = StoreError::KeyRetired { key_id: key_id.clone() };
                         ("the key that seals here was retired", error.to_string())
@@ -105,7 +105,7 @@ impl Readiness {
                 ring = Check::new(ENCRYPTION_KEYS, Err("cannot be compared: the database does not answer"));
             }
         }
-        state.edge().metrics.readiness_log.write(why, clock.now());
+        state.edge.metrics.readiness_log.write(why, clock.now());
         let mut checks = vec![
             Check::new(SESSION_KEYS, keys),
             Check::new(DATABASE, database),

@@ -1,5 +1,6 @@
 //! What handlers reach: the parts of the program, and the documents made from the routes.
 
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRef;
@@ -102,59 +103,9 @@ impl AppState {
         Self { shared: Arc::new(Shared { parts, streams, detached, documents }) }
     }
 
-    /// What the layers share.
-    pub fn edge(&self) -> &Arc<Edge> {
-        &self.shared.parts.edge
-    }
-
-    /// The session verifier.
-    pub fn verifier(&self) -> &SessionVerifier {
-        &self.shared.parts.verifier
-    }
-
-    /// The domain.
-    pub fn connections(&self) -> &Connections {
-        &self.shared.parts.connections
-    }
-
-    /// The database.
-    pub fn store(&self) -> &Store {
-        &self.shared.parts.store
-    }
-
-    /// The key ring.
-    pub fn vault(&self) -> &Vault {
-        &self.shared.parts.vault
-    }
-
-    /// The verifier of Clerk's webhooks.
-    pub fn clerk_webhooks(&self) -> Option<&WebhookVerifier> {
-        self.shared.parts.clerk_webhooks.as_ref()
-    }
-
-    /// The verifier of service keys.
-    pub fn service_verifier(&self) -> &ServiceVerifier {
-        &self.shared.parts.service_verifier
-    }
-
-    /// App secrets that Meta's callbacks may be signed with.
-    pub fn meta_secrets(&self) -> &[SecretString] {
-        &self.shared.parts.meta_secrets
-    }
-
     /// Whether the process was asked to stop and serves on only until proxies have noticed.
     pub fn is_leaving(&self) -> bool {
-        self.shared.parts.leaving.is_cancelled()
-    }
-
-    /// What signs assertions about callers.
-    pub fn assertion_key(&self) -> Option<&AssertionKey> {
-        self.shared.parts.assertion_key.as_ref()
-    }
-
-    /// Cancelled when the process stops serving.
-    pub fn stopping(&self) -> CancellationToken {
-        self.shared.parts.stopping.clone()
+        self.leaving.is_cancelled()
     }
 
     /// The open event streams.
@@ -169,15 +120,15 @@ impl AppState {
 
     /// Records that a service key takes a user's grant. What cannot be recorded is not handed out.
     pub(super) async fn record_taken(&self, key: Uuid, owner: &OwnerId) -> Result<(), Problem> {
-        let now = self.shared.parts.edge.clock.now();
-        let id = new_id(&*self.shared.parts.edge.entropy, now).map_err(|_| ServerCode::Internal)?;
+        let now = self.edge.clock.now();
+        let id = new_id(&*self.edge.entropy, now).map_err(|_| ServerCode::Internal)?;
         let act = Act {
             actor: format!("service_key:{key}"),
             action: "grant.taken",
             user_id: Some(owner.as_str().to_owned()),
             detail: None,
         };
-        Ok(self.shared.parts.store.record_act(id, now, &act).await?)
+        Ok(self.store.record_act(id, now, &act).await?)
     }
 
     /// Sets the documents, once the routes are known.
@@ -188,32 +139,31 @@ impl AppState {
 
     /// The documents; `make` is asked where they were not published.
     pub(super) fn documents(&self, make: impl FnOnce(&str) -> Documents) -> &Documents {
-        self.shared.documents.get_or_init(|| make(&self.shared.parts.edge.public_url))
+        self.shared.documents.get_or_init(|| make(&self.edge.public_url))
     }
 }
 
-// A handler takes the parts that it needs, so that its signature says which they are.
+impl Deref for AppState {
+    type Target = AppStateParts;
 
-impl FromRef<AppState> for Connections {
-    fn from_ref(state: &AppState) -> Self {
-        state.shared.parts.connections.clone()
+    fn deref(&self) -> &AppStateParts {
+        &self.shared.parts
     }
 }
 
-impl FromRef<AppState> for Users {
-    fn from_ref(state: &AppState) -> Self {
-        state.shared.parts.users.clone()
-    }
+/// A handler takes the parts that it needs, so that its signature says which they are.
+macro_rules! parts {
+    ($($part:ty = $state:ident => $found:expr;)+) => {
+        $(impl FromRef<AppState> for $part {
+            fn from_ref($state: &AppState) -> Self {
+                $found.clone()
+            }
+        })+
+    };
 }
-
-impl FromRef<AppState> for Detached {
-    fn from_ref(state: &AppState) -> Self {
-        state.shared.detached.clone()
-    }
-}
-
-impl FromRef<AppState> for SharedClock {
-    fn from_ref(state: &AppState) -> Self {
-        state.shared.parts.edge.clock.clone()
-    }
+parts! {
+    Connections = state => state.connections;
+    Users = state => state.users;
+    Detached = state => state.shared.detached;
+    SharedClock = state => state.edge.clock;
 }

@@ -34,7 +34,7 @@ pub(super) struct Person {
 }
 
 pub(super) async fn find(operator: &Operator, asked: &str) -> Found {
-    let request = operator.state.edge().metrics.memory.find(asked);
+    let request = operator.state.edge.metrics.memory.find(asked);
     let mut found = Found { request, ..Found::default() };
     let store = operator.overview.store();
     let users = if asked.starts_with("user_") {
@@ -80,7 +80,7 @@ async fn person(operator: &Operator, user_id: &str) -> Result<Option<Person>, St
     let owner = OwnerId::named_by_operator(user_id);
     let store = operator.overview.store();
     let user = store.user(&owner).await.map_err(|error| error.to_string())?;
-    let refusals = operator.state.edge().metrics.memory.of_user(user_id, MOST);
+    let refusals = operator.state.edge.metrics.memory.of_user(user_id, MOST);
     let (mut status, mut history) = (None, Vec::new());
     if user.is_some() {
         let connections = operator.overview.connections();

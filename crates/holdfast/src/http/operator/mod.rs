@@ -56,13 +56,13 @@ pub fn router(state: AppState, overview: Overview) -> Router {
 }
 
 async fn metrics(State(operator): State<Operator>) -> Response {
-    operator.state.edge().metrics.set_ready(Readiness::of(&operator.state).await.told());
+    operator.state.edge.metrics.set_ready(Readiness::of(&operator.state).await.told());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], operator.state.edge().metrics.render()).into_response()
+    ([(header::CONTENT_TYPE, kind)], operator.state.edge.metrics.render()).into_response()
 }
 
 async fn refused_origins(State(operator): State<Operator>) -> Json<Vec<RefusedOrigin>> {
-    Json(operator.state.edge().metrics.memory.origins())
+    Json(operator.state.edge.metrics.memory.origins())
 }
 
 /// What the page says, for `holdfast doctor`.
@@ -98,7 +98,7 @@ async fn why(
     State(operator): State<Operator>,
     Path(request_id): Path<String>,
 ) -> Result<Json<Remembered>, StatusCode> {
-    match operator.state.edge().metrics.memory.find(&request_id) {
+    match operator.state.edge.metrics.memory.find(&request_id) {
         Some(one) => Ok(Json(Remembered::clone(&one))),
         None => Err(StatusCode::NOT_FOUND),
     }

@@ -157,12 +157,12 @@ fn provider(body: &mut Markup, operator: &Operator, seen: &Snapshot, now: Timest
 
 fn refusals(body: &mut Markup, operator: &Operator) {
     body.raw("<h2>Refusals</h2>");
-    let mut rows: Vec<(String, u64)> = operator.state.edge().metrics.memory.by_code().into_iter().collect();
+    let mut rows: Vec<(String, u64)> = operator.state.edge.metrics.memory.by_code().into_iter().collect();
     rows.sort_by_key(|(_, amount)| std::cmp::Reverse(*amount));
     let all = rows.iter().map(|(_, amount)| *amount).sum();
     pictures(body, ["Code, since this process started", "Requests"], &rows, all, "Nothing was refused.");
     origins(body, operator);
-    let latest = operator.state.edge().metrics.memory.latest(10);
+    let latest = operator.state.edge.metrics.memory.latest(10);
     if !latest.is_empty() {
         body.raw("<h3>The latest</h3>");
         list(body, &latest, operator.overview.clock().now());
@@ -171,7 +171,7 @@ fn refusals(body: &mut Markup, operator: &Operator) {
 
 /// Pages that may not call, which their browsers tell nobody about.
 fn origins(body: &mut Markup, operator: &Operator) {
-    let origins = operator.state.edge().metrics.memory.origins();
+    let origins = operator.state.edge.metrics.memory.origins();
     if origins.is_empty() {
         return;
     }
@@ -188,7 +188,7 @@ fn origins(body: &mut Markup, operator: &Operator) {
 
 fn keys(body: &mut Markup, operator: &Operator, seen: &Snapshot, now: Timestamp) {
     body.raw("<h2>Keys</h2><table><thead><tr><th scope=\"col\">Key</th><th scope=\"col\">Since</th></tr></thead><tbody>");
-    let keys = operator.state.verifier().key_status();
+    let keys = operator.state.verifier.key_status();
     body.raw("<tr><td>Clerk's ").text(keys.kids.join(", ")).raw("</td><td>");
     match keys.loaded_at_ms {
         Some(at) => {
@@ -198,7 +198,7 @@ fn keys(body: &mut Markup, operator: &Operator, seen: &Snapshot, now: Timestamp)
         None => _ = body.raw("pinned, or not there yet"),
     }
     body.raw("</td></tr>");
-    let sealing = operator.state.vault().ring();
+    let sealing = operator.state.vault.ring();
     for (id, at) in &seen.keys {
         body.raw("<tr><td>").text(id);
         body.raw(if id == sealing.sealing_id() { " (seals)" } else { " (opens)" }).raw("</td><td>");

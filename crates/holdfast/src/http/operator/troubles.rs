@@ -74,7 +74,7 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
     if let Some(at) = operator.overview.tally().last_tick().filter(|at| since(*at, now) > STALE_S) {
         troubles.add("HoldfastWorkerStuck", format!("The worker's last completed tick was at {at}."));
     }
-    let codes = operator.state.edge().metrics.memory.latest(200);
+    let codes = operator.state.edge.metrics.memory.latest(200);
     let recent = |code: &str| codes.iter().any(|one| one.code == code && since(one.at, now) < STALE_S);
     if recent(Reason::AppMisconfigured.as_str()) && of_app(&seen) == 0 {
         let says = "Instagram refused the app itself within the last ten minutes: nobody can connect.";
@@ -107,8 +107,8 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
 
 /// What takes this process out of service.
 fn of_readiness(operator: &Operator, readiness: &Readiness, troubles: &mut Troubles) {
-    let keys = operator.state.verifier().key_status();
-    if !operator.state.verifier().can_judge() {
+    let keys = operator.state.verifier.key_status();
+    if !operator.state.verifier.can_judge() {
         troubles.add("HoldfastCannotJudge", "There is no key to verify session tokens with.");
     } else if let Some(error) = keys.last_error {
         troubles.add("HoldfastKeysStale", format!("Clerk's keys cannot be refreshed: {error}."));

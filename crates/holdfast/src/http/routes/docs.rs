@@ -80,7 +80,7 @@ struct Home {
 }
 
 async fn home(State(state): State<AppState>) -> Json<Home> {
-    let base = &state.edge().public_url;
+    let base = &state.edge.public_url;
     Json(Home {
         service: "holdfast",
         version: env!("CARGO_PKG_VERSION"),

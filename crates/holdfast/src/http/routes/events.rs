@@ -63,18 +63,18 @@ async fn events(
 ) -> Result<Response, Problem> {
     let place = state.streams().open(caller.owner().as_str())?;
     // Listening begins before the first look, so that no change falls between the two.
-    let notices = Notices { changes: state.store().changes(), hears: state.store().hears_replicas() };
+    let notices = Notices { changes: state.store.changes(), hears: state.store.hears_replicas() };
     let watched = Watched {
         owner: caller.owner().clone(),
-        connections: state.connections().clone(),
-        clock: state.edge().clock.clone(),
+        connections: state.connections.clone(),
+        clock: state.edge.clock.clone(),
         ends_at: caller.expires_at(),
         last_seen: headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned),
     };
     // The first look decides the answer's status: a database that is away is a 503, not a stream
     // without events.
     watched.connections.status(&watched.owner).await?;
-    let stream = watched.run(notices, state.stopping(), place);
+    let stream = watched.run(notices, state.stopping.clone(), place);
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),

@@ -107,8 +107,8 @@ async fn forward_auth(
     let Some(caller) = caller else { return Ok(Identity(headers)) };
     requirements.check(&caller)?;
     identify(&caller, &mut headers);
-    if let Some(key) = state.assertion_key() {
-        let assertion = key.sign(&caller, &state.edge().public_url, asked.as_deref(), clock.now());
+    if let Some(key) = &state.assertion_key {
+        let assertion = key.sign(&caller, &state.edge.public_url, asked.as_deref(), clock.now());
         if let Ok(assertion) = HeaderValue::try_from(assertion) {
             headers.insert(X_AUTH_ASSERTION, assertion);
         }

@@ -55,7 +55,7 @@ async fn status(
     known: KnownTags,
     headers: AnswerHeaders,
 ) -> Result<Response, Problem> {
-    let status = state.connections().status(caller.owner()).await?;
+    let status = state.connections.status(caller.owner()).await?;
     Ok(conditional(&status, &known, headers))
 }
 

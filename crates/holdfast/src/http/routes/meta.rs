@@ -75,7 +75,7 @@ async fn deauthorize(
     RawBody(body): RawBody,
 ) -> Result<Json<Received>, Problem> {
     let request = verified(&state, &headers, &body)?;
-    let connections = state.connections().clone();
+    let connections = state.connections.clone();
     let work = async move { connections.deauthorized(&request.user_id, request.issued_at).await };
     let concerned = state.detached().run(work).await??;
     tracing::info!(concerned, "Meta reports that a person removed the app");
@@ -98,18 +98,18 @@ async fn data_deletion(
     RawBody(body): RawBody,
 ) -> Result<Json<DeletionReceipt>, Problem> {
     let request = verified(&state, &headers, &body)?;
-    let connections = state.connections().clone();
+    let connections = state.connections.clone();
     let work = async move {
         connections.delete_account_data(&request.user_id, request.issued_at, request.code).await
     };
     let deletion = state.detached().run(work).await??;
     tracing::info!(erased = deletion.erased, "a person's data was deleted at Meta's request");
-    let url = format!("{}/data-deletion/{}", state.edge().public_url, deletion.code);
+    let url = format!("{}/data-deletion/{}", state.edge.public_url, deletion.code);
     Ok(Json(DeletionReceipt { url, confirmation_code: deletion.code }))
 }
 
 fn verified(state: &AppState, headers: &HeaderMap, body: &[u8]) -> Result<SignedRequest, Problem> {
-    if state.meta_secrets().is_empty() {
+    if state.meta_secrets.is_empty() {
         return Err(ServerCode::NotSetUp.into());
     }
     if media_type(headers).as_deref() != Some(FORM) {
@@ -120,7 +120,7 @@ fn verified(state: &AppState, headers: &HeaderMap, body: &[u8]) -> Result<Signed
         return Err(Problem::new(RequestCode::MalformedBody)
             .with_detail("The form must have signed_request exactly once."));
     };
-    signed_request::verify(state.meta_secrets(), &raw).map_err(|error| {
+    signed_request::verify(&state.meta_secrets, &raw).map_err(|error| {
         tracing::warn!(%error, "a call that claims to come from Meta was refused");
         let code = match error {
             SignedRequestError::WrongSignature | SignedRequestError::WrongAlgorithm => {
@@ -142,7 +142,7 @@ async fn deletion_page(
     State(state): State<AppState>,
     Path(path): Path<DeletionPath>,
 ) -> Result<Page, Problem> {
-    Ok(match state.store().deletion(&path.code).await? {
+    Ok(match state.store.deletion(&path.code).await? {
         Some(deletion) => page_of(&deletion),
         None => no_such_request(),
     })

@@ -38,9 +38,9 @@ async fn clerk(
 ) -> Result<StatusCode, Problem> {
     // 503 rather than 404: Svix repeats the delivery for days, so nothing is lost until the secret
     // is set.
-    let verifier = state.clerk_webhooks().ok_or(ServerCode::NotSetUp)?;
+    let verifier = state.clerk_webhooks.as_ref().ok_or(ServerCode::NotSetUp)?;
     let event = match verifier.verify(&headers, &body) {
-        Ok(Delivery::User(event)) if event.is_of_another_instance(&state.verifier().key_status().kids) => {
+        Ok(Delivery::User(event)) if event.is_of_another_instance(&state.verifier.key_status().kids) => {
             tracing::warn!(
                 "a webhook from another Clerk instance than the configured one was ignored; remove its endpoint for this \
                  address in that instance's dashboard"
@@ -54,7 +54,7 @@ async fn clerk(
         }
         Err(error) => return Err(refused(error)),
     };
-    let (store, now) = (state.store().clone(), state.edge().clock.now());
+    let (store, now) = (state.store.clone(), state.edge.clock.now());
     let outcome = state.detached().run(async move { store.apply_clerk_event(&event, now).await }).await??;
     tracing::info!(?outcome, "a webhook from Clerk was handled");
     Ok(StatusCode::NO_CONTENT)

@@ -121,7 +121,7 @@ async fn graph(
     let owner = owner(caller, &path.user_id)?;
     let query = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
     let call = PassThrough { method, path: plain_path(&path.path)?, query, body };
-    let connections = state.connections().clone();
+    let connections = state.connections.clone();
     let answer = state
         .detached()
         .run(async move { connections.pass_through(&owner, call).await })

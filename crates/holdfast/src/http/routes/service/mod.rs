@@ -159,7 +159,7 @@ async fn token(
     Path(path): Path<UserPath>,
 ) -> Result<Json<TokenAnswer>, Problem> {
     let owner = owner(&caller, &path.user_id)?;
-    let usable = state.connections().usable_grant(&owner).await.map_err(failure::using)?;
+    let usable = state.connections.usable_grant(&owner).await.map_err(failure::using)?;
     state.record_taken(caller.key_id(), &owner).await?;
     tracing::info!(key = %caller.key_id(), user = owner.as_str(), "a grant was handed to the app's backend");
     Ok(Json(TokenAnswer {

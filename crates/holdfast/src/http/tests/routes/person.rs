@@ -93,7 +93,7 @@ async fn events_begin_with_the_status_beat_and_end_with_the_token() {
     let data: Value =
         serde_json::from_str(first.lines().nth(2).unwrap().strip_prefix("data: ").unwrap()).unwrap();
     assert_eq!(data["state"], "unavailable");
-    assert_eq!(stage.state.edge().metrics.streams.get(), 1);
+    assert_eq!(stage.state.edge.metrics.streams.get(), 1);
     let id = first.lines().nth(1).unwrap().strip_prefix("id: ").unwrap().to_owned();
 
     let clock = stage.clock.clone();
@@ -101,7 +101,7 @@ async fn events_begin_with_the_status_beat_and_end_with_the_token() {
     assert_eq!(beat.unwrap(), ": still here\n\n");
     let (end, ()) = tokio::join!(next(), async { clock.advance(Duration::from_mins(1)) });
     assert_eq!(end, None, "the session token has expired");
-    assert_eq!(stage.state.edge().metrics.streams.get(), 0);
+    assert_eq!(stage.state.edge.metrics.streams.get(), 0);
 
     let ada = stage.bearer(Person::Ada);
     let again = [("authorization", ada.as_str()), ("last-event-id", id.as_str())];
