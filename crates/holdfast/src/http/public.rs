@@ -32,32 +32,3 @@ names! {
         DataDeletionPage = "/data-deletion/{code}",
     }
 }
-
-/// The methods that public routes have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PublicMethod {
-    /// GET, and HEAD with it.
-    Get,
-    /// POST.
-    Post,
-}
-
-impl PublicRoute {
-    /// Its method.
-    pub fn method(self) -> PublicMethod {
-        match self {
-            Self::Home
-            | Self::Healthz
-            | Self::Readyz
-            | Self::OpenApi
-            | Self::Docs
-            | Self::ErrorIndex
-            | Self::ErrorPage
-            | Self::InstagramCallback
-            | Self::DataDeletionPage => PublicMethod::Get,
-            Self::ClerkWebhook | Self::InstagramDeauthorize | Self::InstagramDataDeletion => {
-                PublicMethod::Post
-            }
-        }
-    }
-}

@@ -62,7 +62,7 @@ use axum::handler::Handler;
 use super::authentication::{CallerOrNobody, NotImpersonated};
 use super::direct::{DirectHandlers, GetHandler};
 use super::problem::Problems;
-use super::public::{PublicMethod, PublicRoute};
+use super::public::PublicRoute;
 use super::{admission, layers};
 use crate::caller::Caller;
 use crate::caller::service::ServiceCaller;
@@ -263,22 +263,30 @@ impl<S: Clone + Send + Sync + 'static> Routes<S, Person> {
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S, Anybody> {
-    /// The handler of a public route. Their addresses come from [`PublicRoute`], which is changed
-    /// only by hand.
-    pub fn route<H, I, O, T>(self, route: PublicRoute, handler: H, doc: Doc) -> Self
+    /// A public route that reads. Their addresses come from [`PublicRoute`], which is changed only
+    /// by hand.
+    pub fn public_get<H, I, O, T>(self, route: PublicRoute, handler: H, doc: Doc) -> Self
     where
         H: GetHandler<T, S> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
         T: 'static,
     {
-        let path = route.as_str();
-        match route.method() {
-            PublicMethod::Get if route == PublicRoute::Healthz => {
-                self.add_get(path, handler.clone(), get_with(handler, anywhere(doc)))
-            }
-            PublicMethod::Get => self.add_get(path, handler.clone(), get_with(handler, admitted(doc))),
-            PublicMethod::Post => self.add(path, post_with(handler, admitted(doc))),
-        }
+        let methods = match route {
+            PublicRoute::Healthz => get_with(handler.clone(), anywhere(doc)),
+            _ => get_with(handler.clone(), admitted(doc)),
+        };
+        self.add_get(route.as_str(), handler, methods)
+    }
+
+    /// A public route for callers that prove themselves in the body or by a signature.
+    pub fn public_post<H, I, O, T>(self, route: PublicRoute, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + OperationHandler<I, O>,
+        I: OperationInput,
+        O: OperationOutput,
+        T: 'static,
+    {
+        self.add(route.as_str(), post_with(handler, admitted(doc)))
     }
 }

@@ -14,7 +14,7 @@ use crate::http::pages::{Markup, Page};
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
-        .route(PublicRoute::InstagramCallback, callback, |op| {
+        .public_get(PublicRoute::InstagramCallback, callback, |op| {
             op.id("instagramCallback")
                 .tag(tags::CALLBACKS)
                 .summary("Instagram's redirect")

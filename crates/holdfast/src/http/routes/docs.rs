@@ -40,10 +40,10 @@ pub(in crate::http) fn documents_of(openapi: Value) -> Documents {
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
-        .route(PublicRoute::Home, home, |op| {
+        .public_get(PublicRoute::Home, home, |op| {
             op.id("home").tag(tags::OPERATION).summary("Where to look").description("Points to `/docs`.")
         })
-        .route(PublicRoute::OpenApi, openapi, |op| {
+        .public_get(PublicRoute::OpenApi, openapi, |op| {
             op.id("openApi")
                 .tag(tags::OPERATION)
                 .summary("This API, for machines")
@@ -51,13 +51,13 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                     answer.description("An OpenAPI document.")
                 })
         })
-        .route(PublicRoute::Docs, docs, |op| {
+        .public_get(PublicRoute::Docs, docs, |op| {
             op.id("docs").tag(tags::OPERATION).summary("This API, for people")
         })
-        .route(PublicRoute::ErrorIndex, error_index, |op| {
+        .public_get(PublicRoute::ErrorIndex, error_index, |op| {
             op.id("errorIndex").tag(tags::OPERATION).summary("Every error code")
         })
-        .route(PublicRoute::ErrorPage, error_page, |op| {
+        .public_get(PublicRoute::ErrorPage, error_page, |op| {
             op.id("errorPage")
                 .tag(tags::OPERATION)
                 .summary("One error code: meaning, causes, remedy")

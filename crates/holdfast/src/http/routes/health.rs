@@ -17,10 +17,10 @@ use crate::http::answer_headers::AnswerHeaders;
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
-        .route(PublicRoute::Healthz, healthz, |op| {
+        .public_get(PublicRoute::Healthz, healthz, |op| {
             op.id("healthz").tag(tags::OPERATION).summary("The process runs").response::<200, Json<Health>>()
         })
-        .route(PublicRoute::Readyz, readyz, |op| {
+        .public_get(PublicRoute::Readyz, readyz, |op| {
             op.id("readyz")
                 .tag(tags::OPERATION)
                 .summary("The server can verify tokens and read the database")

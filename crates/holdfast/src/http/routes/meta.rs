@@ -30,7 +30,7 @@ const PROBLEMS: [ProblemCode; 4] = [
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
-        .route(PublicRoute::InstagramDeauthorize, deauthorize, |op| {
+        .public_post(PublicRoute::InstagramDeauthorize, deauthorize, |op| {
             op.id("instagramDeauthorize")
                 .tag(tags::CALLBACKS)
                 .summary("Meta says that a person removed the app")
@@ -42,7 +42,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .problems(&failure::CHANGING)
                 .problems(&PROBLEMS)
         })
-        .route(PublicRoute::InstagramDataDeletion, data_deletion, |op| {
+        .public_post(PublicRoute::InstagramDataDeletion, data_deletion, |op| {
             op.id("instagramDataDeletion")
                 .tag(tags::CALLBACKS)
                 .summary("Meta says that a person wants their data deleted")
@@ -51,7 +51,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .problems(&failure::CHANGING)
                 .problems(&PROBLEMS)
         })
-        .route(PublicRoute::DataDeletionPage, deletion_page, |op| {
+        .public_get(PublicRoute::DataDeletionPage, deletion_page, |op| {
             op.id("dataDeletion")
                 .tag(tags::CALLBACKS)
                 .summary("The outcome of a deletion request")

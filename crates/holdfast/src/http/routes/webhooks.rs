@@ -12,7 +12,7 @@ use crate::http::failure;
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
-        .route(PublicRoute::ClerkWebhook, clerk, |op| {
+        .public_post(PublicRoute::ClerkWebhook, clerk, |op| {
             op.id("clerkWebhook")
                 .tag(tags::CALLBACKS)
                 .summary("Clerk says that a user changed")
