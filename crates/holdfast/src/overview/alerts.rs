@@ -34,115 +34,109 @@ pub struct Alert {
     pub remedy: &'static str,
 }
 
-/// Every alert, in the order of the runbook.
-pub const ALERTS: &[Alert] = &[
-    Alert {
-        name: "HoldfastReplicaLost",
+/// Declares the alerts: name, severity, how long the expression must hold, and the texts.
+macro_rules! alerts {
+    ($(
+        $name:ident = $severity:ident, $hold:literal {
+            expr: $expr:literal,
+            summary: $summary:literal,
+            meaning: $meaning:literal,
+            first: $first:literal,
+            remedy: $remedy:literal,
+        }
+    )+) => {
+        /// Every alert, in the order of the runbook.
+        pub const ALERTS: &[Alert] = &[$(Alert {
+            name: stringify!($name),
+            expr: $expr,
+            hold: $hold,
+            severity: Severity::$severity,
+            summary: $summary,
+            meaning: $meaning,
+            first: $first,
+            remedy: $remedy,
+        },)+];
+    };
+}
+
+alerts! {
+    HoldfastReplicaLost = Page, "2m" {
         expr: "up{job=\"holdfast\"} == 0",
-        hold: "2m",
-        severity: Severity::Page,
         summary: "A replica does not answer Prometheus.",
         meaning: "The process, its machine or the network is down. The other replicas keep serving and take over its \
                   refreshes within three minutes. With one replica only, nobody is served.",
         first: "systemctl status holdfast; journalctl -u holdfast -n 50 -o cat",
         remedy: "Start it again. The log names a configuration fault in one line, with its remedy. If the process was killed, \
                  look for lack of memory (`dmesg`), and compare `process_resident_memory_bytes` with the limit.",
-    },
-    Alert {
-        name: "HoldfastCannotJudge",
+    }
+    HoldfastCannotJudge = Page, "5m" {
         expr: "sum by (instance) (rate(holdfast_session_tokens_cannot_judge_total[5m])) > 0 or \
                sum by (instance) (holdfast_ready{check=\"session_keys\"}) == 0",
-        hold: "5m",
-        severity: Severity::Page,
         summary: "Session tokens cannot be judged: callers get 503.",
         meaning: "This process has no Clerk key for the tokens that arrive. Nobody is signed out, but nobody is served.",
         first: "holdfast doctor",
         remedy: "Follow the failing check about Clerk: make its host reachable, or set CLERK_JWT_KEY, which needs no network.",
-    },
-    Alert {
-        name: "HoldfastNotReady",
+    }
+    HoldfastNotReady = Page, "2m" {
         expr: "min by (instance) (holdfast_ready{check=~\"schema|encryption_keys\"}) == 0",
-        hold: "2m",
-        severity: Severity::Page,
         summary: "A replica lacks a key that grants are sealed with, or the schema is older than it: it is out of service.",
         meaning: "Whoever asks `/readyz` turns away from it. Most often a new encryption key was put in front, or used by a command, before every \
                   replica had it. Nothing is lost.",
         first: "holdfast doctor",
         remedy: "With the configuration of that replica, follow the failing check: `key-ring` names the key, which goes behind the others in \
                  HOLDFAST_ENCRYPTION_KEYS, and a reload or restart takes it up; `schema` wants `holdfast migrate`.",
-    },
-    Alert {
-        name: "HoldfastKeysStale",
+    }
+    HoldfastKeysStale = Ticket, "10m" {
         expr: "holdfast_clerk_keys_failing == 1",
-        hold: "10m",
-        severity: Severity::Ticket,
         summary: "Clerk's keys cannot be refreshed; the present keys are used for a day.",
         meaning: "Nothing is broken yet. If Clerk changes its keys now, or this process restarts without saved keys, tokens \
                   cannot be judged.",
         first: "holdfast doctor",
         remedy: "Follow the failing check. Usual causes: name resolution, blocked outgoing https, a revoked CLERK_SECRET_KEY.",
-    },
-    Alert {
-        name: "HoldfastClockOff",
+    }
+    HoldfastClockOff = Page, "5m" {
         expr: "abs(holdfast_clock_ahead_seconds) > 5",
-        hold: "5m",
-        severity: Severity::Page,
         summary: "This machine's clock is wrong: good session tokens are refused.",
         meaning: "A session token lives for a minute. If the clock is ahead, good tokens count as expired; if it is behind, \
                   as not active yet.",
         first: "timedatectl; chronyc tracking",
         remedy: "Synchronise the clock (chrony, systemd-timesyncd). Connections are not harmed: times that a wrong clock \
                  wrote are repaired automatically.",
-    },
-    Alert {
-        name: "HoldfastDatabaseAway",
+    }
+    HoldfastDatabaseAway = Page, "5m" {
         expr: "sum by (instance) (holdfast_ready{check=\"database\"}) == 0 or \
                (sum by (instance) (rate(holdfast_http_problems_total{code=\"database-unavailable\"}[5m])) > 0 \
                unless on (instance) holdfast_ready{check=\"encryption_keys\"} == 0)",
-        hold: "5m",
-        severity: Severity::Page,
         summary: "The database does not answer: callers get 503.",
         meaning: "Statuses cannot be read. Tokens that Instagram issues meanwhile are kept in the journal and stored later.",
         first: "curl -s http://127.0.0.1:8080/readyz; holdfast doctor",
         remedy: "Bring the database back; the server needs no restart.",
-    },
-    Alert {
-        name: "HoldfastDatabaseFull",
+    }
+    HoldfastDatabaseFull = Page, "1m" {
         expr: "sum by (instance) (rate(holdfast_http_problems_total{code=\"database-full\"}[5m])) > 0",
-        hold: "1m",
-        severity: Severity::Page,
         summary: "The database cannot store more: the disk is full.",
         meaning: "Nothing can be connected or refreshed. Stored data can be read and is not lost.",
         first: "df -h; holdfast doctor",
         remedy: "Make room on the disk of the database, or raise its quota. Refreshing resumes by itself.",
-    },
-    Alert {
-        name: "HoldfastDatabaseSlow",
+    }
+    HoldfastDatabaseSlow = Ticket, "10m" {
         expr: "histogram_quantile(0.99, sum by (instance, le) (rate(holdfast_http_request_duration_seconds_bucket{route=\"/user/instagram/status\"}[5m]))) > 0.25 \
                unless on (instance) holdfast_ready{check=\"database\"} == 0",
-        hold: "10m",
-        severity: Severity::Ticket,
         summary: "One status request in a hundred takes longer than a quarter of a second.",
         meaning: "The database is slow: a status request makes one database query and nothing else.",
         first: "holdfast doctor",
         remedy: "Compare `holdfast_database_pool` with its `max`. Look at the database's load and disk, and for long \
                  transactions of other programs. If a query plan is bad, run `ANALYZE connections`.",
-    },
-    Alert {
-        name: "HoldfastInternalError",
+    }
+    HoldfastInternalError = Ticket, "0m" {
         expr: "sum by (instance) (increase(holdfast_http_problems_total{code=\"internal-error\"}[5m])) > 0",
-        hold: "0m",
-        severity: Severity::Ticket,
         summary: "A request failed because of a fault in the program.",
         meaning: "At least one request was answered with 500. No stored data is lost.",
         first: "holdfast why REQUEST_ID",
         remedy: "Report it with the log lines of that request id.",
-    },
-    Alert {
-        name: "HoldfastIncident",
+    }
+    HoldfastIncident = Page, "0m" {
         expr: "holdfast_provider_incident == 1",
-        hold: "0m",
-        severity: Severity::Page,
         summary: "Many connections fail in the same way. Holdfast takes it for a fault of Instagram and tells nobody to \
                   reconnect.",
         meaning: "Statuses say `degraded` / `provider_incident`. A few connections are tried in turn; as soon as one works, \
@@ -150,116 +144,86 @@ pub const ALERTS: &[Alert] = &[
         first: "holdfast connections list --state degraded",
         remedy: "Wait, and look at Meta's status page. Look in the App dashboard for a notice: if Meta has revoked the app's \
                  tokens for good, the incident ends only when the grants expire.",
-    },
-    Alert {
-        name: "HoldfastInstagramDown",
+    }
+    HoldfastInstagramDown = Ticket, "5m" {
         expr: "sum by (instance) (rate(holdfast_provider_calls_total{outcome=~\"failed|no_connection|timeout|broken\"}[10m])) / \
                sum by (instance) (rate(holdfast_provider_calls_total[10m])) > 0.5",
-        hold: "5m",
-        severity: Severity::Ticket,
         summary: "Most calls to Instagram fail.",
         meaning: "Statuses stay as they were last confirmed. Grants live for 60 days and are refreshed after 30, so an outage \
                   of days ends no connection.",
         first: "holdfast doctor",
         remedy: "If doctor reaches Instagram and this process does not, check the process's network. Otherwise wait.",
-    },
-    Alert {
-        name: "HoldfastAppRefused",
+    }
+    HoldfastAppRefused = Page, "5m" {
         expr: "sum by (instance) (holdfast_connections{reason=\"app_misconfigured\"}) > 0 or \
                sum by (instance) (increase(holdfast_http_problems_total{code=\"app_misconfigured\"}[15m])) > 0",
-        hold: "5m",
-        severity: Severity::Page,
         summary: "Instagram refuses the app itself: its id, its secret, or its permissions.",
         meaning: "Nobody can connect and no grant can be refreshed. Nobody is told to reconnect, because that would not help.",
         first: "holdfast doctor",
         remedy: "Compare INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET with the App dashboard (Instagram, API setup with \
                  Instagram login), especially after the secret was reset. Look there for a notice that the app is restricted.",
-    },
-    Alert {
-        name: "HoldfastBudgetSpent",
+    }
+    HoldfastBudgetSpent = Ticket, "5m" {
         expr: "holdfast_provider_budget_ratio >= 1",
-        hold: "5m",
-        severity: Severity::Ticket,
         summary: "Instagram's hourly budget for the app is used up.",
         meaning: "The worker and checks pause. Graph calls of the app's backend use the same budget.",
         first: "holdfast doctor",
         remedy: "Let the app's backend make fewer calls, with webhooks or a cache. The budget grows with the number of people \
                  who use the app.",
-    },
-    Alert {
-        name: "HoldfastRefreshOverdue",
+    }
+    HoldfastRefreshOverdue = Ticket, "5m" {
         expr: "min_over_time(holdfast_refresh_overdue[30m]) > 0",
-        hold: "5m",
-        severity: Severity::Ticket,
         summary: "Due refreshes are not being made.",
         meaning: "Nobody notices for weeks; then grants expire.",
         first: "holdfast connections list --state degraded",
         remedy: "Run at least one replica with HOLDFAST_WORKER=on. After a long outage the budget limits how fast the backlog \
                  falls: watch `holdfast_refresh_overdue`.",
-    },
-    Alert {
-        name: "HoldfastGrantExpiring",
+    }
+    HoldfastGrantExpiring = Ticket, "1h" {
         expr: "holdfast_grant_soonest_expiry_timestamp_seconds - time() < 3 * 86400",
-        hold: "1h",
-        severity: Severity::Ticket,
         summary: "A grant expires within three days, and refreshing it has failed.",
         meaning: "Its owner must connect again when it expires. The event `instagram.expiring_soon` told the app a week before.",
         first: "holdfast connections list --state degraded",
         remedy: "Look at its history (`holdfast connections show USER`) and follow the page of the reason there \
                  (`/docs/errors/REASON`).",
-    },
-    Alert {
-        name: "HoldfastWorkerStuck",
+    }
+    HoldfastWorkerStuck = Page, "2m" {
         expr: "time() - holdfast_worker_last_tick_timestamp_seconds > 600",
-        hold: "2m",
-        severity: Severity::Page,
         summary: "The worker has not completed a tick for ten minutes.",
         meaning: "This process refreshes nothing. After three minutes the worker of another replica takes over its work.",
         first: "journalctl -u holdfast -n 50 -o cat",
         remedy: "Restart the process; nothing is lost. Report the fault with the log of that time.",
-    },
-    Alert {
-        name: "HoldfastJournalUnwritable",
+    }
+    HoldfastJournalUnwritable = Page, "2m" {
         expr: "holdfast_journal_writable == 0",
-        hold: "2m",
-        severity: Severity::Page,
         summary: "The journal cannot be written, so it cannot protect new tokens.",
         meaning: "A token that Instagram issues while the database is away could be lost.",
         first: "holdfast doctor",
         remedy: "Make room on the disk, or let the process write to HOLDFAST_JOURNAL_DIR. No restart is needed.",
-    },
-    Alert {
-        name: "HoldfastJournalWaits",
+    }
+    HoldfastJournalWaits = Ticket, "1m" {
         expr: "min_over_time(holdfast_journal_entries[10m]) > 0 unless on (instance) holdfast_ready{check=\"database\"} == 0",
-        hold: "1m",
-        severity: Severity::Ticket,
         summary: "Tokens wait in the journal although the database answers.",
         meaning: "Each token is somebody's newest grant. The tokens are safe as long as the journal's directory is.",
         first: "journalctl -u holdfast -n 50 -o cat",
         remedy: "Do not delete the files. The log says why they cannot be stored; most often HOLDFAST_ENCRYPTION_KEYS lacks a \
                  key.",
-    },
-    Alert {
-        name: "HoldfastWebhooksFail",
+    }
+    HoldfastWebhooksFail = Ticket, "5m" {
         expr: "max by (instance) (time() - holdfast_table_oldest_timestamp_seconds{table=\"outbox\"}) > 900 unless on (instance) holdfast_ready{check=\"database\"} == 0",
-        hold: "5m",
-        severity: Severity::Ticket,
         summary: "The app accepts no events.",
         meaning: "One has waited for a quarter of an hour. Events are kept for a week. When the app answers again, it gets the newest status of each user.",
         first: "holdfast doctor",
         remedy: "Check the receiver at HOLDFAST_WEBHOOK_URL: it must answer 2xx within 8 seconds.",
-    },
-    Alert {
-        name: "HoldfastEventLost",
+    }
+    HoldfastEventLost = Ticket, "0m" {
         expr: "sum by (instance) (increase(holdfast_webhook_deliveries_total{outcome=\"given_up\"}[1h])) > 0",
-        hold: "0m",
-        severity: Severity::Ticket,
         summary: "An event could not be delivered for a week and is given up.",
         meaning: "The app may not know the newest status of a user.",
         first: "journalctl -u holdfast -o cat | grep 'given up'",
         remedy: "Let the app read `GET /service/connections` once and update its copy.",
-    },
-];
+    }
+}
 
 #[cfg(test)]
 mod tests {
