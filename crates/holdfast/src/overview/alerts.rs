@@ -24,6 +24,8 @@ pub struct Alert {
     pub hold: &'static str,
     /// How soon somebody should look.
     pub severity: Severity,
+    /// Checks of `holdfast doctor` that look at the same thing, by their codes.
+    pub checks: &'static [&'static str],
     /// What is wrong, in a sentence.
     pub summary: &'static str,
     /// What it means for people.
@@ -34,10 +36,11 @@ pub struct Alert {
     pub remedy: &'static str,
 }
 
-/// Declares the alerts: name, severity, how long the expression must hold, and the texts.
+/// Declares the alerts: name, severity, how long the expression must hold, checks,
+/// and the texts.
 macro_rules! alerts {
     ($(
-        $name:ident = $severity:ident, $hold:literal {
+        $name:ident = $severity:ident, $hold:literal, [$($check:literal),*] {
             expr: $expr:literal,
             summary: $summary:literal,
             meaning: $meaning:literal,
@@ -51,6 +54,7 @@ macro_rules! alerts {
             expr: $expr,
             hold: $hold,
             severity: Severity::$severity,
+            checks: &[$($check),*],
             summary: $summary,
             meaning: $meaning,
             first: $first,
@@ -60,7 +64,7 @@ macro_rules! alerts {
 }
 
 alerts! {
-    HoldfastReplicaLost = Page, "2m" {
+    HoldfastReplicaLost = Page, "2m", [] {
         expr: "up{job=\"holdfast\"} == 0",
         summary: "A replica does not answer Prometheus.",
         meaning: "The process, its machine or the network is down. The other replicas keep serving and take over its \
@@ -69,7 +73,7 @@ alerts! {
         remedy: "Start it again. The log names a configuration fault in one line, with its remedy. If the process was killed, \
                  look for lack of memory (`dmesg`), and compare `process_resident_memory_bytes` with the limit.",
     }
-    HoldfastCannotJudge = Page, "5m" {
+    HoldfastCannotJudge = Page, "5m", ["clerk-keys"] {
         expr: "sum by (instance) (rate(holdfast_session_tokens_cannot_judge_total[5m])) > 0 or \
                sum by (instance) (holdfast_ready{check=\"session_keys\"}) == 0",
         summary: "Session tokens cannot be judged: callers get 503.",
@@ -77,7 +81,7 @@ alerts! {
         first: "holdfast doctor",
         remedy: "Follow the failing check about Clerk: make its host reachable, or set CLERK_JWT_KEY, which needs no network.",
     }
-    HoldfastNotReady = Page, "2m" {
+    HoldfastNotReady = Page, "2m", ["key-ring", "schema", "database"] {
         expr: "min by (instance) (holdfast_ready{check=~\"schema|encryption_keys\"}) == 0",
         summary: "A replica lacks a key that grants are sealed with, or the schema is older than it: it is out of service.",
         meaning: "Whoever asks `/readyz` turns away from it. Most often a new encryption key was put in front, or used by a command, before every \
@@ -86,7 +90,7 @@ alerts! {
         remedy: "With the configuration of that replica, follow the failing check: `key-ring` names the key, which goes behind the others in \
                  HOLDFAST_ENCRYPTION_KEYS, and a reload or restart takes it up; `schema` wants `holdfast migrate`.",
     }
-    HoldfastKeysStale = Ticket, "10m" {
+    HoldfastKeysStale = Ticket, "10m", ["clerk-keys"] {
         expr: "holdfast_clerk_keys_failing == 1",
         summary: "Clerk's keys cannot be refreshed; the present keys are used for a day.",
         meaning: "Nothing is broken yet. If Clerk changes its keys now, or this process restarts without saved keys, tokens \
@@ -94,7 +98,7 @@ alerts! {
         first: "holdfast doctor",
         remedy: "Follow the failing check. Usual causes: name resolution, blocked outgoing https, a revoked CLERK_SECRET_KEY.",
     }
-    HoldfastClockOff = Page, "5m" {
+    HoldfastClockOff = Page, "5m", ["clock"] {
         expr: "abs(holdfast_clock_ahead_seconds) > 5",
         summary: "This machine's clock is wrong: good session tokens are refused.",
         meaning: "A session token lives for a minute. If the clock is ahead, good tokens count as expired; if it is behind, \
@@ -103,7 +107,7 @@ alerts! {
         remedy: "Synchronise the clock (chrony, systemd-timesyncd). Connections are not harmed: times that a wrong clock \
                  wrote are repaired automatically.",
     }
-    HoldfastDatabaseAway = Page, "5m" {
+    HoldfastDatabaseAway = Page, "5m", ["database"] {
         expr: "sum by (instance) (holdfast_ready{check=\"database\"}) == 0 or \
                (sum by (instance) (rate(holdfast_http_problems_total{code=\"database-unavailable\"}[5m])) > 0 \
                unless on (instance) holdfast_ready{check=\"encryption_keys\"} == 0)",
@@ -112,14 +116,14 @@ alerts! {
         first: "curl -s http://127.0.0.1:8080/readyz; holdfast doctor",
         remedy: "Bring the database back; the server needs no restart.",
     }
-    HoldfastDatabaseFull = Page, "1m" {
+    HoldfastDatabaseFull = Page, "1m", ["database", "disk"] {
         expr: "sum by (instance) (rate(holdfast_http_problems_total{code=\"database-full\"}[5m])) > 0",
         summary: "The database cannot store more: the disk is full.",
         meaning: "Nothing can be connected or refreshed. Stored data can be read and is not lost.",
         first: "df -h; holdfast doctor",
         remedy: "Make room on the disk of the database, or raise its quota. Refreshing resumes by itself.",
     }
-    HoldfastDatabaseSlow = Ticket, "10m" {
+    HoldfastDatabaseSlow = Ticket, "10m", ["database"] {
         expr: "histogram_quantile(0.99, sum by (instance, le) (rate(holdfast_http_request_duration_seconds_bucket{route=\"/user/instagram/status\"}[5m]))) > 0.25 \
                unless on (instance) holdfast_ready{check=\"database\"} == 0",
         summary: "One status request in a hundred takes longer than a quarter of a second.",
@@ -128,14 +132,14 @@ alerts! {
         remedy: "Compare `holdfast_database_pool` with its `max`. Look at the database's load and disk, and for long \
                  transactions of other programs. If a query plan is bad, run `ANALYZE connections`.",
     }
-    HoldfastInternalError = Ticket, "0m" {
+    HoldfastInternalError = Ticket, "0m", [] {
         expr: "sum by (instance) (increase(holdfast_http_problems_total{code=\"internal-error\"}[5m])) > 0",
         summary: "A request failed because of a fault in the program.",
         meaning: "At least one request was answered with 500. No stored data is lost.",
         first: "holdfast why REQUEST_ID",
         remedy: "Report it with the log lines of that request id.",
     }
-    HoldfastIncident = Page, "0m" {
+    HoldfastIncident = Page, "0m", ["incident"] {
         expr: "holdfast_provider_incident == 1",
         summary: "Many connections fail in the same way. Holdfast takes it for a fault of Instagram and tells nobody to \
                   reconnect.",
@@ -145,7 +149,7 @@ alerts! {
         remedy: "Wait, and look at Meta's status page. Look in the App dashboard for a notice: if Meta has revoked the app's \
                  tokens for good, the incident ends only when the grants expire.",
     }
-    HoldfastInstagramDown = Ticket, "5m" {
+    HoldfastInstagramDown = Ticket, "5m", ["instagram-graph", "instagram-token"] {
         expr: "sum by (instance) (rate(holdfast_provider_calls_total{outcome=~\"failed|no_connection|timeout|broken\"}[10m])) / \
                sum by (instance) (rate(holdfast_provider_calls_total[10m])) > 0.5",
         summary: "Most calls to Instagram fail.",
@@ -154,7 +158,7 @@ alerts! {
         first: "holdfast doctor",
         remedy: "If doctor reaches Instagram and this process does not, check the process's network. Otherwise wait.",
     }
-    HoldfastAppRefused = Page, "5m" {
+    HoldfastAppRefused = Page, "5m", ["instagram-app", "instagram-redirect", "instagram-scopes"] {
         expr: "sum by (instance) (holdfast_connections{reason=\"app_misconfigured\"}) > 0 or \
                sum by (instance) (increase(holdfast_http_problems_total{code=\"app_misconfigured\"}[15m])) > 0",
         summary: "Instagram refuses the app itself: its id, its secret, or its permissions.",
@@ -163,7 +167,7 @@ alerts! {
         remedy: "Compare INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET with the App dashboard (Instagram, API setup with \
                  Instagram login), especially after the secret was reset. Look there for a notice that the app is restricted.",
     }
-    HoldfastBudgetSpent = Ticket, "5m" {
+    HoldfastBudgetSpent = Ticket, "5m", ["budget"] {
         expr: "holdfast_provider_budget_ratio >= 1",
         summary: "Instagram's hourly budget for the app is used up.",
         meaning: "The worker and checks pause. Graph calls of the app's backend use the same budget.",
@@ -171,7 +175,7 @@ alerts! {
         remedy: "Let the app's backend make fewer calls, with webhooks or a cache. The budget grows with the number of people \
                  who use the app.",
     }
-    HoldfastRefreshOverdue = Ticket, "5m" {
+    HoldfastRefreshOverdue = Ticket, "5m", ["backlog"] {
         expr: "min_over_time(holdfast_refresh_overdue[30m]) > 0",
         summary: "Due refreshes are not being made.",
         meaning: "Nobody notices for weeks; then grants expire.",
@@ -179,7 +183,7 @@ alerts! {
         remedy: "Run at least one replica with HOLDFAST_WORKER=on. After a long outage the budget limits how fast the backlog \
                  falls: watch `holdfast_refresh_overdue`.",
     }
-    HoldfastGrantExpiring = Ticket, "1h" {
+    HoldfastGrantExpiring = Ticket, "1h", ["backlog"] {
         expr: "holdfast_grant_soonest_expiry_timestamp_seconds - time() < 3 * 86400",
         summary: "A grant expires within three days, and refreshing it has failed.",
         meaning: "Its owner must connect again when it expires. The event `instagram.expiring_soon` told the app a week before.",
@@ -187,21 +191,21 @@ alerts! {
         remedy: "Look at its history (`holdfast connections show USER`) and follow the page of the reason there \
                  (`/docs/errors/REASON`).",
     }
-    HoldfastWorkerStuck = Page, "2m" {
+    HoldfastWorkerStuck = Page, "2m", [] {
         expr: "time() - holdfast_worker_last_tick_timestamp_seconds > 600",
         summary: "The worker has not completed a tick for ten minutes.",
         meaning: "This process refreshes nothing. After three minutes the worker of another replica takes over its work.",
         first: "journalctl -u holdfast -n 50 -o cat",
         remedy: "Restart the process; nothing is lost. Report the fault with the log of that time.",
     }
-    HoldfastJournalUnwritable = Page, "2m" {
+    HoldfastJournalUnwritable = Page, "2m", ["journal"] {
         expr: "holdfast_journal_writable == 0",
         summary: "The journal cannot be written, so it cannot protect new tokens.",
         meaning: "A token that Instagram issues while the database is away could be lost.",
         first: "holdfast doctor",
         remedy: "Make room on the disk, or let the process write to HOLDFAST_JOURNAL_DIR. No restart is needed.",
     }
-    HoldfastJournalWaits = Ticket, "1m" {
+    HoldfastJournalWaits = Ticket, "1m", ["journal"] {
         expr: "min_over_time(holdfast_journal_entries[10m]) > 0 unless on (instance) holdfast_ready{check=\"database\"} == 0",
         summary: "Tokens wait in the journal although the database answers.",
         meaning: "Each token is somebody's newest grant. The tokens are safe as long as the journal's directory is.",
@@ -209,14 +213,14 @@ alerts! {
         remedy: "Do not delete the files. The log says why they cannot be stored; most often HOLDFAST_ENCRYPTION_KEYS lacks a \
                  key.",
     }
-    HoldfastWebhooksFail = Ticket, "5m" {
+    HoldfastWebhooksFail = Ticket, "5m", ["webhook-receiver"] {
         expr: "max by (instance) (time() - holdfast_table_oldest_timestamp_seconds{table=\"outbox\"}) > 900 unless on (instance) holdfast_ready{check=\"database\"} == 0",
         summary: "The app accepts no events.",
         meaning: "One has waited for a quarter of an hour. Events are kept for a week. When the app answers again, it gets the newest status of each user.",
         first: "holdfast doctor",
         remedy: "Check the receiver at HOLDFAST_WEBHOOK_URL: it must answer 2xx within 8 seconds.",
     }
-    HoldfastEventLost = Ticket, "0m" {
+    HoldfastEventLost = Ticket, "0m", [] {
         expr: "sum by (instance) (increase(holdfast_webhook_deliveries_total{outcome=\"given_up\"}[1h])) > 0",
         summary: "An event could not be delivered for a week and is given up.",
         meaning: "The app may not know the newest status of a user.",

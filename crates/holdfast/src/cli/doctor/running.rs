@@ -5,11 +5,12 @@ use http::Method;
 use url::Url;
 
 use super::ask;
-use super::code::{self, Code};
+use super::code::{self, CODES};
 use super::report::{Check, Report};
 use crate::app::Seams;
 use crate::http::memory::RefusedOrigin;
 use crate::http::operator::Trouble;
+use crate::overview::alerts::ALERTS;
 use crate::settings::Settings;
 use crate::transport::Outgoing;
 
@@ -55,31 +56,14 @@ pub(super) async fn check(settings: &Settings, seams: &Seams) -> (Report, Vec<Tr
 /// looking for longer.
 pub(super) fn add_unseen(troubles: Vec<Trouble>, report: &mut Report) {
     for Trouble { alert, says, may_be_over } in troubles {
-        if subjects(&alert).iter().any(|subject| report.finds_fault_with(*subject)) {
+        // A server of another version may raise an alert that is unknown here.
+        let checks = ALERTS.iter().find(|each| each.name == alert).map_or(&[][..], |known| known.checks);
+        if CODES.iter().any(|code| checks.contains(&code.name) && report.finds_fault_with(*code)) {
             continue;
         }
         let check =
             if may_be_over { Check::warning(code::SERVER, says) } else { Check::failed(code::SERVER, says) };
         report.add(check.mended_by(format!("see docs/guides/alerts.md#{}", alert.to_lowercase())));
-    }
-}
-
-/// The checks that look at the same thing as that alert.
-fn subjects(alert: &str) -> &'static [Code] {
-    match alert {
-        "HoldfastCannotJudge" | "HoldfastKeysStale" => &[code::CLERK_KEYS],
-        "HoldfastNotReady" => &[code::KEY_RING, code::SCHEMA, code::DATABASE],
-        "HoldfastClockOff" => &[code::CLOCK],
-        "HoldfastDatabaseAway" | "HoldfastDatabaseSlow" => &[code::DATABASE],
-        "HoldfastDatabaseFull" => &[code::DATABASE, code::DISK],
-        "HoldfastIncident" => &[code::INCIDENT],
-        "HoldfastInstagramDown" => &[code::INSTAGRAM_GRAPH, code::INSTAGRAM_TOKEN],
-        "HoldfastAppRefused" => &[code::INSTAGRAM_APP, code::INSTAGRAM_REDIRECT, code::INSTAGRAM_SCOPES],
-        "HoldfastBudgetSpent" => &[code::BUDGET],
-        "HoldfastRefreshOverdue" | "HoldfastGrantExpiring" => &[code::BACKLOG],
-        "HoldfastJournalUnwritable" | "HoldfastJournalWaits" => &[code::JOURNAL],
-        "HoldfastWebhooksFail" => &[code::WEBHOOK],
-        _ => &[],
     }
 }
 
@@ -91,4 +75,19 @@ async fn get(seams: &Seams, address: String) -> Option<String> {
 /// The value of a metric without labels.
 fn gauge(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_name_checks_that_exist() {
+        let names: Vec<_> = CODES.iter().map(|code| code.name).collect();
+        for alert in ALERTS {
+            for check in alert.checks {
+                assert!(names.contains(check), "{}: {check}", alert.name);
+            }
+        }
+    }
 }

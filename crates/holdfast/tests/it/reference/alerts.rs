@@ -34,7 +34,7 @@ pub(super) fn runbook() -> String {
          how to fix it. The metrics listener of every replica serves the same text at `/runbook`.\n",
     );
     for alert in ALERTS {
-        let Alert { name, expr, hold, severity, summary, meaning, first, remedy } = alert;
+        let Alert { name, expr, hold, severity, summary, meaning, first, remedy, .. } = alert;
         let _ = write!(
             text,
             "\n## {name}\n\n{summary} ({severity}, after {hold})\n\n- What it means: {meaning}\n- First: `{first}`\n- How to \
