@@ -1,6 +1,7 @@
 //! The OpenAPI document, from the types of the handlers.
 
 use aide::openapi::{Components, Info, License, OpenApi, ReferenceOr, SecurityScheme, Server, Tag};
+use aide::transform::TransformOperation;
 use serde_json::Value;
 
 /// The scheme of routes for the signed-in browser.
@@ -64,6 +65,19 @@ pub(super) fn skeleton(public_url: &str) -> OpenApi {
             ..Components::default()
         }),
         ..OpenApi::default()
+    }
+}
+
+/// Says what an operation is: its id, its section and a short title.
+pub trait About {
+    /// With these.
+    #[must_use]
+    fn about(self, id: &str, tag: &str, summary: &str) -> Self;
+}
+
+impl About for TransformOperation<'_> {
+    fn about(self, id: &str, tag: &str, summary: &str) -> Self {
+        self.id(id).tag(tag).summary(summary)
     }
 }
 

@@ -15,9 +15,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
         .public_get(PublicRoute::InstagramCallback, callback, |op| {
-            op.id("instagramCallback")
-                .tag(tags::CALLBACKS)
-                .summary("Instagram's redirect")
+            op.about("instagramCallback", tags::CALLBACKS, "Instagram's redirect")
                 .description(
                     "Sends the browser on to the attempt's `return_to`, with `instagram=complete` and the \
                      `completion`, or with `instagram=denied`, `failed` or `expired` and a `reason`. Without a \

@@ -25,9 +25,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .protected()
         .post("/user/instagram/connect", connect, |op| {
-            op.id("connectInstagram")
-                .tag(tags::INSTAGRAM)
-                .summary("Start to connect an account")
+            op.about("connectInstagram", tags::INSTAGRAM, "Start to connect an account")
                 .description(
                     "Send the browser to `authorize_url`. It comes back to `return_to` with `attempt` and \
                      `completion`, which `complete` takes. A grant in use stays in use until the new one is proven.",
@@ -42,9 +40,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 ])
         })
         .post("/user/instagram/connect/{attempt_id}/complete", complete, |op| {
-            op.id("completeInstagram")
-                .tag(tags::INSTAGRAM)
-                .summary("Complete a connect attempt")
+            op.about("completeInstagram", tags::INSTAGRAM, "Complete a connect attempt")
                 .description(
                     "The caller must be the user who started the attempt, and `completion` the value from the redirect. A \
                      completed attempt answers its user with the same outcome again.",

@@ -41,26 +41,20 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
         .public_get(PublicRoute::Home, home, |op| {
-            op.id("home").tag(tags::OPERATION).summary("Where to look").description("Points to `/docs`.")
+            op.about("home", tags::OPERATION, "Where to look").description("Points to `/docs`.")
         })
         .public_get(PublicRoute::OpenApi, openapi, |op| {
-            op.id("openApi")
-                .tag(tags::OPERATION)
-                .summary("This API, for machines")
+            op.about("openApi", tags::OPERATION, "This API, for machines")
                 .response_with::<200, Json<Map<String, Value>>, _>(|answer| {
                     answer.description("An OpenAPI document.")
                 })
         })
-        .public_get(PublicRoute::Docs, docs, |op| {
-            op.id("docs").tag(tags::OPERATION).summary("This API, for people")
-        })
+        .public_get(PublicRoute::Docs, docs, |op| op.about("docs", tags::OPERATION, "This API, for people"))
         .public_get(PublicRoute::ErrorIndex, error_index, |op| {
-            op.id("errorIndex").tag(tags::OPERATION).summary("Every error code")
+            op.about("errorIndex", tags::OPERATION, "Every error code")
         })
         .public_get(PublicRoute::ErrorPage, error_page, |op| {
-            op.id("errorPage")
-                .tag(tags::OPERATION)
-                .summary("One error code: meaning, causes, remedy")
+            op.about("errorPage", tags::OPERATION, "One error code: meaning, causes, remedy")
                 .response_with::<404, Page, _>(|answer| answer.description("There is no such code: a page."))
         })
         .done()

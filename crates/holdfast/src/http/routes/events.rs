@@ -36,9 +36,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .protected()
         .get("/user/events", events, |op| {
-            op.id("events")
-                .tag(tags::USER)
-                .summary("The status as a stream of Server-Sent Events")
+            op.about("events", tags::USER, "The status as a stream of Server-Sent Events")
                 .description(
                     "An event `instagram.status` with the whole status at once, and again whenever it changes. \
                      Its id may be sent back as `Last-Event-ID`: then an unchanged status is not repeated. The stream ends \

@@ -41,9 +41,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .protected()
         .any(PATH, forward_auth, |op| {
-            op.id("forwardAuth")
-                .tag(tags::FORWARD_AUTH)
-                .summary("Verify a session token for another backend")
+            op.about("forwardAuth", tags::FORWARD_AUTH, "Verify a session token for another backend")
                 .description(
                     "Takes every method. 200 with an empty body and the caller in headers: `X-Auth-User`, \
                      `X-Auth-Session`, `X-Auth-Org`, `X-Auth-Org-Role`, `X-Auth-Org-Permissions`, `X-Auth-Impersonator`, \
@@ -58,9 +56,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
         .any(WITH_ORIGINAL[0], forward_auth, |op| op.hidden(true))
         .any(WITH_ORIGINAL[1], forward_auth, |op| {
             let op = op
-                .id("forwardAuthWithPath")
-                .tag(tags::FORWARD_AUTH)
-                .summary("The same for proxies that append the original address")
+                .about("forwardAuthWithPath", tags::FORWARD_AUTH, "The same for proxies that append the original address")
                 .description("The rest of the path and the query come from the client and are ignored.");
             with_path(op).response::<200, ()>()
         })

@@ -18,12 +18,10 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
         .public_get(PublicRoute::Healthz, healthz, |op| {
-            op.id("healthz").tag(tags::OPERATION).summary("The process runs").response::<200, Json<Health>>()
+            op.about("healthz", tags::OPERATION, "The process runs").response::<200, Json<Health>>()
         })
         .public_get(PublicRoute::Readyz, readyz, |op| {
-            op.id("readyz")
-                .tag(tags::OPERATION)
-                .summary("The server can verify tokens and read the database")
+            op.about("readyz", tags::OPERATION, "The server can verify tokens and read the database")
                 .description(
                     "Ready means: Clerk's keys are loaded, database and schema are good, the key ring opens what is stored. \
                      Instagram is not part of it: an outage there must not take this server out of rotation.",

@@ -26,9 +26,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .protected()
         .get("/user/instagram/history", history, |op| {
-            op.id("instagramHistory")
-                .tag(tags::INSTAGRAM)
-                .summary("Every change of state, newest first")
+            op.about("instagramHistory", tags::INSTAGRAM, "Every change of state, newest first")
                 .description(ABOUT)
                 .problems(&failure::CHANGING)
         })

@@ -18,9 +18,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .protected()
         .get("/user/instagram/status", status, |op| {
-            op.id("instagramStatus")
-                .tag(tags::INSTAGRAM)
-                .summary("What is known about the connection")
+            op.about("instagramStatus", tags::INSTAGRAM, "What is known about the connection")
                 .description(
                     "Answers 200 for every verified caller, whatever the state. Reads storage only and never \
                      calls Instagram, so it may be polled; with `If-None-Match` an unchanged status is a 304.",
@@ -30,9 +28,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .problems(&failure::READING)
         })
         .post("/user/instagram/check", check, |op| {
-            op.id("checkInstagram")
-                .tag(tags::INSTAGRAM)
-                .summary("Ask Instagram now")
+            op.about("checkInstagram", tags::INSTAGRAM, "Ask Instagram now")
                 .description(
                     "At most one call per connection and minute reaches Instagram; further ones are answered \
                      from storage. What Instagram says changes the status, never the status code.",
@@ -40,9 +36,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .problems(&failure::CHANGING)
         })
         .delete("/user/instagram", disconnect, |op| {
-            op.id("disconnectInstagram")
-                .tag(tags::INSTAGRAM)
-                .summary("Disconnect")
+            op.about("disconnectInstagram", tags::INSTAGRAM, "Disconnect")
                 .description("The grant's bytes are gone when this answers. Idempotent.")
                 .problems(&failure::CHANGING)
         })

@@ -31,9 +31,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
         .public_post(PublicRoute::InstagramDeauthorize, deauthorize, |op| {
-            op.id("instagramDeauthorize")
-                .tag(tags::CALLBACKS)
-                .summary("Meta says that a person removed the app")
+            op.about("instagramDeauthorize", tags::CALLBACKS, "Meta says that a person removed the app")
                 .description(
                     "A form with `signed_request`. The connection becomes `reconnect_required`, `deauthorized`, \
                      unless the person has connected again since.",
@@ -43,18 +41,14 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .problems(&PROBLEMS)
         })
         .public_post(PublicRoute::InstagramDataDeletion, data_deletion, |op| {
-            op.id("instagramDataDeletion")
-                .tag(tags::CALLBACKS)
-                .summary("Meta says that a person wants their data deleted")
+            op.about("instagramDataDeletion", tags::CALLBACKS, "Meta says that a person wants their data deleted")
                 .description("A form with `signed_request`. What was linked before it was issued is erased when this answers; the \
                      same request again has the first receipt.")
                 .problems(&failure::CHANGING)
                 .problems(&PROBLEMS)
         })
         .public_get(PublicRoute::DataDeletionPage, deletion_page, |op| {
-            op.id("dataDeletion")
-                .tag(tags::CALLBACKS)
-                .summary("The outcome of a deletion request")
+            op.about("dataDeletion", tags::CALLBACKS, "The outcome of a deletion request")
                 .response_with::<200, Page, _>(|answer| answer.description("A page."))
                 .response_with::<404, Page, _>(|answer| answer.description("No such request: a page."))
                 .problems(&failure::READING)

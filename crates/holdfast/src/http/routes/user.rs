@@ -17,9 +17,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .protected()
         .post_allow_impersonated("/auth/sync", sync, |op| {
-            op.id("syncUser")
-                .tag(tags::USER)
-                .summary("Create or refresh the caller's record")
+            op.about("syncUser", tags::USER, "Create or refresh the caller's record")
                 .description(
                     "The facts come from Clerk's Backend API where a secret key is configured, else from the token's claims. \
                      Idempotent, and safe under any number of parallel first calls. Takes no body.",
@@ -27,9 +25,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .problems(&failure::USERS)
         })
         .get("/user/profile", profile, |op| {
-            op.id("userProfile")
-                .tag(tags::USER)
-                .summary("The caller's record with their connections")
+            op.about("userProfile", tags::USER, "The caller's record with their connections")
                 .description("Makes the record of a verified caller who never called `/auth/sync`.")
                 .problems(&failure::USERS)
         })

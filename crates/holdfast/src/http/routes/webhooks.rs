@@ -13,9 +13,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
         .public_post(PublicRoute::ClerkWebhook, clerk, |op| {
-            op.id("clerkWebhook")
-                .tag(tags::CALLBACKS)
-                .summary("Clerk says that a user changed")
+            op.about("clerkWebhook", tags::CALLBACKS, "Clerk says that a user changed")
                 .description(
                     "`user.created`, `user.updated` and `user.deleted`, signed by Svix. Duplicate and late events do no harm; \
                      `user.deleted` erases the user and every grant.",

@@ -28,7 +28,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .service()
         .get(GRAPH, graph_get, |op| {
-            let op = op.id("graphGet").tag(tags::SERVICE).summary("A Graph call with the grant injected").description(
+            let op = op.about("graphGet", tags::SERVICE, "A Graph call with the grant injected").description(
                 "The path below the Graph version, with its query. Instagram's own answer comes back wrapped, \
                  whatever its status; what it says about the grant updates the status. Meta's usage headers \
                  (`x-app-usage`, `x-business-use-case-usage`) come along. No address in the answer carries the grant.",
@@ -36,13 +36,13 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
             answered(op).problems(&calling())
         })
         .post(GRAPH, graph_with_body, |op| {
-            let op = op.id("graphPost").tag(tags::SERVICE).summary("As above, with a body").description(
+            let op = op.about("graphPost", tags::SERVICE, "As above, with a body").description(
                 "JSON, a form, or multipart.",
             );
             answered(op).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
         })
         .delete(GRAPH, graph_with_body, |op| {
-            let op = op.id("graphDelete").tag(tags::SERVICE).summary("As above, deleting");
+            let op = op.about("graphDelete", tags::SERVICE, "As above, deleting");
             answered(op).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
         })
         .done()

@@ -23,9 +23,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .service()
         .get("/service/connections", connections, |op| {
-            op.id("serviceConnections")
-                .tag(tags::SERVICE)
-                .summary("The connections of all users")
+            op.about("serviceConnections", tags::SERVICE, "The connections of all users")
                 .description(
                     "Pass `next` back as `cursor` for the next page; it is `null` on the last one. A page may hold fewer \
                      connections than `limit` and still have a `next`. With `expires_before` the earliest come first, \

@@ -30,9 +30,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     let routes = routes
         .service()
         .get("/service/users/{user_id}/instagram/status", status, |op| {
-            op.id("serviceStatus")
-                .tag(tags::SERVICE)
-                .summary("What is known about a user's connection")
+            op.about("serviceStatus", tags::SERVICE, "What is known about a user's connection")
                 .description("Reads storage only; with `If-None-Match` an unchanged status is a 304.")
                 .response_with::<200, Json<InstagramStatus>, _>(|answer| answer.description("The status."))
                 .response_with::<304, (), _>(|answer| answer.description("Unchanged since the given `ETag`."))
@@ -40,17 +38,13 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .problems(&[RequestCode::UserNotFound.into()])
         })
         .get("/service/users/{user_id}/instagram/history", history, |op| {
-            op.id("serviceHistory")
-                .tag(tags::SERVICE)
-                .summary("Every change of a user's connection, newest first")
+            op.about("serviceHistory", tags::SERVICE, "Every change of a user's connection, newest first")
                 .description(history::ABOUT)
                 .problems(&failure::CHANGING)
                 .problems(&[RequestCode::UserNotFound.into()])
         })
         .post("/service/users/{user_id}/instagram/check", check, |op| {
-            op.id("serviceCheck")
-                .tag(tags::SERVICE)
-                .summary("Ask Instagram now about a user's connection")
+            op.about("serviceCheck", tags::SERVICE, "Ask Instagram now about a user's connection")
                 .description(
                     "At most one call per connection and minute reaches Instagram, whoever asks; further ones are answered \
                      from storage.",
@@ -59,9 +53,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .problems(&[RequestCode::UserNotFound.into()])
         })
         .delete("/service/users/{user_id}/instagram", disconnect, |op| {
-            op.id("serviceDisconnect")
-                .tag(tags::SERVICE)
-                .summary("Disconnect a user")
+            op.about("serviceDisconnect", tags::SERVICE, "Disconnect a user")
                 .description(
                     "The grant's bytes are gone when this answers. Idempotent: where nothing is connected, and of a user of whom \
                      nothing is known, the answer is the same with `deleted_at: null`. What cannot be a user's id is 404.",
@@ -70,9 +62,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .problems(&[RequestCode::UserNotFound.into()])
         })
         .post("/service/users/{user_id}/instagram/token", token, |op| {
-            op.id("serviceToken")
-                .tag(tags::SERVICE)
-                .summary("The access token itself")
+            op.about("serviceToken", tags::SERVICE, "The access token itself")
                 .description("Keep it in memory only. Ask again instead of storing it, because it changes with each refresh.")
                 .problems(&using())
         })
