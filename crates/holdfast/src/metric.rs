@@ -81,3 +81,22 @@ impl Metric {
         registry.register(self.name, self.help, counted);
     }
 }
+
+/// Declares metrics, and the list of them in the order of the reference page.
+macro_rules! metrics {
+    ($(#[$about:meta])* $list:ident; $(
+        $metric:ident = $kind:ident $name:literal, $help:literal, $watch:literal $(, by [$($label:expr),+ $(,)?])?;
+    )+) => {
+        $(const $metric: $crate::metric::Metric = $crate::metric::Metric {
+            name: $name,
+            kind: $crate::metric::Kind::$kind,
+            labels: &[$($($label),+)?],
+            help: $help,
+            watch: $watch,
+        };)+
+
+        $(#[$about])*
+        pub const $list: &[$crate::metric::Metric] = &[$($metric,)+];
+    };
+}
+pub(crate) use metrics;

@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 use super::memory::RefusalMemory;
 use super::readiness_log::ReadinessLog;
 use crate::lock::Lock;
-use crate::metric::{self, Kind, Labels, Metric};
+use crate::metric::{self, Labels, metrics};
 use crate::overview::process::ProcessMetrics;
 use crate::per_thread::{CounterPerThread, GaugePerThread, PerThread};
 
@@ -121,73 +121,54 @@ struct RequestLabels {
     status: u16,
 }
 
-const REQUESTS: Metric = Metric {
-    name: "http_requests",
-    kind: Kind::Counter,
-    labels: &[
-        ("method", "the method; `other` for one that HTTP does not know"),
-        ("route", "the route's template; `unmatched` where none fits"),
-        ("status", "the status"),
-    ],
-    help: "Answered requests by route template and status",
-    watch: "Alert when `sum(rate(…{status=~\"5..\"}[5m])) / sum(rate(…[5m]))` is above 0.01 for 10 minutes.",
-};
-const DURATIONS: Metric = Metric {
-    name: "http_request_duration_seconds",
-    kind: Kind::Histogram,
-    labels: &[("route", "as above")],
-    help: "Time from the request's header to the answer's header",
-    watch: "Alert when the 99th percentile of `/user/instagram/status` is above 0.25 for 10 minutes: it reads storage only.",
-};
-const PROBLEMS: Metric = Metric {
-    name: "http_problems",
-    kind: Kind::Counter,
-    labels: &[("code", "a code of [errors](errors.md)")],
-    help: "Error answers by code",
-    watch: "Alert on any `internal-error`, and on `database-unavailable` or `database-full` for 5 minutes. `not-set-up` means \
-            that somebody calls a part that is not configured.",
-};
-const VERDICTS: Metric = Metric {
-    name: "session_verdicts",
-    kind: Kind::Counter,
-    labels: &[
-        ("verdict", "`accepted`, `refused` or `cannot_judge`"),
-        ("code", "why; `service-key` for a good service key; empty for a good session token"),
-    ],
-    help: "Verdicts on session tokens and service keys",
-    watch: "Alert when the share of `refused` is unusual for the app: after a change of origins the cause is `azp`, after a \
-            change of keys the signature. Alert on `cannot_judge` for 5 minutes.",
-};
-const SHED: Metric = Metric::counter(
-    "http_shed",
-    "Requests refused because too many others were running",
-    "Alert when it rises for 5 minutes. Add replicas, or raise `HOLDFAST_MAX_REQUESTS`.",
-);
-const IN_FLIGHT: Metric = Metric::gauge(
-    "http_in_flight",
-    "Requests being handled",
-    "Compare with `HOLDFAST_MAX_REQUESTS`. If it is above half of that for minutes, something that requests wait for \
-            is slow.",
-);
-const STREAMS: Metric = Metric::gauge(
-    "event_streams",
-    "Open event streams",
-    "At most 2048 in a process, or half of its connections; alert above 1800.",
-);
-const READY: Metric = Metric {
-    name: "ready",
-    kind: Kind::Gauge,
-    labels: &[(
-        "check",
-        "`session_keys`, `database`, `schema` or `encryption_keys`; the last two are absent while the database is away",
-    )],
-    help: "Whether each check of `/readyz` is good, as of this scrape",
-    watch: "Alert where one is 0 for minutes (`HoldfastDatabaseAway`, `HoldfastCannotJudge`, `HoldfastNotReady`): a proxy that asks `/readyz` \
-            turns away from this replica, so that no request fails here and no other series says it.",
-};
-
-/// What every request is counted by, in the order of the reference page.
-pub const TABLE: &[Metric] = &[REQUESTS, DURATIONS, PROBLEMS, SHED, IN_FLIGHT, STREAMS, VERDICTS, READY];
+metrics! {
+    /// What every request is counted by, in the order of the reference page.
+    TABLE;
+    REQUESTS = Counter "http_requests",
+        "Answered requests by route template and status",
+        "Alert when `sum(rate(…{status=~\"5..\"}[5m])) / sum(rate(…[5m]))` is above 0.01 for 10 minutes.",
+        by [
+            ("method", "the method; `other` for one that HTTP does not know"),
+            ("route", "the route's template; `unmatched` where none fits"),
+            ("status", "the status"),
+        ];
+    DURATIONS = Histogram "http_request_duration_seconds",
+        "Time from the request's header to the answer's header",
+        "Alert when the 99th percentile of `/user/instagram/status` is above 0.25 for 10 minutes: it reads storage \
+         only.",
+        by [("route", "as above")];
+    PROBLEMS = Counter "http_problems",
+        "Error answers by code",
+        "Alert on any `internal-error`, and on `database-unavailable` or `database-full` for 5 minutes. `not-set-up` \
+         means that somebody calls a part that is not configured.",
+        by [("code", "a code of [errors](errors.md)")];
+    SHED = Counter "http_shed",
+        "Requests refused because too many others were running",
+        "Alert when it rises for 5 minutes. Add replicas, or raise `HOLDFAST_MAX_REQUESTS`.";
+    IN_FLIGHT = Gauge "http_in_flight",
+        "Requests being handled",
+        "Compare with `HOLDFAST_MAX_REQUESTS`. If it is above half of that for minutes, something that requests wait \
+         for is slow.";
+    STREAMS = Gauge "event_streams",
+        "Open event streams",
+        "At most 2048 in a process, or half of its connections; alert above 1800.";
+    VERDICTS = Counter "session_verdicts",
+        "Verdicts on session tokens and service keys",
+        "Alert when the share of `refused` is unusual for the app: after a change of origins the cause is `azp`, \
+         after a change of keys the signature. Alert on `cannot_judge` for 5 minutes.",
+        by [
+            ("verdict", "`accepted`, `refused` or `cannot_judge`"),
+            ("code", "why; `service-key` for a good service key; empty for a good session token"),
+        ];
+    READY = Gauge "ready",
+        "Whether each check of `/readyz` is good, as of this scrape",
+        "Alert where one is 0 for minutes (`HoldfastDatabaseAway`, `HoldfastCannotJudge`, `HoldfastNotReady`): a \
+         proxy that asks `/readyz` turns away from this replica, so that no request fails here and no other series \
+         says it.",
+        by [
+            ("check", "`session_keys`, `database`, `schema` or `encryption_keys`; the last two are absent while the database is away"),
+        ];
+}
 
 /// The codes that an alert counts. They stand there from the start, at zero: the rise of a series
 /// that begins above zero is none, so that the first error would raise no alert.

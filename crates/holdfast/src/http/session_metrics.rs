@@ -12,72 +12,43 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::caller::SessionVerifier;
 use crate::clock::SharedClock;
-use crate::metric::Metric;
+use crate::metric::metrics;
 
-const ACCEPTED: Metric = Metric::counter(
-    "session_tokens_accepted",
-    "Session tokens accepted, including those from the cache",
-    "The traffic of signed-in people. Alert when it falls to zero at a time of day when it never does.",
-);
-const REMEMBERED: Metric = Metric::counter(
-    "session_tokens_remembered",
-    "Session tokens accepted from the cache of verified tokens",
-    "Nothing to alert on: its share of the accepted ones is the share of signature checks saved.",
-);
-const WOULD_REFUSE: Metric = Metric::counter(
-    "session_tokens_would_refuse",
-    "Session tokens accepted that CLERK_AUTHORIZED_PARTIES_MODE=enforce would refuse",
-    "Look at it while the mode is `report`: if it stays at zero for a week, `enforce` refuses nobody who is served now.",
-);
-const PENDING: Metric = Metric::counter(
-    "session_tokens_pending",
-    "Genuine session tokens of sessions that are not active",
-    "Nothing to alert on: people with an open task at Clerk, such as choosing an organization.",
-);
-const REFUSED: Metric = Metric::counter(
-    "session_tokens_refused",
-    "Session tokens refused, including missing ones",
-    "See `session_verdicts`, which names the codes.",
-);
-const STOPPED: Metric = Metric::counter(
-    "session_tokens_stopped",
-    "Requests with an already refused token, stopped without a signature check",
-    "Alert when it rises for 10 minutes: a client retries in a loop.",
-);
-const CANNOT_JUDGE: Metric = Metric::counter(
-    "session_tokens_cannot_judge",
-    "Session tokens that could not be judged because the key is missing",
-    "Alert when it rises for 5 minutes: callers get 503.",
-);
-const KEY_FETCHES: Metric = Metric::counter(
-    "clerk_keys_fetches",
-    "Requests for Clerk's keys",
-    "Nothing to alert on. A rate above one a minute means that tokens with unknown keys arrive.",
-);
-const KEYS_FAILING: Metric = Metric::gauge(
-    "clerk_keys_failing",
-    "1 if the last request for Clerk's keys failed",
-    "Alert when it is 1 for 10 minutes: the present keys still work, until Clerk changes them.",
-);
-const KEYS_AGE: Metric = Metric::gauge(
-    "clerk_keys_age_seconds",
-    "Time since Clerk's keys were fetched; absent while there are none",
-    "Alert when it is absent for 5 minutes (unless `CLERK_JWT_KEY` pins the key): no token can be judged.",
-);
-
-/// Metrics of the session verifier, in the order of the reference page.
-pub const TABLE: &[Metric] = &[
-    ACCEPTED,
-    REMEMBERED,
-    WOULD_REFUSE,
-    PENDING,
-    REFUSED,
-    STOPPED,
-    CANNOT_JUDGE,
-    KEY_FETCHES,
-    KEYS_FAILING,
-    KEYS_AGE,
-];
+metrics! {
+    /// Metrics of the session verifier, in the order of the reference page.
+    TABLE;
+    ACCEPTED = Counter "session_tokens_accepted",
+        "Session tokens accepted, including those from the cache",
+        "The traffic of signed-in people. Alert when it falls to zero at a time of day when it never does.";
+    REMEMBERED = Counter "session_tokens_remembered",
+        "Session tokens accepted from the cache of verified tokens",
+        "Nothing to alert on: its share of the accepted ones is the share of signature checks saved.";
+    WOULD_REFUSE = Counter "session_tokens_would_refuse",
+        "Session tokens accepted that CLERK_AUTHORIZED_PARTIES_MODE=enforce would refuse",
+        "Look at it while the mode is `report`: if it stays at zero for a week, `enforce` refuses nobody who is \
+         served now.";
+    PENDING = Counter "session_tokens_pending",
+        "Genuine session tokens of sessions that are not active",
+        "Nothing to alert on: people with an open task at Clerk, such as choosing an organization.";
+    REFUSED = Counter "session_tokens_refused",
+        "Session tokens refused, including missing ones",
+        "See `session_verdicts`, which names the codes.";
+    STOPPED = Counter "session_tokens_stopped",
+        "Requests with an already refused token, stopped without a signature check",
+        "Alert when it rises for 10 minutes: a client retries in a loop.";
+    CANNOT_JUDGE = Counter "session_tokens_cannot_judge",
+        "Session tokens that could not be judged because the key is missing",
+        "Alert when it rises for 5 minutes: callers get 503.";
+    KEY_FETCHES = Counter "clerk_keys_fetches",
+        "Requests for Clerk's keys",
+        "Nothing to alert on. A rate above one a minute means that tokens with unknown keys arrive.";
+    KEYS_FAILING = Gauge "clerk_keys_failing",
+        "1 if the last request for Clerk's keys failed",
+        "Alert when it is 1 for 10 minutes: the present keys still work, until Clerk changes them.";
+    KEYS_AGE = Gauge "clerk_keys_age_seconds",
+        "Time since Clerk's keys were fetched; absent while there are none",
+        "Alert when it is absent for 5 minutes (unless `CLERK_JWT_KEY` pins the key): no token can be judged.";
+}
 
 /// Collects the metrics of one verifier.
 #[derive(Debug)]

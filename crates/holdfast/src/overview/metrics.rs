@@ -9,105 +9,69 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::Overview;
-use crate::metric::Metric;
+use crate::metric::{Metric, metrics};
 
-const CONNECTIONS: Metric = Metric::gauge(
-    "connections",
-    "Connections in the database by state and reason, so the same on every replica",
-    "Alert where `app_misconfigured` is above 0 for 5 minutes (`HoldfastAppRefused`): the app's id, secret or permissions are at fault.",
-)
-.by(&[
-    ("provider", "`instagram`"),
-    ("state", "a state of the status; `connecting` is never stored, so it is not among them"),
-    ("reason", "a reason of the status; empty for none"),
-]);
-const OVERDUE: Metric = Metric::gauge(
-    "refresh_overdue",
-    "Refreshes that have been due for more than ten minutes, counted up to 100,000",
-    "Alert where it is above 0 and does not fall for 30 minutes (`HoldfastRefreshOverdue`).",
-);
-const SOONEST_EXPIRY: Metric = Metric::gauge(
-    "grant_soonest_expiry_timestamp_seconds",
-    "When the first grant in use expires; absent where no grant is in use",
-    "Alert where it is less than 3 days ahead (`HoldfastGrantExpiring`): refreshing that grant has failed for weeks.",
-);
-const BUDGET: Metric = Metric::gauge(
-    "provider_budget_ratio",
-    "The used share of Instagram's hourly budget for the app, as Instagram reports it; 1 where it is used up",
-    "Alert where it is 1 for 5 minutes (`HoldfastBudgetSpent`).",
-);
-const INCIDENT: Metric = Metric::gauge(
-    "provider_incident",
-    "1 while many connections fail in the same way, so that nobody is told to reconnect",
-    "Alert where it is 1 (`HoldfastIncident`).",
-);
-const JOURNAL: Metric = Metric::gauge(
-    "journal_entries",
-    "Tokens in this process's journal that wait for the database; absent where they cannot be counted",
-    "Alert where it is above 0 for 10 minutes (`HoldfastJournalWaits`).",
-);
-const JOURNAL_WRITABLE: Metric = Metric::gauge(
-    "journal_writable",
-    "1 if a token could be journaled while the database is down",
-    "Alert where it is 0 for 2 minutes (`HoldfastJournalUnwritable`): a token could be lost.",
-);
-const LAST_TICK: Metric = Metric::gauge(
-    "worker_last_tick_timestamp_seconds",
-    "When this process's worker last completed a tick; absent where it runs no worker",
-    "Alert where it is more than 10 minutes ago (`HoldfastWorkerStuck`).",
-);
-const POOL: Metric = Metric::gauge(
-    "database_pool",
-    "Connections to the database",
-    "Alert where `used` is at `max` for 5 minutes (`HoldfastDatabaseSlow` shows it too, as slow answers).",
-)
-.by(&[("state", "`used`, `idle`, or `max` (the limit)")]);
-const ROWS: Metric = Metric::gauge(
-    "table_rows",
-    "Rows by table; an estimate on Postgres",
-    "Nothing to alert on. `clerk_events`, `attempts` and `outbox` must stay level; the others grow with users.",
-)
-.by(&[("table", "the table's name")]);
-const OLDEST: Metric = Metric::gauge(
-    "table_oldest_timestamp_seconds",
-    "When the oldest row of a swept table was written",
-    "Compare with the retention in SECURITY.md: an older row means that the sweep does not run.",
-)
-.by(&[("table", "a table that is swept")]);
-const SEEN: Metric = Metric::gauge(
-    "overview_timestamp_seconds",
-    "When the gauges of this section were last updated; absent before the first update",
-    "If it is more than 10 minutes ago, the gauges are out of date: the database does not answer this process.",
-);
-const CLOCK: Metric = Metric::gauge(
-    "clock_ahead_seconds",
-    "How far this machine's clock is ahead of Clerk's or Instagram's, whichever answered last; absent before the first answer",
-    "Alert where it is above 5 or below -5 for 5 minutes (`HoldfastClockOff`): good tokens are being refused.",
-);
-const BUILD: Metric = Metric::gauge(
-    "build_info",
-    "Always 1",
-    "Compare replicas: two values during an upgrade, one before and after it.",
-)
-.by(&[("version", "the program's version"), ("commit", "the commit it was built from, or `unknown`")]);
-
-/// The metrics of the overview, in the order of the reference page.
-pub const TABLE: &[Metric] = &[
-    CONNECTIONS,
-    OVERDUE,
-    SOONEST_EXPIRY,
-    BUDGET,
-    INCIDENT,
-    JOURNAL,
-    JOURNAL_WRITABLE,
-    LAST_TICK,
-    POOL,
-    ROWS,
-    OLDEST,
-    SEEN,
-    CLOCK,
-    BUILD,
-];
+metrics! {
+    /// The metrics of the overview, in the order of the reference page.
+    TABLE;
+    CONNECTIONS = Gauge "connections",
+        "Connections in the database by state and reason, so the same on every replica",
+        "Alert where `app_misconfigured` is above 0 for 5 minutes (`HoldfastAppRefused`): the app's id, secret or \
+         permissions are at fault.",
+        by [
+            ("provider", "`instagram`"),
+            ("state", "a state of the status; `connecting` is never stored, so it is not among them"),
+            ("reason", "a reason of the status; empty for none"),
+        ];
+    OVERDUE = Gauge "refresh_overdue",
+        "Refreshes that have been due for more than ten minutes, counted up to 100,000",
+        "Alert where it is above 0 and does not fall for 30 minutes (`HoldfastRefreshOverdue`).";
+    SOONEST_EXPIRY = Gauge "grant_soonest_expiry_timestamp_seconds",
+        "When the first grant in use expires; absent where no grant is in use",
+        "Alert where it is less than 3 days ahead (`HoldfastGrantExpiring`): refreshing that grant has failed for \
+         weeks.";
+    BUDGET = Gauge "provider_budget_ratio",
+        "The used share of Instagram's hourly budget for the app, as Instagram reports it; 1 where it is used up",
+        "Alert where it is 1 for 5 minutes (`HoldfastBudgetSpent`).";
+    INCIDENT = Gauge "provider_incident",
+        "1 while many connections fail in the same way, so that nobody is told to reconnect",
+        "Alert where it is 1 (`HoldfastIncident`).";
+    JOURNAL = Gauge "journal_entries",
+        "Tokens in this process's journal that wait for the database; absent where they cannot be counted",
+        "Alert where it is above 0 for 10 minutes (`HoldfastJournalWaits`).";
+    JOURNAL_WRITABLE = Gauge "journal_writable",
+        "1 if a token could be journaled while the database is down",
+        "Alert where it is 0 for 2 minutes (`HoldfastJournalUnwritable`): a token could be lost.";
+    LAST_TICK = Gauge "worker_last_tick_timestamp_seconds",
+        "When this process's worker last completed a tick; absent where it runs no worker",
+        "Alert where it is more than 10 minutes ago (`HoldfastWorkerStuck`).";
+    POOL = Gauge "database_pool",
+        "Connections to the database",
+        "Alert where `used` is at `max` for 5 minutes (`HoldfastDatabaseSlow` shows it too, as slow answers).",
+        by [("state", "`used`, `idle`, or `max` (the limit)")];
+    ROWS = Gauge "table_rows",
+        "Rows by table; an estimate on Postgres",
+        "Nothing to alert on. `clerk_events`, `attempts` and `outbox` must stay level; the others grow with users.",
+        by [("table", "the table's name")];
+    OLDEST = Gauge "table_oldest_timestamp_seconds",
+        "When the oldest row of a swept table was written",
+        "Compare with the retention in SECURITY.md: an older row means that the sweep does not run.",
+        by [("table", "a table that is swept")];
+    SEEN = Gauge "overview_timestamp_seconds",
+        "When the gauges of this section were last updated; absent before the first update",
+        "If it is more than 10 minutes ago, the gauges are out of date: the database does not answer this process.";
+    CLOCK = Gauge "clock_ahead_seconds",
+        "How far this machine's clock is ahead of Clerk's or Instagram's, whichever answered last; absent before the \
+         first answer",
+        "Alert where it is above 5 or below -5 for 5 minutes (`HoldfastClockOff`): good tokens are being refused.";
+    BUILD = Gauge "build_info",
+        "Always 1",
+        "Compare replicas: two values during an upgrade, one before and after it.",
+        by [
+            ("version", "the program's version"),
+            ("commit", "the commit it was built from, or `unknown`"),
+        ];
+}
 
 /// The commit that the program was built from, as the release script says.
 pub const COMMIT: &str = match option_env!("HOLDFAST_COMMIT") {

@@ -9,36 +9,28 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use crate::metric::Metric;
+use crate::metric::metrics;
 
-const CPU: Metric = Metric::counter(
-    "process_cpu_seconds",
-    "Processor time",
-    "A rate near the number of processors says that the machine is too small.",
-);
-const MEMORY: Metric = Metric::gauge(
-    "process_resident_memory_bytes",
-    "Resident memory",
-    "It stays level after the first hour; 30,000 cached session tokens take some tens of megabytes.",
-);
-const FDS: Metric = Metric::gauge(
-    "process_open_fds",
-    "Open file descriptors",
-    "Alert above nine tenths of `process_max_fds`.",
-);
-const MAX_FDS: Metric = Metric::gauge(
-    "process_max_fds",
-    "The limit on open file descriptors",
-    "It must exceed `HOLDFAST_MAX_CONNECTIONS` by the files that the service itself opens; `holdfast doctor` names the number.",
-);
-const START: Metric = Metric::gauge(
-    "process_start_time_seconds",
-    "When the process started",
-    "A change without a restart of yours is a crash.",
-);
-
-/// The metrics of the process, in the order of the reference page.
-pub const TABLE: &[Metric] = &[CPU, MEMORY, FDS, MAX_FDS, START];
+metrics! {
+    /// The metrics of the process, in the order of the reference page.
+    TABLE;
+    CPU = Counter "process_cpu_seconds",
+        "Processor time",
+        "A rate near the number of processors says that the machine is too small.";
+    MEMORY = Gauge "process_resident_memory_bytes",
+        "Resident memory",
+        "It stays level after the first hour; 30,000 cached session tokens take some tens of megabytes.";
+    FDS = Gauge "process_open_fds",
+        "Open file descriptors",
+        "Alert above nine tenths of `process_max_fds`.";
+    MAX_FDS = Gauge "process_max_fds",
+        "The limit on open file descriptors",
+        "It must exceed `HOLDFAST_MAX_CONNECTIONS` by the files that the service itself opens; `holdfast doctor` \
+         names the number.";
+    START = Gauge "process_start_time_seconds",
+        "When the process started",
+        "A change without a restart of yours is a crash.";
+}
 
 /// The metrics of this process.
 #[derive(Debug)]
