@@ -4,6 +4,8 @@
 
 use url::Url;
 
+use crate::address::is_this_machine;
+
 /// Longest handle, in characters; Instagram's are thirty.
 pub const HANDLE: usize = 64;
 /// Longest name, in characters.
@@ -28,17 +30,8 @@ pub fn picture(text: &str) -> Option<String> {
     }
     let url = Url::parse(text).ok()?;
     let is_plain = url.has_host() && url.username().is_empty() && url.password().is_none();
-    let is_fit = url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url);
+    let is_fit = url.scheme() == "https" || url.scheme() == "http" && is_this_machine(&url);
     (is_plain && is_fit).then(|| text.to_owned())
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }
 
 /// Control characters, and marks that turn the reading order around (Unicode, UAX #9).

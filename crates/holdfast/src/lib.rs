@@ -5,6 +5,7 @@
 //!
 //! Which module may use which is a table in ARCHITECTURE.md, held by a test.
 
+mod address;
 pub mod allocator;
 pub mod app;
 pub mod budget;

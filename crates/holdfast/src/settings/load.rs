@@ -19,6 +19,7 @@ use super::sources::{Collected, ConfigFile, Environment, collect};
 use super::table;
 use super::weak_secrets;
 use super::{ClerkSettings, OutgoingWebhook, Purpose, Reading, Settings};
+use crate::address::is_this_machine;
 use crate::client_address::TrustedProxies;
 use crate::connection::schedule::RefreshPolicy;
 use crate::provider::instagram::InstagramConfig;
@@ -358,13 +359,7 @@ fn redirect_uri(public_url: &Url) -> Url {
 
 /// Without TLS, and not to this machine itself.
 fn is_in_the_clear(url: &Url) -> bool {
-    let is_here = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
-        None => false,
-    };
-    url.scheme() == "http" && !is_here
+    url.scheme() == "http" && !is_this_machine(url)
 }
 
 /// Beside the database file; where the database is elsewhere, in the working directory.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,6 +18,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tower::ServiceExt as _;
 use url::Url;
 
+use crate::address::is_this_machine;
+
 /// How long a stop waits for requests under way; a deliberately hanging one never ends by itself.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -25,6 +27,12 @@ const GRACE: Duration = Duration::from_secs(1);
 /// that response: the request has been acted upon, and nobody learns of it.
 #[derive(Debug, Clone, Copy)]
 pub struct HangUp;
+
+/// Whether a page of that origin comes from this machine.
+pub(super) fn is_page_here(origin: &HeaderValue) -> bool {
+    let url = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
+    url.is_some_and(|url| is_this_machine(&url))
+}
 
 /// A running HTTP/1.1 server. Dropping it ends it at once, [`Server::stop`] gracefully.
 #[derive(Debug)]

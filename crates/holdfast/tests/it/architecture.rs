@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules that each module may use.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("address", &[]),
     ("allocator", &[]),
     (
         "app",
@@ -42,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "address",
             "app",
             "caller",
             "clock",
@@ -82,7 +84,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("digest", &[]),
-    ("display_text", &[]),
+    ("display_text", &["address"]),
     ("entropy", &["lock", "per_thread"]),
     (
         "http",
@@ -134,9 +136,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("per_thread", &[]),
     ("process", &[]),
     ("provider", &["clock", "digest", "display_text", "metric", "transport"]),
-    ("settings", &["caller", "client_address", "connection", "nearest", "provider", "vault"]),
+    ("settings", &["address", "caller", "client_address", "connection", "nearest", "provider", "vault"]),
     ("standard_webhooks", &[]),
-    ("standin", &["clock", "entropy", "lock", "names", "transport"]),
+    ("standin", &["address", "clock", "entropy", "lock", "names", "transport"]),
     (
         "store",
         &[

@@ -2,13 +2,14 @@
 
 use std::iter;
 
-use clerk_session::{OriginPattern, PublishableKey};
-use url::{Host, Url};
+use clerk_session::PublishableKey;
+use url::Url;
 
 use super::super::Failure;
 use super::super::context::Context;
 use super::code;
 use super::report::{Check, Report};
+use crate::address::is_on_the_internet;
 use crate::settings::table::CLERK_PUBLISHABLE_KEY;
 use crate::settings::{Purpose, Settings};
 
@@ -76,7 +77,7 @@ fn check_publishable_keys(context: &Context, report: &mut Report) {
 
 fn check_addresses(settings: &Settings, report: &mut Report) {
     for origin in &settings.allowed_origins {
-        if origin.as_str().starts_with("http://") && is_remote(&host_of(origin)) {
+        if Url::parse(&origin.as_str().replace('*', "x")).is_ok_and(|url| is_insecure(&url)) {
             report.add(Check::failed(code::INSECURE_ORIGIN, format!("{} is http", origin.as_str())));
         }
     }
@@ -88,22 +89,7 @@ fn check_addresses(settings: &Settings, report: &mut Report) {
     }
 }
 
-fn host_of(origin: &OriginPattern) -> Host<String> {
-    let host = Url::parse(&origin.as_str().replace('*', "x")).ok();
-    host.and_then(|url| url.host().map(|host| host.to_owned())).unwrap_or(Host::Domain(String::new()))
-}
-
 /// Whether what is sent there can be read on the way.
 pub(super) fn is_insecure(url: &Url) -> bool {
-    url.scheme() == "http" && url.host().is_some_and(|host| is_remote(&host.to_owned()))
-}
-
-/// Whether a host is beyond this machine and its private network.
-fn is_remote(host: &Host<String>) -> bool {
-    const PRIVATE: [&str; 5] = [".localhost", ".local", ".internal", ".lan", ".svc"];
-    match host {
-        Host::Domain(name) => name.contains('.') && !PRIVATE.iter().any(|ending| name.ends_with(ending)),
-        Host::Ipv4(address) => !(address.is_loopback() || address.is_private() || address.is_link_local()),
-        Host::Ipv6(address) => !(address.is_loopback() || address.is_unique_local()),
-    }
+    url.scheme() == "http" && is_on_the_internet(url)
 }

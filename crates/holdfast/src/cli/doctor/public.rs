@@ -8,6 +8,7 @@ use super::configuration::is_insecure;
 use super::instagram::address;
 use super::report::{Check, Report};
 use super::{ask, code};
+use crate::address::is_this_machine;
 use crate::app::Seams;
 use crate::settings::Settings;
 use crate::transport::{Answer, Outgoing, TransportError};
@@ -91,16 +92,12 @@ async fn reach(settings: &Settings, seams: &Seams, is_running: bool) -> Result<C
             code::PUBLIC_URL,
             format!("{public} is an allowed origin, so it is the web app's address, not Holdfast's"),
         ),
-        Err(_) if public.scheme() != "https" && !is_loopback(public) => {
+        Err(_) if public.scheme() != "https" && !is_this_machine(public) => {
             let what = format!("{public} is not https: Meta registers https addresses only");
             Check::warning(code::PUBLIC_URL, what)
         }
         Err(_) => Check::skipped(code::PUBLIC_URL, format!("{public} does not answer yet")),
     })
-}
-
-fn is_loopback(url: &Url) -> bool {
-    matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 
 fn is_app(settings: &Settings) -> bool {

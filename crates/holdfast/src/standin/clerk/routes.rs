@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::super::server::is_page_here;
 use super::faults::{Fault, Rotation, Surface};
 use super::people::Person;
 use super::state::Shared;
@@ -39,7 +40,7 @@ pub async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Reply
 
 /// Lets any page on this machine read the answer.
 fn allow(origin: Option<&HeaderValue>, headers: &mut header::HeaderMap) {
-    let Some(origin) = origin.filter(|origin| is_loopback(origin)) else { return };
+    let Some(origin) = origin.filter(|origin| is_page_here(origin)) else { return };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     headers.insert(header::VARY, HeaderValue::from_static("origin"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
@@ -48,16 +49,6 @@ fn allow(origin: Option<&HeaderValue>, headers: &mut header::HeaderMap) {
         HeaderValue::from_static("authorization, content-type"),
     );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-}
-
-fn is_loopback(origin: &HeaderValue) -> bool {
-    let url = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
-    url.and_then(|url| match url.host()? {
-        url::Host::Domain(name) => Some(name == "localhost" || name.ends_with(".localhost")),
-        url::Host::Ipv4(address) => Some(address.is_loopback()),
-        url::Host::Ipv6(address) => Some(address.is_loopback()),
-    })
-    .unwrap_or(false)
 }
 
 async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Reply, HangUp> {

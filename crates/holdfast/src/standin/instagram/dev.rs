@@ -19,12 +19,13 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
+use super::super::server::is_page_here;
 use super::callbacks::{CallbackError, Delivered};
 use super::fault::{Endpoint, Fault};
 use super::{Shared, not_found};
@@ -32,7 +33,7 @@ use super::{Shared, not_found};
 #[expect(clippy::disallowed_methods, reason = "these are the stand-in's routes, not the service's")]
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let cors = CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(|origin, _| is_loopback(origin)))
+        .allow_origin(AllowOrigin::predicate(|origin, _| is_page_here(origin)))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers([header::CONTENT_TYPE]);
     Router::new()
@@ -46,16 +47,6 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/calls", get(calls))
         .layer(cors)
         .with_state(shared)
-}
-
-fn is_loopback(origin: &HeaderValue) -> bool {
-    let Some(origin) = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok()) else { return false };
-    match origin.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 async fn accounts(State(shared): State<Arc<Shared>>) -> Json<Value> {
