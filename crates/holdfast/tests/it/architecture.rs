@@ -424,6 +424,27 @@ fn the_table_in_architecture_md_says_the_same() {
 }
 
 #[test]
+fn every_direct_dependency_has_a_place_in_a_row() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let page = read("docs/decisions/dependencies.md");
+    let names = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let rows: Vec<&str> = names.filter(|name| *name != "dependency").collect();
+    let listed: BTreeSet<&str> = rows.iter().flat_map(|row| row.split(", ")).collect();
+    let manifests = ["crates/holdfast/Cargo.toml", "crates/clerk-session/Cargo.toml"].map(read);
+    let direct: BTreeSet<&str> = manifests
+        .iter()
+        .filter_map(|manifest| manifest.split("\n[").find_map(|part| part.strip_prefix("dependencies]\n")))
+        .flat_map(|part| part.lines().filter_map(|line| line.split(['.', ' ']).next()))
+        .filter(|name| !name.is_empty() && *name != "clerk-session")
+        .collect();
+    assert_eq!(listed, direct);
+    assert!(rows.len() <= 40, "{} rows", rows.len());
+    let count = format!("Today {} rows hold {}\ncrates.", rows.len(), listed.len());
+    assert!(page.contains(&count), "{count}");
+}
+
+#[test]
 fn files_that_architecture_md_names_are_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let crates = ["crates/holdfast/src", "crates/clerk-session"].map(|each| files(&root.join(each)));
