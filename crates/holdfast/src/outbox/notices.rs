@@ -42,14 +42,14 @@ impl Dispatcher {
     }
 
     async fn tell(&self, notice: &Notice) -> Result<Result<(), DeliveryError>, StoreError> {
-        let data = match (notice.kind, &notice.user_id) {
+        let data = match (notice.kind, notice.user_id()) {
             (NoticeKind::ExpiringSoon, Some(user_id)) => {
                 let status = Box::new(self.connections.status_of_notice(notice).await?);
                 // Refreshed or gone since it was noticed: there is nothing left to tell.
                 if status.token_expires_at.is_none_or(|at| at > after(notice.occurred_at, SOON)) {
                     return Ok(Ok(()));
                 }
-                Data::Expiring { user_id: user_id.clone(), status }
+                Data::Expiring { user_id: user_id.to_owned(), status }
             }
             (NoticeKind::ExpiringSoon, None) => return Ok(Ok(())),
             (NoticeKind::IncidentBegan | NoticeKind::IncidentEnded, _) => {

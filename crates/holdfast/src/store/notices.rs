@@ -63,15 +63,14 @@ names! {
     }
 }
 
-/// A claimed notice. Made only by claiming.
+/// A claimed notice. Made only by claiming, and the proof for reading the user's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// What it is about; the same for every delivery.
     pub subject: String,
     /// Its kind.
     pub kind: NoticeKind,
-    /// The user concerned, where one is.
-    pub user_id: Option<String>,
+    user_id: Option<String>,
     /// The provider.
     pub provider: ProviderId,
     /// When it was noticed.
@@ -80,10 +79,17 @@ pub struct Notice {
     pub tries: u32,
 }
 
+impl Notice {
+    /// The user concerned, where one is.
+    pub fn user_id(&self) -> Option<&str> {
+        self.user_id.as_deref()
+    }
+}
+
 impl Store {
     /// The present facts of the status of the notice's user.
     pub async fn notice_facts(&self, notice: &Notice) -> Result<StatusFacts, StoreError> {
-        self.read_status(notice.user_id.as_deref().unwrap_or_default(), notice.provider).await
+        self.read_status(notice.user_id().unwrap_or_default(), notice.provider).await
     }
 
     /// Creates notices for grants in use that expire within `ahead`. Returns how many are new.
