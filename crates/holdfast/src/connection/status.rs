@@ -74,6 +74,8 @@ pub struct OpenAttempt {
     pub created_at: Timestamp,
     /// When it ends by itself.
     pub expires_at: Timestamp,
+    /// No later attempt has ended.
+    pub is_newest: bool,
 }
 
 /// Derives the status. Pure: the same facts at the same time give the same answer on every replica.
@@ -94,8 +96,8 @@ pub fn derive(
     let configured = asked_for.is_some();
     let expiry = connection.and_then(|each| each.grant).map(|grant| grant.expires_at);
     let underway = attempt.filter(|each| each.expires_at > now);
-    // An open attempt never hides the state of a linked account.
-    let connecting = underway.filter(|_| account.is_none());
+    // An open attempt hides neither the state of a linked account nor how a later one has ended.
+    let connecting = underway.filter(|each| account.is_none() && each.is_newest);
     let (standing, clock_at) = standing_by_the_clock(connection, attempt, now);
     let standing = limited(standing, &missing_scopes);
     let connected = configured && standing.state().is_usable();

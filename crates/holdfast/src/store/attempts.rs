@@ -17,7 +17,7 @@ use crate::provider::ProviderId;
 pub struct StatusFacts {
     /// The connection.
     pub connection: Option<Connection>,
-    /// The newest attempt, if it is not closed. It may have expired.
+    /// The newest attempt that is not closed. It may have expired.
     pub open_attempt: Option<OpenAttempt>,
 }
 
@@ -112,5 +112,6 @@ fn open_attempt(row: &RowOf<impl Cells>) -> Result<Option<OpenAttempt>, Unreadab
         id,
         created_at: row.time("attempt_created_at")?,
         expires_at: row.time("attempt_expires_at")?,
+        is_newest: row.opt_int("attempt_newer")?.is_none(),
     }))
 }

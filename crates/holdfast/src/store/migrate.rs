@@ -45,6 +45,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     migration!(13, "0013", "notices"),
     migration!(14, "0014", "first_sync"),
     migration!(15, "0015", "grants_of_moved_accounts"),
+    migration!(16, "0016", "open_attempts"),
 ];
 
 /// How the database's schema compares with this program's.

@@ -197,6 +197,7 @@ mod tests {
             (&super::PROVEN_LAST, &["connections_proven"]),
             (&super::CONNECTIONS_FALLEN, &["connections_troubled"]),
             (&super::CONNECTIONS_MAKE_DUE, &["connections_troubled"]),
+            (&super::STATUS, &["attempts_open"]),
             (&super::ATTEMPTS_EXPIRED, &["attempts_expiring"]),
             (&super::ATTEMPTS_STRANDED, &["attempts_expiring"]),
             (&super::CONNECTIONS_BY_USERNAME, &["connections_by_username"]),

@@ -121,7 +121,12 @@ fn what_the_clock_has_ended_never_has_the_version_of_a_later_change() {
 }
 
 fn open_until(millis: i64) -> OpenAttempt {
-    OpenAttempt { id: Uuid::nil(), created_at: from_millis(500), expires_at: from_millis(millis) }
+    OpenAttempt {
+        id: Uuid::nil(),
+        created_at: from_millis(500),
+        expires_at: from_millis(millis),
+        is_newest: true,
+    }
 }
 
 fn account(picture: Option<&str>) -> Account {

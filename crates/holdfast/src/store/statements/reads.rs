@@ -9,6 +9,14 @@ macro_rules! attempt_end {
     };
 }
 
+/// Whether a newer attempt, which has ended then, began after the open one.
+macro_rules! attempt_newer {
+    () => {
+        "(SELECT CAST(1 AS BIGINT) FROM attempts AS n WHERE n.user_id = a.user_id AND n.provider = a.provider AND \
+         (n.created_at, n.id) > (a.created_at, a.id) LIMIT 1)"
+    };
+}
+
 statements! {
     /// The hot path. On SQLite it reads the user `$1` and returns one row, whose two halves may be
     /// null. On Postgres, where the round trip is the cost, it reads all users of the lists `$1`
@@ -22,23 +30,26 @@ statements! {
             connection_columns!(),
             ", a.id AS attempt_id, a.created_at AS attempt_created_at, ",
             attempt_end!(),
-            " AS attempt_expires_at FROM (SELECT 1) AS one LEFT JOIN connections AS c ON c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0 \
-             LEFT JOIN attempts AS a ON a.stage <> 'closed' AND a.id = (SELECT id FROM attempts WHERE user_id = $1 \
-             AND provider = $2 ORDER BY created_at DESC, id DESC LIMIT 1)"
+            " AS attempt_expires_at, ",
+            attempt_newer!(),
+            " AS attempt_newer FROM (SELECT 1) AS one LEFT JOIN connections AS c ON c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0 \
+             LEFT JOIN attempts AS a ON a.id = (SELECT id FROM attempts WHERE user_id = $1 AND provider = $2 AND \
+             stage <> 'closed' ORDER BY created_at DESC, id DESC LIMIT 1)"
         ),
         concat!(
             "SELECT caller.place, ",
             connection_columns!(),
-            ", a.attempt_id, a.attempt_created_at, a.attempt_expires_at FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[])) \
+            ", a.attempt_id, a.attempt_created_at, a.attempt_expires_at, a.attempt_newer FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[])) \
              WITH ORDINALITY AS caller (user_id, provider, place) LEFT JOIN LATERAL (SELECT ",
             connection_columns!(),
             " FROM connections AS c WHERE c.user_id = caller.user_id AND c.provider = caller.provider AND c.ordinal = 0 \
              LIMIT 1) AS c ON TRUE LEFT JOIN LATERAL (\
              SELECT id AS attempt_id, created_at AS attempt_created_at, ",
             attempt_end!(),
-            " AS attempt_expires_at, stage FROM attempts AS a \
-             WHERE user_id = caller.user_id AND provider = caller.provider ORDER BY created_at DESC, id DESC LIMIT 1) \
-             AS a ON a.stage <> 'closed'"
+            " AS attempt_expires_at, ",
+            attempt_newer!(),
+            " AS attempt_newer FROM attempts AS a WHERE user_id = caller.user_id AND provider = caller.provider AND \
+             stage <> 'closed' ORDER BY created_at DESC, id DESC LIMIT 1) AS a ON TRUE"
         ),
     );
     CONNECTION = Sql::both(concat!(

@@ -406,11 +406,16 @@ async fn what_became_of_the_newest_attempt_is_what_the_status_tells() {
     let ada = app.sign_in(Person::Ada);
     // Two tabs: the first is left at Instagram, the second is denied, then a third connects.
     ada.connect(json!({"return_to": RETURN_TO})).await;
+    let left = ada.status().await["attempt"].clone();
     let second = ada.connect(json!({"return_to": RETURN_TO})).await;
     app.decide(&second, "ada.makes", &Decision::Deny).await;
-    assert_eq!(ada.status().await["reason"], "denied");
+    let denied = ada.status().await;
+    assert_eq!((&denied["state"], &denied["reason"]), (&json!("not_connected"), &json!("denied")));
+    assert!(left["id"].is_string());
+    assert_eq!(denied["attempt"], left, "the first can still be completed");
     assert_eq!(ada.connect_account("ada.makes").await["state"], "connected");
-    assert_eq!(ada.status().await["state"], "connected");
+    let connected = ada.status().await;
+    assert_eq!((&connected["state"], &connected["attempt"]), (&json!("connected"), &left));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,7 +54,8 @@ async fn the_status_is_one_read_of_connection_and_newest_open_attempt() {
         store.commit(&begin(&attempt(&owner("grace"), 3), None)).await.expect("it commits");
         let facts = store.status_facts(&ada, INSTAGRAM).await.expect("it reads");
         assert_eq!(facts.connection, None);
-        assert_eq!(facts.open_attempt.expect("open").id, attempt(&ada, 2).id);
+        let open = facts.open_attempt.expect("open");
+        assert_eq!((open.id, open.is_newest), (attempt(&ada, 2).id, true));
         let connection = linked(store, "ada", "1").await;
         let facts = store.status_facts(&ada, INSTAGRAM).await.expect("it reads");
         assert_eq!(facts.connection, Some(connection.clone()));
@@ -69,11 +70,11 @@ async fn the_status_is_one_read_of_connection_and_newest_open_attempt() {
         let over = ChangeSet { attempt: Some(write), ..ChangeSet::default() };
         assert_eq!(store.commit(&over).await, Ok(CommitOutcome::Committed));
         let facts = store.status_facts(&ada, INSTAGRAM).await.expect("it reads");
-        assert_eq!(
-            facts,
-            StatusFacts { connection: Some(connection), open_attempt: None },
-            "the newest attempt is over; that an earlier one is still open is no news"
-        );
+        let open = facts.open_attempt.expect("the earlier one is open still");
+        assert_eq!((open.id, open.is_newest), (attempt(&ada, 1).id, false));
+        store.close_attempts(&ada, INSTAGRAM, AttemptOutcome::Expired, later(DAY)).await.expect("it closes");
+        let facts = store.status_facts(&ada, INSTAGRAM).await.expect("it reads");
+        assert_eq!(facts, StatusFacts { connection: Some(connection), open_attempt: None });
     })
     .await;
 }
