@@ -207,10 +207,13 @@ codes! {
             causes: [
                 "The person has two accounts in the app.",
                 "Instagram's page was logged in to somebody else's account.",
+                "The other user's access has just ended at Instagram; one refusal is not believed before it is repeated.",
             ],
             remedy: "To use another Instagram account, start again with \"force_reauth\": true: Instagram \
-                     then asks who you are. To move this account here, the other user must disconnect it \
-                     first.",
+                     then asks who you are. To move this account here, disconnect it as the other \
+                     user. If that user cannot, remove the app in Instagram under Settings, Website \
+                     permissions. Then start again; if that user's access had ended before, a few minutes \
+                     later.",
         }
         DifferentAccount = "different-account", CONFLICT, Reconnect, "Another account" {
             meaning: "Instagram returned a different account than the linked one.",

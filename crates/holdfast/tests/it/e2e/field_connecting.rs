@@ -227,6 +227,31 @@ async fn i3_an_account_moves_after_a_deauthorization_and_after_its_time() {
     assert_eq!((status, told(&former).1, told(&holder).0), (200, Some("account_moved"), "connected"));
 }
 
+/// The newcomer's own question about Ada's account is answered; the one about its holder is not.
+fn refuse_the_holder(app: &App, fault: Fault) {
+    app.instagram.clear(None).unwrap();
+    let me = json!({"id": "25982752248032036", "user_id": "17841479677897649", "username": "ada.makes"});
+    app.instagram.script(Some("ada.makes"), Endpoint::Me, 200, me.to_string(), Some(1)).unwrap();
+    app.instagram.arm(Some("ada.makes"), fault, Some(Endpoint::Me), None).unwrap();
+}
+
+/// One refusal without a cause may be false, so the account stays; and what the 409 says then helps.
+#[tokio::test(flavor = "multi_thread")]
+async fn i3_an_account_moves_a_few_minutes_after_its_holders_access_ended() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let app = App::at(Arc::new(clock.clone()), &[("HOLDFAST_WORKER", "off")], |_| {}).await;
+    app.sign_in(Person::Ada).connect_account("ada.makes").await;
+    refuse_the_holder(&app, Fault::FalseAlarm);
+    let (status, holder, _) = grace_connects_adas_account(&app).await;
+    assert_eq!((status, &holder["connected"]), (409, &json!(true)));
+    let page = app.get("/docs/errors/account-belongs-to-another-user").await;
+    assert!(text(&page).contains("a few minutes later"), "{}", text(&page));
+    clock.advance(Duration::from_mins(3));
+    refuse_the_holder(&app, Fault::FalseAlarm);
+    let (status, former, holder) = grace_connects_adas_account(&app).await;
+    assert_eq!((status, told(&former).1, told(&holder).0), (200, Some("account_moved"), "connected"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_an_account_that_works_stays_where_it_is_whatever_passes() {
     for fault in [None, Some(Fault::ServerErrorJson), Some(Fault::AccountRateLimit), Some(Fault::FalseAlarm)]
@@ -235,12 +260,8 @@ async fn i3_an_account_that_works_stays_where_it_is_whatever_passes() {
         let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
         ada.connect_account("ada.makes").await;
         let returned = grace.approve("ada.makes").await;
-        // The newcomer's own question is answered; the one about the holder is not.
         if let Some(fault) = fault {
-            let me =
-                json!({"id": "25982752248032036", "user_id": "17841479677897649", "username": "ada.makes"});
-            app.instagram.script(Some("ada.makes"), Endpoint::Me, 200, me.to_string(), Some(1)).unwrap();
-            app.instagram.arm(Some("ada.makes"), fault, Some(Endpoint::Me), None).unwrap();
+            refuse_the_holder(&app, fault);
         }
         let refused = grace.complete(&returned).await;
         assert_eq!(
