@@ -47,7 +47,7 @@ const PARALLEL: usize = 8;
 const HOLD: Duration = Duration::from_mins(1);
 /// The first pause after a failed delivery; each further one is four times as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest pause.
+/// The longest pause, also where the app asks for a longer one.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 /// An event that was not delivered for this long is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_hours(7 * 24);
@@ -174,6 +174,9 @@ impl Dispatcher {
         loop {
             let now = self.clock.now();
             let latest = after(now, LOOK_EVERY);
+            if let Some(until) = self.rests_until(now) {
+                return Ok(until.min(latest));
+            }
             // Read before claiming: a claim writes, and most changes do not concern the outbox.
             let next = earlier(self.store.next_event_at().await?, self.store.next_notice_at().await?);
             match next {
@@ -184,8 +187,11 @@ impl Dispatcher {
         }
     }
 
-    /// Sends one batch of what is due now.
+    /// Sends one batch of what is due now; nothing while the app asked to be left alone.
     pub async fn tick(&self) -> Result<Sent, StoreError> {
+        if self.rests_until(self.clock.now()).is_some() {
+            return Ok(Sent::default());
+        }
         let events = self.store.claim_events(self.clock.now(), HOLD, BATCH).await?;
         let outcomes: Vec<_> =
             stream::iter(events).map(|event| self.send(event)).buffer_unordered(PARALLEL).collect().await;
@@ -241,7 +247,20 @@ impl Dispatcher {
 
     async fn send_signed(&self, id: &str, message: &impl Serialize) -> Result<(), DeliveryError> {
         let answer = self.transport.send(self.request(id, message)?).await?;
-        if answer.status.is_success() { Ok(()) } else { Err(DeliveryError::Refused(answer.status)) }
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        if let Some(wait) = answer.retry_after(now) {
+            self.receiver.rest(after(now, wait.min(LONGEST_PAUSE)));
+        }
+        Err(DeliveryError::Refused(answer.status))
+    }
+
+    /// Until when the app asked to be left alone, if it did. A clock that was set back does not
+    /// prolong it.
+    fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.receiver.rests_until().filter(|until| *until > now && *until <= after(now, LONGEST_PAUSE))
     }
 
     fn request(&self, id: &str, message: &impl Serialize) -> Result<Outgoing, DeliveryError> {

@@ -1,5 +1,6 @@
-//! What the log says of the app's endpoint: a line when it begins to fail, and one when it takes
-//! events again, however many events there are.
+//! The app's endpoint as its answers show it: until when it wants no events, and what the log says of
+//! it. That is a line when it begins to fail, and one when it takes events again, however many there
+//! are.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -31,9 +32,21 @@ struct State {
     /// Since the last report.
     taken: u64,
     failure: Option<DeliveryError>,
+    rests_until: Option<Timestamp>,
 }
 
 impl Receiver {
+    /// Notes that the app asked for no event before `until`.
+    pub(super) fn rest(&self, until: Timestamp) {
+        let mut state = self.state();
+        state.rests_until = state.rests_until.max(Some(until));
+    }
+
+    /// Until when the app asked for no event.
+    pub(super) fn rests_until(&self) -> Option<Timestamp> {
+        self.state().rests_until
+    }
+
     /// Notes one answer, or that there was none.
     pub(super) fn note(&self, delivery: Result<(), DeliveryError>) {
         let mut state = self.state();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast::clock::Clock as _;
+use holdfast::clock::{Clock as _, SystemClock};
 use holdfast::connection::{Connection, Reason, Standing};
 use holdfast::entropy::SystemEntropy;
 use holdfast::outbox::{Dispatcher, Endpoint, Sent};
@@ -105,6 +105,38 @@ async fn what_the_app_did_not_take_is_sent_again_with_the_same_id() {
         assert_eq!(sender.tick().await.unwrap(), DELIVERED);
         assert_eq!(app.refused().len(), 4);
         assert!(app.refused().iter().all(|event| event.id == app.taken()[0].id));
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_asks_for_a_pause_has_it_for_an_hour_at_most() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        // The date of the answer is that of the system's clock.
+        let in_ten_minutes = (SystemClock.now() + Duration::from_mins(10)).into();
+        for (number, (status, asked, minutes)) in [
+            (StatusCode::TOO_MANY_REQUESTS, "120".to_owned(), 2),
+            (StatusCode::SERVICE_UNAVAILABLE, httpdate::fmt_http_date(in_ten_minutes), 10),
+            (StatusCode::BAD_GATEWAY, "864000".to_owned(), 60),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            linked(&store, &format!("first{number}"), &format!("1{number}")).await;
+            app.asks_to_wait(status, &asked);
+            assert_eq!(sender.tick().await.unwrap(), FAILED, "{asked}");
+            app.answers(StatusCode::OK);
+            // Nor are others sent meanwhile.
+            linked(&store, &format!("second{number}"), &format!("2{number}")).await;
+            db.clock.advance(Duration::from_secs(minutes * 60 - 15));
+            assert_eq!(sender.tick().await.unwrap(), NOTHING, "{asked}");
+            db.clock.advance(Duration::from_secs(30));
+            assert_eq!(sender.tick().await.unwrap(), Sent { delivered: 2, ..NOTHING }, "{asked}");
+        }
         store.close().await;
     })
     .await;

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use url::Url;
@@ -25,7 +26,7 @@ pub struct Delivered {
 #[derive(Clone)]
 pub struct AppEndpoint {
     pub url: Url,
-    answer: Arc<Mutex<StatusCode>>,
+    answer: Arc<Mutex<(StatusCode, HeaderMap)>>,
     taken: Arc<Mutex<Vec<Delivered>>>,
     refused: Arc<Mutex<Vec<Delivered>>>,
 }
@@ -36,7 +37,7 @@ impl AppEndpoint {
         let url = format!("http://{}/holdfast-events", listener.local_addr().unwrap()).parse().unwrap();
         let endpoint = Self {
             url,
-            answer: Arc::new(Mutex::new(StatusCode::NO_CONTENT)),
+            answer: Arc::new(Mutex::new((StatusCode::NO_CONTENT, HeaderMap::new()))),
             taken: Arc::default(),
             refused: Arc::default(),
         };
@@ -48,7 +49,13 @@ impl AppEndpoint {
 
     /// What it answers from now on.
     pub fn answers(&self, status: StatusCode) {
-        *self.answer.lock().unwrap() = status;
+        *self.answer.lock().unwrap() = (status, HeaderMap::new());
+    }
+
+    /// It refuses from now on, and asks for that pause.
+    pub fn asks_to_wait(&self, status: StatusCode, retry_after: &str) {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, retry_after.parse().unwrap())]);
+        *self.answer.lock().unwrap() = (status, headers);
     }
 
     /// Deliveries that it took, in order.
@@ -62,7 +69,11 @@ impl AppEndpoint {
     }
 }
 
-async fn receive(State(endpoint): State<AppEndpoint>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn receive(
+    State(endpoint): State<AppEndpoint>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, HeaderMap) {
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
     let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
     let key = STANDARD.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap();
@@ -71,8 +82,8 @@ async fn receive(State(endpoint): State<AppEndpoint>, headers: HeaderMap, body: 
     hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &key), &content, &tag).unwrap();
     assert_eq!(header("content-type"), "application/json");
     let delivered = Delivered { id, body: serde_json::from_slice(&body).unwrap() };
-    let answer = *endpoint.answer.lock().unwrap();
-    let list = if answer.is_success() { &endpoint.taken } else { &endpoint.refused };
+    let answer = endpoint.answer.lock().unwrap().clone();
+    let list = if answer.0.is_success() { &endpoint.taken } else { &endpoint.refused };
     list.lock().unwrap().push(delivered);
     answer
 }
