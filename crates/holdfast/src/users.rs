@@ -155,6 +155,7 @@ fn report(error: BackendError, owner: &OwnerId) {
         }
         BackendError::Unreachable(_)
         | BackendError::RateLimited { .. }
+        | BackendError::Overloaded { .. }
         | BackendError::NoSuchUser
         | BackendError::Status(_)
         | BackendError::NotUnderstood

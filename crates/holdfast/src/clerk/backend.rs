@@ -274,7 +274,11 @@ fn read(answer: &Answer, user_id: &str, now: Timestamp) -> Result<UserFacts, Bac
         // A 404 of some proxy on the way has no Clerk error in it and says nothing about the user.
         StatusCode::NOT_FOUND if is_clerk_error(&answer.body) => Err(BackendError::NoSuchUser),
         StatusCode::TOO_MANY_REQUESTS => {
-            Err(BackendError::RateLimited { retry_after: retry_after(answer, now) })
+            let retry_after = within_bounds(answer.retry_after(now).unwrap_or(RATE_LIMIT_COOL_DOWN));
+            Err(BackendError::RateLimited { retry_after })
+        }
+        StatusCode::SERVICE_UNAVAILABLE if let Some(wait) = answer.retry_after(now) => {
+            Err(BackendError::Overloaded { retry_after: within_bounds(wait) })
         }
         other => Err(BackendError::Status(other.as_u16())),
     }
@@ -286,9 +290,8 @@ fn is_clerk_error(body: &[u8]) -> bool {
         .is_ok_and(|body| body.get("errors").is_some_and(serde_json::Value::is_array))
 }
 
-/// Clerk sends seconds. Nothing means the length of its window.
-fn retry_after(answer: &Answer, now: Timestamp) -> Duration {
-    answer.retry_after(now).unwrap_or(RATE_LIMIT_COOL_DOWN).clamp(Duration::from_secs(1), MAX_COOL_DOWN)
+fn within_bounds(wait: Duration) -> Duration {
+    wait.clamp(Duration::from_secs(1), MAX_COOL_DOWN)
 }
 
 #[cfg(test)]
@@ -325,13 +328,14 @@ mod tests {
 
     #[test]
     fn retry_after_is_kept_within_bounds() {
-        let wait = |value: Option<&'static str>| {
-            let mut answer = answer(429, "");
+        let asked = |status: u16, value: Option<&'static str>| {
+            let mut answer = answer(status, "");
             if let Some(value) = value {
                 answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static(value));
             }
-            retry_after(&answer, "2026-10-21T07:27:30Z".parse().unwrap()).as_secs()
+            read(&answer, "user_1", "2026-10-21T07:27:30Z".parse().unwrap()).unwrap_err()
         };
+        let wait = |value| asked(429, value).cool_down().unwrap().as_secs();
         assert_eq!(wait(Some("7")), 7);
         assert_eq!(wait(Some("0")), 1);
         assert_eq!(wait(Some("86400")), 60);
@@ -340,5 +344,9 @@ mod tests {
         assert_eq!(wait(Some("Thu, 22 Oct 2026 07:28:00 GMT")), 60);
         assert_eq!(wait(Some("soon")), 10);
         assert_eq!(wait(None), 10);
+        let overloaded = |seconds| BackendError::Overloaded { retry_after: Duration::from_secs(seconds) };
+        assert_eq!(asked(503, Some("7")), overloaded(7));
+        assert_eq!(asked(503, Some("86400")), overloaded(60));
+        assert_eq!(asked(503, Some("soon")), BackendError::Status(503));
     }
 }

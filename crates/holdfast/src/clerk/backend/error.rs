@@ -30,6 +30,12 @@ pub enum BackendError {
         /// How long it asked us to wait.
         retry_after: Duration,
     },
+    /// 503 that says for how long: overload or maintenance, whoever is asked about.
+    #[error("Clerk's Backend API answers HTTP 503 and asks for a pause of {} s", .retry_after.as_secs())]
+    Overloaded {
+        /// How long it asked us to wait.
+        retry_after: Duration,
+    },
     /// 401 or 403: `CLERK_SECRET_KEY` is wrong, revoked, or of another instance.
     #[error("Clerk's Backend API refuses CLERK_SECRET_KEY (HTTP {0}): copy it again from the dashboard")]
     SecretRefused(u16),
@@ -56,6 +62,7 @@ impl BackendError {
             Self::CoolingDown { .. }
             | Self::Unreachable(_)
             | Self::RateLimited { .. }
+            | Self::Overloaded { .. }
             | Self::SecretRefused(_)
             | Self::Status(_)
             | Self::NotUnderstood => false,
@@ -72,7 +79,7 @@ impl BackendError {
         match self {
             Self::CoolingDown { .. } | Self::NoSuchUser | Self::OddRecord => None,
             Self::Unreachable(_) | Self::Status(_) | Self::NotUnderstood => Some(COOL_DOWN),
-            Self::RateLimited { retry_after } => Some(retry_after),
+            Self::RateLimited { retry_after } | Self::Overloaded { retry_after } => Some(retry_after),
             Self::SecretRefused(_) => Some(SECRET_COOL_DOWN),
         }
     }

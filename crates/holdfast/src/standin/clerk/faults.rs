@@ -33,6 +33,8 @@ pub enum Fault {
     ServerError,
     /// 503 with the HTML of some proxy.
     BadGateway,
+    /// 503 with `Retry-After: 7`.
+    Overloaded,
     /// 200 with HTML: a captive portal, a maintenance page.
     Html,
     /// 200 with far more bytes than the answer should have.
@@ -49,11 +51,12 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Down,
         Self::Hang,
         Self::ServerError,
         Self::BadGateway,
+        Self::Overloaded,
         Self::Html,
         Self::Huge,
         Self::Truncated,
@@ -62,7 +65,7 @@ impl Fault {
         Self::Unauthorized,
     ];
 
-    /// What a rate limited answer asks for.
+    /// What a rate limited or overloaded answer asks for.
     pub const RETRY_AFTER: Duration = Duration::from_secs(7);
 }
 

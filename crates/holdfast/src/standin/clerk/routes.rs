@@ -112,13 +112,16 @@ async fn surface(shared: &Shared, which: Surface, answer: impl FnOnce() -> Reply
         Fault::Huge => plain(StatusCode::OK, "application/json", vec![b' '; 8 * 1024 * 1024].into()),
         Fault::Truncated => plain(StatusCode::OK, "application/json", "{\"keys\":[{\"kid\":\"ins".into()),
         Fault::Empty => ok(&json!({"keys": []})),
-        Fault::RateLimited => {
-            let mut reply = clerk_error(StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
-            reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(Fault::RETRY_AFTER.as_secs()));
-            reply
-        }
+        Fault::Overloaded => come_later(StatusCode::SERVICE_UNAVAILABLE, "maintenance_mode"),
+        Fault::RateLimited => come_later(StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
         Fault::Unauthorized => clerk_error(StatusCode::UNAUTHORIZED, "clerk_key_invalid"),
     })
+}
+
+fn come_later(status: StatusCode, code: &str) -> Reply {
+    let mut reply = clerk_error(status, code);
+    reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(Fault::RETRY_AFTER.as_secs()));
+    reply
 }
 
 /// The controls, for the demo page and for tests in other languages.

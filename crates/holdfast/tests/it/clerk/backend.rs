@@ -63,13 +63,17 @@ async fn every_failure_has_its_kind_and_its_quiet() {
             Fault::ServerError => (BackendError::Status(500), 5),
             Fault::BadGateway => (BackendError::Status(503), 5),
             Fault::Html | Fault::Truncated => (BackendError::NotUnderstood, 5),
+            Fault::Overloaded => (BackendError::Overloaded { retry_after: Duration::from_secs(7) }, 7),
             Fault::RateLimited => (BackendError::RateLimited { retry_after: Duration::from_secs(7) }, 7),
             Fault::Unauthorized => (BackendError::SecretRefused(401), 60),
         };
         assert_eq!(error, expected, "{fault:?}");
         let mut asked = 1;
         // What may be one record's trouble is everybody's once it strikes a second user.
-        if !matches!(fault, Fault::Huge | Fault::Empty | Fault::RateLimited | Fault::Unauthorized) {
+        if matches!(
+            error,
+            BackendError::Unreachable(_) | BackendError::Status(_) | BackendError::NotUnderstood
+        ) {
             assert_eq!(api.user(Person::Edsger.user_id()).await.unwrap_err(), expected, "{fault:?}");
             asked = 2;
         }

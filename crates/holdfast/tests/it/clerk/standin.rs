@@ -139,7 +139,7 @@ async fn every_fault_breaks_what_it_should() {
             Fault::Down => Err(TransportError::Broken),
             Fault::Hang => Err(TransportError::Timeout),
             Fault::ServerError => Ok(500),
-            Fault::BadGateway => Ok(503),
+            Fault::BadGateway | Fault::Overloaded => Ok(503),
             Fault::Html | Fault::Truncated | Fault::Empty => Ok(200),
             Fault::Huge => Err(TransportError::TooLarge),
             Fault::RateLimited => Ok(429),
