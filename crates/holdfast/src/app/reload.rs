@@ -18,6 +18,8 @@ use crate::vault::Vault;
 
 /// Time for the database to say which keys it was sealed with.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Pause before it is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The settings that [`Reloader::apply`] takes over; all others need a restart. The log's levels
 /// are the caller's to change.
@@ -44,8 +46,9 @@ pub struct Reloader {
 
 impl Reloader {
     /// Takes over origins, parties, return addresses and the key ring; on an error, nothing. A
-    /// database that is away keeps only a changed key ring waiting, which it has to confirm.
-    pub async fn apply(&self, settings: &Settings) -> Result<(), StartError> {
+    /// database that is away keeps only a changed key ring waiting, which it has to confirm: that is
+    /// returned, for [`Self::confirm`].
+    pub async fn apply(&self, settings: &Settings) -> Result<Option<Vault>, StartError> {
         let return_urls = ReturnUrls::parse(settings.return_urls.iter().map(String::as_str))?;
         let ring = vault(settings, self.seams.entropy.clone())?;
         let unconfirmed = match self.prove(&ring).await {
@@ -66,12 +69,34 @@ impl Reloader {
             tracing::warn!(
                 %error, origins, sealing_key,
                 "the configuration was reloaded and is in effect, but for HOLDFAST_ENCRYPTION_KEYS: the database must \
-                 confirm new keys; the former ones stay in use; send SIGHUP again once the database answers"
+                 confirm new keys, and is asked again every few seconds; the former ones stay in use until then"
             );
-        } else {
-            tracing::info!(origins, sealing_key, "the configuration was reloaded and is in effect");
+            return Ok(Some(ring));
         }
-        Ok(())
+        tracing::info!(origins, sealing_key, "the configuration was reloaded and is in effect");
+        Ok(None)
+    }
+
+    /// Asks the database again and again to confirm a ring, and takes it over then. Gives it up if
+    /// the database was sealed with other keys.
+    pub async fn confirm(&self, ring: &Vault) {
+        loop {
+            self.seams.clock.sleep(ASK_AGAIN).await;
+            match self.prove(ring).await {
+                Ok(()) => break,
+                Err(StartError::Store(error)) => tracing::debug!(%error, "new keys are not confirmed yet"),
+                Err(error) => {
+                    tracing::error!(%error, "new HOLDFAST_ENCRYPTION_KEYS are refused; the former ones stay in use");
+                    return;
+                }
+            }
+        }
+        self.state.vault.replace(ring);
+        let vault = ring.ring();
+        tracing::info!(
+            sealing_key = vault.sealing_id(),
+            "the database has confirmed the new HOLDFAST_ENCRYPTION_KEYS, which are in effect"
+        );
     }
 
     /// Proves a new ring, within [`PATIENCE`]. That in use was proven when it was taken over.

@@ -109,13 +109,30 @@ async fn on_hangup(
     levels: LogLevels,
 ) {
     let mut before = began.reading;
-    while hangup.recv().await.is_some() {
+    let mut unconfirmed = None;
+    loop {
+        let confirmed = async {
+            match &unconfirmed {
+                Some(ring) => reloader.confirm(ring).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            heard = hangup.recv() => if heard.is_none() { return },
+            () = confirmed => {
+                unconfirmed = None;
+                continue;
+            }
+        }
         let Some((settings, reading)) = read_again(&context, began.file.as_deref(), &before) else {
             continue;
         };
-        if let Err(error) = reloader.apply(&settings).await {
-            tracing::error!(%error, "SIGHUP: the configuration cannot be reloaded; nothing is changed");
-            continue;
+        match reloader.apply(&settings).await {
+            Ok(ring) => unconfirmed = ring,
+            Err(error) => {
+                tracing::error!(%error, "SIGHUP: the configuration cannot be reloaded; nothing is changed");
+                continue;
+            }
         }
         for warning in &settings.warnings {
             tracing::warn!(
