@@ -1,18 +1,22 @@
 //! What every command starts from: the environment and the configuration file.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 
 use super::exit::{ExitStatus, Failure, told};
 use super::printer::Printer;
 use crate::app;
-use crate::clock::{SharedClock, SystemClock};
+use crate::clock::{SharedClock, SystemClock, within};
 use crate::entropy::{SharedEntropy, SystemEntropy};
 use crate::settings::{self, ConfigFile, Environment, Fault, Faults, Purpose, Reading, Settings};
 use crate::store::{self, OpenError, SchemaState, Store, StoreError, StoreOptions};
 use crate::vault::{KeyRing, Vault};
+
+/// A database that does not let go of its connections in this time is left to notice by itself.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// What every command starts from.
 #[derive(Clone)]
@@ -25,12 +29,14 @@ pub struct Context {
     pub clock: SharedClock,
     /// Randomness.
     pub entropy: SharedEntropy,
+    pub(super) opened: Arc<Mutex<Vec<Store>>>,
 }
 
 impl Context {
     /// A context of this machine's time and randomness.
     pub fn new(environment: Environment, config: Option<PathBuf>) -> Self {
-        Self { environment, config, clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        Self { environment, config, clock, entropy, opened: Arc::default() }
     }
 
     /// The configuration file, if there is one.
@@ -144,10 +150,21 @@ impl Context {
 
     /// A database, whatever its schema.
     pub async fn open(&self, options: &StoreOptions) -> Result<Store, Failure> {
-        Store::open(options, self.clock.clone()).await.map_err(|error| {
+        let store = Store::open(options, self.clock.clone()).await.map_err(|error| {
             let remedy = if matches!(error, OpenError::NoFile(_)) { self.nothing_read() } else { None };
             Failure { remedy, ..told(error) }
-        })
+        })?;
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
+        Ok(store)
+    }
+
+    /// Closes the databases that were opened: else SQLite leaves its last changes in a second file,
+    /// and Postgres logs a lost client.
+    pub(super) async fn close(&self) {
+        let opened = std::mem::take(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner));
+        for store in opened {
+            within(CLOSING, &*self.clock, store.close()).await;
+        }
     }
 
     /// The key ring as a vault, for a command that seals: proven against the database, like a

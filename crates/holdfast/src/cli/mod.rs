@@ -89,21 +89,21 @@ fn usage(error: &clap::Error, printer: &mut Printer) -> ExitStatus {
 
 fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcome {
     match command {
-        Command::Health { ready } => wait(health::run(context, ready, printer)),
-        Command::Why(args) => wait(why::run(context, &args, printer)),
-        Command::Audit(command) => wait(audit::run(context, &command, printer)),
+        Command::Health { ready } => wait(context, health::run(context, ready, printer)),
+        Command::Why(args) => wait(context, why::run(context, &args, printer)),
+        Command::Audit(command) => wait(context, audit::run(context, &command, printer)),
         Command::Config(command) => config::run(context, &command, printer),
-        Command::Keys(command) => wait(keys::run(context, command, printer)),
-        Command::ServiceKey(command) => wait(service_key::run(context, command, printer)),
-        Command::Connections(command) => wait(connections::run(context, command, printer)),
-        Command::Import(args) => wait(import::run(context, &args, printer)),
-        Command::Migrate => wait(database::migrate(context, printer)),
-        Command::Backup { file } => wait(database::backup(context, &file, printer)),
-        Command::Restore { file } => wait(database::restore(context, &file, printer)),
-        Command::Doctor(args) => wait(doctor::run(context, &args, printer)),
-        Command::Token(TokenCommand::Explain(args)) => wait(token::run(context, &args, printer)),
-        Command::Serve => enough_files().and_then(|()| wait(serve::run(context, printer))),
-        Command::Dev(args) => enough_files().and_then(|()| wait(dev::run(context, &args, printer))),
+        Command::Keys(command) => wait(context, keys::run(context, command, printer)),
+        Command::ServiceKey(command) => wait(context, service_key::run(context, command, printer)),
+        Command::Connections(command) => wait(context, connections::run(context, command, printer)),
+        Command::Import(args) => wait(context, import::run(context, &args, printer)),
+        Command::Migrate => wait(context, database::migrate(context, printer)),
+        Command::Backup { file } => wait(context, database::backup(context, &file, printer)),
+        Command::Restore { file } => wait(context, database::restore(context, &file, printer)),
+        Command::Doctor(args) => wait(context, doctor::run(context, &args, printer)),
+        Command::Token(TokenCommand::Explain(args)) => wait(context, token::run(context, &args, printer)),
+        Command::Serve => enough_files().and_then(|()| wait(context, serve::run(context, printer))),
+        Command::Dev(args) => enough_files().and_then(|()| wait(context, dev::run(context, &args, printer))),
         Command::Openapi => openapi(context, printer),
     }
 }
@@ -130,7 +130,7 @@ fn enough_files() -> Result<(), Failure> {
     ))
 }
 
-fn wait(work: impl Future<Output = Outcome>) -> Outcome {
+fn wait(context: &Context, work: impl Future<Output = Outcome>) -> Outcome {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1) {
         // A thread that waits for the disk must not be the only one.
@@ -142,5 +142,9 @@ fn wait(work: impl Future<Output = Outcome>) -> Outcome {
         .map_err(|error| {
             Failure::setup(format!("threads or sockets cannot be created: {error}"), "see `ulimit -a`")
         })?
-        .block_on(work)
+        .block_on(async {
+            let outcome = work.await;
+            context.close().await;
+            outcome
+        })
 }

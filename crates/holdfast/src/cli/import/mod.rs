@@ -108,7 +108,6 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
         Ok::<_, Failure>(())
     };
     tokio::try_join!(asking, linking)?;
-    store.close().await;
     printer.remark(summary(&counts, args.dry_run));
     let is_good = counts.keys().all(|ending| ending.is_good());
     Ok(if is_good { ExitStatus::Success } else { ExitStatus::Failure })

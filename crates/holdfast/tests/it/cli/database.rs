@@ -28,6 +28,23 @@ fn migrating_twice_changes_nothing() {
     assert!(unmarked.code == 1 && unmarked.stderr.contains("@ and its handle"), "{}", unmarked.whole());
 }
 
+/// What is still beside the file would be missing from a copy of it.
+#[test]
+fn a_command_leaves_the_database_whole_in_its_file() {
+    let place = Place::new();
+    for command in [
+        &["migrate"][..],
+        &["service-key", "create", "--name", "app"],
+        &["service-key", "list"],
+        &["connections", "show", "user_x"],
+    ] {
+        let ended = place.run(command);
+        for beside in ["holdfast.db-wal", "holdfast.db-shm"] {
+            assert!(!place.path().join(beside).exists(), "{command:?}: {beside}: {}", ended.whole());
+        }
+    }
+}
+
 #[test]
 fn what_was_backed_up_comes_back() {
     let place = Place::new();
