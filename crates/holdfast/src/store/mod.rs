@@ -152,10 +152,16 @@ impl Store {
         match store.schema_state().await {
             Ok(SchemaState::Ahead { found, known }) => Err(OpenError::SchemaNewer { found, known }),
             Ok(SchemaState::Current | SchemaState::Behind(_)) => Ok(store),
-            Err(error) => Err(match &store.inner.engine {
-                Engine::Postgres(postgres) => postgres.unanswered(error).await,
-                Engine::Sqlite(_) | Engine::Driven(_) => error.into(),
-            }),
+            Err(error) => Err(store.unanswered(error).await),
+        }
+    }
+
+    /// Why a statement failed on a database that could be opened: Postgres is asked whether it grants
+    /// no further connection.
+    pub async fn unanswered(&self, error: StoreError) -> OpenError {
+        match &self.inner.engine {
+            Engine::Postgres(postgres) => postgres.unanswered(error).await,
+            Engine::Sqlite(_) | Engine::Driven(_) => error.into(),
         }
     }
 

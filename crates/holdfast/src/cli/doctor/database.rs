@@ -60,7 +60,7 @@ pub(super) async fn check(
         }
     };
     if let Err(Unanswered(error)) = Box::pin(check_opened(context, settings, &store, report)).await {
-        report.add(unanswered(&error));
+        report.add(unanswered(&store, error).await);
     }
     store.close().await;
 }
@@ -77,11 +77,18 @@ fn answered<T>(result: Result<T, StoreError>) -> Result<Result<T, StoreError>, U
 }
 
 /// It was opened, so the address is right.
-fn unanswered(error: &StoreError) -> Check {
-    if let StoreError::Unavailable(why) = error {
-        let what = format!("the database opens, but then grants no further connection: {why}");
-        return Check::failed(code::DATABASE_POOL, what).mended_by(
-            "raise max_connections, or the CONNECTION LIMIT of the role or the database, to thirteen for each replica",
+async fn unanswered(store: &Store, error: StoreError) -> Check {
+    if let StoreError::Unavailable(why) = &error {
+        let is_crowded = matches!(store.unanswered(error.clone()).await, OpenError::TooFewConnections { .. });
+        if is_crowded {
+            let what = format!("the database opens, but then grants no further connection: {why}");
+            return Check::failed(code::DATABASE_POOL, what).mended_by(
+                "raise max_connections, or the CONNECTION LIMIT of the role or the database, to thirteen for each replica",
+            );
+        }
+        return Check::failed(code::DATABASE, format!("it opens, but then answers no more: {why}")).mended_by(
+            "look whether the server still runs, into its log, and at what is between: a firewall, or a pool of PgBouncer that \
+             is used up",
         );
     }
     Check::failed(code::DATABASE, format!("it opens, but does not answer in time: {error}")).mended_by(

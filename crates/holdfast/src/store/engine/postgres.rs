@@ -64,7 +64,7 @@ impl Postgres {
         Ok(Self { pool, status_lines, options, notices: !version.contains("CockroachDB") })
     }
 
-    /// Why the first statement after opening failed.
+    /// Why a statement after opening failed.
     pub(in crate::store) async fn unanswered(&self, error: StoreError) -> OpenError {
         if matches!(error, StoreError::Unavailable(_)) {
             let cause = asked_directly(sqlx::Error::PoolTimedOut, &self.options).await;

@@ -156,6 +156,20 @@ async fn many_grants_are_tried_in_time_and_a_slow_database_keeps_what_was_found(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_falls_silent_half_way_has_connections_enough() {
+    let (outside, server) = (Outside::start().await, OwnServer::start());
+    let relay = Relay::before(&server);
+    let place = outside.installation().with("HOLDFAST_DATABASE_URL", relay.url());
+    let (place, ended) = run(place, &["migrate"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    relay.go_silent_at("ORDER BY tablename");
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["database"], "{}", ended.stdout);
+    assert!(ended.stdout.contains("answers no more"), "{}", ended.stdout);
+    assert!(codes(&ended, "ok").contains(&"database-pool".to_owned()), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_hangs_it_ends_within_fifteen_seconds() {
     let outside = Outside::start().await;
     outside.clerk.set_fault(Surface::Jwks, Some(Fault::Hang));

@@ -2,8 +2,8 @@
 //! strict as PgBouncer is.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -26,6 +26,8 @@ struct State {
     made: AtomicU64,
     /// Connections below this number are silent.
     silent_below: AtomicU64,
+    /// What a client says before everything goes silent.
+    last_words: Mutex<Option<&'static [u8]>>,
     loses_commits: AtomicBool,
     is_strict: AtomicBool,
     delay_ms: AtomicU64,
@@ -62,6 +64,11 @@ impl Relay {
         self.state.silent_below.store(u64::MAX, Ordering::SeqCst);
     }
 
+    /// The same as soon as a client says that.
+    pub fn go_silent_at(&self, words: &'static str) {
+        *self.state.last_words.lock().expect("a lock") = Some(words.as_bytes());
+    }
+
     /// Every commit reaches the server, and the answer gets lost.
     pub fn lose_commits(&self, wanted: bool) {
         self.state.loses_commits.store(wanted, Ordering::SeqCst);
@@ -92,6 +99,10 @@ async fn carry(client: UnixStream, target: impl AsRef<Path>, number: u64, state:
             if state.is_strict.load(Ordering::SeqCst) && is_unsupported(sent) {
                 is_refused.notify_one();
                 return std::future::pending().await;
+            }
+            let last_words = *state.last_words.lock().expect("a lock");
+            if last_words.is_some_and(|words| holds(sent, words)) {
+                state.silent_below.store(u64::MAX, Ordering::SeqCst);
             }
             if state.loses_commits.load(Ordering::SeqCst) && holds(sent, b"COMMIT") {
                 is_lost.store(true, Ordering::SeqCst);
