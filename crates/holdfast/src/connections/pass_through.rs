@@ -83,20 +83,18 @@ impl Connections {
             Ok(answer) => {
                 // The app's calls use up what the worker's calls are counted against.
                 self.gate.learn_usage(answer.usage, answer.failure.as_ref());
-                match &answer.failure {
-                    Some(failure) => self.failed_in_use(&connection, facts, tools, failure).await?,
+                let noted = match &answer.failure {
+                    Some(failure) => self.failed_in_use(&connection, facts, tools, failure).await,
                     // An answer too large to read proves nothing.
-                    None if answer.is_too_large => {}
-                    None => {
-                        self.worked(&connection, facts).await?;
-                        self.proves(&connection, facts, answer.needs_scope).await?;
-                    }
-                }
+                    None if answer.is_too_large => Ok(()),
+                    None => self.worked(&connection, facts, answer.needs_scope).await.map_err(UseError::from),
+                };
+                unless_only_unnoted(noted)?;
                 Ok(answer)
             }
             Err(Failure { meaning: Meaning::Content, detail, .. }) => Err(UseError::NotPassedOn { detail }),
             Err(failure) => {
-                self.failed_in_use(&connection, facts, tools, &failure).await?;
+                unless_only_unnoted(self.failed_in_use(&connection, facts, tools, &failure).await)?;
                 let reason = reason_of(failure.meaning);
                 let may_be_done = changes && failure.was_sent;
                 Err(UseError::Unanswered { reason, retry_after: failure.retry_after, may_be_done })
@@ -156,7 +154,17 @@ impl Connections {
         self.told(Some(connection.clone()), None)
     }
 
-    async fn worked(&self, connection: &Connection, facts: GrantFacts) -> Result<(), ServiceError> {
+    async fn worked(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        needed_scope: Option<&'static str>,
+    ) -> Result<(), ServiceError> {
+        self.works(connection, facts).await?;
+        self.proves(connection, facts, needed_scope).await
+    }
+
+    async fn works(&self, connection: &Connection, facts: GrantFacts) -> Result<(), ServiceError> {
         let now = self.parts.clock.now();
         let is_fresh = connection.evidence.is_some_and(|evidence| {
             evidence.source == EvidenceSource::Use && after(evidence.at, PROVEN_EVERY) > now
@@ -212,5 +220,17 @@ impl Connections {
             Some(status) if !status.connected => Err(UseError::NotUsable { reason: status.reason }),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// The outcome of a call that was made stands, even if it could not be noted: told otherwise, the
+/// backend would make the call again.
+fn unless_only_unnoted(noted: Result<(), UseError>) -> Result<(), UseError> {
+    match noted {
+        Err(UseError::Service(error)) => {
+            tracing::warn!(%error, "a call of the app's backend was made, but what it says of the connection is not stored");
+            Ok(())
+        }
+        other => other,
     }
 }

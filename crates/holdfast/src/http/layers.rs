@@ -22,7 +22,7 @@ use super::forward_auth::is_forward_auth;
 use super::memory::Remembered;
 use super::metrics::{Metrics, method_label};
 use super::pages::Page;
-use super::problem::{self, Problem, RequestCode, ServerCode};
+use super::problem::{self, Problem, Remedy, RequestCode, ServerCode};
 use super::problem_page;
 use super::public::PublicRoute;
 use super::request_id::{RequestId, X_REQUEST_ID};
@@ -61,6 +61,9 @@ pub(super) const PROBLEMS: [problem::ProblemCode; 5] = [
     problem::ProblemCode::Server(ServerCode::DeadlineExceeded),
     problem::ProblemCode::Server(ServerCode::Internal),
 ];
+
+/// The route by which the app's backend calls Instagram.
+pub(super) const GRAPH_CALL: &str = "/service/users/{user_id}/instagram/graph/{*path}";
 
 /// The route of requests that match none.
 const UNMATCHED: &str = "unmatched";
@@ -119,7 +122,7 @@ impl Layers {
         async move {
             let answer = async {
                 match passed {
-                    Ok((context, mark, answer)) => guarded(under_way.edge, context, mark, answer).await,
+                    Ok((context, mark, answer)) => guarded(&under_way, context, mark, answer).await,
                     Err(refused) => *refused,
                 }
             };
@@ -166,20 +169,21 @@ fn marked(problem: Problem, mark: Mark) -> Response {
 
 /// Runs a handler under the request's time limit and turns a panic into an answer.
 async fn guarded(
-    edge: &Edge,
+    under_way: &UnderWay<'_>,
     context: Context,
     mark: Mark,
     answer: BoxFuture<'static, Response>,
 ) -> Response {
     // The request's place is free again once this has ended.
     let answer = context.during(AssertUnwindSafe(answer).catch_unwind());
+    let edge = under_way.edge;
     let mut response = match within(edge.request_timeout, &*edge.clock, answer).await {
         Some(Ok(answer)) => answer,
         Some(Err(_)) => {
             tracing::error!("a handler panicked; the panic is in the log above");
             Problem::new(ServerCode::Internal).into_response()
         }
-        None => Problem::new(ServerCode::DeadlineExceeded).into_response(),
+        None => under_way.took_too_long().into_response(),
     };
     mark.put_on(response.headers_mut());
     response
@@ -212,6 +216,18 @@ impl<'a> UnderWay<'a> {
 
     fn template(&self) -> Option<&str> {
         self.route.as_ref().map(Template::as_str)
+    }
+
+    fn took_too_long(&self) -> Problem {
+        let problem = Problem::new(ServerCode::DeadlineExceeded);
+        // Every other route may be called again: it acts once, however often it is asked.
+        if self.template() != Some(GRAPH_CALL) || self.method == Method::GET.as_str() {
+            return problem;
+        }
+        problem.with_action(Remedy::LookFirst).with_detail(
+            "The request took longer than this server allows. Instagram may have carried the call out: look before sending it \
+             again.",
+        )
     }
 
     fn answered(self, mut response: Response) -> Response {

@@ -129,8 +129,11 @@ impl Problem {
     }
 
     /// `Retry-After` in whole seconds, rounded up; always there on 429 and 503, and wherever a
-    /// client is told to ask again.
+    /// client is told to ask again. Not where it must look first: clients ask again by themselves.
     pub fn retry_after_seconds(&self) -> Option<u64> {
+        if self.action() == Remedy::LookFirst {
+            return None;
+        }
         let entry = self.0.code.entry();
         let always = matches!(entry.status.as_u16(), 429 | 503) || self.action() == Remedy::Retry;
         let usual = match self.0.code {

@@ -43,9 +43,9 @@ codes! {
         DeadlineExceeded = "deadline-exceeded", SERVICE_UNAVAILABLE, Retry, "Took too long" {
             meaning: "The request took longer than this server allows.",
             causes: ["A server that this request depends on answers very slowly."],
-            remedy: "Wait for Retry-After and send the request again. That is safe on every route but POST \
-                     and DELETE below /service/users/{user_id}/instagram/graph, where Instagram may have \
-                     carried the call out: check that first.",
+            remedy: "Wait for Retry-After and send the request again. POST and DELETE below \
+                     /service/users/{user_id}/instagram/graph have the action look_first and no Retry-After: \
+                     Instagram may have carried the call out, so check that first.",
         }
         Overloaded = "overloaded", SERVICE_UNAVAILABLE, Retry, "Overloaded" {
             meaning: "This server is already working on as many requests as it accepts at a time.",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use clerk_session::OriginPattern;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::super::admission::{Admission, RequestLimits};
-use super::super::layers::Edge;
+use super::super::layers::{Edge, GRAPH_CALL};
 use super::super::metrics::Metrics;
 use super::super::problem::{Problem, ServerCode};
 use super::super::server::PeerAddr;
@@ -67,6 +67,7 @@ fn stage_with(limits: RequestLimits, proxies: &[&str]) -> Stage {
             }),
         )
         .route("/stuck", get(std::future::pending::<()>))
+        .route(GRAPH_CALL, any(std::future::pending::<()>))
         .route("/instagram/callback", get(|| async { Problem::new(ServerCode::DatabaseUnavailable) }))
         .route("/healthz", get(|| async { "alive" }));
     let origins = [APP, PREVIEWS].map(|each| OriginPattern::parse(each).unwrap()).to_vec().into();
@@ -137,10 +138,10 @@ async fn a_person_back_from_instagram_reads_a_page_when_the_database_is_away() {
     }
 }
 
-#[tokio::test]
-async fn a_handler_that_takes_too_long_is_a_503_that_a_page_can_read() {
+/// What a request has that is not answered in time.
+async fn not_in_time(method: Method, path: &str) -> (HeaderMap, Value) {
     let stage = stage(8);
-    let asked = send(&stage, Method::GET, "/stuck", &[("origin", APP)]);
+    let asked = send(&stage, method, path, &[("origin", APP)]);
     let clock = stage.clock.clone();
     let advance = async {
         tokio::task::yield_now().await;
@@ -149,8 +150,31 @@ async fn a_handler_that_takes_too_long_is_a_503_that_a_page_can_read() {
     let (response, ()) = tokio::join!(asked, advance);
     let (status, headers, body) = problem(response).await;
     assert_eq!((status.as_u16(), &body["code"]), (503, &Value::from("deadline-exceeded")));
-    assert!(headers.contains_key("retry-after"));
+    (headers, body)
+}
+
+#[tokio::test]
+async fn a_handler_that_takes_too_long_is_a_503_that_a_page_can_read() {
+    let (headers, body) = not_in_time(Method::GET, "/stuck").await;
+    assert_eq!((&headers["retry-after"], &body["action"]), (&"5".parse().unwrap(), &"retry".into()));
     assert_eq!(headers["access-control-allow-origin"], APP);
+}
+
+/// A client that asks again by itself would publish twice.
+#[tokio::test]
+async fn a_call_that_may_be_done_is_not_to_be_repeated() {
+    let path = "/service/users/user_1/instagram/graph/me/media_publish";
+    for (method, action) in
+        [(Method::GET, "retry"), (Method::POST, "look_first"), (Method::DELETE, "look_first")]
+    {
+        let (headers, body) = not_in_time(method.clone(), path).await;
+        assert_eq!(
+            (&body["action"], headers.contains_key("retry-after")),
+            (&action.into(), action == "retry")
+        );
+        let detail = body["detail"].as_str().unwrap();
+        assert_eq!(detail.contains("may have carried the call out"), action != "retry", "{method}: {detail}");
+    }
 }
 
 #[tokio::test]

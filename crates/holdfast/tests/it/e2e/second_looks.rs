@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::app::{App, RETURN_TO, Returned, SignedIn, code, json as body, text};
 use super::operations::Member;
 use super::statuses::told;
+use crate::support::database::{Engine, execute_on};
 use crate::support::waiting::until;
 
 const NO_WORKER: &[(&str, &str)] = &[("HOLDFAST_WORKER", "off")];
@@ -144,6 +145,34 @@ async fn a_call_whose_answer_is_lost_says_what_is_safe() {
         let detail = body(&lost)["detail"].as_str().unwrap().to_owned();
         assert_eq!(detail.contains("may have carried the call out"), may_be_done, "{method}: {detail}");
     }
+}
+
+/// Told of the database instead, a backend would publish the same again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_was_made_is_answered_though_it_cannot_be_noted() {
+    let app = App::with(NO_WORKER, |_| {}).await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    ada.here.connect_account(ada.account).await;
+    let no_more_changes = match app.place.engine {
+        Engine::Sqlite => {
+            "CREATE TRIGGER stands BEFORE UPDATE ON connections BEGIN SELECT RAISE(ABORT, 'it stands'); END"
+        }
+        Engine::Postgres => {
+            "CREATE FUNCTION stands() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it stands'; END $$; \
+             CREATE TRIGGER stands BEFORE UPDATE ON connections FOR EACH ROW EXECUTE FUNCTION stands()"
+        }
+    };
+    execute_on(&app.place, no_more_changes).await;
+    app.instagram.script(None, Endpoint::Graph, 200, r#"{"id":"18"}"#, Some(1)).unwrap();
+    let made = ada.service(Method::POST, "graph/me/media", Some(json!({"image_url": "x"}))).await;
+    assert_eq!((made.status, &made.body["status"]), (StatusCode::OK, &json!(200)), "{}", made.body);
+    app.instagram.arm(None, Fault::LostReply, Some(Endpoint::Graph), Some(1)).unwrap();
+    let lost = ada.service(Method::POST, "graph/me/media", Some(json!({"image_url": "x"}))).await;
+    assert_eq!(
+        (&lost.body["code"], &lost.body["action"]),
+        (&json!("provider_unavailable"), &json!("look_first"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

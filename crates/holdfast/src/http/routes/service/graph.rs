@@ -15,10 +15,10 @@ use super::{owner, using};
 use crate::caller::service::ServiceCaller;
 use crate::http::body::RawBody;
 use crate::http::failure;
+use crate::http::layers::GRAPH_CALL;
 use crate::http::params::Path;
 use crate::provider::PassThrough;
 
-const GRAPH: &str = "/service/users/{user_id}/instagram/graph/{*path}";
 /// What a path segment may consist of: Graph ids, edges and nothing that a URL parser treats
 /// specially.
 const PLAIN: &[u8] = b"_-.:,";
@@ -27,7 +27,7 @@ const PLAIN: &[u8] = b"_-.:,";
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .service()
-        .get(GRAPH, graph_get, |op| {
+        .get(GRAPH_CALL, graph_get, |op| {
             let op = op.about("graphGet", tags::SERVICE, "A Graph call with the grant injected").description(
                 "The path below the Graph version, with its query. Instagram's own answer comes back wrapped, \
                  whatever its status; what it says about the grant updates the status. Meta's usage headers \
@@ -35,13 +35,13 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
             );
             answered(op).problems(&calling())
         })
-        .post(GRAPH, graph_with_body, |op| {
+        .post(GRAPH_CALL, graph_with_body, |op| {
             let op = op.about("graphPost", tags::SERVICE, "As above, with a body").description(
                 "JSON, a form, or multipart.",
             );
             answered(op).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
         })
-        .delete(GRAPH, graph_with_body, |op| {
+        .delete(GRAPH_CALL, graph_with_body, |op| {
             let op = op.about("graphDelete", tags::SERVICE, "As above, deleting");
             answered(op).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
         })
