@@ -215,6 +215,7 @@ mod tests {
             (&super::SWEEP_CLERK_EVENTS, &["clerk_events_by_age"]),
             (&super::SWEEP_DELETIONS, &["data_deletions_by_age"]),
             (&super::SWEEP_OUTBOX, &["outbox_by_age"]),
+            (&super::SWEEP_GRANTS, &["connections_troubled"]),
             (&super::SWEEP_HISTORY_NEXT, &["connection_history_by_age"]),
             (&super::SWEEP_HISTORY, &["connection_history_by_age"]),
         ];

@@ -27,6 +27,8 @@ names! {
         Notices = "notices",
         /// Counts of refreshes, by the hour.
         Refreshes = "refresh_tally",
+        /// Grants that an earlier version left when it ended a connection, by when it did.
+        Grants = "grants",
     }
 }
 
@@ -42,6 +44,7 @@ impl Kept {
             Self::Acts => statements::SWEEP_ACTS,
             Self::Notices => statements::SWEEP_NOTICES,
             Self::Refreshes => statements::SWEEP_REFRESHES,
+            Self::Grants => statements::SWEEP_GRANTS,
         }
     }
 }
@@ -56,7 +59,8 @@ pub struct HistoryStep {
 }
 
 impl Store {
-    /// Deletes up to `limit` rows older than `before`, oldest first. Returns how many.
+    /// Deletes up to `limit` rows older than `before`, oldest first; of [`Kept::Grants`], those that
+    /// are younger. Returns how many.
     pub async fn sweep(&self, kept: Kept, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
         self.write(kept.statement(), vec![before.into(), rows::limit(limit)]).await
     }

@@ -36,7 +36,8 @@ const CHANGES: &str = "connection_history";
 /// stay for ever, and a user's own rows until the user is erased.
 fn kept_for(kept: Kept) -> Duration {
     match kept {
-        Kept::Attempts | Kept::Refusals => DAY,
+        // Grants: not kept; a day is how far back each sweep looks.
+        Kept::Attempts | Kept::Refusals | Kept::Grants => DAY,
         // The limit is their own expiry.
         Kept::Completions => Duration::ZERO,
         Kept::ClerkEvents | Kept::Notices => 30 * DAY,
@@ -54,7 +55,7 @@ const SWEPT: Metric = Metric {
     labels: &[(
         "what",
         "`attempts`, `completions`, `clerk_events`, `data_deletions`, `outbox`, `scope_refusals`, `audit`, `notices`, \
-         `refresh_tally` or `connection_history`",
+         `refresh_tally`, `grants` or `connection_history`",
     )],
     help: "Rows deleted at the end of their retention",
     watch: "Alert on any of `outbox`: no server that sends events has run for a day, and these are lost.",

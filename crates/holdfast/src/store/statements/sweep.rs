@@ -48,6 +48,16 @@ statements! {
         "DELETE FROM refresh_tally WHERE hour IN (SELECT hour FROM refresh_tally WHERE hour < CAST($1 AS BIGINT) / \
          3600000 ORDER BY hour LIMIT $2 + 0)",
     );
+    /// Grants of connections that have lost theirs since `$1`. Versions before schema 15 leave them
+    /// when an account moves, and may do so while replicas are upgraded one after the other. One
+    /// look-up for each, whatever the planner expects.
+    SWEEP_GRANTS = by_index!(
+        "DELETE FROM grants",
+        "sqlite_autoindex_grants_1",
+        " WHERE connection_id IN (SELECT c.id FROM connections AS c WHERE (c.state <> 'connected' OR \
+         c.suspicion_first_at IS NOT NULL) AND c.since > $1 AND c.grant_version IS NULL AND (SELECT g.version FROM grants AS g \
+         WHERE g.connection_id = c.id LIMIT 1) IS NOT NULL ORDER BY c.since LIMIT $2 + 0)",
+    );
     /// The time of the last of the next few entries after $2 that are older than $1.
     SWEEP_HISTORY_NEXT = Sql::both(
         "SELECT MAX(at) AS at FROM (SELECT at FROM connection_history WHERE at < $1 AND at > $2 ORDER BY at \

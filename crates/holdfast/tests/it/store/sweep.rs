@@ -10,7 +10,7 @@ use holdfast::worker::sweep::Sweeper;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::fixtures::{DAY, INSTAGRAM, connection, insert, owner};
+use super::fixtures::{DAY, INSTAGRAM, connection, insert, linked, owner};
 use crate::support::database::{Engine, TestDb, on_each_engine};
 
 /// Stands still while somebody waits for it: a sweep rests between its steps.
@@ -131,6 +131,37 @@ async fn two_years_hold_every_table_to_its_bound() {
         assert_eq!(entries(&db.store, "quiet").await, 20, "the last twenty stay, however old");
         assert!(i64::try_from(entries(&db.store, "busy").await).unwrap() >= 365 * A_DAY, "a year stays");
         assert!(db.store.connection(&owner("quiet"), INSTAGRAM).await.expect("it answers").is_some());
+    })
+    .await;
+}
+
+/// A replica of an earlier version may move an account after the migration that erased these.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_leaves_of_a_moved_account_is_erased() {
+    on_each_engine(async |db| {
+        let names = ["ada", "bob", "cy"];
+        let mut ids = Vec::new();
+        for (number, name) in names.into_iter().enumerate() {
+            ids.push(linked(&db.store, name, &number.to_string()).await.id);
+        }
+        db.clock.advance(400 * DAY);
+        // Ada's is as such a replica leaves it; Bob's has ended, and is not without its grant.
+        let now = db.clock.now().as_millisecond();
+        db.execute(&format!(
+            "UPDATE connections SET state = 'not_connected', reason = 'account_moved', account_id = NULL, grant_version = NULL, \
+             since = {now} WHERE id = '{}'; \
+             UPDATE connections SET state = 'reconnect_required', reason = 'revoked', since = {now} WHERE id = '{}'",
+            ids[0], ids[1]
+        ))
+        .await;
+        db.clock.advance(DAY / 2);
+        let sweeper = Sweeper::new(db.store.clone(), Arc::new(Patient(db.clock.clone())));
+        sweeper.sweep(&CancellationToken::new()).await.expect("it sweeps");
+        let mut left = Vec::new();
+        for id in ids {
+            left.push(db.store.sealed_grants(id).await.expect("it answers").len());
+        }
+        assert_eq!(left, [0, 1, 1]);
     })
     .await;
 }
