@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::cannot_judge::CannotJudge;
-use crate::claims::SessionStatus;
+use crate::inactive::{Inactive, SESSION_PENDING};
 use crate::keys::KeySet;
 use crate::remedy::Remedy;
 use crate::step::Step;
@@ -64,9 +64,6 @@ pub enum StepOutcome {
     NotReached,
 }
 
-/// The code of a genuine token whose session is not active.
-pub const SESSION_PENDING: &str = "session-pending";
-
 #[derive(Default)]
 struct Notes(Vec<ExplainedStep>);
 
@@ -98,19 +95,12 @@ pub fn explain(
         (Ok(claims), _) => Verdict::Accepted(Box::new(claims)),
     };
     let (verdict, code, failed, detail, remedy) = match outcome {
-        Verdict::Accepted(claims) if claims.status == SessionStatus::Pending => (
+        Verdict::Accepted(claims) if let Some(why) = Inactive::of(&claims) => (
             VerdictWord::Refused,
             Some(SESSION_PENDING),
-            Some((Step::Status, "`sts` is pending".to_owned())),
-            "The token is genuine, but its session is pending: the user still has tasks to do.".to_owned(),
-            Some(Remedy::FinishSessionTasks),
-        ),
-        Verdict::Accepted(claims) if claims.status == SessionStatus::Unknown => (
-            VerdictWord::Refused,
-            Some(SESSION_PENDING),
-            Some((Step::Status, "`sts` is neither active nor pending".to_owned())),
-            "The token is genuine, but its session has a status that is not known here.".to_owned(),
-            Some(Remedy::SignInAgain),
+            Some((Step::Status, why.found())),
+            format!("The token is genuine. {}", why.public_detail()),
+            Some(why.remedy()),
         ),
         Verdict::Accepted(claims) => {
             let mut detail = "active".to_owned();

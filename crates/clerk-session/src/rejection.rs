@@ -14,7 +14,7 @@ use crate::claims::{Claims, SessionStatus};
 use crate::clerk::Clerk;
 use crate::code::RefusalCode;
 use crate::cookies;
-use crate::explain::SESSION_PENDING;
+use crate::inactive::{PENDING, SESSION_PENDING, UNKNOWN};
 use crate::refusal::Refusal;
 use crate::verifier::Verdict;
 
@@ -77,8 +77,8 @@ impl Rejection {
     pub fn detail(&self) -> &str {
         match self {
             Self::Refused(refusal) => refusal.public_detail(),
-            Self::Pending => "The session is pending: the user still has tasks to do.",
-            Self::UnknownStatus => "The session is not active: it has a status that is not known here.",
+            Self::Pending => PENDING,
+            Self::UnknownStatus => UNKNOWN,
             Self::CannotJudge(cannot) => cannot.reason.detail(),
             Self::SeveralCredentials => "The request carries more than one credential.",
         }

@@ -28,7 +28,7 @@ pub use kept_keys::KeptKeys;
 pub use policy::policy;
 pub use repeat_limiter::RepeatLimits;
 pub use service::ServiceCaller;
-pub use verifier::{Authentication, Inactive, SessionVerifier};
+pub use verifier::{Authentication, SessionVerifier};
 
 use crate::clock::from_millis;
 

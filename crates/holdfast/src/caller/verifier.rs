@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clerk_session::{
-    CannotJudge, Claims, ExplainedStep, KeyCache, KeySet, KeyStatus, Policy, Refusal, SESSION_PENDING,
-    SessionStatus, Step, Verdict, Verifier, bearer_token,
+    CannotJudge, ExplainedStep, Inactive, KeyCache, KeySet, KeyStatus, Policy, Refusal, SESSION_PENDING,
+    Step, Verdict, Verifier, bearer_token,
 };
 use jiff::Timestamp;
-use serde::Deserialize;
 
 use super::Caller;
 use super::config::{ClerkConfig, ConfigError};
@@ -52,43 +51,6 @@ pub enum Authentication {
     /// 400: several `Authorization` headers. It is unknown which of them a proxy on the way has
     /// judged.
     MultipleCredentials,
-}
-
-/// Why a genuine session does not count.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inactive {
-    /// The person still has tasks to do.
-    Pending,
-    /// Its status is not known here.
-    Unknown {
-        /// The claim as it was sent, in JSON.
-        sts: String,
-    },
-}
-
-impl Inactive {
-    fn of(claims: &Claims) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Status {
-            sts: serde_json::Value,
-        }
-        match claims.status {
-            SessionStatus::Active => None,
-            SessionStatus::Pending => Some(Self::Pending),
-            SessionStatus::Unknown => {
-                let sent = claims.custom::<Status>().map(|status| status.sts.to_string());
-                Some(Self::Unknown { sts: sent.unwrap_or_default() })
-            }
-        }
-    }
-
-    /// What was found, for the operator.
-    pub fn found(&self) -> String {
-        match self {
-            Self::Pending => "`sts` is pending".to_owned(),
-            Self::Unknown { sts } => format!("`sts` is {sts}, neither active nor pending"),
-        }
-    }
 }
 
 /// Judges session tokens: the same verdict on the same token at the same instant, whatever the

@@ -22,7 +22,7 @@ use super::openapi::{SERVICE_KEY, SESSION_TOKEN};
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode, ServiceKeyCode};
 use super::state::AppState;
 use crate::caller::service::{ServiceCaller, ServiceJudgement, ServiceRefusal};
-use crate::caller::{Authentication, Caller, Inactive};
+use crate::caller::{Authentication, Caller};
 use crate::telemetry::traces::note;
 
 /// A caller who is not impersonated: required by routes that change something in a person's name.
@@ -151,14 +151,9 @@ fn verdict(judgement: Authentication, credentials: &[&[u8]], metrics: &Metrics) 
         }
         Authentication::Inactive(why) => {
             told(metrics, "refused", SESSION_PENDING);
-            let problem = Problem::new(RequestCode::SessionPending)
-                .with_judgement(Judgement::inactive(&why, credentials));
-            Err(match why {
-                Inactive::Pending => problem,
-                Inactive::Unknown { .. } => problem.with_detail(
-                    "The session is not active: Clerk gives it a status that is not known here.",
-                ),
-            })
+            Err(Problem::new(RequestCode::SessionPending)
+                .with_detail(why.public_detail())
+                .with_judgement(Judgement::inactive(&why, credentials)))
         }
         Authentication::MultipleCredentials => {
             told(metrics, "refused", "multiple-credentials");

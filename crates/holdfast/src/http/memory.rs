@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clerk_session::{Refusal, Step};
+use clerk_session::{Inactive, Refusal, Step};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::caller::Inactive;
 use crate::lock::Lock;
 
 /// Requests remembered; a further one replaces the oldest.

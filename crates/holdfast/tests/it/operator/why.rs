@@ -57,7 +57,7 @@ async fn a_refusal_is_explained_from_memory_and_from_the_log() {
 async fn a_session_that_is_not_active_is_explained_too() {
     let app = App::start().await;
     app.is_ready().await;
-    for (sts, found) in [("pending", "`sts` is pending"), ("frozen", "`sts` is \"frozen\"")] {
+    for (sts, found) in [("pending", "`sts` is pending"), ("frozen", "`sts` is `frozen`")] {
         let token =
             app.clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| mint.with_claim("sts", sts)).unwrap();
         crate::support::leaks::secret(&token);
