@@ -12,6 +12,8 @@ use crate::clock::after;
 
 /// The longest wait that is believed: the provider counts its limits over 24 hours at most.
 pub const LONGEST_WAIT: Duration = Duration::from_hours(24);
+/// Longer than any pause between two tries of a connect attempt or a delivery to the app.
+pub const LONGEST_PAUSE: Duration = Duration::from_hours(2);
 /// How far apart two replicas' clocks may be before times are repaired and leases ignored. An hour
 /// out of sixty days does no harm.
 pub const TOLERANCE: Duration = Duration::from_hours(1);

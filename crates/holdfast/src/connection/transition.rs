@@ -92,7 +92,7 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
         }
         Observation::Deauthorized { issued_at } => {
             let is_known = connection.standing == Reason::Deauthorized.into();
-            if !is_known && !is_about_an_earlier_link(connection, *issued_at) {
+            if !is_known && !is_about_an_earlier_link(connection, *issued_at, now) {
                 drop_grant(next);
                 set_standing(next, Reason::Deauthorized.into(), now);
                 next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
@@ -104,7 +104,7 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
         }
         Observation::DataDeleted { issued_at } => {
             let is_linked_since =
-                connection.linked_at.is_some() && is_about_an_earlier_link(connection, Some(*issued_at));
+                connection.linked_at.is_some_and(|linked| predates(*issued_at, linked, now));
             if !is_linked_since {
                 clear_link(next, Reason::UserDisconnected, now);
                 next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
@@ -212,6 +212,10 @@ fn repair_times(
     now: Timestamp,
 ) {
     next.grant = Some(grant);
+    next.linked_at = connection.linked_at.map(|linked| linked.min(now));
+    // The status tells none of the future either way; stored, it has one `ETag`.
+    next.since = connection.since.min(now);
+    next.evidence = connection.evidence.map(|each| Evidence { at: each.at.min(now), ..each });
     next.retry_after = connection.waits_until(now);
     if connection.is_expired_by_clock() && grant.expires_at > now {
         set_standing(next, connection.healthy_standing(), now);
@@ -229,16 +233,29 @@ pub fn is_change(before: &Connection, after: &Connection) -> bool {
 
 /// Whether the change belongs in the history: another state, reason or link.
 pub fn is_news(before: &Connection, after: &Connection) -> bool {
-    before.standing != after.standing || before.linked_at != after.linked_at
+    // A repaired link time is the same link: it keeps its grant.
+    let version = |connection: &Connection| connection.grant.map(|grant| grant.version);
+    before.standing != after.standing
+        || before.linked_at != after.linked_at && version(before) != version(after)
 }
 
-/// Whether a message issued at this time may be about a link before the present one. `issued_at`
-/// has whole seconds; a message without a time never counts against the present link.
-pub fn is_about_an_earlier_link(connection: &Connection, issued_at: Option<Timestamp>) -> bool {
+/// Whether a message issued at this time may be about a link before the present one. A message
+/// without a time never counts against the present link.
+pub fn is_about_an_earlier_link(
+    connection: &Connection,
+    issued_at: Option<Timestamp>,
+    now: Timestamp,
+) -> bool {
     match (connection.linked_at, issued_at) {
-        (Some(linked), Some(issued)) => issued.as_second() < linked.as_second(),
+        (Some(linked), Some(issued)) => predates(issued, linked, now),
         (None, _) | (Some(_), None) => true,
     }
+}
+
+/// Whether a message issued at `issued`, in whole seconds, is older than what began at `began`. A
+/// beginning in the future was written by a clock that was ahead, and excuses nothing.
+pub fn predates(issued: Timestamp, began: Timestamp, now: Timestamp) -> bool {
+    began <= now && issued.as_second() < began.as_second()
 }
 
 /// Whether the account can be used as far as we know: not once its grant has expired.

@@ -11,12 +11,17 @@ use crate::connection::observation::Observation;
 
 impl Connections {
     /// Repairs up to `limit` connections with times that only a clock that was ahead can have
-    /// written. Returns how many it found. A failure of one does not stop the others.
+    /// written, and as many attempts and events. Returns how many it found: as many as
+    /// `limit` where more may be left. A failure of one does not stop the others.
     pub async fn repair_times(&self, limit: usize, stop: &CancellationToken) -> Result<usize, ServiceError> {
         if !self.mechanisms.has(Mechanism::ClockRepair) {
             return Ok(0);
         }
         let now = self.parts.clock.now();
+        let waits = self.parts.store.bring_back_waits(now, limit).await?;
+        if waits > 0 {
+            tracing::warn!(waits, "connect attempts and events of a clock that was ahead were brought back");
+        }
         let tail = self.parts.refresh.tail_percent();
         let found = self.parts.store.mistimed_connections(now, tail, limit).await?;
         for connection in found.iter().take_while(|_| !stop.is_cancelled()) {
@@ -29,7 +34,7 @@ impl Connections {
                 outcome => outcome?,
             }
         }
-        Ok(found.len())
+        Ok(found.len().max(usize::try_from(waits).unwrap_or(limit)))
     }
 
     async fn repair_times_of(&self, connection: &Connection, now: Timestamp) -> Result<(), ServiceError> {

@@ -151,7 +151,8 @@ impl Connections {
         let open = self.parts.store.open_attempts(owner, Self::PROVIDER).await?;
         // An attempt that waits for Instagram stays open for longer than it counts.
         let counts_until = |each: &Attempt| each.expires_at.min(after(each.created_at, ATTEMPT_LIFETIME));
-        let open: Vec<_> = open.iter().map(counts_until).filter(|at| *at > now).collect();
+        let open = open.iter().filter(|each| each.created_at <= now);
+        let open: Vec<_> = open.map(counts_until).filter(|at| *at > now).collect();
         let is_full = |count: usize, most: u32| u32::try_from(count).is_ok_and(|count| count >= most);
         let of_open = open.iter().min().filter(|_| is_full(open.len(), ATTEMPT_LIMITS.open)).copied();
         let most = usize::try_from(ATTEMPT_LIMITS.in_an_hour).unwrap_or(usize::MAX);

@@ -254,7 +254,7 @@ impl Connections {
             connection = %connection.id, dead = facts.version, alive = earlier.version,
             "the grant in use is refused; the previous one works and is restored"
         );
-        let link = Link::of(connection);
+        let link = Link::of(connection, facts);
         self.switch(link, &key, &grant, Switch::RolledBack { dead: facts.version }, tools.lease).await
     }
 }

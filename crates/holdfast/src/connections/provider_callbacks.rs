@@ -18,7 +18,7 @@ impl Connections {
     ) -> Result<usize, ServiceError> {
         let connections = self.parts.store.connections_by_account(Self::PROVIDER, account_id).await?;
         for connection in &connections {
-            if is_about_an_earlier_link(connection, issued_at) {
+            if is_about_an_earlier_link(connection, issued_at, self.parts.clock.now()) {
                 self.probe(connection).await?;
             } else {
                 self.end_link(connection.id, &Observation::Deauthorized { issued_at }).await?;

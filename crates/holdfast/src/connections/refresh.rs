@@ -151,7 +151,7 @@ impl Connections {
                 return Ok(self.diagnose(diagnosis, tools).await?.into());
             }
         };
-        let link = Link::of(connection);
+        let link = Link::of(connection, facts);
         let stored = self.switch(link, key, &renewed, Switch::Renewed, Some(lease)).await;
         match (&stored, entry) {
             (Ok(_) | Err(ServiceError::UserGone), Some(entry)) => entry.discard(),
@@ -216,7 +216,7 @@ impl Connections {
         let seal =
             RowSeal { key: &key, user_id: &token.user_id, provider: Self::PROVIDER, row: connection_id };
         let grant = seal.open_journaled(from_version, &token.blob)?;
-        let link = Link { id: connection_id, linked_at };
+        let link = Link { id: connection_id, linked_at, from_version };
         self.switch(link, &key, &grant, Switch::Renewed, None).await
     }
 

@@ -33,11 +33,19 @@ pub(super) enum Switch {
 pub(super) struct Link {
     pub(super) id: Uuid,
     pub(super) linked_at: Option<Timestamp>,
+    /// The version of its grant that was replaced, or is to be.
+    pub(super) from_version: i64,
 }
 
 impl Link {
-    pub(super) fn of(connection: &Connection) -> Self {
-        Self { id: connection.id, linked_at: connection.linked_at }
+    pub(super) fn of(connection: &Connection, grant: GrantFacts) -> Self {
+        Self { id: connection.id, linked_at: connection.linked_at, from_version: grant.version }
+    }
+
+    /// Whether `connection`, with the grant `in_use`, has this link. Its time may have been
+    /// repaired meanwhile; a version is never reused.
+    fn is_of(&self, connection: &Connection, in_use: GrantFacts) -> bool {
+        connection.linked_at == self.linked_at || in_use.version == self.from_version
     }
 }
 
@@ -63,10 +71,10 @@ impl Connections {
                 None => self.parts.store.connection_by_id(link.id).await?,
             };
             let Some(current) = current else { return Ok(false) };
-            let Some(in_use) = current.grant.filter(|_| current.linked_at == link.linked_at) else {
+            let Some(in_use) = current.grant.filter(|in_use| link.is_of(&current, *in_use)) else {
                 return Ok(false);
             };
-            let Some(observation) = self.installed(&current, in_use, grant, switch)? else {
+            let Some(observation) = self.installed(&current, in_use, grant, link, switch)? else {
                 return Ok(false);
             };
             let now = self.parts.clock.now();
@@ -91,6 +99,7 @@ impl Connections {
         current: &Connection,
         in_use: GrantFacts,
         grant: &Grant,
+        link: Link,
         switch: Switch,
     ) -> Result<Option<Observation>, ServiceError> {
         let schedule = self.schedule()?;
@@ -103,8 +112,12 @@ impl Connections {
         let next_refresh_at = schedule.refresh_at(facts);
         Ok(match switch {
             // The grant obtained later wins, even if it expires earlier: the provider may have
-            // ended the other.
-            Switch::Renewed if grant.obtained_at <= in_use.obtained_at => None,
+            // ended the other. One refreshed from the grant in use is later, whatever the clock says.
+            Switch::Renewed
+                if grant.obtained_at <= in_use.obtained_at && in_use.version != link.from_version =>
+            {
+                None
+            }
             Switch::Renewed => Some(Observation::Refreshed {
                 from_version,
                 grant: facts,

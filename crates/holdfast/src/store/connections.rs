@@ -12,7 +12,7 @@ use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
 use crate::clock::{after, before};
 use crate::connection::attempt::{Attempt, AttemptNote};
-use crate::connection::clock_repair::{LONGEST_WAIT, PROOF_LASTS, TOLERANCE, USUAL_LIFE};
+use crate::connection::clock_repair::{LONGEST_PAUSE, LONGEST_WAIT, PROOF_LASTS, TOLERANCE, USUAL_LIFE};
 use crate::connection::{Connection, Evidence, Reason, Standing, State};
 use crate::provider::ProviderId;
 use crate::vault::WrappedKey;
@@ -190,6 +190,22 @@ impl Store {
             after(now, USUAL_LIFE / 100 * tail_percent).into(),
         ];
         self.readable(statements::CONNECTIONS_MISTIMED, values, limit, rows::connection).await
+    }
+
+    /// Brings back to `now` what a clock that was ahead began or postponed: connect attempts, and
+    /// events to the app; of each kind at most `limit` rows. Returns how many.
+    pub async fn bring_back_waits(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let mut found = 0;
+        for (sql, latest) in [
+            (statements::ATTEMPTS_BRING_BACK_CLAIMS, LONGEST_PAUSE),
+            (statements::ATTEMPTS_BRING_BACK, TOLERANCE),
+            (statements::OUTBOX_BRING_BACK, LONGEST_PAUSE),
+            (statements::NOTICES_BRING_BACK, LONGEST_PAUSE),
+        ] {
+            let values = vec![after(now, latest).into(), now.into(), rows::limit(limit)];
+            found += self.write(sql, values).await?;
+        }
+        Ok(found)
     }
 
     pub(super) async fn connections_of(

@@ -16,7 +16,8 @@ impl Store {
         now: Timestamp,
         forget_before: Timestamp,
     ) -> Result<Timestamp, StoreError> {
-        let linked_at = connection.linked_at.unwrap_or(Timestamp::MIN);
+        // Ignore a link time in the future (its clock was ahead): each refusal would begin anew.
+        let linked_at = connection.linked_at.filter(|linked| *linked <= now).unwrap_or(Timestamp::MIN);
         let values =
             vec![connection.id.into(), scope.into(), now.into(), forget_before.into(), linked_at.into()];
         let rows = self.write_rows(statements::REFUSAL_PUT, values).await?;

@@ -299,6 +299,31 @@ fn a_deletion_that_the_provider_asks_for_has_its_word_as_evidence() {
     assert_eq!((now.account, now.grant), (None, None));
 }
 
+/// As a clock left it that was three days ahead.
+fn linked_in_the_future() -> Connection {
+    let evidence = Some(Evidence { source: EvidenceSource::Oauth, at: at(4) });
+    Connection { linked_at: Some(at(4)), since: at(4), grant: Some(facts(1, 4)), evidence, ..connected() }
+}
+
+#[test]
+fn a_link_time_in_the_future_excuses_no_message() {
+    let deleted = Observation::DataDeleted { issued_at: at(1) };
+    assert_eq!(apply(&linked_in_the_future(), &deleted, at(1)).account, None);
+    let gone = Observation::Deauthorized { issued_at: Some(at(1)) };
+    assert_eq!(standing_after(&linked_in_the_future(), &gone, at(1)), Reason::Deauthorized.into());
+}
+
+#[test]
+fn a_repaired_link_time_is_the_same_link() {
+    let repaired = Observation::TimesRepaired { grant: facts(1, 1), next_refresh_at: at(31) };
+    let after = apply(&linked_in_the_future(), &repaired, at(1));
+    assert_eq!((after.linked_at, after.since), (Some(at(1)), at(1)));
+    assert_eq!(after.evidence.map(|evidence| evidence.at), Some(at(1)), "one status, one ETag");
+    assert!(!is_news(&linked_in_the_future(), &after));
+    let later = Observation::Deauthorized { issued_at: Some(at(2)) };
+    assert_eq!(standing_after(&after, &later, at(2)), Reason::Deauthorized.into());
+}
+
 #[test]
 fn a_failed_attempt_is_news_only_where_nothing_is_linked() {
     let denied = Observation::AttemptEnded(AttemptOutcome::Denied);

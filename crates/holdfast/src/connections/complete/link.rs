@@ -36,7 +36,7 @@ impl Connections {
             let before = self.parts.store.connection_of(attempt).await.map_err(ServiceError::from)?;
             let before = before.ok_or(ServiceError::UserGone)?;
             // A later attempt was faster: what it linked stands.
-            if is_working(&before, now) && before.linked_at.is_some_and(|linked| linked > grant.obtained_at) {
+            if is_working(&before, now) && was_linked_since(&before, &grant, now) {
                 let is_same = same_account(&before, &account);
                 let outcome =
                     if is_same { AttemptOutcome::Connected } else { AttemptOutcome::DifferentAccount };
@@ -122,6 +122,13 @@ impl Connections {
         }
         Ok(true)
     }
+}
+
+/// Whether the present account was linked after `grant` arrived. A link time in the future was
+/// written by a clock that was ahead, and says nothing about a grant of a right one.
+fn was_linked_since(before: &Connection, grant: &Grant, now: Timestamp) -> bool {
+    let is_comparable = |linked: Timestamp| linked <= now || grant.obtained_at > now;
+    before.linked_at.is_some_and(|linked| linked > grant.obtained_at && is_comparable(linked))
 }
 
 /// The unit of work: the connection, its grant as the only one, and the attempt's end.

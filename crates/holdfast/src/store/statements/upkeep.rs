@@ -49,4 +49,29 @@ statements! {
             " FROM connections AS c WHERE c.id = found.id LIMIT 1) AS c ORDER BY c.id LIMIT $6 + 0 OFFSET $7 + 0"
         ),
     );
+    /// Attempts that began after `$1`, by a clock that was ahead: as if they began at `$2`.
+    ATTEMPTS_BRING_BACK = by_index!(
+        "UPDATE attempts",
+        "sqlite_autoindex_attempts_1",
+        " SET expires_at = expires_at - created_at + $2, created_at = $2, revision = revision + 1 WHERE id IN (SELECT id \
+         FROM attempts WHERE stage <> 'closed' AND expires_at > $1 AND created_at > $1 ORDER BY expires_at LIMIT $3 + 0)",
+    );
+    /// Claims and pauses that last longer than any, likewise.
+    ATTEMPTS_BRING_BACK_CLAIMS = by_index!(
+        "UPDATE attempts",
+        "sqlite_autoindex_attempts_1",
+        " SET busy_until = $2, revision = revision + 1 WHERE id IN (SELECT id FROM attempts WHERE busy_until > $1 ORDER BY \
+         busy_until LIMIT $3 + 0)",
+    );
+    /// Events that are due later than after any pause, likewise.
+    OUTBOX_BRING_BACK = Sql::both(
+        "UPDATE outbox SET due_at = $2, occurred_at = CASE WHEN occurred_at > $2 THEN $2 ELSE occurred_at END WHERE (user_id, \
+         provider) IN (SELECT user_id, provider FROM outbox WHERE due_at > $1 ORDER BY due_at LIMIT $3 + 0)",
+    );
+    NOTICES_BRING_BACK = by_index!(
+        "UPDATE notices",
+        "sqlite_autoindex_notices_1",
+        " SET due_at = $2, occurred_at = CASE WHEN occurred_at > $2 THEN $2 ELSE occurred_at END WHERE subject IN (SELECT \
+         subject FROM notices WHERE due_at > $1 ORDER BY due_at LIMIT $3 + 0)",
+    );
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use holdfast::clock::{Clock as _, ManualClock, after};
 use holdfast::connection::{EvidenceSource, Reason, Standing, State};
+use holdfast::connections::connect::ConnectRequest;
 use holdfast::entropy::SeededEntropy;
+use holdfast::provider::ProviderId;
 
 use super::setup::{DAY, MINUTE, Replica, Seams, owner, prove_ring};
 use super::world::{Kind, Population, World};
@@ -178,6 +180,64 @@ async fn a_clock_that_went_at_an_even_pace_is_believed_without_asking() {
         assert_eq!(one.now(id).await.standing, Reason::Expired.into());
         let expires_at = one.now(id).await.grant.expect("it is kept").expires_at;
         assert!(one.world.calls("identify").iter().all(|call| call.at < expires_at), "asked after the end");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_of_a_clock_that_was_ahead_is_deleted_and_replaced_like_any() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let id = one.link("ada").await.id;
+        let old = one.token("ada").await;
+        let now = db.clock.now();
+        let ahead = |days| after(now, days * DAY).as_millisecond();
+        let (three, more) = (ahead(3), ahead(63));
+        db.execute(&format!(
+            "UPDATE connections SET linked_at = {three}, grant_obtained_at = {three}, grant_expires_at = {more}"
+        ))
+        .await;
+        // A reconnect counts before the repair.
+        let (attempt, completion) = one.come_back("ada").await;
+        one.connections.complete(&owner("ada"), attempt, &completion).await.expect("it connects");
+        assert_ne!(one.token("ada").await, old);
+        db.execute(&format!("UPDATE connections SET linked_at = {three}, grant_obtained_at = {three}")).await;
+        let history = one.connections.history(&owner("ada"), None, 99).await.unwrap().entries.len();
+        one.tick().await;
+        assert_eq!(one.now(id).await.linked_at, Some(now));
+        let later = one.connections.history(&owner("ada"), None, 99).await.unwrap().entries.len();
+        assert_eq!(later, history, "the link is the same");
+        one.connections.delete_account_data("ada", Some(now), 1).await.unwrap();
+        let gone = one.now(id).await;
+        assert_eq!((gone.account, gone.grant), (None, None));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_of_a_clock_that_was_ahead_are_in_nobodys_way() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        one.link("ada").await;
+        for _ in 0..4 {
+            one.connections.connect(&owner("ada"), ConnectRequest::default()).await.expect("an attempt");
+        }
+        let (claimed, _) = one.come_back("ada").await;
+        let far = after(db.clock.now(), 3 * DAY).as_millisecond();
+        let ahead = 259_200_000;
+        db.execute(&format!(
+            "UPDATE attempts SET created_at = created_at + {ahead}, expires_at = expires_at + {ahead}; \
+             UPDATE attempts SET busy_until = {far} WHERE id = '{claimed}'"
+        ))
+        .await;
+        one.connections.connect(&owner("ada"), ConnectRequest::default()).await.expect("none of them counts");
+        one.tick().await;
+        let open = one.store.open_attempts(&owner("ada"), ProviderId::INSTAGRAM).await.unwrap();
+        assert_eq!(open.len(), 6);
+        let end = after(db.clock.now(), 10 * MINUTE);
+        assert!(open.iter().all(|each| each.expires_at <= end && each.is_free(db.clock.now())), "{open:?}");
     })
     .await;
 }

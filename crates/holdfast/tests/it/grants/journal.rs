@@ -49,6 +49,24 @@ async fn a_new_grant_survives_that_the_database_is_away_when_it_arrives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_journaled_grant_survives_the_repair_of_its_links_times() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::OldDead, db.clock.clone());
+        let directory = db.directory.path().join("journal");
+        let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
+        one.link("ada").await;
+        lose_the_database_during_a_refresh(&one, &world).await;
+        let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&directory));
+        // As another replica's repair leaves them.
+        let now = db.clock.now().as_millisecond();
+        db.execute(&format!("UPDATE connections SET linked_at = {now}, grant_obtained_at = {now}")).await;
+        assert_eq!(again.tick().await.renewed, 1);
+        assert!(world.is_alive(&again.token("ada").await.unwrap()));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_journaled_grant_does_not_bring_a_disconnected_account_back() {
     on_each_engine(async |db| {
         let world = World::new(Kind::OldDead, db.clock.clone());

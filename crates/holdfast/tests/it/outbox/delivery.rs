@@ -212,6 +212,26 @@ async fn replicas_do_not_send_the_same_event_and_a_crash_delays_it_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_ahead_delays_no_event() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        linked(&store, "ada", "1").await;
+        app.answers(StatusCode::BAD_GATEWAY);
+        assert_eq!(sender.tick().await.unwrap(), FAILED);
+        db.execute("UPDATE outbox SET due_at = due_at + 259200000, occurred_at = occurred_at + 259200000")
+            .await;
+        app.answers(StatusCode::OK);
+        assert_eq!(sender.tick().await.unwrap(), NOTHING);
+        store.bring_back_waits(db.clock.now(), 99).await.unwrap();
+        assert_eq!(sender.tick().await.unwrap(), DELIVERED);
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_a_week_an_event_is_given_up() {
     on_each_engine(async |db| {
         let app = AppEndpoint::start().await;
