@@ -123,8 +123,8 @@ pub enum AttemptOutcome {
     DifferentAccount,
     /// The account belongs to another user.
     AccountTaken,
-    /// The person disconnected meanwhile. Only the history says so; the attempt's row says
-    /// `expired`.
+    /// The person disconnected meanwhile, or withdrew the account at the provider. Where they
+    /// disconnected, only the history says so; the attempt's row says `expired`.
     Disconnected,
     /// The attempt failed, for this reason.
     Failed(Reason),

@@ -2,20 +2,26 @@
 
 use jiff::Timestamp;
 
+use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use crate::connection::observation::Observation;
-use crate::connection::transition::is_about_an_earlier_link;
+use crate::connection::transition::{is_about_an_earlier_link, predates};
+use crate::connections::grants::RowSeal;
+use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
 use crate::store::DataDeletion;
 
 impl Connections {
     /// The account's person removed the app at `issued_at`. Returns how many connections have the
     /// account. A message older than the present link proves nothing about it, so Instagram is
-    /// asked.
+    /// asked. Connect attempts that hold an older token end.
     pub async fn deauthorized(
         &self,
         account_id: &str,
         issued_at: Option<Timestamp>,
     ) -> Result<usize, ServiceError> {
+        if let Some(issued_at) = issued_at {
+            self.end_attempts_of_account(account_id, issued_at).await?;
+        }
         let connections = self.parts.store.connections_by_account(Self::PROVIDER, account_id).await?;
         for connection in &connections {
             if is_about_an_earlier_link(connection, issued_at, self.parts.clock.now()) {
@@ -28,8 +34,9 @@ impl Connections {
     }
 
     /// The account's person requested at `issued_at` that their data be deleted. Erases grants and
-    /// account facts that were linked before then, and stores a receipt without personal data. A
-    /// repeated request gets the first receipt.
+    /// account facts that were linked before then, and tokens of connect attempts that arrived
+    /// before then; stores a receipt without personal data. A repeated request gets the first
+    /// receipt.
     pub async fn delete_account_data(
         &self,
         account_id: &str,
@@ -53,6 +60,7 @@ impl Connections {
         self.parts.store.record_deletion(&deletion).await?;
         // A request without a time counts as issued now.
         let issued_at = issued_at.unwrap_or(deletion.requested_at);
+        deletion.erased = self.end_attempts_of_account(account_id, issued_at).await?;
         for connection in self.parts.store.connections_by_account(Self::PROVIDER, account_id).await? {
             // Where it is linked anew by now, what was linked then has gone already: a connection
             // holds one link.
@@ -63,5 +71,80 @@ impl Connections {
         deletion.completed_at = Some(self.parts.clock.now());
         self.parts.store.record_deletion(&deletion).await?;
         Ok(deletion)
+    }
+
+    /// Ends the connect attempts that hold a token of this account from before `issued_at`, so that
+    /// none of them links it later. Returns how many.
+    async fn end_attempts_of_account(
+        &self,
+        account_id: &str,
+        issued_at: Timestamp,
+    ) -> Result<u32, ServiceError> {
+        let mut ended = 0;
+        for attempt in self.parts.store.holding_attempts(Self::PROVIDER).await? {
+            let id = attempt.id;
+            match self.end_attempt_of_account(attempt, account_id, issued_at).await {
+                Ok(is_ended) => ended += u32::from(is_ended),
+                Err(ServiceError::UserGone) => {}
+                Err(error) if error.concerns_all() => return Err(error),
+                Err(error) => {
+                    tracing::error!(attempt = %id, %error, "it is unknown whose token a connect attempt holds");
+                }
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Returns whether the attempt was this account's, and ends here.
+    async fn end_attempt_of_account(
+        &self,
+        mut attempt: Attempt,
+        account_id: &str,
+        issued_at: Timestamp,
+    ) -> Result<bool, ServiceError> {
+        let mut conflicts = Conflicts::default();
+        loop {
+            if !self.recover_journaled(&attempt).await? {
+                let now = self.parts.clock.now();
+                let is_meant = self.token_of(&attempt).await?.is_some_and(|(account, arrived_at)| {
+                    account.as_deref() == Some(account_id) && !predates(issued_at, arrived_at, now)
+                });
+                if !is_meant {
+                    return Ok(false);
+                }
+                if self.end_attempt(&attempt, AttemptOutcome::Disconnected, now).await? {
+                    self.journal.forget(attempt.id);
+                    return Ok(true);
+                }
+            }
+            conflicts.lost()?;
+            // It has moved on: perhaps to the link, which is judged next.
+            match self.parts.store.attempt(attempt.id).await? {
+                Some(current) => attempt = current,
+                None => return Ok(false),
+            }
+        }
+    }
+
+    /// The account of the attempt's token, if Instagram named it, and when the token arrived. `None`
+    /// where it holds none.
+    async fn token_of(&self, attempt: &Attempt) -> Result<Option<(Option<String>, Timestamp)>, ServiceError> {
+        let Some(sealed) = &attempt.sealed else { return Ok(None) };
+        let is_short = match attempt.stage {
+            AttemptStage::ShortGranted => true,
+            AttemptStage::Granted => false,
+            AttemptStage::Open | AttemptStage::Returned | AttemptStage::Redeeming | AttemptStage::Closed => {
+                return Ok(None);
+            }
+        };
+        let key = self.user_key(&attempt.user_id).await?;
+        let seal = RowSeal::of_attempt(&key, attempt);
+        Ok(Some(if is_short {
+            let short = seal.open_short(sealed)?;
+            (short.account_id, short.obtained_at)
+        } else {
+            let held = seal.open_unlinked_grant(sealed)?;
+            (held.account_id, held.grant.obtained_at)
+        }))
     }
 }

@@ -82,6 +82,13 @@ impl Store {
         self.readable(statements::ATTEMPTS_STRANDED, vec![now.into()], limit, rows::attempt).await
     }
 
+    /// All users' open attempts that have brought a token, or are about to. Unreadable rows are
+    /// skipped.
+    pub async fn holding_attempts(&self, provider: ProviderId) -> Result<Vec<Attempt>, StoreError> {
+        self.readable(statements::ATTEMPTS_HOLDING, vec![provider.as_str().into()], usize::MAX, rows::attempt)
+            .await
+    }
+
     /// Closes every attempt of the caller and deletes their secrets, even during completion.
     pub async fn close_attempts(
         &self,

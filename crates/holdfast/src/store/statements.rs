@@ -200,6 +200,7 @@ mod tests {
             (&super::STATUS, &["attempts_open"]),
             (&super::ATTEMPTS_EXPIRED, &["attempts_expiring"]),
             (&super::ATTEMPTS_STRANDED, &["attempts_expiring"]),
+            (&super::ATTEMPTS_HOLDING, &["attempts_expiring"]),
             (&super::ATTEMPTS_BRING_BACK, &["attempts_expiring"]),
             (&super::ATTEMPTS_BRING_BACK_CLAIMS, &["attempts_busy"]),
             (&super::OUTBOX_BRING_BACK, &["outbox_due"]),

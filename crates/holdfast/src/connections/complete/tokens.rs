@@ -67,7 +67,10 @@ impl Connections {
     }
 
     /// Moves a journaled token of this attempt into its row. Returns whether a token was handled.
-    pub(super) async fn recover_journaled(&self, attempt: &Attempt) -> Result<bool, ServiceError> {
+    pub(in crate::connections) async fn recover_journaled(
+        &self,
+        attempt: &Attempt,
+    ) -> Result<bool, ServiceError> {
         for step in Step::ALL.into_iter().filter(|step| step.is_news_at(attempt.stage)) {
             let found = self.journal.find(&Origin::Attempt { attempt_id: attempt.id, step });
             let Some(token) = found.filter(|found| found.user_id == attempt.user_id) else { continue };

@@ -26,6 +26,13 @@ statements! {
         " FROM attempts WHERE stage <> 'closed' AND (stage IN ('redeeming', 'short_granted', 'granted') OR (stage = 'returned' \
          AND busy_until IS NOT NULL)) AND expires_at > $1 AND (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0"
     ));
+    /// Attempts that hold a token, or may have one in the journal.
+    ATTEMPTS_HOLDING = Sql::both(concat!(
+        "SELECT ",
+        attempt_columns!(),
+        " FROM attempts WHERE stage <> 'closed' AND stage IN ('redeeming', 'short_granted', 'granted') AND COALESCE(provider, \
+         '') = $1 ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0"
+    ));
     ATTEMPTS_CLOSE = Sql::both(
         "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
          revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed'",

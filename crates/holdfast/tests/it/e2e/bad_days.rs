@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use holdfast::clock::{Clock as _, ManualClock, SystemClock};
 use holdfast::standin::clerk::Person;
-use holdfast::standin::instagram::Decision;
+use holdfast::standin::instagram::{Decision, Endpoint, Fault};
 use holdfast::transport::{Answer, Outgoing};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::ExposeSecret as _;
@@ -104,6 +104,40 @@ async fn a_deletion_request_said_twice_is_one_and_spares_what_was_linked_later()
     let second = json_of(&call_back(&app, "webhooks/instagram/data-deletion", &new).await);
     assert_ne!(second, first);
     assert_eq!(ada.status().await["state"], "not_connected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_on_its_way_is_not_linked_once_its_person_has_withdrawn_it() {
+    const ACCOUNT: &str = "ada.makes";
+    let app = App::with(&[("HOLDFAST_WORKER", "off")], |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    let account = ada.connect_account(ACCOUNT).await["account"]["id"].as_str().unwrap().to_owned();
+    let now = SystemClock.now().as_second();
+    let mut later = now + 60;
+    for route in ["webhooks/instagram/data-deletion", "webhooks/instagram/deauthorize"] {
+        for endpoint in [Endpoint::Exchange, Endpoint::Me] {
+            ada.send(Method::DELETE, "/user/instagram", None).await;
+            let returned = ada.go_and_return(ACCOUNT, &Decision::Approve, json!({})).await;
+            app.instagram.arm(Some(ACCOUNT), Fault::ServerErrorJson, Some(endpoint), None).unwrap();
+            assert_eq!(code(&ada.complete(&returned).await), "provider_unavailable", "{endpoint:?}");
+            // Neither a message from before, nor one about another account.
+            for other in [signed(&app, &account, Some(now - 60)), signed(&app, "1", Some(now + 60))] {
+                call_back(&app, route, &other).await;
+            }
+            assert_eq!(ada.status().await["attempt"]["id"], json!(returned.attempt));
+            // Not the same request as before: that would have the first receipt.
+            later += 1;
+            let withdrawn = signed(&app, &account, Some(later));
+            assert_eq!(call_back(&app, route, &withdrawn).await.status, StatusCode::OK);
+            app.instagram.clear(None).unwrap();
+            let refused = ada.complete(&returned).await;
+            assert_eq!(code(&refused), "attempt-expired", "{route} {endpoint:?}");
+            let status = ada.status().await;
+            assert_eq!((&status["state"], &status["attempt"]), (&json!("not_connected"), &json!(null)));
+            let sealed = "SELECT COUNT(*) FROM attempts WHERE sealed IS NOT NULL";
+            assert_eq!(count_on(app.place.engine, &app.place.url, sealed).await, 0);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
