@@ -52,6 +52,10 @@ use crate::provider::{ProviderId, SharedProvider};
 use crate::store::{HistoryCursor, HistoryPage, PendingEvent, StatusFacts, Store, StoreError};
 use crate::vault::{UserKey, Vault};
 
+/// The version in the event of an erased user: the greatest of 32 bits, so that the app never takes
+/// an earlier event for the newer one.
+pub const VERSION_OF_ERASED: i64 = i32::MAX as i64;
+
 /// The parts of [`Connections`].
 #[derive(Debug, Clone)]
 pub struct Parts {
@@ -170,10 +174,14 @@ impl Connections {
         Ok(self.status_from(facts))
     }
 
-    /// The present status of the connection that an outbox event is about.
+    /// The present status of the connection that an outbox event is about. A connection ends only
+    /// with its user: then the version is [`VERSION_OF_ERASED`].
     pub async fn status_for(&self, event: &PendingEvent) -> Result<InstagramStatus, StoreError> {
         let facts = self.parts.store.event_facts(event).await?;
-        Ok(self.status_from(facts))
+        let is_erased = facts.connection.is_none();
+        let status = self.status_from(facts);
+        let version = if is_erased { VERSION_OF_ERASED } else { status.version };
+        Ok(InstagramStatus { version, ..status })
     }
 
     /// Every change of state of a caller's connection, newest first.

@@ -289,6 +289,8 @@ async fn an_erased_user_is_told_of_and_then_forgotten() {
         let status = &app.taken()[1].body["data"]["status"];
         assert_eq!(status["state"], "not_connected");
         assert_eq!(status["account"], json!(null));
+        let earlier = app.taken()[0].body["data"]["status"]["version"].as_i64().unwrap();
+        assert!(status["version"].as_i64().unwrap() > earlier, "the greater version counts");
         assert_eq!(store.next_event_at().await.unwrap(), None);
         store.close().await;
     })
