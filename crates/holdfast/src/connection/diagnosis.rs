@@ -219,9 +219,17 @@ impl<'a> Diagnosis<'a> {
                 let is_first = self.connection.suspicion.is_none() && !is_incident;
                 failure.meaning == Meaning::DeadUnexplained && (is_first || ends)
             }
-            // A pass-through call may be refused for its content; `/me` is refused only for the
-            // account.
-            Call::PassThrough => is_sign(failure.meaning) || matches!(failure.meaning, Meaning::App(_)),
+            // A pass-through call may be refused, or fail, for its content; `/me` only for the
+            // account. After no answer there is no time to ask; where trouble is known, the worker
+            // asks.
+            Call::PassThrough => {
+                let is_outage = failure.meaning == Meaning::Unavailable
+                    && failure.http_status.is_some()
+                    && !failure.is_odd_answer();
+                is_sign(failure.meaning)
+                    || matches!(failure.meaning, Meaning::App(_))
+                    || is_outage && !self.connection.is_doubted()
+            }
             Call::Check | Call::Probe => false,
         }
     }

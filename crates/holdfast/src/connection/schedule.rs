@@ -116,7 +116,7 @@ impl Schedule {
     ) -> Option<Timestamp> {
         match call {
             Call::Refresh => Some(self.next_try(connection, facts, call, failure, population)),
-            Call::PassThrough if failure.is_odd_answer() => None,
+            Call::PassThrough if failure.meaning == Meaning::Unavailable => None,
             Call::Check | Call::Probe | Call::PassThrough => {
                 self.next_probe(connection, facts, call, failure, population)
             }

@@ -175,7 +175,7 @@ fn a_look_that_fails_brings_the_worker_back_where_the_trouble_may_pass() {
         comes_back(day(20), connection, call, meaning, Confidence::Unknown)
     };
     let stored = |next_refresh_at| Connection { next_refresh_at, ..connection() };
-    for call in [Call::Check, Call::Probe, Call::PassThrough] {
+    for call in [Call::Check, Call::Probe] {
         assert_eq!(look(&connection(), call, Meaning::Unavailable), Some(MINUTE));
         // At the latest when it was due anyway; a time that has passed is no time.
         assert_eq!(look(&stored(Some(after(day(20), SECOND))), call, Meaning::Unavailable), Some(SECOND));
@@ -203,20 +203,16 @@ fn a_missing_permission_may_pass_unless_it_is_known_or_one_calls_own() {
 }
 
 #[test]
-fn an_odd_answer_to_the_apps_own_call_says_nothing_about_the_connection() {
+fn a_failure_of_the_apps_own_call_reschedules_nothing() {
     let answer = |call, code, http_status| {
         let failure = Failure { http_status, code, ..Failure::new(Meaning::Unavailable, "") };
         let population = population(Confidence::Unknown);
         schedule(day(20)).after_failure(&connection(), facts(), call, &failure, &population)
     };
-    assert_eq!(answer(Call::PassThrough, None, Some(404)), None);
-    for (call, code, status) in [
-        (Call::Check, None, Some(404)),
-        (Call::PassThrough, Some(2), Some(400)),
-        (Call::PassThrough, None, Some(500)),
-        (Call::PassThrough, None, None),
-    ] {
-        assert_eq!(answer(call, code, status), Some(after(day(20), MINUTE)), "{call:?} {code:?} {status:?}");
+    for (code, status) in [(None, Some(404)), (Some(2), Some(400)), (None, Some(500)), (None, None)] {
+        assert_eq!(answer(Call::PassThrough, code, status), None, "{code:?} {status:?}");
+        let checked = answer(Call::Check, code, status);
+        assert_eq!(checked, Some(after(day(20), MINUTE)), "{code:?} {status:?}");
     }
 }
 

@@ -360,9 +360,9 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, confidence: Confid
                     degrade(next, Reason::RefreshFailing, now);
                 }
             }
-            // An odd answer to one pass-through call says nothing about the connection.
-            Call::PassThrough if failure.is_odd_answer() => {}
-            Call::Check | Call::Probe | Call::PassThrough => degrade(next, Reason::ProviderUnavailable, now),
+            // One slow or failing pass-through call says nothing about the connection; `/me` does.
+            Call::PassThrough => {}
+            Call::Check | Call::Probe => degrade(next, Reason::ProviderUnavailable, now),
         },
         Meaning::App(_) => degrade(next, Reason::AppMisconfigured, now),
         Meaning::Content | Meaning::CodeRejected => {}

@@ -268,7 +268,8 @@ fn every_order_of_answers_has_its_outcome() {
         (Proven, PassThrough, Some(APP), EARLY, Own, "whose → well"),
         (Proven, PassThrough, Some(APP), EARLY, Fails(APP), "whose → app_misconfigured"),
         (Proven, PassThrough, Some(LIMITED), EARLY, Own, "→ rate_limited"),
-        (Proven, PassThrough, Some(DOWN), EARLY, Own, "→ provider_unavailable"),
+        (Proven, PassThrough, Some(DOWN), EARLY, Own, "whose → well"),
+        (Proven, PassThrough, Some(DOWN), EARLY, Fails(DOWN), "whose → provider_unavailable"),
         (Proven, PassThrough, Some(Meaning::Permission), EARLY, Own, "→ well"),
         (Proven, PassThrough, Some(Meaning::Content), EARLY, Own, "→ well"),
     ];

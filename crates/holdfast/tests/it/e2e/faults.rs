@@ -100,6 +100,8 @@ fn reason_after_use(fault: Fault) -> Option<&'static str> {
         | Fault::EmptyBody
         | Fault::BareUnauthorized
         | Fault::TruncatedJson => None,
+        // No answer says nothing either: the stored state stands.
+        Fault::Hang | Fault::LostReply | Fault::SlowBody => None,
         _ if fault.effect() == Effect::Kills || fault.endpoints().contains(&Endpoint::Graph) => {
             reason_after_check(fault)
         }
@@ -302,8 +304,15 @@ async fn what_the_apps_backend_asks_is_wrapped_or_has_the_status_s_reason() {
                 if fault == Fault::BareUnauthorized {
                     assert_eq!(told.body, json!({"status": 401, "body": null}), "{what}");
                 }
-            } else {
+            } else if answers(fault) {
                 has_the_reason(&told, &status);
+            } else {
+                let (code, reason) = (told.status, &told.body["reason"]);
+                assert_eq!(
+                    (code, reason),
+                    (StatusCode::FAILED_DEPENDENCY, &json!("provider_unavailable")),
+                    "{what}"
+                );
             }
             member.is_handed_out_as_told(&status).await;
             called += 1;

@@ -176,6 +176,33 @@ async fn a_call_that_was_made_is_answered_though_it_cannot_be_noted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_fails_says_nothing_unless_me_fails_too() {
+    let app = App::start().await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    ada.here.connect_account(ada.account).await;
+    let path = format!("/service/users/{}/instagram/graph/me/media_publish", Person::Ada.user_id());
+    let authorization = format!("Bearer {key}");
+    let publish = || app.request(Method::POST, &path, Some(&authorization), None);
+    let version = ada.here.status().await["version"].clone();
+    for _ in 0..2 {
+        app.instagram.script(None, Endpoint::Graph, 500, "", Some(1)).unwrap();
+        assert_eq!(body(&publish().await)["status"], json!(500));
+        let status = ada.here.status().await;
+        assert_eq!(told(&status), ("connected", None, "none"));
+        assert_ne!((&status["version"], &status["evidence"]["source"]), (&version, &json!("oauth")));
+    }
+    for endpoint in [Endpoint::Graph, Endpoint::Me] {
+        app.instagram.script(None, endpoint, 500, "", None).unwrap();
+    }
+    publish().await;
+    assert_eq!(told(&ada.here.status().await), ("degraded", Some("provider_unavailable"), "wait"));
+    let asked = app.instagram.call_counts()[&Endpoint::Me];
+    publish().await;
+    assert_eq!(app.instagram.call_counts()[&Endpoint::Me], asked, "the worker asks where trouble is known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_apps_own_calls_count_for_the_budget() {
     let app = App::start().await;
     let key = app.service_key().await;
