@@ -8,14 +8,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use holdfast::clock::{Clock as _, ManualClock, SystemClock};
 use holdfast::standin::clerk::Person;
-use holdfast::standin::instagram::{Decision, Endpoint, Fault};
+use holdfast::standin::instagram::{Decision, Endpoint, Fault, decide};
 use holdfast::transport::{Answer, Outgoing};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::app::json as json_of;
-use super::app::{App, RETURN_TO, SignedIn, code, text};
+use super::app::{App, RETURN_TO, SignedIn, code, location, text};
 use crate::edge::attacks::begin_and_deny;
 use crate::edge::client::Client;
 use crate::support::database::{Engine, count_on, execute_on};
@@ -163,10 +163,10 @@ async fn an_old_callback_brings_neither_a_completion_nor_a_redirect() {
     let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
     let authorize = ada.connect(json!({"return_to": RETURN_TO})).await;
-    let parsed: url::Url = authorize.parse().unwrap();
-    let state = parsed.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-    let end = app.decide(&authorize, "ada.makes", &Decision::Approve).await;
-    let again = format!("/instagram/callback?state={state}&code=x");
+    let approval = decide(authorize.parse().unwrap(), "ada.makes", &Decision::Approve);
+    let callback = location(&app.send(approval).await);
+    let end = app.follow(&callback).await;
+    let again = format!("{}?{}", callback.path(), callback.query().unwrap());
     assert_eq!(app.get(&again).await.headers["location"].to_str().unwrap(), end.as_str(), "the same at once");
     // To an address that may not be returned to any more, nobody is sent.
     execute_on(&app.place, "UPDATE attempts SET return_to = 'https://other.example.com/'").await;
