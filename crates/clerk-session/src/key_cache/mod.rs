@@ -117,7 +117,8 @@ impl KeyCache {
 
     /// Whether tokens can be judged at `now_ms`.
     pub fn is_ready(&self, now_ms: i64) -> bool {
-        self.usable(now_ms).is_some()
+        // Asked with each request, so nothing is cloned: threads would share the reference count.
+        self.snapshot.load().as_ref().is_some_and(|snapshot| self.is_young(snapshot, now_ms))
     }
 
     /// How the keys are doing.
@@ -153,10 +154,11 @@ impl KeyCache {
     }
 
     fn usable(&self, now_ms: i64) -> Option<Arc<Snapshot>> {
-        let young = |each: &Arc<Snapshot>| {
-            self.fetcher.is_none() || now_ms.saturating_sub(each.loaded_at_ms) <= ms(self.options.max_age)
-        };
-        self.snapshot.load_full().filter(young)
+        self.snapshot.load_full().filter(|snapshot| self.is_young(snapshot, now_ms))
+    }
+
+    fn is_young(&self, snapshot: &Snapshot, now_ms: i64) -> bool {
+        self.fetcher.is_none() || now_ms.saturating_sub(snapshot.loaded_at_ms) <= ms(self.options.max_age)
     }
 
     fn install(&self, document: JwksDocument, loaded_at_ms: i64, age: Duration) {
