@@ -12,14 +12,13 @@ use aide::openapi::{
 };
 use aide::transform::TransformOperation;
 use aide::{OperationInput, OperationOutput};
-use axum::extract::{FromRequestParts, State};
+use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::prelude::*;
 use crate::caller::Caller;
-use crate::clock::SharedClock;
 use crate::http::answer_headers::AnswerHeaders;
 use crate::http::authentication::CallerOrNobody;
 use crate::http::forward_auth::{PATH, WITH_ORIGINAL};
@@ -95,39 +94,48 @@ const REQUIREMENTS: [ProblemCode; 4] = [
 
 async fn forward_auth(
     CallerOrNobody { caller, requirements }: CallerOrNobody,
-    State(state): State<AppState>,
-    State(clock): State<SharedClock>,
-    ForwardedHost(asked): ForwardedHost,
+    assertion: Assertion,
     AnswerHeaders(mut headers): AnswerHeaders,
 ) -> Result<Identity, Problem> {
     let Some(caller) = caller else { return Ok(Identity(headers)) };
     requirements.check(&caller)?;
     identify(&caller, &mut headers);
-    if let Some(key) = &state.assertion_key {
-        let assertion = key.sign(&caller, &state.edge.public_url, asked.as_deref(), clock.now());
-        if let Ok(assertion) = HeaderValue::try_from(assertion) {
-            headers.insert(X_AUTH_ASSERTION, assertion);
-        }
+    if let Some(assertion) = assertion.about(&caller) {
+        headers.insert(X_AUTH_ASSERTION, assertion);
     }
     Ok(Identity(headers))
 }
 
-/// The host that the client asked for, by `X-Forwarded-Host`. Where there are several, the proxy's
-/// meaning is unknown and the assertion names no host.
-struct ForwardedHost(Option<String>);
+/// What signs the assertion, and the host that the client asked for; `None` where no assertion is
+/// wanted. The state is cloned only then: all threads share its reference count.
+struct Assertion(Option<(AppState, Option<String>)>);
 
-impl<S: Sync> FromRequestParts<S> for ForwardedHost {
+impl FromRequestParts<AppState> for Assertion {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let mut hosts = parts.headers.get_all(X_FORWARDED_HOST).iter();
-        let host = hosts.next().filter(|_| hosts.next().is_none());
-        let host = host.and_then(|host| host.to_str().ok()).map(str::trim);
-        Ok(Self(host.filter(|host| !host.is_empty() && !host.contains(',')).map(str::to_owned)))
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+        Ok(Self(state.assertion_key.as_ref().map(|_| (state.clone(), forwarded_host(&parts.headers)))))
     }
 }
 
-impl OperationInput for ForwardedHost {}
+impl OperationInput for Assertion {}
+
+impl Assertion {
+    fn about(&self, caller: &Caller) -> Option<HeaderValue> {
+        let (state, audience) = self.0.as_ref()?;
+        let (key, edge) = (state.assertion_key.as_ref()?, &state.edge);
+        HeaderValue::try_from(key.sign(caller, &edge.public_url, audience.as_deref(), edge.clock.now())).ok()
+    }
+}
+
+/// The host that the client asked for, by `X-Forwarded-Host`. Where there are several, the proxy's
+/// meaning is unknown and the assertion names no host.
+fn forwarded_host(headers: &HeaderMap) -> Option<String> {
+    let mut hosts = headers.get_all(X_FORWARDED_HOST).iter();
+    let host = hosts.next().filter(|_| hosts.next().is_none());
+    let host = host.and_then(|host| host.to_str().ok()).map(str::trim);
+    host.filter(|host| !host.is_empty() && !host.contains(',')).map(str::to_owned)
+}
 
 /// Who the caller is, in headers; no body.
 struct Identity(HeaderMap);
