@@ -60,7 +60,9 @@ impl OwnerId {
 #[derive(Debug, Clone)]
 pub struct Caller(Arc<Proven>);
 
+/// In memory as written, as [`Claims`] are.
 #[derive(Debug)]
+#[repr(C)]
 struct Proven {
     owner: OwnerId,
     claims: Claims,

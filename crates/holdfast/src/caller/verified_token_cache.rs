@@ -6,8 +6,6 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use jiff::Timestamp;
-
 use super::two_generation_map::{Digest, TwoGenerationMap};
 
 /// Parts, each with a lock and an eviction of its own: freeing half of all tokens at once would
@@ -28,8 +26,8 @@ struct Part<T> {
 
 #[derive(Debug)]
 struct Entry<T> {
-    from: Timestamp,
-    until: Timestamp,
+    from_ms: i64,
+    until_ms: i64,
     value: T,
 }
 
@@ -47,15 +45,15 @@ impl<T: Clone> VerifiedTokenCache<T> {
     }
 
     /// The value remembered for that token under these keys; `None` outside the token's time.
-    pub(super) fn get(&self, token: &Digest, epoch: u64, now: Timestamp) -> Option<T> {
+    pub(super) fn get(&self, token: &Digest, epoch: u64, now_ms: i64) -> Option<T> {
         let part = self.part(token).read().unwrap_or_else(PoisonError::into_inner);
         let entry = part.entries.get(token).filter(|_| part.epoch == epoch)?;
-        (entry.from <= now && now < entry.until).then(|| entry.value.clone())
+        (entry.from_ms <= now_ms && now_ms < entry.until_ms).then(|| entry.value.clone())
     }
 
-    /// Remembers a token that was just verified with the keys of `epoch`, for `from <= now <
-    /// until`.
-    pub(super) fn insert(&self, token: Digest, epoch: u64, from: Timestamp, until: Timestamp, value: T) {
+    /// Remembers a token that was just verified with the keys of `epoch`, for
+    /// `from_ms <= now_ms < until_ms`.
+    pub(super) fn insert(&self, token: Digest, epoch: u64, from_ms: i64, until_ms: i64, value: T) {
         let mut part = self.part(&token).write().unwrap_or_else(PoisonError::into_inner);
         if epoch < part.epoch {
             // Verified with keys that have been replaced meanwhile.
@@ -65,7 +63,7 @@ impl<T: Clone> VerifiedTokenCache<T> {
             part.entries.clear();
             part.epoch = epoch;
         }
-        part.entries.insert(token, Entry { from, until, value });
+        part.entries.insert(token, Entry { from_ms, until_ms, value });
     }
 
     /// Tokens, those that have expired included.
@@ -82,31 +80,27 @@ mod tests {
 
     const TOKEN: Digest = [7; 32];
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
     #[test]
     fn a_token_is_believed_within_its_time_only() {
         let remembered = VerifiedTokenCache::new(8);
-        remembered.insert(TOKEN, 0, at(10), at(20), "ada");
-        assert_eq!(remembered.get(&TOKEN, 0, at(9)), None);
-        assert_eq!(remembered.get(&TOKEN, 0, at(10)), Some("ada"));
-        assert_eq!(remembered.get(&TOKEN, 0, at(19)), Some("ada"));
-        assert_eq!(remembered.get(&TOKEN, 0, at(20)), None);
+        remembered.insert(TOKEN, 0, 10, 20, "ada");
+        assert_eq!(remembered.get(&TOKEN, 0, 9), None);
+        assert_eq!(remembered.get(&TOKEN, 0, 10), Some("ada"));
+        assert_eq!(remembered.get(&TOKEN, 0, 19), Some("ada"));
+        assert_eq!(remembered.get(&TOKEN, 0, 20), None);
     }
 
     #[test]
     fn new_keys_forget_everything_at_once() {
         let remembered = VerifiedTokenCache::new(8);
-        remembered.insert(TOKEN, 1, at(0), at(100), "ada");
-        assert_eq!(remembered.get(&TOKEN, 2, at(1)), None);
+        remembered.insert(TOKEN, 1, 0, 100, "ada");
+        assert_eq!(remembered.get(&TOKEN, 2, 1), None);
         // Of the same part.
-        remembered.insert([7 + 64; 32], 2, at(0), at(100), "grace");
-        assert_eq!((remembered.get(&TOKEN, 1, at(1)), remembered.len()), (None, 1));
+        remembered.insert([7 + 64; 32], 2, 0, 100, "grace");
+        assert_eq!((remembered.get(&TOKEN, 1, 1), remembered.len()), (None, 1));
         // A slow verification under the former keys must not come back.
-        remembered.insert(TOKEN, 1, at(0), at(100), "ada");
-        assert_eq!(remembered.get(&TOKEN, 2, at(1)), None);
+        remembered.insert(TOKEN, 1, 0, 100, "ada");
+        assert_eq!(remembered.get(&TOKEN, 2, 1), None);
     }
 
     #[test]
@@ -115,8 +109,8 @@ mod tests {
         for number in 0..10_000_u32 {
             let mut token = [0; 32];
             token[..4].copy_from_slice(&number.to_le_bytes());
-            remembered.insert(token, 1, at(0), at(100), number);
-            assert_eq!(remembered.get(&token, 1, at(1)), Some(number));
+            remembered.insert(token, 1, 0, 100, number);
+            assert_eq!(remembered.get(&token, 1, 1), Some(number));
         }
         assert!((320..=640).contains(&remembered.len()), "{}", remembered.len());
     }

@@ -23,7 +23,7 @@ use super::refusal_log::{Line, RefusalLog};
 use super::repeat_limiter::{RepeatLimiter, SHORTEST_TOKEN};
 use super::two_generation_map::Digest;
 use super::verified_token_cache::VerifiedTokenCache;
-use crate::clock::{SharedClock, from_millis};
+use crate::clock::SharedClock;
 use crate::digest::sha256;
 use crate::transport::SharedTransport;
 
@@ -124,11 +124,11 @@ impl SessionVerifier {
 
     async fn judge_token(&self, token: &str, request_id: &str, now: Timestamp) -> Authentication {
         let name = sha256(token.as_bytes());
-        let epoch = self.epoch();
+        let (epoch, now_ms) = (self.epoch(), now.as_millisecond());
         // Once the keys are too old to judge by, remembered verdicts of theirs do not count either.
-        let can_judge = self.keys.is_ready(now.as_millisecond());
+        let can_judge = self.keys.is_ready(now_ms);
         let remembered = self.remembered.as_ref().filter(|_| can_judge);
-        if let Some(caller) = remembered.and_then(|each| each.get(&name, epoch, now)) {
+        if let Some(caller) = remembered.and_then(|each| each.get(&name, epoch, now_ms)) {
             self.counters.count(|each| &each.remembered);
             return self.accept(caller, request_id, now);
         }
@@ -139,7 +139,7 @@ impl SessionVerifier {
             return Authentication::StopRepeating { refusal, retry_after };
         }
         let verifier = self.verifier.load_full();
-        let verdict = self.keys.judge(&verifier, token, now.as_millisecond()).await;
+        let verdict = self.keys.judge(&verifier, token, now_ms).await;
         self.log_steps(token, request_id, now);
         // If the keys changed meanwhile, it is unknown which were used: nothing is remembered then.
         let settled = self.epoch() == epoch;
@@ -186,9 +186,9 @@ impl SessionVerifier {
         let Some(remembered) = &self.remembered else { return };
         let claims = caller.claims();
         let earliest_ms = claims.not_before_ms.max(claims.issued_at_ms).unwrap_or(i64::MIN);
-        let from = from_millis(earliest_ms.saturating_sub(self.skew_ms));
-        let until = from_millis(claims.expires_at_ms.saturating_add(self.skew_ms));
-        remembered.insert(name, epoch, from, until, caller.clone());
+        let from_ms = earliest_ms.saturating_sub(self.skew_ms);
+        let until_ms = claims.expires_at_ms.saturating_add(self.skew_ms);
+        remembered.insert(name, epoch, from_ms, until_ms, caller.clone());
     }
 
     fn accept(&self, caller: Caller, request_id: &str, now: Timestamp) -> Authentication {
