@@ -83,10 +83,9 @@ impl Default for ServerLimits {
     }
 }
 
-/// Pause before the next look for a place, where all are taken by connections at work.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// Pause before the next accept where file handles ran out; room is made meanwhile.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
+/// Pause before the next look for a place where all connections are at work, or before the next
+/// accept where file handles ran out.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Quiet time before a stopping server closes a connection unannounced: a request may be on its
 /// way.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
@@ -147,7 +146,7 @@ pub async fn serve(listener: TcpListener, service: Service, shutdown: Cancellati
                     // Most likely out of file handles: connections that wait for their clients give
                     // some back.
                     places.cannot_accept(&error);
-                    clock.sleep(ACCEPT_AGAIN).await;
+                    clock.sleep(LOOK_AGAIN).await;
                 }
             },
         }

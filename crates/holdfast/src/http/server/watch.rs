@@ -8,11 +8,13 @@
 //! | at a request | | the request's own limits |
 //! | not taking our bytes | the first refused write | `write_timeout` |
 //!
-//! A connection may also be cut to make room for others ([`super::places`]), but only while we wait
-//! for its client.
+//! A connection may also be told to close, to make room for others ([`super::places`]), but only
+//! while we wait for its client. It looks into its socket first: if its client has done something
+//! meanwhile, it goes on.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -23,6 +25,8 @@ use http::Version;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use jiff::Timestamp;
+use rustix::fd::AsFd;
+use rustix::io::ioctl_fionread;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
@@ -42,6 +46,8 @@ struct Shared {
     header: Duration,
     write: Duration,
     doing: Mutex<Doing>,
+    /// Told to close, to make room. Outside of `doing`, because every read looks at it.
+    is_cut: AtomicBool,
     room_wanted: Notify,
 }
 
@@ -55,12 +61,27 @@ struct Doing {
     awaited_bodies: usize,
     /// Since when the first of these bodies has been awaited.
     body_since: Option<Timestamp>,
-    is_cut: bool,
+    /// Since when it had kept us waiting when it was told to close.
+    cut_since: Option<Timestamp>,
     /// `Some` once the first byte of the next header has come.
     header_since: Option<Timestamp>,
     idle_since: Timestamp,
     /// `Some` while the socket does not take what we write.
     blocked_since: Option<Timestamp>,
+}
+
+impl Doing {
+    fn waiting_since(&self) -> Option<Timestamp> {
+        if self.blocked_since.is_some() {
+            self.blocked_since
+        } else if self.requests > 0 {
+            self.body_since.filter(|_| self.awaited_bodies >= self.requests)
+        } else if self.has_kept_waiting {
+            self.header_since.or(Some(self.idle_since))
+        } else {
+            None
+        }
+    }
 }
 
 impl Watch {
@@ -72,7 +93,7 @@ impl Watch {
             asked_in: None,
             awaited_bodies: 0,
             body_since: None,
-            is_cut: false,
+            cut_since: None,
             header_since: None,
             idle_since,
             blocked_since: None,
@@ -85,6 +106,7 @@ impl Watch {
                 header: limits.header_timeout,
                 write: limits.write_timeout,
                 doing: Mutex::new(doing),
+                is_cut: AtomicBool::new(false),
                 room_wanted: Notify::new(),
             }),
         }
@@ -103,27 +125,20 @@ impl Watch {
             let look_again = after(now, self.shared.header.min(self.shared.write));
             tokio::select! {
                 () = self.shared.clock.sleep_until(deadline.unwrap_or(look_again).min(look_again)) => {}
-                () = self.shared.room_wanted.notified() => return,
+                () = self.shared.room_wanted.notified() => {
+                    // The connection looks into its socket once more.
+                    tokio::task::yield_now().await;
+                    if self.gives_way() {
+                        return;
+                    }
+                }
             }
         }
     }
 
-    /// Since when the server has only been waiting for this client; `None` while it is at work or
-    /// closing.
+    /// Since when the server has only been waiting for this client; `None` while it is at work.
     pub(super) fn waiting_since(&self) -> Option<Timestamp> {
-        let doing = self.lock();
-        if doing.is_cut {
-            None
-        } else if doing.blocked_since.is_some() {
-            doing.blocked_since
-        } else if doing.requests == 0 {
-            if !doing.has_kept_waiting {
-                return None;
-            }
-            doing.header_since.or(Some(doing.idle_since))
-        } else {
-            doing.body_since.filter(|_| doing.awaited_bodies >= doing.requests)
-        }
+        self.lock().waiting_since()
     }
 
     /// Whether a request has ever begun here.
@@ -142,15 +157,26 @@ impl Watch {
         (doing.requests == 0 && doing.header_since.is_none()).then_some(doing.idle_since)
     }
 
-    /// Tells the connection to close, to make room.
+    /// Tells the connection to close, to make room, unless its client has just done something.
     pub(super) fn cut(&self) {
-        self.lock().is_cut = true;
+        let mut doing = self.lock();
+        doing.cut_since = doing.waiting_since();
+        self.shared.is_cut.store(true, Ordering::Relaxed);
         self.shared.room_wanted.notify_one();
     }
 
     /// Whether it was told to make room.
     pub(super) fn is_cut(&self) -> bool {
-        self.lock().is_cut
+        self.shared.is_cut.load(Ordering::Relaxed)
+    }
+
+    /// Whether it still waits for what it waited for when it was told to close; else it goes on.
+    fn gives_way(&self) -> bool {
+        let doing = self.lock();
+        let since = doing.waiting_since();
+        let gives_way = since.is_some() && since == doing.cut_since;
+        self.shared.is_cut.store(gives_way, Ordering::Relaxed);
+        gives_way
     }
 
     fn deadline(&self) -> Option<Timestamp> {
@@ -313,7 +339,7 @@ impl<T> WatchedIo<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for WatchedIo<T> {
+impl<T: AsyncRead + AsFd + Unpin> AsyncRead for WatchedIo<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -321,9 +347,15 @@ impl<T: AsyncRead + Unpin> AsyncRead for WatchedIo<T> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.io).poll_read(cx, buffer);
-        if read.is_pending() && !self.has_waited {
-            self.has_waited = true;
-            self.watch.nothing_came();
+        if read.is_pending() {
+            if !self.has_waited {
+                self.has_waited = true;
+                self.watch.nothing_came();
+            }
+            // The runtime may not have heard yet of what is there.
+            if self.watch.is_cut() && ioctl_fionread(&self.io).is_ok_and(|unread| unread > 0) {
+                self.watch.bytes_came();
+            }
         }
         ready!(read)?;
         if buffer.filled().len() > before {
@@ -358,5 +390,38 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::{TcpListener, TcpStream};
+
+    use futures_util::FutureExt as _;
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+    use crate::clock::{ManualClock, from_millis};
+
+    #[tokio::test]
+    async fn what_the_runtime_has_not_heard_of_is_seen_before_we_close() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let clock = ManualClock::new(from_millis(1_750_000_000_000));
+        let watch = Watch::new(&ServerLimits::default(), Arc::new(clock.clone()));
+        let mut io = WatchedIo::new(tokio::net::TcpStream::from_std(stream).unwrap(), watch.clone());
+        let mut buffer = [0; 8];
+        assert!(io.read(&mut buffer).now_or_never().is_none());
+        clock.advance(Duration::from_secs(1));
+        client.write_all(b"G").unwrap();
+        watch.cut();
+        assert!(io.read(&mut buffer).now_or_never().is_none(), "the runtime asks the kernel later");
+        assert!(!watch.gives_way() && !watch.is_cut());
+        watch.cut();
+        assert!(io.read(&mut buffer).now_or_never().is_none());
+        assert!(watch.gives_way() && watch.is_cut(), "the same byte saves it once only");
     }
 }

@@ -97,6 +97,42 @@ async fn a_connection_beyond_the_bound_takes_the_place_of_one_that_keeps_us_wait
     assert_eq!((rest(&mut silent).await, rest(&mut dribbling).await), (String::new(), String::new()));
 }
 
+/// The only place is taken by a client that has sent `first`. Another connects, and before the
+/// server does anything, `then` comes from the first; what each of them is answered.
+async fn beyond_the_bound(first: &[u8], then: &[u8]) -> [String; 2] {
+    let server = start(ServerLimits { max_connections: 1, ..patient() }).await;
+    let mut holder = TcpStream::connect(server.address).await.unwrap();
+    holder.write_all(first).await.unwrap();
+    pause(100).await;
+    // One thread runs client and server: without an await the server does nothing.
+    let other = std::net::TcpStream::connect(server.address).unwrap();
+    assert_eq!(holder.try_write(then).unwrap(), then.len());
+    other.set_nonblocking(true).unwrap();
+    let mut other = TcpStream::from_std(other).unwrap();
+    let close = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    other.write_all(close).await.unwrap();
+    [rest(&mut holder).await, rest(&mut other).await]
+}
+
+#[tokio::test]
+async fn who_asks_while_told_to_make_room_is_answered() {
+    let request = b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let [holder, other] = beyond_the_bound(b"", request).await;
+    assert!(holder.ends_with("slow"), "its request was there when its place was wanted: {holder:?}");
+    assert!(other.ends_with("hello"), "{other:?}");
+}
+
+#[tokio::test]
+async fn who_dribbles_makes_room_all_the_same() {
+    let [holder, other] = beyond_the_bound(b"G", b"E").await;
+    assert_eq!(holder, "");
+    assert!(other.ends_with("hello"), "{other:?}");
+    // Nothing, then a byte, then nothing: it is spared once.
+    let [holder, other] = beyond_the_bound(b"", b"G").await;
+    assert_eq!(holder, "");
+    assert!(other.ends_with("hello"), "{other:?}");
+}
+
 #[tokio::test]
 async fn while_we_are_at_work_everywhere_a_further_connection_waits_its_turn() {
     let mut server = start(ServerLimits { max_connections: 1, ..patient() }).await;
