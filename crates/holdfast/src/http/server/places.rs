@@ -5,9 +5,9 @@
 //!
 //! So no limit per address is needed, which would be too low for an office behind one address and
 //! too high for an attacker: a client that takes every place loses its own. A connection with a
-//! request under way is never closed, nor one that nobody has read from yet: its request may be
-//! there. Requests and event streams have bounds of their own, below
-//! the number of places.
+//! request under way is never closed, nor one whose request may still be on its way: it has a
+//! moment for its first bytes, and looks into its socket before it closes. Requests and event
+//! streams have bounds of their own, below the number of places.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -28,6 +28,12 @@ use crate::metric::Metric;
 /// Divisor of all places that gives how many are closed at once: finding them walks over all
 /// connections.
 const PART: usize = 64;
+/// Time that a connection has for its first bytes before it can be closed: they may be on their
+/// way. The places of the silent, divided by this, bound how many newcomers are let in.
+const GRACE: Duration = Duration::from_millis(20);
+/// Divisor of all places that gives how many are left to those who have only just come, before
+/// connections that have asked are closed for newcomers.
+const ARRIVING: usize = 8;
 /// Time between two lines in the log.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
@@ -115,6 +121,7 @@ impl Places {
     /// Closes waiting connections; `false` where there are none.
     fn make_room(&self, open: &mut Open, why: &'static str) -> bool {
         let Open { held: all, told, .. } = open;
+        let (now, mut arriving) = (self.clock.now(), 0);
         let mut of_address: HashMap<ClientAddress, (usize, Waiting<'_>, Waiting<'_>)> = HashMap::new();
         for held in all.values() {
             if held.watch.is_cut() {
@@ -123,8 +130,14 @@ impl Places {
             }
             let (all, silent, asked) = of_address.entry(held.address).or_default();
             *all += 1;
-            if let Some(since) = held.watch.waiting_since() {
-                if held.watch.has_asked() { asked.push((since, held)) } else { silent.push((since, held)) }
+            match (held.watch.has_asked(), held.watch.waiting_since()) {
+                (true, Some(since)) => asked.push((since, held)),
+                (true, None) => {}
+                // Later than now: the clock was set back.
+                (false, Some(since)) if now < since || after(since, GRACE) <= now => {
+                    silent.push((since, held));
+                }
+                (false, _) => arriving += 1,
             }
         }
         let busiest = |wanted: fn(&(usize, Waiting<'_>, Waiting<'_>)) -> usize| {
@@ -136,6 +149,9 @@ impl Places {
         };
         let (address, has, waiting) = if let Some((address, held)) = busiest(|held| held.1.len()) {
             (address, held.0, &held.1)
+        } else if arriving >= (self.most / ARRIVING).max(1) {
+            // Within `GRACE`, they ask or can be closed.
+            return true;
         } else if let Some((address, held)) = busiest(|held| if held.2.is_empty() { 0 } else { held.0 }) {
             (address, held.0, &held.2)
         } else {
@@ -297,9 +313,47 @@ mod tests {
     }
 
     #[test]
+    fn who_has_only_just_come_is_not_closed() {
+        let scene = Scene::new(1);
+        let (watch, _place) = scene.connect(1);
+        let other = Watch::new(&ServerLimits::default(), Arc::new(scene.clock.clone()));
+        scene.clock.advance(GRACE / 2);
+        assert!(scene.places.take(address(2), &other).is_none());
+        assert!(!watch.is_cut(), "its request may be on its way");
+        scene.clock.advance(GRACE / 2);
+        assert!(scene.places.take(address(2), &other).is_none());
+        assert!(watch.is_cut());
+    }
+
+    #[test]
+    fn who_has_asked_goes_where_next_to_nobody_has_just_come() {
+        let scene = Scene::new(2 * ARRIVING);
+        let asked = |_| {
+            let (watch, place) = scene.connect(1);
+            drop(watch.request_begins(Version::HTTP_11));
+            (watch, place)
+        };
+        let come = || {
+            let watch = Watch::new(&ServerLimits::default(), Arc::new(scene.clock.clone()));
+            let place = scene.places.take(address(2), &watch);
+            (watch, place)
+        };
+        let mut kept: Vec<_> = (2..2 * ARRIVING).map(asked).collect();
+        let (first, second) = (come(), come());
+        assert!(come().1.is_none());
+        assert!(kept.iter().all(|(watch, _)| !watch.is_cut()), "both will ask, or can be closed soon");
+        drop(second);
+        kept.push(asked(0));
+        assert!(come().1.is_none());
+        assert_eq!(kept.iter().filter(|(watch, _)| watch.is_cut()).count(), 1);
+        assert!(!first.0.is_cut());
+    }
+
+    #[test]
     fn room_is_made_where_file_handles_run_out_before_places_do() {
         let scene = Scene::new(64);
         let silent = scene.connect(2);
+        scene.clock.advance(GRACE);
         scene.places.cannot_accept(&io::Error::other("too many open files"));
         assert!(silent.0.is_cut());
         assert_eq!(scene.places.metrics.closed.get(), 1);
