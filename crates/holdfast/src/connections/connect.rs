@@ -150,8 +150,9 @@ impl Connections {
     async fn too_many_attempts(&self, owner: &OwnerId, now: Timestamp) -> Result<ConnectError, ServiceError> {
         let open = self.parts.store.open_attempts(owner, Self::PROVIDER).await?;
         // An attempt that waits for Instagram stays open for longer than it counts.
-        let counts_until = |each: &Attempt| each.expires_at.min(after(each.created_at, ATTEMPT_LIFETIME));
-        let open = open.iter().filter(|each| each.created_at <= now);
+        let counts_until =
+            |each: &Attempt| each.expires_at.min(after(each.created_at.min(now), ATTEMPT_LIFETIME));
+        let open = open.iter().filter(|each| each.created_at < after(now, ATTEMPT_LIFETIME));
         let open: Vec<_> = open.map(counts_until).filter(|at| *at > now).collect();
         let is_full = |count: usize, most: u32| u32::try_from(count).is_ok_and(|count| count >= most);
         let of_open = open.iter().min().filter(|_| is_full(open.len(), ATTEMPT_LIMITS.open)).copied();
