@@ -30,7 +30,7 @@ use crate::metric::Metric;
 const PART: usize = 64;
 /// Time that a connection has for its first bytes before it can be closed: they may be on their
 /// way. The places of the silent, divided by this, bound how many newcomers are let in.
-const GRACE: Duration = Duration::from_millis(20);
+const GRACE: Duration = Duration::from_millis(5);
 /// Divisor of all places that gives how many are left to those who have only just come, before
 /// connections that have asked are closed for newcomers.
 const ARRIVING: usize = 8;
