@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Awaitable, Callable, Iterable, MutableMapping, Sequence
+from typing import Any, Awaitable, Callable, MutableMapping
 
 from . import Caller, Holdfast, Refusal, Requirements
-from ._requirements import NOT_ASKED
+from ._middleware import Middleware
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -16,7 +16,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 DENIAL = "websocket.http.response"
 
 
-class HoldfastMiddleware:
+class HoldfastMiddleware(Middleware[App]):
     """Puts the `Caller` into `scope["state"]["caller"]`, or answers. Add CORS outside it.
 
     In a view that is `request.state.caller` (Starlette, FastAPI, Litestar) or `request.scope["state"]["caller"]`
@@ -25,22 +25,6 @@ class HoldfastMiddleware:
     A path that is in `public`, exactly as written there, passes unjudged: Holdfast's events, a health check.
     OPTIONS passes without a caller, unless `holdfast` has `judge_every_method`.
     """
-
-    def __init__(
-        self,
-        app: App,
-        holdfast: Holdfast,
-        *,
-        behind_proxy: bool = False,
-        optional: bool = False,
-        org: str | Sequence[str] = NOT_ASKED,
-        role: str | Sequence[str] = NOT_ASKED,
-        permission: str | Sequence[str] = NOT_ASKED,
-        public: str | Iterable[str] = (),
-    ) -> None:
-        self.public = frozenset([public] if isinstance(public, str) else public)
-        self.app, self.holdfast, self.behind_proxy = app, holdfast, behind_proxy
-        self.requirements = Requirements(optional, org, role, permission)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or scope.get("path") in self.public:

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, Callable, Iterable, Sequence
+from typing import Any, Callable, Iterable
 
-from . import Caller, Holdfast, Refusal, Requirements
-from ._requirements import NOT_ASKED
+from . import Caller, Refusal
+from ._middleware import Middleware
 
 StartResponse = Callable[..., Any]
 App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
-class HoldfastMiddleware:
+class HoldfastMiddleware(Middleware[App]):
     """Puts the `Caller` into `environ["holdfast.caller"]`, or answers. Add CORS outside it.
 
     A path that is in `public`, exactly as written there, passes unjudged: Holdfast's events, a health check.
     OPTIONS passes without a caller, unless `holdfast` has `judge_every_method`.
     """
-
-    def __init__(
-        self,
-        app: App,
-        holdfast: Holdfast,
-        *,
-        behind_proxy: bool = False,
-        optional: bool = False,
-        org: str | Sequence[str] = NOT_ASKED,
-        role: str | Sequence[str] = NOT_ASKED,
-        permission: str | Sequence[str] = NOT_ASKED,
-        public: str | Iterable[str] = (),
-    ) -> None:
-        self.public = frozenset([public] if isinstance(public, str) else public)
-        self.app, self.holdfast, self.behind_proxy = app, holdfast, behind_proxy
-        self.requirements = Requirements(optional, org, role, permission)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("PATH_INFO") in self.public:

@@ -1,0 +1,29 @@
+"""What both middlewares are told."""
+
+from __future__ import annotations
+
+from typing import Generic, Iterable, Sequence, TypeVar
+
+from . import Holdfast, Requirements
+from ._requirements import NOT_ASKED
+
+App = TypeVar("App")
+
+
+class Middleware(Generic[App]):
+    def __init__(
+        self,
+        app: App,
+        holdfast: Holdfast,
+        *,
+        behind_proxy: bool = False,
+        optional: bool = False,
+        org: str | Sequence[str] = NOT_ASKED,
+        role: str | Sequence[str] = NOT_ASKED,
+        permission: str | Sequence[str] = NOT_ASKED,
+        public: str | Iterable[str] = (),
+    ) -> None:
+        self.app, self.holdfast, self.behind_proxy = app, holdfast, behind_proxy
+        self.requirements = Requirements(optional, org, role, permission)
+        #: A string is one path: taken apart, its parts would be public too.
+        self.public = frozenset([public] if isinstance(public, str) else public)
