@@ -245,9 +245,10 @@ declare abstract class ErrorOfKind extends Error {
 
 /**
  * The session itself. Own codes: `signed-out` (`getToken` had none), `session-changed` (somebody else signed in
- * meanwhile: what was asked for is not done, unless it was on its way already). Otherwise a refusal of the server that a fresh token did not mend:
- * final until the session changes, or a person asks by `retry()`. `unspecified` is a 401 without a problem document: not
- * the server's, but of something in front of it, such as a proxy with a password of its own.
+ * meanwhile: what was asked for is not done, unless it was on its way already). Otherwise a refusal
+ * of the server that a fresh token did not mend: final until the session changes, or a person asks
+ * by `retry()`. `unspecified` is a 401 without a problem document: not the server's, but of something
+ * in front of it, such as a proxy with a password of its own.
  */
 export class HoldfastSessionError extends ErrorOfKind {
   readonly kind: "session";

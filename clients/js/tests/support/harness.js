@@ -134,8 +134,8 @@ export function install(t, name, value) {
 }
 
 /**
- * What browsers do where cookies and with them all storage are blocked, by settings or in a frame: Firefox refuses
- * channels between tabs as well as locks, Chromium locks alone.
+ * What browsers do where cookies and with them all storage are blocked, by settings or in a
+ * frame: Firefox refuses channels between tabs as well as locks, Chromium locks alone.
  */
 export function forbidStorage(t, { hasChannels = false } = {}) {
   const refuse = () => {

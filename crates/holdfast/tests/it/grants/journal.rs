@@ -1,12 +1,15 @@
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use holdfast::clock::Clock as _;
 use holdfast::connection::Standing;
+use uuid::Uuid;
 
 use super::setup::{DAY, Replica};
 use super::world::{Kind, World};
-use crate::support::database::on_each_engine;
+use crate::support::database::{TestDb, on_each_engine};
 
 /// The database goes away while Instagram answers, so that the answer is the only copy of the new
 /// grant.
@@ -19,6 +22,26 @@ async fn lose_the_database_during_a_refresh(one: &Replica, world: &World) {
     });
     one.worker.tick().await.expect_err("the database is away");
     world.no_hook();
+}
+
+/// What `journaled` leaves.
+struct Journaled {
+    world: Arc<World>,
+    directory: PathBuf,
+    /// A replica that finds the journal.
+    again: Replica,
+    id: Uuid,
+}
+
+/// Ada's new grant is in the journal alone.
+async fn journaled(db: &TestDb) -> Journaled {
+    let world = World::new(Kind::OldDead, db.clock.clone());
+    let directory = db.directory.path().join("journal");
+    let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
+    let id = one.link("ada").await.id;
+    lose_the_database_during_a_refresh(&one, &world).await;
+    let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&directory));
+    Journaled { world, directory, again, id }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,12 +74,7 @@ async fn a_new_grant_survives_that_the_database_is_away_when_it_arrives() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journaled_grant_survives_the_repair_of_its_links_times() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::OldDead, db.clock.clone());
-        let directory = db.directory.path().join("journal");
-        let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
-        one.link("ada").await;
-        lose_the_database_during_a_refresh(&one, &world).await;
-        let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&directory));
+        let Journaled { world, again, .. } = journaled(db).await;
         // As another replica's repair leaves them.
         let now = db.clock.now().as_millisecond();
         db.execute(&format!("UPDATE connections SET linked_at = {now}, grant_obtained_at = {now}")).await;
@@ -69,12 +87,7 @@ async fn a_journaled_grant_survives_the_repair_of_its_links_times() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journaled_grant_does_not_bring_a_disconnected_account_back() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::OldDead, db.clock.clone());
-        let directory = db.directory.path().join("journal");
-        let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
-        let id = one.link("ada").await.id;
-        lose_the_database_during_a_refresh(&one, &world).await;
-        let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&directory));
+        let Journaled { directory, again, id, .. } = journaled(db).await;
         again.connections.disconnect(&super::setup::owner("ada")).await.unwrap();
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0, "gone when it answers");
         again.tick().await;
@@ -87,12 +100,7 @@ async fn a_journaled_grant_does_not_bring_a_disconnected_account_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_data_deletion_leaves_no_grant_in_the_journal() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::OldDead, db.clock.clone());
-        let directory = db.directory.path().join("journal");
-        let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
-        one.link("ada").await;
-        lose_the_database_during_a_refresh(&one, &world).await;
-        let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&directory));
+        let Journaled { directory, again, .. } = journaled(db).await;
         let files = || std::fs::read_dir(&directory).unwrap().count();
         // Issued before the present link, so it is not about it.
         let long_ago = holdfast::clock::before(db.clock.now(), 365 * DAY);
