@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { startBackend } from "./support/backend.js";
-import { proxies } from "./support/doors.js";
+import { ask, optionalProxies, proxies } from "./support/doors.js";
 import { endAll, startDev, startServe } from "./support/processes.js";
 
 const ORIGIN = "https://app.example.com";
@@ -19,7 +19,7 @@ const NAMES = [
   "X-Auth-Impersonator",
   "X-Auth-Assertion",
 ];
-let dev, holdfast, backend, doors, tokens;
+let dev, holdfast, backend, doors, optionalDoors;
 
 before(async () => {
   dev = await startDev(ORIGIN);
@@ -27,8 +27,9 @@ before(async () => {
     HOLDFAST_FORWARD_AUTH_SECRET: "shared-by-holdfast-and-the-backend-48-bytes-long",
   });
   backend = await startBackend();
-  doors = await proxies(holdfast.url, backend);
-  tokens = [];
+  [doors, optionalDoors] = await Promise.all(
+    [proxies, optionalProxies].map((each) => each(holdfast.url, backend)),
+  );
 });
 
 after(async () => {
@@ -102,51 +103,133 @@ function smuggling(roll) {
   }
 }
 
-/** Sends bytes; whatever comes back within a moment is of no interest. */
+/** Sends bytes; gives what has come back once nothing more comes for a moment. */
 function send(port, bytes) {
   return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => socket.end(bytes));
+    let answer = "";
+    // nginx forgets the request of a client that has closed its half of the connection.
+    const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
     socket.setTimeout(2_000, () => socket.destroy());
     socket
-      .on("data", () => {})
+      .on("data", (chunk) => {
+        answer += chunk;
+        socket.setTimeout(50);
+      })
       .on("error", () => {})
-      .on("close", resolve);
+      .on("end", () => socket.destroy())
+      .on("close", () => resolve(answer));
   });
 }
 
+const mint = async (name) =>
+  `Bearer ${(await dev.control("mint", { case: name, azp: ORIGIN })).jwt}`;
+
+/** The identity headers that the backend was sent since `count` requests, each request's in order of name. */
+const reachedSince = (count) =>
+  backend.requests.slice(count).map(({ identity }) => identity.toSorted());
+
+/** What is said of the caller; an assertion differs from one second to the next. */
+const withoutAssertion = (identity) => identity.filter(([name]) => name !== "x-auth-assertion");
+
+test("the backend is told what Holdfast says of a caller, and nothing else", async () => {
+  const told = new Map();
+  for (const name of ["genuine", "genuine-with-organization", "genuine-impersonated"]) {
+    const authorization = await mint(name);
+    const { headers } = await ask(`${holdfast.url}/forward-auth`, authorization);
+    told.set(
+      authorization,
+      [...headers].filter(([header]) => header.startsWith("x-auth-")),
+    );
+  }
+  const names = [...told.values()].map((identity) => identity.map(([name]) => name));
+  assert.deepEqual(
+    [...new Set(names.flat())].sort(),
+    NAMES.map((name) => name.toLowerCase()).sort(),
+  );
+  for (const door of [...doors, ...optionalDoors]) {
+    const isOptional = optionalDoors.includes(door);
+    for (const [authorization, expected] of told) {
+      const before = backend.requests.length;
+      assert.equal((await ask(door.who, authorization)).status, 200, door.name);
+      const reached = reachedSince(before);
+      assert.deepEqual(reached.map(withoutAssertion), [withoutAssertion(expected)], door.name);
+      assert.equal(reached[0].length, expected.length, `${door.name}: no assertion`);
+    }
+    for (const [what, authorization, method, passes] of [
+      ["a preflight", undefined, "OPTIONS", true],
+      ["nobody", undefined, "GET", isOptional],
+      ["another scheme", "Basic YTpi", "GET", isOptional],
+      ["a bad token", await mint("expired-10s"), "GET", false],
+    ]) {
+      const before = backend.requests.length;
+      const { status } = await ask(door.who, authorization, {}, method);
+      const which = `${what} at ${door.name}${isOptional ? ", credentials=optional" : ""}`;
+      assert.equal(status, passes ? 200 : 401, which);
+      assert.deepEqual(reachedSince(before), passes ? [[]] : [], which);
+    }
+  }
+});
+
+const overHttp1 = async (door, method, headers) => {
+  const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  const head = `${method} /who HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n`;
+  return Number((await send(door.port, `${head}${lines}\r\n`)).slice(9, 12));
+};
+
+test("of two credentials none is believed", async () => {
+  const [own, other] = [await mint("genuine"), await mint("genuine-impersonated")];
+  for (const door of [...doors, ...optionalDoors]) {
+    for (const pair of [
+      [own, other],
+      [own, "Basic YTpi"],
+      ["Basic YTpi", own],
+    ]) {
+      const before = backend.requests.length;
+      const status = await overHttp1(
+        door,
+        "GET",
+        pair.map((each) => ["Authorization", each]),
+      );
+      assert.ok([400, 401].includes(status), `${door.name}: ${status}`);
+      assert.equal(backend.requests.length, before, door.name);
+    }
+  }
+});
+
 test(`${REQUESTS} requests with forged identities to each proxy: nobody reaches the backend as somebody else`, async () => {
   const roll = dice(7);
+  const before = backend.requests.length;
   const all = REQUESTS * doors.length;
   let sent = 0;
+  let authorization;
   while (sent < all) {
     // A token lives for a minute.
-    if (sent % 1_980 === 0)
-      tokens = [(await dev.control("mint", { case: "genuine-impersonated", azp: ORIGIN })).jwt];
+    if (sent % 1_980 === 0) authorization = await mint("genuine-impersonated");
     const batch = [];
-    for (let each = 0; each < 60 && sent < all; each += 1, sent += 1) {
+    for (let each = 0; each < 180 && sent < all; each += 1, sent += 1) {
       const door = doors[sent % doors.length];
       const lines = Array.from({ length: 1 + roll(3) }, () => forged(roll)).join("");
       const [framing, body] = roll(4) === 0 ? smuggling(roll) : ["", ""];
       // A preflight gets through as nobody, an impersonated session as Ada by somebody from support.
-      const who = ["", "", `Authorization: Bearer ${tokens[0]}\r\n`][roll(3)];
+      const who = ["", "", `Authorization: ${authorization}\r\n`][roll(3)];
       const method = who ? ["GET", "POST"][roll(2)] : ["OPTIONS", "GET"][roll(2)];
       const path = ["/who", "/who?credentials=optional", "//who", "/./who"][roll(4)];
-      const head = `${method} ${path} HTTP/1.${roll(10) ? 1 : 0}\r\nHost: api.example.com\r\n`;
+      const head = `${method} ${path} HTTP/1.${roll(10) ? 1 : 0}\r\nHost: api.example.com\r\nX-Door: ${door.name}\r\n`;
       batch.push(
         send(door.port, `${head}${roll(2) ? lines + who : who + lines}${framing}\r\n${body}`),
       );
     }
     await Promise.all(batch);
   }
-  const reached = { nobody: 0, ada: 0 };
-  for (const { method, url, identity } of backend.requests) {
+  const reached = Object.fromEntries(doors.map((door) => [door.name, { nobody: 0, ada: 0 }]));
+  for (const { door, method, url, identity } of backend.requests.slice(before)) {
     const said = Object.fromEntries(identity);
     if (identity.length === 0) {
-      assert.equal(method, "OPTIONS", `${method} ${url} got through without anybody`);
-      reached.nobody += 1;
+      assert.equal(method, "OPTIONS", `${method} ${url} got through ${door} without anybody`);
+      reached[door].nobody += 1;
       continue;
     }
-    const told = `${method} ${url}: ${JSON.stringify(identity)}`;
+    const told = `${method} ${url} at ${door}: ${JSON.stringify(identity)}`;
     assert.equal(new Set(identity.map(([name]) => name)).size, identity.length, `twice: ${told}`);
     assert.deepEqual(
       Object.keys(said).sort(),
@@ -155,10 +238,9 @@ test(`${REQUESTS} requests with forged identities to each proxy: nobody reaches 
     );
     assert.equal(said["x-auth-user"], ADA, told);
     assert.equal(said["x-auth-impersonator"], "user_support", told);
-    reached.ada += 1;
+    reached[door].ada += 1;
   }
-  console.log(
-    `${sent} requests at ${doors.map((door) => door.name).join(", ")}: ${reached.nobody} got through as nobody, ${reached.ada} as themselves, 0 as somebody else`,
-  );
-  assert.ok(reached.nobody > all / 50 && reached.ada > all / 50, JSON.stringify(reached));
+  console.log(`${sent} requests, of which got through: ${JSON.stringify(reached)}`);
+  for (const [door, { nobody, ada }] of Object.entries(reached))
+    assert.ok(nobody > REQUESTS / 50 && ada > REQUESTS / 50, `${door}: ${nobody}, ${ada}`);
 });

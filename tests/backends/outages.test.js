@@ -21,7 +21,8 @@ before(async () => {
   board = await switchboard();
   board.to(holdfast.url);
   const [behind, apps] = await Promise.all([proxies(board.url, backend), frameworks(board.url)]);
-  doors = [...behind, ...apps];
+  // Traefik looks at the status alone, and answers 500 where it has none.
+  doors = [...behind.filter((door) => door.name !== "Traefik"), ...apps];
 });
 
 after(async () => {

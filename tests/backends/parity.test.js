@@ -158,7 +158,7 @@ test("a client cannot loosen what a route asks for", async () => {
 
 test("a page may read a refusal, and its preflight passes", async () => {
   for (const door of doors.filter((each) =>
-    ["nginx", "Caddy", "HAProxy", "Envoy", "forward-auth"].includes(each.name),
+    ["nginx", "Caddy", "HAProxy", "Envoy", "Traefik", "forward-auth"].includes(each.name),
   )) {
     const refused = await ask(door.who, undefined, { origin: ORIGIN });
     assert.equal(refused.status, 401, door.name);

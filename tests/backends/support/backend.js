@@ -2,17 +2,23 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 
+/** The identity headers among raw ones. */
+function identityIn(raw) {
+  return raw
+    .map((name, at) => [name.toLowerCase().replaceAll("_", "-"), raw[at + 1]])
+    .filter(([name], at) => at % 2 === 0 && name.startsWith("x-auth-"));
+}
+
 export async function startBackend() {
   const requests = [];
   const server = createServer((request, response) => {
-    const identity = [];
-    for (let at = 0; at < request.rawHeaders.length; at += 2) {
-      const name = request.rawHeaders[at].toLowerCase().replaceAll("_", "-");
-      // Caddy sets what Holdfast did not say to nothing, which names nobody.
-      if (name.startsWith("x-auth-") && request.rawHeaders[at + 1] !== "")
-        identity.push([name, request.rawHeaders[at + 1]]);
-    }
-    requests.push({ method: request.method, url: request.url, identity });
+    const identity = identityIn(request.rawHeaders);
+    requests.push({
+      door: request.headers["x-door"],
+      method: request.method,
+      url: request.url,
+      identity,
+    });
     request.resume();
     const user = identity.find(([name]) => name === "x-auth-user")?.[1] ?? null;
     response

@@ -1,15 +1,20 @@
 /** Every door to a backend that Holdfast judges for: proxies and frameworks. `who` is the address of a route that asks who is calling. */
 import { python, startApp } from "./processes.js";
-import { startCaddy, startEnvoy, startHaproxy, startNginx } from "./proxies.js";
+import { startCaddy, startEnvoy, startHaproxy, startNginx, startTraefik } from "./proxies.js";
 
 const node = process.execPath;
 
 /** Those that answer through a proxy. */
-export async function proxies(holdfast, backend) {
+export const proxies = (holdfast, backend) =>
+  startAll([startNginx, startCaddy, startHaproxy, startEnvoy, startTraefik], holdfast, backend);
+
+/** The same that let callers pass without credentials; Envoy's cannot. */
+export const optionalProxies = (holdfast, backend) =>
+  startAll([startNginx, startCaddy, startHaproxy, startTraefik], holdfast, backend, true);
+
+async function startAll(proxies, holdfast, backend, optional) {
   const port = new URL(holdfast).port;
-  const started = await Promise.all(
-    [startNginx, startCaddy, startHaproxy, startEnvoy].map((each) => each(port, backend.port)),
-  );
+  const started = await Promise.all(proxies.map((each) => each(port, backend.port, optional)));
   return started.map((proxy) => ({
     name: proxy.name,
     url: proxy.url,

@@ -27,7 +27,8 @@ async function run(name, port, command, args, options) {
   return { name, url: `http://127.0.0.1:${port}`, port, ...process };
 }
 
-export async function startNginx(holdfast, backend) {
+/** Each of these, with `optional`, lets callers pass without credentials. */
+export async function startNginx(holdfast, backend, optional = false) {
   const [port, directory] = [await freePort(), scratch()];
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((each) => `${each}_temp_path ${directory}/${each};`)
@@ -37,6 +38,7 @@ export async function startNginx(holdfast, backend) {
     ["127.0.0.1:3000", `127.0.0.1:${backend}`],
     ["listen 80;", `listen 127.0.0.1:${port};`],
     ["http {", `http { access_log off; ${temporary}`],
+    ...(optional ? [["/forward-auth;", "/forward-auth?credentials=optional;"]] : []),
   ]);
   writeFileSync(`${directory}/nginx.conf`, text);
   const user = process.getuid() === 0 ? "user root; " : "";
@@ -51,12 +53,18 @@ export async function startNginx(holdfast, backend) {
   ]);
 }
 
-export async function startCaddy(holdfast, backend) {
+export async function startCaddy(holdfast, backend, optional = false) {
   const [port, directory] = [await freePort(), scratch()];
   const text = adapted("caddy/Caddyfile", [
     ["127.0.0.1:8080", `127.0.0.1:${holdfast}`],
     ["127.0.0.1:3000", `127.0.0.1:${backend}`],
-    ["\n:80 {", `\n{\n\tadmin off\n\tauto_https off\n}\n\nhttp://127.0.0.1:${port} {`],
+    ["\n:80 {", `\n{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}\n\n:${port} {`],
+    ...(optional
+      ? [
+          ["rewrite /forward-auth?\n", "rewrite /forward-auth?credentials=optional\n"],
+          ["header X-Auth-User user_*\n", "\n"],
+        ]
+      : []),
   ]);
   writeFileSync(`${directory}/Caddyfile`, text);
   mkdirSync(`${directory}/data`);
@@ -75,13 +83,14 @@ export async function startCaddy(holdfast, backend) {
   );
 }
 
-export async function startHaproxy(holdfast, backend) {
+export async function startHaproxy(holdfast, backend, optional = false) {
   const [port, directory] = [await freePort(), scratch()];
   const text = adapted("haproxy/haproxy.cfg", [
     ["127.0.0.1:8080", `127.0.0.1:${holdfast}`],
     ["127.0.0.1:3000", `127.0.0.1:${backend}`],
     ["bind :80", `bind 127.0.0.1:${port}`],
     ["lua-load holdfast.lua", `lua-load ${root}deploy/haproxy/holdfast.lua`],
+    ...(optional ? [["/forward-auth unless", "/forward-auth?credentials=optional unless"]] : []),
   ]);
   writeFileSync(`${directory}/haproxy.cfg`, text);
   const path = `${process.env.PATH}:/usr/sbin`;
@@ -103,4 +112,27 @@ export async function startEnvoy(holdfast, backend) {
     ...["--config-path", `${directory}/envoy.yaml`, "--concurrency", "1"],
     ...["--disable-hot-restart", "--log-level", "error"],
   ]);
+}
+
+export async function startTraefik(holdfast, backend, optional = false) {
+  const [port, directory] = [await freePort(), scratch()];
+  const dynamic = adapted("traefik/dynamic.yml", [
+    ["holdfast:8080", `127.0.0.1:${holdfast}`],
+    ["backend:3000", `127.0.0.1:${backend}`],
+    ["Host(`api.example.com`)", "PathPrefix(`/`)"],
+    ...(optional ? [["/forward-auth\n", "/forward-auth?credentials=optional\n"]] : []),
+  ]);
+  const fixed = adapted("traefik/traefik.yml", [
+    ["address: :80", `address: 127.0.0.1:${port}`],
+    ["/etc/traefik/dynamic.yml", `${directory}/dynamic.yml`],
+  ]);
+  writeFileSync(`${directory}/dynamic.yml`, dynamic);
+  writeFileSync(`${directory}/traefik.yml`, fixed);
+  // From PyPI, as Envoy.
+  const traefik = await run("Traefik", port, `${dirname(python)}/traefik`, [
+    `--configFile=${directory}/traefik.yml`,
+  ]);
+  // It listens before it has read its routes.
+  await until("Traefik", traefik, async () => (await fetch(traefik.url)).status !== 404);
+  return traefik;
 }

@@ -488,8 +488,8 @@ async fn an_hour_without_clerks_keys_refuses_nobody() {
     }
 }
 
-/// The requests that Traefik and Envoy document, sent as they send them. Traefik cannot be
-/// installed here; Envoy itself is asked in `tests/backends`.
+/// The requests that Traefik and Envoy document, sent as they send them. Both themselves are asked
+/// in `tests/backends`.
 #[tokio::test(flavor = "multi_thread")]
 async fn traefik_and_envoy_are_answered_as_they_ask() {
     let app = App::start().await;
