@@ -1,7 +1,10 @@
 /** Identity headers that come from outside, however spelt, repeated or smuggled: none reaches the backend as somebody. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { startBackend } from "./support/backend.js";
 import { ask, optionalProxies, proxies } from "./support/doors.js";
 import { endAll, startDev, startServe } from "./support/processes.js";
@@ -19,6 +22,8 @@ const NAMES = [
   "X-Auth-Impersonator",
   "X-Auth-Assertion",
 ];
+/** What the name of a header may have beside letters and digits (RFC 9110, 5.6.2). */
+const SEPARATORS = "-_.!#$%&'*+^`|~";
 let dev, holdfast, backend, doors, optionalDoors;
 
 before(async () => {
@@ -48,7 +53,11 @@ function dice(seed) {
 const oddly = (text, roll) =>
   [...text]
     .map((letter) =>
-      letter === "-" ? "-_"[roll(2)] : roll(2) ? letter.toUpperCase() : letter.toLowerCase(),
+      letter === "-"
+        ? SEPARATORS[roll(2) && roll(SEPARATORS.length)]
+        : roll(2)
+          ? letter.toUpperCase()
+          : letter.toLowerCase(),
     )
     .join("");
 
@@ -170,11 +179,68 @@ test("the backend is told what Holdfast says of a caller, and nothing else", asy
   }
 });
 
+/** Every identity header with `separator` in place of all of its hyphens, of the first, and of the last. */
+const spelt = (separator) =>
+  NAMES.flatMap((name) => [
+    name.replaceAll("-", separator),
+    name.replace("-", separator).toLowerCase(),
+    name.replace(/-(?=[^-]*$)/, separator).toUpperCase(),
+  ]).map((name) => [name, "user_attacker"]);
+
 const overHttp1 = async (door, method, headers) => {
   const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
   const head = `${method} /who HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n`;
   return Number((await send(door.port, `${head}${lines}\r\n`)).slice(9, 12));
 };
+
+const overHttp2 = async (door, method, headers) => {
+  const session = connectHttp2(door.url);
+  const request = session.request({
+    ":method": method,
+    ":path": "/who",
+    ...Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value])),
+  });
+  try {
+    const [{ ":status": status }] = await once(request, "response");
+    return status;
+  } finally {
+    session.destroy();
+  }
+};
+
+test("no spelling of an identity header gets through, with a token or without", async () => {
+  const through = [];
+  for (const door of [...doors, ...optionalDoors]) {
+    const protocols = ["HAProxy", "Envoy", "Traefik"].includes(door.name)
+      ? [overHttp1, overHttp2]
+      : [overHttp1];
+    const own = ["Authorization", await mint("genuine")];
+    const cases = [
+      ["GET", [own], "x-auth-assertion x-auth-session x-auth-user"],
+      ["OPTIONS", [], ""],
+      ...(optionalDoors.includes(door) ? [["GET", [], ""]] : []),
+    ];
+    for (const over of protocols) {
+      for (const separator of SEPARATORS) {
+        for (const [method, credentials, expected] of cases) {
+          const before = backend.requests.length;
+          const status = await over(door, method, [...spelt(separator), ...credentials]);
+          const reached = reachedSince(before).map((identity) => ({
+            names: identity.map(([name]) => name).join(" "),
+            isForged: identity.flat().some((value) => value.includes("user_attacker")),
+          }));
+          // A proxy may refuse such a request instead.
+          const holds = status === 200 ? [{ names: expected, isForged: false }] : [];
+          if (![200, 400].includes(status) || !isDeepStrictEqual(reached, holds))
+            through.push(
+              `${method} with ${separator} at ${door.name}, ${over.name}: ${status} ${JSON.stringify(reached)}`,
+            );
+        }
+      }
+    }
+  }
+  assert.equal(through.length, 0, through.join("\n"));
+});
 
 test("of two credentials none is believed", async () => {
   const [own, other] = [await mint("genuine"), await mint("genuine-impersonated")];

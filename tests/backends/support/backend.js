@@ -1,11 +1,14 @@
-/** A backend behind a proxy: believes the identity headers, under any spelling that some framework takes for them. */
+/** A backend behind a proxy: believes the identity headers, and reads names as CGI does, where many spellings are one variable. */
 import { once } from "node:events";
 import { createServer } from "node:http";
+
+/** Whatever is neither a letter nor a digit becomes the same character. */
+const folded = (name) => name.toLowerCase().replace(/[^a-z0-9]/g, "-");
 
 /** The identity headers among raw ones. */
 function identityIn(raw) {
   return raw
-    .map((name, at) => [name.toLowerCase().replaceAll("_", "-"), raw[at + 1]])
+    .map((name, at) => [folded(name), raw[at + 1]])
     .filter(([name], at) => at % 2 === 0 && name.startsWith("x-auth-"));
 }
 
