@@ -196,6 +196,31 @@ test("roles, and nobody where nobody will do", async () => {
   }
 });
 
+test("identity headers from outside are nothing to a middleware", async () => {
+  const plain = `Bearer ${(await dev.control("mint", { case: "genuine", azp: ORIGIN })).jwt}`;
+  for (const separator of "-_.!") {
+    const forged = Object.fromEntries(
+      ["User", "Session", "Org", "Org-Role", "Assertion"].map((name) => [
+        `X-Auth-${name}`.replaceAll("-", separator),
+        "user_attacker",
+      ]),
+    );
+    for (const door of doors.filter((each) => each.remembers)) {
+      const which = `${separator} at ${door.name}`;
+      assert.equal(
+        words(await ask(door.who, undefined, forged)),
+        "401 session-token-missing",
+        which,
+      );
+      assert.equal(words(await ask(door.who, plain, forged)), `accepted as ${USER}`, which);
+      if (["ASGI", "Django"].includes(door.name)) continue;
+      const at = (path) => door.who.replace("/who", path);
+      assert.equal(words(await ask(at("/maybe"), undefined, forged)), "accepted as null", which);
+      assert.equal(words(await ask(at("/admin"), plain, forged)), "403 role-missing", which);
+    }
+  }
+});
+
 test("OPTIONS passes as nobody, past a role too, unless every method is judged", async () => {
   const admin = (await dev.control("mint", { case: "genuine-with-organization", azp: ORIGIN })).jwt;
   const plain = (await dev.control("mint", { case: "genuine", azp: ORIGIN })).jwt;
