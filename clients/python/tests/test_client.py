@@ -522,6 +522,49 @@ class Asgi(unittest.TestCase):
                 wsgi({"PATH_INFO": path, "REQUEST_METHOD": "GET"}, lambda status, headers: answered.append(status))
             self.assertEqual(answered, ["503 Service Unavailable"])
 
+    def test_requests_that_share_their_state_have_each_its_own_caller(self) -> None:
+        inside = 0
+
+        def answer(path: str) -> Answer:
+            return 200, {"x-auth-user": asked.pop(0)}, b""
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await meet()
+            seen.append((scope["path"], scope["state"]["caller"], scope["state"]["of_the_app"]))
+
+        async def meet() -> None:
+            """Until every request is being handled."""
+            nonlocal inside
+            inside += 1
+            while inside < 4:
+                await asyncio.sleep(0.01)
+
+        # As Hypercorn does up to 0.17.3: one dict for all requests of a connection.
+        shared: dict[str, Any] = {"of_the_app": 1}
+        asked, seen = ["user_alice", "user_bob"], list[Any]()
+        with Server(answer) as server:
+            holdfast = Holdfast(server.url)
+            middleware = asgi.HoldfastMiddleware(app, holdfast, public="/public", optional=True)
+
+            def scope(path: str, *headers: tuple[bytes, bytes]) -> Any:
+                return {"type": "http", "path": path, "method": "GET", "headers": headers, "state": shared}
+
+            async def handle_all() -> None:
+                handling = []
+                for each in (
+                    scope("/alice", (b"authorization", b"Bearer alice")), scope("/bob", (b"authorization", b"Bearer bob")),
+                    scope("/public"), scope("/nobody"),
+                ):
+                    handling.append(asyncio.ensure_future(middleware(each, mock.Mock(), mock.Mock())))
+                    while len(handling) > inside:
+                        await asyncio.sleep(0.01)
+                await asyncio.gather(*handling)
+
+            asyncio.run(handle_all())
+        callers = {path: caller and caller.user_id for path, caller, _ in seen}
+        self.assertEqual(callers, {"/alice": "user_alice", "/bob": "user_bob", "/public": None, "/nobody": None})
+        self.assertEqual((shared, {each for *_, each in seen}), ({"of_the_app": 1}, {1}))
+
     def test_a_websocket_is_refused_with_the_status_of_any_request(self) -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             raise AssertionError("it was let through")

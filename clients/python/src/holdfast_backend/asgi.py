@@ -22,17 +22,20 @@ class HoldfastMiddleware(Middleware[App]):
     In a view that is `request.state.caller` (Starlette, FastAPI, Litestar) or `request.scope["state"]["caller"]`
     (Django, Quart).
 
-    A path that is in `public`, exactly as written there, passes unjudged: Holdfast's events, a health check.
+    A path that is in `public`, exactly as written there, passes without a caller: Holdfast's events, a health check.
     OPTIONS passes without a caller, unless `holdfast` has `judge_every_method`.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or scope.get("path") in self.public:
+        if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        verdict = await judge(self.holdfast, scope, self.behind_proxy, self.requirements)
+        verdict = None
+        if scope.get("path") not in self.public:
+            verdict = await judge(self.holdfast, scope, self.behind_proxy, self.requirements)
         if not isinstance(verdict, Refusal):
-            scope.setdefault("state", {})["caller"] = verdict
-            return await self.app(scope, receive, send)
+            # Into a copy: Hypercorn before 0.18 gives all requests of a connection the same `state`.
+            state = {**scope.get("state", {}), "caller": verdict}
+            return await self.app({**scope, "state": state}, receive, send)
         kind = "http"
         if scope["type"] == "websocket":
             kind = "websocket.http"

@@ -15,14 +15,12 @@ App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 class HoldfastMiddleware(Middleware[App]):
     """Puts the `Caller` into `environ["holdfast.caller"]`, or answers. Add CORS outside it.
 
-    A path that is in `public`, exactly as written there, passes unjudged: Holdfast's events, a health check.
+    A path that is in `public`, exactly as written there, passes without a caller: Holdfast's events, a health check.
     OPTIONS passes without a caller, unless `holdfast` has `judge_every_method`.
     """
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        if environ.get("PATH_INFO") in self.public:
-            return self.app(environ, start_response)
-        verdict = self._judge(environ)
+        verdict = None if environ.get("PATH_INFO") in self.public else self._judge(environ)
         if not isinstance(verdict, Refusal):
             environ["holdfast.caller"] = verdict
             return self.app(environ, start_response)
