@@ -12,7 +12,7 @@ const canConnect = (port) =>
     );
   });
 
-function adapted(file, replacements) {
+export function adapted(file, replacements) {
   let text = readFileSync(`${root}deploy/${file}`, "utf8");
   for (const [from, to] of replacements) {
     if (!text.includes(from)) throw new Error(`${file} does not say ${from}`);
@@ -21,7 +21,7 @@ function adapted(file, replacements) {
   return text;
 }
 
-async function run(name, port, command, args, options) {
+export async function run(name, port, command, args, options) {
   const process = start(command, args, options);
   await until(name, process, () => canConnect(port));
   return { name, url: `http://127.0.0.1:${port}`, port, ...process };
