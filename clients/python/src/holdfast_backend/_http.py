@@ -6,10 +6,11 @@ import http.client
 import io
 import os
 import socket
+import ssl
 import threading
 import time
 from collections import deque
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple, cast
 from urllib.parse import urlsplit
 
 #: Answers of Holdfast are small; Instagram's, passed on, may be larger.
@@ -76,9 +77,14 @@ class Connections(OfOneProcess):
         return self._exchange(self._class(self._host, self._port), method, path, headers, body, until)
 
     def _take_kept(self) -> _Connection | None:
-        with self._lock:
-            if self._idle and time.monotonic() - self._idle[-1][1] < LONGEST_IDLE_S:
-                return self._idle.pop()[0]
+        while True:
+            with self._lock:
+                if not self._idle or time.monotonic() - self._idle[-1][1] >= LONGEST_IDLE_S:
+                    break
+                kept = self._idle.pop()[0]
+            if kept.is_quiet():
+                return kept
+            kept.close()
         self._close_kept()
         return None
 
@@ -97,6 +103,7 @@ class Connections(OfOneProcess):
                 connection.sock.settimeout(_left(until))
             connection.request(method, self._prefix + path, body, dict(headers))
             response = connection.getresponse()
+            reader = cast(_Reader, response.fp)
             content = response.read(LARGEST_ANSWER + 1)
             if len(content) > LARGEST_ANSWER:
                 raise http.client.HTTPException("the answer is too large")
@@ -105,7 +112,9 @@ class Connections(OfOneProcess):
         except BaseException:
             connection.close()
             raise
-        if response.will_close:
+        # What is there beyond this answer would be taken for the next caller's.
+        lengths = [*response.headers.get_all("content-length", []), *response.headers.get_all("transfer-encoding", [])]
+        if response.will_close or len(lengths) > 1 or reader.has_more:
             connection.close()
         else:
             with self._lock:
@@ -141,11 +150,32 @@ class _Connection(http.client.HTTPConnection):
         self.sock.settimeout(_left(self.until))
 
     def response_class(self, sock: socket.socket, *more: Any, **named: Any) -> http.client.HTTPResponse:  # type: ignore[override]
-        return http.client.HTTPResponse(_Until(sock, self.until), *more, **named)  # type: ignore[arg-type]
+        return _Response(_Until(sock, self.until), *more, **named)  # type: ignore[arg-type]
+
+    def is_quiet(self) -> bool:
+        """Nothing has come since the last answer: neither its end, nor an answer that nobody has asked for."""
+        try:
+            self.sock.settimeout(0)
+            self.sock.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            pass
+        return False
 
 
 class _TlsConnection(http.client.HTTPSConnection, _Connection):
     """It has `_Connection` connect, and then speaks TLS."""
+
+
+class _Response(http.client.HTTPResponse):
+    """Reads on after an interim answer (RFC 9110, 15.2). Any but 100 is the final one to `http.client`."""
+
+    def begin(self) -> None:
+        super().begin()
+        while self.status < 200:
+            self.headers = None  # type: ignore[assignment]
+            super().begin()
 
 
 class _Until:
@@ -154,19 +184,34 @@ class _Until:
     def __init__(self, sock: socket.socket, until: float) -> None:
         self._sock, self._until = sock, until
 
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reads(self._sock, self._until))
+    def makefile(self, mode: str) -> _Reader:
+        return _Reader(_Reads(self._sock, self._until))
+
+
+class _Reader(io.BufferedReader):
+    """Knows, once it is closed, whether more had come than was read."""
+
+    has_more = True
+
+    def close(self) -> None:
+        if not self.closed:
+            self.raw.ended = True  # type: ignore[attr-defined]
+            self.has_more = bool(self.peek())
+        super().close()
 
 
 class _Reads(io.RawIOBase):
     def __init__(self, sock: socket.socket, until: float) -> None:
         self._sock, self._until = sock, until
         self._raw = sock.makefile("rb", buffering=0)
+        self.ended = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.ended:
+            return 0
         self._sock.settimeout(_left(self._until))
         return self._raw.readinto(buffer)
 
