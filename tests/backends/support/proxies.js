@@ -27,8 +27,8 @@ export async function run(name, port, command, args, options) {
   return { name, url: `http://127.0.0.1:${port}`, port, ...process };
 }
 
-/** Each of these, with `optional`, lets callers pass without credentials. */
-export async function startNginx(holdfast, backend, optional = false) {
+/** Each of these, with `optional`, lets callers pass without credentials; `locations` are more of them, as operators add. */
+export async function startNginx(holdfast, backend, optional = false, locations = "") {
   const [port, directory] = [await freePort(), scratch()];
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((each) => `${each}_temp_path ${directory}/${each};`)
@@ -39,6 +39,7 @@ export async function startNginx(holdfast, backend, optional = false) {
     ["listen 80;", `listen 127.0.0.1:${port};`],
     ["http {", `http { access_log off; ${temporary}`],
     ...(optional ? [["/forward-auth;", "/forward-auth?credentials=optional;"]] : []),
+    ["location = /_holdfast {", `${locations} location = /_holdfast {`],
   ]);
   writeFileSync(`${directory}/nginx.conf`, text);
   const user = process.getuid() === 0 ? "user root; " : "";
