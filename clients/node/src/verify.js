@@ -71,7 +71,11 @@ function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeo
       // session token a 200 that names nobody is not its answer: perhaps the address leads elsewhere.
       return optional && !BEARER.test(credential) ? NOBODY : CANNOT_JUDGE;
     }
-    remember(key, caller, remainingMs(credential, answer.headers.get("date")));
+    const claims = credential === undefined ? { sub: null } : claimsOf(credential);
+    // The answer to somebody else's question: what lies between mixes answers up, or keeps them.
+    if ((claims.sub === undefined ? caller.userId : claims.sub) !== caller.userId)
+      return CANNOT_JUDGE;
+    remember(key, caller, remainingMs(claims, answer.headers.get("date")));
     return Object.freeze({ ok: true, caller });
   }
 }
@@ -117,16 +121,20 @@ function callerOf(headers) {
   });
 }
 
-/** How long the token is still good, by the clock of the server that accepted it. */
-function remainingMs(credential, date) {
+/** What the token says of itself; nothing, where that cannot be read. */
+function claimsOf(credential) {
   try {
     const payload = credential.slice(credential.indexOf(" ") + 1).split(".")[1];
-    const { exp } = JSON.parse(Buffer.from(payload, "base64url").toString("utf8"));
-    const now = Date.parse(date) || Date.now();
-    return Math.min(exp * 1000 - now, LONGEST_MEMORY_MS) || 0;
+    return JSON.parse(Buffer.from(payload, "base64url").toString("utf8")) ?? {};
   } catch {
-    return 0;
+    return {};
   }
+}
+
+/** How long the token is still good, by the clock of the server that accepted it. */
+function remainingMs({ exp }, date) {
+  const now = Date.parse(date) || Date.now();
+  return Math.min(exp * 1000 - now, LONGEST_MEMORY_MS) || 0;
 }
 
 /** Holdfast's own refusal, to be passed on; undefined for an answer that something else gave in its place. */

@@ -63,7 +63,7 @@ test("many requests at once with one new token are one question, of one requirem
   const all = Array.from({ length: 500 }, () => holdfast.verify(asking(credential)));
   for (const { caller } of await Promise.all(all)) assert.equal(caller.userId, "user_1");
   assert.equal(server.count(), 1);
-  const other = `Bearer ${token(now() + 60, { sub: "other" })}`;
+  const other = `Bearer ${token(now() + 60, { jti: "other" })}`;
   await Promise.all([
     holdfast.verify(asking(other)),
     holdfast.verify(asking(other), { role: "admin" }),
@@ -111,6 +111,15 @@ test("what waits for another's question waits no longer than its own time, and f
   const before = heard;
   assert.equal((await holdfast.verify(asking("Bearer x"))).status, 503);
   assert.ok(heard > before);
+});
+
+test("an answer that names somebody else than the token is no verdict", async () => {
+  const { url } = await serve(() => ACCEPTED);
+  const holdfast = createHoldfast({ url });
+  const statusOf = async (authorization) => (await holdfast.verify(asking(authorization))).status;
+  assert.equal(await statusOf(`Bearer ${token(now() + 60, { sub: "user_1" })}`), undefined);
+  assert.equal(await statusOf(`Bearer ${token(now() + 60, { sub: "user_2" })}`), 503);
+  assert.equal(await statusOf(undefined), 503);
 });
 
 test("how long a token is good is counted by the server's clock", async () => {

@@ -200,7 +200,7 @@ class Verify(unittest.TestCase):
             async def ask_all() -> list[Any]:
                 return await asyncio.gather(*(holdfast.verify_async([first]) for _ in range(500)))
 
-            first, second = token(time.time() + 60), token(time.time() + 60, sub="other")
+            first, second = token(time.time() + 60), token(time.time() + 60, jti="other")
             self.assertEqual(set(asyncio.run(ask_all())), {Caller("user_1", "sess_1")})
             self.assertEqual((len(server.asked), server.connections), (1, 1))
             with ThreadPoolExecutor(100) as threads:
@@ -516,6 +516,13 @@ class Verify(unittest.TestCase):
                 time.sleep(0.4)
                 self.assertEqual(holdfast.verify(["Bearer bob"]), Caller("bob"))
 
+    def test_an_answer_that_names_somebody_else_is_no_verdict(self) -> None:
+        with Server(lambda _: ACCEPTED) as server:
+            holdfast = Holdfast(server.url)
+            self.assertIsInstance(holdfast.verify([token(time.time() + 60, sub="user_1")]), Caller)
+            self.assert_cannot_judge(holdfast.verify([token(time.time() + 60, sub="user_2")]))
+            self.assert_cannot_judge(holdfast.verify([]))
+
     def test_one_who_is_cancelled_leaves_no_answer_to_the_next(self) -> None:
         def late(connection: socket.socket, user: bytes) -> None:
             time.sleep(0.2 if user == b"alice" else 0)
@@ -791,12 +798,12 @@ class Service(unittest.TestCase):
                 self.assertEqual((raised.exception.status, raised.exception.retry_after), (answer[0], None))
 
     def test_a_connection_that_ends_meanwhile_costs_nothing_that_may_be_done_twice(self) -> None:
-        asked: list[int] = []
+        asked: list[socket.socket] = []
 
         def first_alone(connection: socket.socket, _: bytes) -> None:
-            asked.append(connection.fileno())
-            if asked.count(connection.fileno()) > 1:
+            if connection in asked:
                 return connection.shutdown(socket.SHUT_RDWR)
+            asked.append(connection)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
         with talking_server(first_alone) as (url, _):

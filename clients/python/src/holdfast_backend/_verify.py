@@ -169,7 +169,11 @@ class Verifier(OfOneProcess):
             # session token a 200 that names nobody is not its answer: perhaps the address leads elsewhere.
             is_bearer = authorization and authorization[0].strip().lower().startswith("bearer")
             return None if requirements.optional and not is_bearer else CANNOT_JUDGE
-        self._remember(key, caller, _remaining(authorization[0], answer.headers["date"]))
+        claims = _claims(authorization[0]) if authorization else {"sub": None}
+        if claims.get("sub", caller.user_id) != caller.user_id:
+            # The answer to somebody else's question: what lies between mixes answers up, or keeps them.
+            return CANNOT_JUDGE
+        self._remember(key, caller, _remaining(claims, answer.headers["date"]))
         return caller
 
     def _remember(self, key: bytes, caller: Caller, seconds: float) -> None:
@@ -204,13 +208,21 @@ def _caller(headers: HTTPMessage) -> Caller | None:
     )
 
 
-def _remaining(credential: str, date: str | None) -> float:
-    """How long the token is still good, by the clock of the server that accepted it."""
+def _claims(credential: str) -> dict[str, Any]:
+    """What the token says of itself; nothing, where that cannot be read."""
     try:
         payload = credential.partition(" ")[2].split(".")[1]
-        expires = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, LookupError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _remaining(claims: dict[str, Any], date: str | None) -> float:
+    """How long the token is still good, by the clock of the server that accepted it."""
+    try:
         now = parsedate_to_datetime(date).timestamp() if date else time.time()
-        return min(float(expires) - now, LONGEST_MEMORY_S)
+        return min(float(claims["exp"]) - now, LONGEST_MEMORY_S)
     except (ValueError, LookupError, TypeError):
         return 0.0
 
