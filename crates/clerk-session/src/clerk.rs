@@ -169,9 +169,10 @@ impl ClerkBuilder {
     /// and comes from the app's own pages. Only for a server on the host of the app; others never
     /// see the cookie.
     ///
-    /// There is no handshake as in Clerk's own SDKs: the token in the cookie lives for a minute, and
-    /// only Clerk's script on a page renews it. So answer pages to everybody (`Option<Session>`,
-    /// where a cookie that has expired counts as none), and require a `Session` of what they fetch.
+    /// There is no handshake as in Clerk's own SDKs: the token in the cookie lives for a minute,
+    /// and only Clerk's script on a page renews it. So answer pages to everybody
+    /// (`Option<Session>`, where a cookie that has expired counts as none), and require a `Session`
+    /// of what they fetch.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn accept_session_cookie(mut self) -> Self {

@@ -46,8 +46,8 @@ pub struct Reloader {
 
 impl Reloader {
     /// Takes over origins, parties, return addresses and the key ring; on an error, nothing. A
-    /// database that is away keeps only a changed key ring waiting, which it has to confirm: that is
-    /// returned, for [`Self::confirm`].
+    /// database that is away keeps only a changed key ring waiting, which it has to confirm: that
+    /// is returned, for [`Self::confirm`].
     pub async fn apply(&self, settings: &Settings) -> Result<Option<Vault>, StartError> {
         let return_urls = ReturnUrls::parse(settings.return_urls.iter().map(String::as_str))?;
         let ring = vault(settings, self.seams.entropy.clone())?;

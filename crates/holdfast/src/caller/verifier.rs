@@ -168,8 +168,8 @@ impl SessionVerifier {
         }
     }
 
-    /// With `HOLDFAST_LOG=holdfast::caller=debug`: logs each verification step, which costs a second
-    /// verification.
+    /// With `HOLDFAST_LOG=holdfast::caller=debug`: logs each verification step, which costs a
+    /// second verification.
     fn log_steps(&self, token: &str, request_id: &str, now: Timestamp) {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;

@@ -35,8 +35,8 @@ struct Desk {
 }
 
 impl Desk {
-    /// A desk, with the owner and their connection, which must be there. What `may_seal` needs a key
-    /// that servers have; what only erases does not.
+    /// A desk, with the owner and their connection, which must be there. What `may_seal` needs a
+    /// key that servers have; what only erases does not.
     async fn open(
         context: &Context,
         whose: &WhoseArgs,

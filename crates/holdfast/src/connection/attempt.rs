@@ -12,7 +12,8 @@ use crate::names::names;
 use crate::provider::ProviderId;
 
 /// A code that was sent, and whose answer is not stored, waits this much longer than its claim
-/// before it is sent again: it is probably spent, and its token may be in another replica's journal.
+/// before it is sent again: it is probably spent, and its token may be in another replica's
+/// journal.
 pub const SPENT: Duration = Duration::from_mins(2);
 
 /// A closed attempt answers a repeated callback with its completion for at most this long.
@@ -52,7 +53,8 @@ pub struct Attempt {
     pub sealed: Option<Vec<u8>>,
     /// The completion secret, sealed, so that a repeated callback gets the same answer.
     pub sealed_completion: Option<Vec<u8>>,
-    /// Until then the attempt is claimed by a replica, or paused. A pause ends when the attempt does.
+    /// Until then the attempt is claimed by a replica, or paused. A pause ends when the attempt
+    /// does.
     pub busy_until: Option<Timestamp>,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,

@@ -3,10 +3,10 @@
 //! A first sign of death is a suspicion, which shows as `degraded` and is checked again later. By
 //! then an incident has struck enough others to be seen. It is an incident if, within a span of
 //! time, at least [`INCIDENT_MIN_STRUCK`] connections were struck alike, and these are at least a
-//! fifth of all asked since the first of them. Struck alike means: suspected, declared dead, or told
-//! to act at the provider, for the same reason. Unexplained deaths are also counted over longer
-//! spans: if few connections come due, an incident strikes few per hour. The database counts, so
-//! replicas agree.
+//! fifth of all asked since the first of them. Struck alike means: suspected, declared dead, or
+//! told to act at the provider, for the same reason. Unexplained deaths are also counted over
+//! longer spans: if few connections come due, an incident strikes few per hour. The database
+//! counts, so replicas agree.
 //!
 //! During an incident, deaths only degrade, and deaths declared before it was noticed are revoked.
 //! It ends when the connections that have worked since it began outnumber the held ones four to

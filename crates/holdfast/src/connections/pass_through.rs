@@ -142,7 +142,8 @@ impl Connections {
         Err(UseError::NotUsable { reason: reason.or(Some(Reason::GrantUnreadable)) })
     }
 
-    /// Why there is nothing to use, in the words of the status, which knows of connect attempts too.
+    /// Why there is nothing to use, in the words of the status, which knows of connect attempts
+    /// too.
     async fn not_usable(&self, owner: &OwnerId) -> UseError {
         match self.status(owner).await {
             Ok(status) => UseError::NotUsable { reason: status.reason.filter(|_| !status.connected) },

@@ -11,8 +11,8 @@ use crate::connection::transition::is_another_account;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Failure, Grant, SharedProvider};
 
-/// With at least [`INCIDENT_MIN_STRUCK`] connections, a refused scope is believed to be missing once
-/// it has been refused for this long.
+/// With at least [`INCIDENT_MIN_STRUCK`] connections, a refused scope is believed to be missing
+/// once it has been refused for this long.
 const HOLD: Duration = Duration::from_mins(20);
 /// A refusal that is not repeated within this time is forgotten.
 const REFUSAL_TTL: Duration = Duration::from_hours(24);

@@ -126,8 +126,8 @@ impl Connections {
         }
     }
 
-    /// The account of the attempt's token, if Instagram named it, and when the token arrived. `None`
-    /// where it holds none.
+    /// The account of the attempt's token, if Instagram named it, and when the token arrived.
+    /// `None` where it holds none.
     async fn token_of(&self, attempt: &Attempt) -> Result<Option<(Option<String>, Timestamp)>, ServiceError> {
         let Some(sealed) = &attempt.sealed else { return Ok(None) };
         let is_short = match attempt.stage {

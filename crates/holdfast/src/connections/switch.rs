@@ -112,7 +112,8 @@ impl Connections {
         let next_refresh_at = schedule.refresh_at(facts);
         Ok(match switch {
             // The grant obtained later wins, even if it expires earlier: the provider may have
-            // ended the other. One refreshed from the grant in use is later, whatever the clock says.
+            // ended the other. One refreshed from the grant in use is later, whatever the clock
+            // says.
             Switch::Renewed
                 if grant.obtained_at <= in_use.obtained_at && in_use.version != link.from_version =>
             {

@@ -3,8 +3,8 @@
 //! An event is stored together with its change, and sent from here at least once, by the replica
 //! that claims it first. It carries the status at the time of sending, so a newer event replaces an
 //! undelivered one, and an app that was down for days gets one event per user. If two deliveries
-//! cross on the way, the status with the greater `version` counts; that of an erased user is greater
-//! than any.
+//! cross on the way, the status with the greater `version` counts; that of an erased user is
+//! greater than any.
 
 mod notices;
 mod receiver;
@@ -137,8 +137,8 @@ impl Dispatcher {
         }
     }
 
-    /// Registers the counters, each at zero: the rise of a series that begins above zero is none, so
-    /// that the first event lost would raise no alert.
+    /// Registers the counters, each at zero: the rise of a series that begins above zero is none,
+    /// so that the first event lost would raise no alert.
     pub fn register(&self, registry: &mut Registry) {
         for outcome in Outcome::ALL {
             drop(self.deliveries.get_or_create(&[("outcome", outcome.as_str())]));

@@ -1,6 +1,6 @@
-//! The app's endpoint as its answers show it: until when it wants no events, and what the log says of
-//! it. That is a line when it begins to fail, and one when it takes events again, however many there
-//! are.
+//! The app's endpoint as its answers show it: until when it wants no events, and what the log says
+//! of it. That is a line when it begins to fail, and one when it takes events again, however many
+//! there are.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

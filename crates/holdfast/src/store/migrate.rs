@@ -186,8 +186,8 @@ impl Store {
         unit.commit().await
     }
 
-    /// Makes the table of applied migrations where it is missing. Postgres wants the right to create
-    /// also for a table that is there, which the server's role need not have.
+    /// Makes the table of applied migrations where it is missing. Postgres wants the right to
+    /// create also for a table that is there, which the server's role need not have.
     async fn create_migrations_table(&self) -> Result<(), StoreError> {
         if self.has_migrations_table().await? {
             return Ok(());

@@ -156,8 +156,8 @@ impl Store {
         }
     }
 
-    /// Why a statement failed on a database that could be opened: Postgres is asked whether it grants
-    /// no further connection.
+    /// Why a statement failed on a database that could be opened: Postgres is asked whether it
+    /// grants no further connection.
     pub async fn unanswered(&self, error: StoreError) -> OpenError {
         match &self.inner.engine {
             Engine::Postgres(postgres) => postgres.unanswered(error).await,

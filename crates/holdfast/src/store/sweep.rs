@@ -59,8 +59,8 @@ pub struct HistoryStep {
 }
 
 impl Store {
-    /// Deletes up to `limit` rows older than `before`, oldest first; of [`Kept::Grants`], those that
-    /// are younger. Returns how many.
+    /// Deletes up to `limit` rows older than `before`, oldest first; of [`Kept::Grants`], those
+    /// that are younger. Returns how many.
     pub async fn sweep(&self, kept: Kept, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
         self.write(kept.statement(), vec![before.into(), rows::limit(limit)]).await
     }

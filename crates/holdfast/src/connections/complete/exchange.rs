@@ -159,8 +159,8 @@ impl Connections {
         }
     }
 
-    /// The outcome of a reply. Only a failure's usage is noted in the app's budget: a new token must
-    /// be made durable before anything else happens.
+    /// The outcome of a reply. Only a failure's usage is noted in the app's budget: a new token
+    /// must be made durable before anything else happens.
     fn noting_failure<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
         reply.outcome.inspect_err(|failure| self.gate.learn_usage(reply.usage, Some(failure)))
     }

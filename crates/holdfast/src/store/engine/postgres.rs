@@ -133,8 +133,8 @@ impl Postgres {
     }
 }
 
-/// A connection of a pool, on which each answer is waited for [`ANSWER_TIMEOUT`] at most. It returns
-/// to its pool, rolled back, when dropped.
+/// A connection of a pool, on which each answer is waited for [`ANSWER_TIMEOUT`] at most. It
+/// returns to its pool, rolled back, when dropped.
 #[derive(Debug)]
 pub(in crate::store) struct Line {
     pool: PgPool,
@@ -259,8 +259,8 @@ async fn show(pool: &PgPool, options: &PgConnectOptions, sql: &'static str) -> R
     row.try_get(0).map_err(unreachable_server)
 }
 
-/// Why a pool has found no connection in time. It tries again on what may pass, such as a limit that
-/// is reached, and does not say what that was; a connection of its own is told.
+/// Why a pool has found no connection in time. It tries again on what may pass, such as a limit
+/// that is reached, and does not say what that was; a connection of its own is told.
 async fn asked_directly(error: sqlx::Error, options: &PgConnectOptions) -> sqlx::Error {
     if !matches!(error, sqlx::Error::PoolTimedOut) {
         return error;

@@ -38,8 +38,8 @@ statements! {
          revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed'",
     );
     /// Those begun within an attempt's lifetime (ten minutes), so that few rows are read, however
-    /// many are closed. One that waits for the provider lives longer, and does not count after that;
-    /// nor does one from the future, beyond what clocks of replicas differ by.
+    /// many are closed. One that waits for the provider lives longer, and does not count after
+    /// that; nor does one from the future, beyond what clocks of replicas differ by.
     ATTEMPTS_COUNT_OPEN = Sql::both(
         "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at > $3 - 600000 AND \
          created_at < $3 + 600000 AND COALESCE(stage, '') <> 'closed' AND expires_at > $3",
