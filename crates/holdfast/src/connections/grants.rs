@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -57,6 +58,8 @@ struct TokenRecord {
     account_id: Option<String>,
     obtained_at: i64,
     expires_at: Option<i64>,
+    /// Of a grant that waits to be linked; earlier versions wrote none.
+    consented_at: Option<i64>,
 }
 
 /// A grant that waits to be linked.
@@ -65,6 +68,8 @@ pub struct UnlinkedGrant {
     pub grant: Grant,
     /// The account id that the token answer named.
     pub account_id: Option<String>,
+    /// When the token arrived that it was exchanged for.
+    pub consented_at: Timestamp,
 }
 
 /// Seals and opens the secrets of one row: of a connection, or of a connect attempt.
@@ -159,6 +164,7 @@ impl<'a> RowSeal<'a> {
     pub fn seal_unlinked_grant(&self, unlinked: &UnlinkedGrant) -> Result<Vec<u8>, ServiceError> {
         let mut record = grant_record(&unlinked.grant);
         record.account_id.clone_from(&unlinked.account_id);
+        record.consented_at = Some(unlinked.consented_at.as_millisecond());
         self.seal(ATTEMPT_SECRET, GRANT_STEP, &encode(&record)?)
     }
 
@@ -182,7 +188,10 @@ impl<'a> RowSeal<'a> {
     /// Opens a grant that waits to be linked.
     pub fn open_unlinked_grant(&self, blob: &[u8]) -> Result<UnlinkedGrant, ServiceError> {
         let mut record = decode(self.open(ATTEMPT_SECRET, GRANT_STEP, blob)?.expose_secret(), "grant")?;
-        Ok(UnlinkedGrant { account_id: record.account_id.take(), grant: to_grant(record)? })
+        let (account_id, consented_at) = (record.account_id.take(), record.consented_at);
+        let grant = to_grant(record)?;
+        let consented_at = consented_at.map_or(grant.obtained_at, from_millis);
+        Ok(UnlinkedGrant { grant, account_id, consented_at })
     }
 
     /// Seals the completion, so that the same callback gets the same answer again. Only the same:
@@ -222,6 +231,7 @@ fn grant_record(grant: &Grant) -> TokenRecord {
         account_id: None,
         obtained_at: grant.obtained_at.as_millisecond(),
         expires_at: Some(grant.expires_at.as_millisecond()),
+        consented_at: None,
     }
 }
 
@@ -232,6 +242,7 @@ fn short_record(short: &ShortGrant) -> TokenRecord {
         account_id: short.account_id.clone(),
         obtained_at: short.obtained_at.as_millisecond(),
         expires_at: None,
+        consented_at: None,
     }
 }
 

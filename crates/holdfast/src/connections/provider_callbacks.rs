@@ -13,7 +13,8 @@ use crate::store::DataDeletion;
 impl Connections {
     /// The account's person removed the app at `issued_at`. Returns how many connections have the
     /// account. A message older than the present link proves nothing about it, so Instagram is
-    /// asked. Connect attempts that hold an older token end.
+    /// asked. Connect attempts that hold an older token end; a message without a time ends none,
+    /// since each asks Instagram before it links.
     pub async fn deauthorized(
         &self,
         account_id: &str,
@@ -74,12 +75,14 @@ impl Connections {
     }
 
     /// Ends the connect attempts that hold a token of this account from before `issued_at`, so that
-    /// none of them links it later. Returns how many.
+    /// none of them links it later; notes the withdrawal for those whose token is only in another
+    /// replica's journal. Returns how many ended.
     async fn end_attempts_of_account(
         &self,
         account_id: &str,
         issued_at: Timestamp,
     ) -> Result<u32, ServiceError> {
+        self.parts.store.record_withdrawal(Self::PROVIDER, account_id, issued_at).await?;
         let mut ended = 0;
         for attempt in self.parts.store.holding_attempts(Self::PROVIDER).await? {
             let id = attempt.id;
@@ -126,8 +129,8 @@ impl Connections {
         }
     }
 
-    /// The account of the attempt's token, if Instagram named it, and when the token arrived.
-    /// `None` where it holds none.
+    /// The account of the attempt's token, if Instagram named it, and when the attempt's first
+    /// token arrived. `None` where it holds none.
     async fn token_of(&self, attempt: &Attempt) -> Result<Option<(Option<String>, Timestamp)>, ServiceError> {
         let Some(sealed) = &attempt.sealed else { return Ok(None) };
         let is_short = match attempt.stage {
@@ -144,7 +147,7 @@ impl Connections {
             (short.account_id, short.obtained_at)
         } else {
             let held = seal.open_unlinked_grant(sealed)?;
-            (held.account_id, held.grant.obtained_at)
+            (held.account_id, held.consented_at)
         }))
     }
 }

@@ -1,9 +1,10 @@
-//! Receipts of Meta's data deletion callback.
+//! Receipts of Meta's data deletion callback, and accounts withdrawn at Meta.
 
 use jiff::Timestamp;
 
 use super::engine::Unreadable;
 use super::{Store, StoreError, rows, statements};
+use crate::digest::sha256;
 use crate::provider::ProviderId;
 
 /// A data deletion request. Holds no personal data, so it may outlive the erased data.
@@ -32,6 +33,32 @@ impl Store {
             deletion.erased.into(),
         ];
         self.write(statements::DELETION_INSERT, values).await.map(drop)
+    }
+
+    /// Notes that the account's person withdrew it at `issued_at`, by the account's hash: the id is
+    /// to be forgotten.
+    pub async fn record_withdrawal(
+        &self,
+        provider: ProviderId,
+        account_id: &str,
+        issued_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let hash = sha256(account_id.as_bytes());
+        let values = vec![provider.as_str().into(), hash.as_slice().into(), issued_at.into()];
+        self.write(statements::WITHDRAWAL_PUT, values).await.map(drop)
+    }
+
+    /// When the account, by either of its ids, was last withdrawn in the last days.
+    pub async fn withdrawn_at(
+        &self,
+        provider: ProviderId,
+        ids: [&str; 2],
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let [one, other] = ids.map(|id| sha256(id.as_bytes()));
+        let values = vec![provider.as_str().into(), one.as_slice().into(), other.as_slice().into()];
+        let row = self.read_one(statements::WITHDRAWAL, values).await?;
+        let issued_at = row.map(|row| row.time("issued_at")).transpose();
+        issued_at.map_err(|error| error.at("withdrawals", "(by hash)"))
     }
 
     /// The request with this code.

@@ -46,6 +46,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     migration!(14, "0014", "first_sync"),
     migration!(15, "0015", "grants_of_moved_accounts"),
     migration!(16, "0016", "open_attempts"),
+    migration!(17, "0017", "withdrawals"),
 ];
 
 /// How the database's schema compares with this program's.

@@ -53,7 +53,7 @@ macro_rules! table_names {
     () => {
         "'attempts', 'audit', 'clerk_events', 'connection_history', 'connections', 'data_deletions', \
          'deleted_users', 'grants', 'incidents', 'key_ring_sentinel', 'notices', 'outbox', \
-         'refresh_tally', 'scope_refusals', 'service_keys', 'user_keys', 'users'"
+         'refresh_tally', 'scope_refusals', 'service_keys', 'user_keys', 'users', 'withdrawals'"
     };
 }
 
@@ -219,6 +219,7 @@ mod tests {
             (&super::SWEEP_COMPLETIONS, &["attempts_holding"]),
             (&super::SWEEP_CLERK_EVENTS, &["clerk_events_by_age"]),
             (&super::SWEEP_DELETIONS, &["data_deletions_by_age"]),
+            (&super::SWEEP_WITHDRAWALS, &["withdrawals_by_age"]),
             (&super::SWEEP_OUTBOX, &["outbox_by_age"]),
             (&super::SWEEP_GRANTS, &["connections_troubled"]),
             (&super::SWEEP_HISTORY_NEXT, &["connection_history_by_age"]),

@@ -17,6 +17,8 @@ names! {
         ClerkEvents = "clerk_events",
         /// Receipts of data deletion, by when the request arrived.
         Deletions = "data_deletions",
+        /// Withdrawn accounts, by when Meta said so.
+        Withdrawals = "withdrawals",
         /// Events that the app has not taken, by when they occurred.
         Outbox = "outbox",
         /// Refusals for lack of a scope, by when the last one was.
@@ -39,6 +41,7 @@ impl Kept {
             Self::Completions => statements::SWEEP_COMPLETIONS,
             Self::ClerkEvents => statements::SWEEP_CLERK_EVENTS,
             Self::Deletions => statements::SWEEP_DELETIONS,
+            Self::Withdrawals => statements::SWEEP_WITHDRAWALS,
             Self::Outbox => statements::SWEEP_OUTBOX,
             Self::Refusals => statements::SWEEP_REFUSALS,
             Self::Acts => statements::SWEEP_ACTS,

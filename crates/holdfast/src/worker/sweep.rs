@@ -40,6 +40,8 @@ fn kept_for(kept: Kept) -> Duration {
         Kept::Attempts | Kept::Refusals | Kept::Grants => DAY,
         // The limit is their own expiry.
         Kept::Completions => Duration::ZERO,
+        // Longer than an attempt can take from its first token to the link.
+        Kept::Withdrawals => 2 * DAY,
         Kept::ClerkEvents | Kept::Notices => 30 * DAY,
         Kept::Deletions | Kept::Acts => 365 * DAY,
         // The outbox gives an event up after a week, at the next try, and counts it as lost.
@@ -54,8 +56,8 @@ const SWEPT: Metric = Metric {
     kind: Kind::Counter,
     labels: &[(
         "what",
-        "`attempts`, `completions`, `clerk_events`, `data_deletions`, `outbox`, `scope_refusals`, `audit`, `notices`, \
-         `refresh_tally`, `grants` or `connection_history`",
+        "`attempts`, `completions`, `clerk_events`, `data_deletions`, `withdrawals`, `outbox`, `scope_refusals`, `audit`, \
+         `notices`, `refresh_tally`, `grants` or `connection_history`",
     )],
     help: "Rows deleted at the end of their retention",
     watch: "Alert on any of `outbox`: no server that sends events has run for a day, and these are lost.",

@@ -127,7 +127,8 @@ impl Connections {
         match self.with_one_retry(|| provider.extend(&short)).await {
             Ok(mut grant) => {
                 grant.scopes = grant.scopes.or(short.scopes);
-                let unlinked = UnlinkedGrant { grant, account_id: short.account_id };
+                let unlinked =
+                    UnlinkedGrant { grant, account_id: short.account_id, consented_at: short.obtained_at };
                 let sealed = seal.seal_unlinked_grant(&unlinked)?;
                 Ok(self.store_token(attempt, Step::Grant, sealed, reservation).await?)
             }

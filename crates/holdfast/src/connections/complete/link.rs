@@ -25,7 +25,7 @@ impl Connections {
         held: UnlinkedGrant,
         mut account: Account,
     ) -> Result<(), CompleteError> {
-        let UnlinkedGrant { grant, account_id } = held;
+        let UnlinkedGrant { grant, account_id, consented_at } = held;
         // If `/me` names only the professional id, take the account id from the token answer.
         if account.professional_id.as_deref() == Some(account.id.as_str()) {
             account.id = account_id.unwrap_or(account.id);
@@ -35,6 +35,10 @@ impl Connections {
             let now = self.parts.clock.now();
             let before = self.parts.store.connection_of(attempt).await.map_err(ServiceError::from)?;
             let before = before.ok_or(ServiceError::UserGone)?;
+            if self.is_withdrawn(&account, consented_at).await? {
+                self.end_attempt(attempt, AttemptOutcome::Disconnected, now).await?;
+                return Ok(());
+            }
             // A later attempt was faster: what it linked stands.
             if is_working(&before, now) && was_linked_since(&before, &grant, now) {
                 let is_same = same_account(&before, &account);
@@ -93,6 +97,14 @@ impl Connections {
         let next_refresh_at = self.schedule()?.refresh_at(grant);
         let linked = Observation::Linked { account, scopes, missing_scopes, grant, next_refresh_at };
         Ok(Connection { version, ..apply(before, &linked, now) })
+    }
+
+    /// Whether the person withdrew the account at the provider after `consented_at`: the message
+    /// did not find a token in another replica's journal.
+    async fn is_withdrawn(&self, account: &Account, consented_at: Timestamp) -> Result<bool, ServiceError> {
+        let ids = [account.id.as_str(), account.professional_id.as_deref().unwrap_or(&account.id)];
+        let withdrawn_at = self.parts.store.withdrawn_at(Self::PROVIDER, ids).await?;
+        Ok(withdrawn_at.is_some_and(|issued_at| consented_at < issued_at))
     }
 
     /// Unlinks the account from holders whose connection does not work: this user has just proven

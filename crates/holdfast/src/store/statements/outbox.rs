@@ -1,4 +1,4 @@
-//! Events to the app, and receipts of data deletion.
+//! Events to the app, receipts of data deletion, and withdrawn accounts.
 
 use super::Sql;
 
@@ -23,6 +23,13 @@ statements! {
     );
     DELETION = Sql::both(
         "SELECT code, provider, requested_at, completed_at, erased FROM data_deletions WHERE code = $1",
+    );
+    WITHDRAWAL_PUT = Sql::both(
+        "INSERT INTO withdrawals (provider, account_hash, issued_at) VALUES ($1, $2, $3) ON CONFLICT (provider, account_hash) \
+         DO UPDATE SET issued_at = excluded.issued_at WHERE withdrawals.issued_at < excluded.issued_at",
+    );
+    WITHDRAWAL = Sql::both(
+        "SELECT issued_at FROM withdrawals WHERE provider = $1 AND account_hash IN ($2, $3) ORDER BY issued_at DESC LIMIT 1",
     );
     /// A newer event replaces one that was not delivered, and is due at once.
     OUTBOX_PUT = Sql::both(

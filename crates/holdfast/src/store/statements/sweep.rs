@@ -25,6 +25,10 @@ statements! {
         "sqlite_autoindex_data_deletions_1",
         " WHERE code IN (SELECT code FROM data_deletions WHERE requested_at < $1 ORDER BY requested_at LIMIT $2 + 0)",
     );
+    SWEEP_WITHDRAWALS = Sql::both(
+        "DELETE FROM withdrawals WHERE (provider, account_hash) IN (SELECT provider, account_hash FROM withdrawals WHERE \
+         issued_at < $1 ORDER BY issued_at LIMIT $2 + 0)",
+    );
     SWEEP_OUTBOX = Sql::both(
         "DELETE FROM outbox WHERE (user_id, provider) IN (SELECT user_id, provider FROM outbox WHERE \
          occurred_at < $1 ORDER BY occurred_at LIMIT $2 + 0)",

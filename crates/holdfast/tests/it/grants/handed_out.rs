@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use holdfast::clock::before;
+use holdfast::clock::{Clock as _, before};
 use holdfast::connection::State;
 use holdfast::connection::attempt::AttemptStage;
 use holdfast::connections::ServiceError;
@@ -324,6 +324,56 @@ async fn what_was_kept_for_an_attempt_connects_nobody_who_has_ended_it() {
             assert!(matches!(ended, Err(CompleteError::Expired)), "{ended:?}");
             assert_eq!(again.token("ada").await, None);
         }
+    })
+    .await;
+}
+
+/// The message reaches a replica that cannot see the token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_holds_against_a_token_in_another_servers_journal() {
+    on_each_engine(async |db| {
+        for (call, code) in CALLS.into_iter().zip(0..) {
+            let world = World::new(Kind::BothValid, db.clock.clone());
+            let journal = db.directory.path().join(call);
+            let (attempt, completion) =
+                lose_the_database_after(call, Duration::ZERO, db, &world, &journal).await;
+            let other = Replica::new(&format!("other-{call}"), db.store.clone(), &db.clock, &world, None);
+            db.clock.advance(MINUTE / 2);
+            let issued_at = Some(db.clock.now());
+            db.clock.advance(MINUTE / 2);
+            let deletion = other.connections.delete_account_data("ada", issued_at, code).await.unwrap();
+            assert!(deletion.completed_at.is_some());
+
+            let again =
+                Replica::new(&format!("a-{call}"), db.store.clone(), &db.clock, &world, Some(&journal));
+            again.tick().await;
+            assert_eq!(files(&journal), [] as [PathBuf; 0]);
+            assert_eq!(again.token("ada").await, None, "{call}");
+            let ended = again.connections.complete(&owner("ada"), attempt, &completion).await;
+            assert!(matches!(ended, Err(CompleteError::Expired)), "{ended:?}");
+            // What is consented to since then is another matter.
+            let (attempt, completion) = again.come_back_with("ada", World::code("ada", 1)).await;
+            let status = again.connections.complete(&owner("ada"), attempt, &completion).await.unwrap();
+            assert_eq!(status.state, State::Connected, "{call}");
+            again.connections.disconnect(&owner("ada")).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_from_before_does_not_hold_against_a_journaled_token() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let journal = db.directory.path().join("journal");
+        let issued_at = Some(db.clock.now());
+        db.clock.advance(MINUTE);
+        lose_the_database_after("redeem", Duration::ZERO, db, &world, &journal).await;
+        let other = Replica::new("other", db.store.clone(), &db.clock, &world, None);
+        other.connections.delete_account_data("ada", issued_at, 1).await.unwrap();
+        let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&journal));
+        again.tick().await;
+        is_connected(&again, &world, &journal).await;
     })
     .await;
 }

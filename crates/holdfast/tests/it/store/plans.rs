@@ -34,6 +34,7 @@ const FILLED: &[&str] = &[
     "audit",
     "notices",
     "scope_refusals",
+    "withdrawals",
 ];
 
 /// Indexes of few rows by what they are for: those in trouble, being worked on, open. They may be
@@ -165,6 +166,11 @@ fn rows(first: usize, last: usize, engine: Engine) -> Vec<String> {
             "scope_refusals",
             "connection_id, scope, first_at, last_at",
             &format!("{id}, 'instagram_business_manage_insights', {BEGIN} + n, {BEGIN} + n"),
+        ),
+        insert(
+            "withdrawals",
+            "provider, account_hash, issued_at",
+            &format!("'instagram', {bytes}, {BEGIN} + n"),
         ),
     ]
 }

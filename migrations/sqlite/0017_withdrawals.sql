@@ -1,0 +1,9 @@
+-- Accounts that their person has withdrawn at Meta, by hash: another replica's journal may bring a
+-- token from before.
+CREATE TABLE withdrawals (
+    provider     TEXT    NOT NULL,
+    account_hash BLOB    NOT NULL,
+    issued_at    INTEGER NOT NULL,
+    PRIMARY KEY (provider, account_hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX withdrawals_by_age ON withdrawals (issued_at);
