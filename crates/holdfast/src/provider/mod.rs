@@ -278,8 +278,8 @@ pub struct PassThrough {
 pub struct PassedThrough {
     /// HTTP status of the provider's answer.
     pub status: u16,
-    /// The JSON body, or `None` where it was not JSON.
-    pub body: Option<serde_json::Value>,
+    /// The JSON body as it was sent, without the grant; `None` where it was not JSON.
+    pub body: Option<Box<serde_json::value::RawValue>>,
     /// What the answer says about the grant, where it is an error.
     pub failure: Option<Failure>,
     /// The scope that this call needs, where that is known: a success proves it.

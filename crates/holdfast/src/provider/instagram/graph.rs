@@ -1,9 +1,15 @@
 //! The Graph API: `/me`, and the app's own calls with the grant injected.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use secrecy::ExposeSecret as _;
+use serde::Deserializer as _;
+use serde::de::Visitor;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::failure::{Answered, unanswered};
 use super::meaning::Context;
@@ -73,20 +79,14 @@ impl Instagram {
         let (usage, usage_headers) = (usage::read(&answer.headers), usage::copy(&answer.headers));
         let status = answer.status.as_u16();
         let answered = Answered { context: Context::Use, answer: &answer, at: self.clock.now(), usage };
-        let mut body = serde_json::from_slice::<Value>(&answer.body).ok();
-        let failure = match &body {
-            Some(Value::Object(object)) => match Body::of_object(object.clone()) {
-                Body::Error(error) => Some(answered.refused(&error, &[token])),
-                Body::Object(_) if answer.status.is_success() => None,
-                Body::Object(_) | Body::Unreadable => Some(answered.unreadable(answer.body.len())),
-            },
+        let body = serde_json::from_slice::<&RawValue>(&answer.body).ok().map(RawValue::get);
+        let failure = match body.map(form) {
+            Some(Some(Body::Error(error))) => Some(answered.refused(&error, &[token])),
             // Some writes answer with a bare `true`.
-            Some(_) if answer.status.is_success() => None,
+            Some(Some(Body::Object(_)) | None) if answer.status.is_success() => None,
             Some(_) | None => Some(answered.unreadable(answer.body.len())),
         };
-        if let Some(body) = &mut body {
-            redact(body, token);
-        }
+        let body = body.and_then(|body| RawValue::from_string(redacted(body, token)).ok());
         Ok(PassedThrough { status, body, failure, needs_scope, usage, usage_headers, is_too_large: false })
     }
 }
@@ -115,39 +115,81 @@ pub(super) fn looked_through(call: &PassThrough) -> Result<Option<String>, Failu
         .map_err(|why| Failure::new(Meaning::Content, why.to_string()))
 }
 
-/// Removes the grant from an answer: the addresses of further pages repeat it.
-fn redact(value: &mut Value, token: &str) {
-    match value {
-        Value::String(text) => redact_text(text, token),
-        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, token)),
-        Value::Object(members) => {
-            // A member's name could hold the grant too.
-            if members.keys().any(|name| name.contains(token)) {
-                let old = std::mem::take(members);
-                members.extend(old.into_iter().map(|(name, value)| (name.replace(token, REDACTED), value)));
-            }
-            members.values_mut().for_each(|member| redact(member, token));
+/// The form of an answer that is an object; `None` for another.
+fn form(json: &str) -> Option<Body> {
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+    // Nothing in an answer's data makes it an error.
+    let members = members.into_iter().filter(|(name, _)| name != "data").map(|(name, member)| {
+        // A value that is passed on unread must not hide that it stands for an error.
+        (name, serde_json::from_str(member.get()).unwrap_or(Value::Bool(true)))
+    });
+    Some(Body::of_object(members.collect()))
+}
+
+/// The JSON without the grant, which the addresses of further pages repeat. Everything else stays
+/// as it was sent: numbers of any size, and strings that are no Unicode.
+fn redacted(json: &str, token: &str) -> String {
+    let mut whole = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('"') {
+        let (before, from_string) = rest.split_at(at);
+        let (string, after) = from_string.split_at(string_length(from_string));
+        whole.push_str(before);
+        match redacted_text(&decoded(string), token) {
+            Some(text) => whole.push_str(&Value::String(text).to_string()),
+            None => whole.push_str(string),
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        rest = after;
     }
+    whole.push_str(rest);
+    whole
+}
+
+/// The length of the string that valid JSON begins with, both quotes included.
+fn string_length(json: &str) -> usize {
+    let mut is_escaped = false;
+    let end = json.bytes().skip(1).position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(json.len(), |end| end + 2)
+}
+
+/// What a JSON string says. Half of a surrogate pair, as of a caption that was cut, is replaced.
+fn decoded(string: &str) -> String {
+    struct Lossy;
+    impl Visitor<'_> for Lossy {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
+            Ok(String::from_utf8_lossy(bytes).into_owned())
+        }
+    }
+    // Only reads as bytes what no `String` can hold.
+    serde_json::Deserializer::from_str(string).deserialize_bytes(Lossy).unwrap_or_default()
 }
 
 const REDACTED: &str = "[redacted]";
 /// Parameters that are removed from every address in an answer.
 const SECRET_PARAMETERS: [&str; 3] = ["access_token", "appsecret_proof", "client_secret"];
 
-fn redact_text(text: &mut String, token: &str) {
+/// The text without secrets; `None` where it has none.
+fn redacted_text(text: &str, token: &str) -> Option<String> {
     // Remove the parameter whatever its value: a token that is not the grant is secret too.
-    if let Some(shorter) = without_secrets(text) {
-        *text = shorter;
-    }
-    if text.contains(token) {
-        *text = text.replace(token, REDACTED);
-    }
+    let mut shown = without_secrets(text);
     let encoded: String = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
-    if encoded != token && text.contains(&encoded) {
-        *text = text.replace(&encoded, REDACTED);
+    for secret in [token, &encoded] {
+        let now = shown.as_deref().unwrap_or(text);
+        if now.contains(secret) {
+            shown = Some(now.replace(secret, REDACTED));
+        }
     }
+    shown
 }
 
 /// The address without the parameters that are secret, in its query and in its fragment; `None`
@@ -197,7 +239,7 @@ mod tests {
 
     #[test]
     fn no_page_address_carries_the_grant() {
-        let mut body = json!({
+        let body = json!({
             "data": [{"id": "1", "caption": "about IGAAtoken itself"}],
             "paging": {"next": "https://graph.instagram.com/v25.0/1/media?access_token=IGAAtoken&limit=25&after=Q"},
             "other": "https://graph.instagram.com/?access_token=IGAAtoken",
@@ -206,9 +248,8 @@ mod tests {
             "prose": "Is that so? access_token=mine",
             "by_token": {"IGAAtoken": {"xIGAAtoken": 1}, "a": 2}
         });
-        redact(&mut body, "IGAAtoken");
         assert_eq!(
-            body,
+            serde_json::from_str::<Value>(&redacted(&body.to_string(), "IGAAtoken")).unwrap(),
             json!({
                 "data": [{"id": "1", "caption": "about [redacted] itself"}],
                 "paging": {"next": "https://graph.instagram.com/v25.0/1/media?limit=25&after=Q"},
@@ -219,5 +260,35 @@ mod tests {
                 "by_token": {"[redacted]": {"x[redacted]": 1}, "a": 2}
             })
         );
+    }
+
+    #[test]
+    fn what_is_no_secret_stays_as_it_was_sent() {
+        for sent in [
+            r#"{ "big":184467440737095516160.10 , "huge":[1e400,-0,1E+2], "big": 1 }"#,
+            r#""😀 \ud83d https:\/\/x\u002F?a=b \"\\""#,
+            r#"{"\"":"\\","":""}"#,
+            "true",
+        ] {
+            assert_eq!(redacted(sent, "IGAAtoken"), sent);
+        }
+        for (sent, shown) in [
+            (
+                r#"{"a":1e400,"next":"https:\/\/x\/?limit=1&access_token=y"}"#,
+                r#"{"a":1e400,"next":"https://x/?limit=1"}"#,
+            ),
+            (r#"["\u0049GAA\u0074oken \ud83d"]"#, "[\"[redacted] \u{fffd}\u{fffd}\u{fffd}\"]"),
+            (r#"["\"IGAAtoken","IGAAtoken\\","x"]"#, r#"["\"[redacted]","[redacted]\\","x"]"#),
+        ] {
+            assert_eq!(redacted(sent, "IGAAtoken"), shown);
+        }
+    }
+
+    #[test]
+    fn an_error_is_seen_beside_what_cannot_be_read() {
+        assert!(matches!(form(r#"{"n":1e400,"error":{"code":190}}"#), Some(Body::Error(_))));
+        assert!(matches!(form(r#"{"error":{"code":190,"n":1e400}}"#), Some(Body::Unreadable)));
+        assert!(matches!(form(r#"{"n":1e400,"data":[1e400]}"#), Some(Body::Object(_))));
+        assert!(form("[1e400]").is_none());
     }
 }

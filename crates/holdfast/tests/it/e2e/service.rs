@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use holdfast::clock::ManualClock;
 use holdfast::standin::clerk::Person;
-use holdfast::standin::instagram::{Decision, Fault};
+use holdfast::standin::instagram::{Decision, Endpoint, Fault};
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use super::app::{App, RETURN_TO};
+use super::app::{App, RETURN_TO, text};
 use super::operations::Member;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,4 +78,27 @@ async fn while_instagram_asks_us_to_wait_it_is_not_called() {
     let told = ada.service(Method::GET, "graph/me", None).await;
     assert_eq!((told.status, &told.body["reason"]), (StatusCode::FAILED_DEPENDENCY, &json!("rate_limited")));
     assert_eq!(app.instagram.call_counts(), asked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instagrams_answer_arrives_as_it_was_sent() {
+    let app = App::with(&[("HOLDFAST_WORKER", "off")], |_| {}).await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    ada.here.connect_account(ada.account).await;
+    let path = format!("/service/users/{}/instagram/graph/me/media", Person::Ada.user_id());
+    for sent in [
+        r#"{"id":340282366920938463463374607431768211456,"huge":1e400,"small":0.10,"caption":"\ud83d\/","id":1}"#,
+        "true",
+    ] {
+        app.instagram.script(None, Endpoint::Graph, 200, sent, Some(1)).unwrap();
+        let answer = app.request(Method::GET, &path, Some(&format!("Bearer {key}")), None).await;
+        assert_eq!(text(&answer), format!(r#"{{"status":200,"body":{sent}}}"#));
+    }
+    // An error is seen beside a number that nothing can hold.
+    let dead = r#"{"n":1e400,"error":{"message":"Not authorized","code":190,"error_subcode":458}}"#;
+    app.instagram.script(None, Endpoint::Graph, 400, dead, Some(1)).unwrap();
+    app.instagram.script(None, Endpoint::Me, 400, dead.replace("1e400", "1"), None).unwrap();
+    let told = ada.service(Method::GET, "graph/me/media", None).await;
+    assert_eq!(told.status, StatusCode::FAILED_DEPENDENCY, "{}", told.body);
 }

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::super::prelude::*;
 use super::{owner, using};
@@ -75,8 +76,10 @@ struct GraphPath {
 struct GraphAnswer {
     /// The status that Instagram answered with; it says nothing about the caller of this API.
     status: u16,
-    /// The JSON of Instagram's answer; `null` where the answer is not JSON.
-    body: Option<Value>,
+    /// The JSON of Instagram's answer as it was sent, but for the grant; `null` where the answer is
+    /// not JSON.
+    #[schemars(with = "Option<Value>")]
+    body: Option<Box<RawValue>>,
 }
 
 async fn graph_get(

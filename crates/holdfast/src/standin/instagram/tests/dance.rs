@@ -43,9 +43,9 @@ async fn from_consent_to_a_year_later_in_both_forms() {
         let passed = rig.instagram.pass_through(&grant, own_media()).await.unwrap();
         let body = passed.body.unwrap();
         assert_eq!(passed.status, 200);
-        assert!(body["paging"]["next"].is_string());
+        assert!(body.get().contains(r#""next":"#));
         assert!(
-            !body.to_string().contains(grant.access_token.expose_secret()),
+            !body.get().contains(grant.access_token.expose_secret()),
             "no page address repeats the token"
         );
     }
