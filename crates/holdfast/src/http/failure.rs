@@ -187,6 +187,11 @@ fn ended(reason: Reason) -> Problem {
     }
 }
 
+/// What a call is told that changes something at Instagram and was not answered: sent again, it
+/// could publish twice.
+pub(super) const LOOK_FIRST: &str = "Instagram may have carried the call out: look before sending it again. A container that \
+     was published has the `status_code` `PUBLISHED`.";
+
 /// A grant that cannot be used.
 pub(super) fn using(error: UseError) -> Problem {
     match error {
@@ -196,9 +201,8 @@ pub(super) fn using(error: UseError) -> Problem {
             Problem::new(reason).with_retry_after(retry_after)
         }
         UseError::Unanswered { reason, may_be_done: true, .. } => {
-            Problem::new(reason).with_action(Remedy::LookFirst).with_detail(
-                "Instagram did not answer, and may have carried the call out: look before sending it again.",
-            )
+            let detail = format!("Instagram did not answer. {LOOK_FIRST}");
+            Problem::new(reason).with_action(Remedy::LookFirst).with_detail(detail)
         }
         UseError::NotPassedOn { detail } => {
             Problem::new(RequestCode::GraphCallNotAllowed).with_detail(detail)

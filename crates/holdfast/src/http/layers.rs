@@ -18,6 +18,7 @@ use super::admission::{Admission, Admitted, TurnedAway};
 use super::answer_headers::make_room;
 use super::context::{Context, Whose};
 use super::cors::{Cors, Mark};
+use super::failure::LOOK_FIRST;
 use super::forward_auth::is_forward_auth;
 use super::memory::Remembered;
 use super::metrics::{Metrics, method_label};
@@ -47,7 +48,8 @@ pub struct Edge {
     pub admission: Admission,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: TrustedProxies,
-    /// Time for a handler to answer.
+    /// Time for a handler to answer. A call that changes something at Instagram has
+    /// [`LONGER_AT_INSTAGRAM`] more.
     pub request_timeout: Duration,
     /// Spans of requests.
     pub spans: ServerSpans,
@@ -64,6 +66,9 @@ pub(super) const PROBLEMS: [problem::ProblemCode; 5] = [
 
 /// The route by which the app's backend calls Instagram.
 pub(super) const GRAPH_CALL: &str = "/service/users/{user_id}/instagram/graph/{*path}";
+
+/// How much longer than others a call that changes something at Instagram may take.
+const LONGER_AT_INSTAGRAM: Duration = Duration::from_secs(4);
 
 /// The route of requests that match none.
 const UNMATCHED: &str = "unmatched";
@@ -177,7 +182,7 @@ async fn guarded(
     // The request's place is free again once this has ended.
     let answer = context.during(AssertUnwindSafe(answer).catch_unwind());
     let edge = under_way.edge;
-    let mut response = match within(edge.request_timeout, &*edge.clock, answer).await {
+    let mut response = match within(under_way.time_limit(), &*edge.clock, answer).await {
         Some(Ok(answer)) => answer,
         Some(Err(_)) => {
             tracing::error!("a handler panicked; the panic is in the log above");
@@ -218,16 +223,24 @@ impl<'a> UnderWay<'a> {
         self.route.as_ref().map(Template::as_str)
     }
 
+    /// Whether it changes something at Instagram. Every other request may be sent again: it acts
+    /// once, however often it is sent.
+    fn changes_at_instagram(&self) -> bool {
+        self.template() == Some(GRAPH_CALL) && self.method != Method::GET.as_str()
+    }
+
+    fn time_limit(&self) -> Duration {
+        let longer = if self.changes_at_instagram() { LONGER_AT_INSTAGRAM } else { Duration::ZERO };
+        self.edge.request_timeout + longer
+    }
+
     fn took_too_long(&self) -> Problem {
         let problem = Problem::new(ServerCode::DeadlineExceeded);
-        // Every other route may be called again: it acts once, however often it is asked.
-        if self.template() != Some(GRAPH_CALL) || self.method == Method::GET.as_str() {
+        if !self.changes_at_instagram() {
             return problem;
         }
-        problem.with_action(Remedy::LookFirst).with_detail(
-            "The request took longer than this server allows. Instagram may have carried the call out: look before sending it \
-             again.",
-        )
+        let detail = format!("The request took longer than this server allows. {LOOK_FIRST}");
+        problem.with_action(Remedy::LookFirst).with_detail(detail)
     }
 
     fn answered(self, mut response: Response) -> Response {

@@ -83,7 +83,9 @@ pub(super) fn entry(reason: Reason) -> Entry {
         Reason::ProviderUnavailable => (
             "Instagram not available",
             &["Instagram answers with an error page, not in time, or not at all."],
-            "Wait for Retry-After; the connection itself is not affected.",
+            "Wait for Retry-After; the connection itself is not affected. With the action look_first, Instagram may have carried \
+             the call out, so look there before sending it again: a container that was published has the status_code \
+             PUBLISHED (GET …/graph/{container id}?fields=status_code).",
         ),
         Reason::ProviderIncident => (
             "Instagram incident",

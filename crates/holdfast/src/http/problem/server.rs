@@ -45,7 +45,8 @@ codes! {
             causes: ["A server that this request depends on answers very slowly."],
             remedy: "Wait for Retry-After and send the request again. POST and DELETE below \
                      /service/users/{user_id}/instagram/graph have the action look_first and no Retry-After: \
-                     Instagram may have carried the call out, so check that first.",
+                     Instagram may have carried the call out, so look there first: a container that was published \
+                     has the status_code PUBLISHED (GET …/graph/{container id}?fields=status_code).",
         }
         Overloaded = "overloaded", SERVICE_UNAVAILABLE, Retry, "Overloaded" {
             meaning: "This server is already working on as many requests as it accepts at a time.",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
@@ -24,6 +25,10 @@ const FIELDS: &str = "id,user_id,username,name,account_type,profile_picture_url"
 
 /// Longest answer that is passed on, in bytes. A page of the app's data may exceed a token answer.
 const MAX_PASSED_THROUGH: usize = 2 * 1024 * 1024;
+
+/// Time limit of a call that changes something: where it is cut short, nobody knows whether it was
+/// carried out. Our own answer comes in time for clients that wait 15 s, as ours do.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(12);
 
 impl Instagram {
     pub(super) async fn me(&self, grant: &Grant) -> Reply<Account> {
@@ -62,6 +67,9 @@ impl Instagram {
         let needs_scope = scope_of(&call.method, &call.path);
         let mut request = Outgoing::new(call.method, url).named("/{version}/{path}");
         request.max_answer = MAX_PASSED_THROUGH;
+        if request.method != Method::GET {
+            request.timeout = CHANGE_TIMEOUT;
+        }
         if let Some((_, body)) = call.body {
             if let Some(Ok(value)) = content_type.map(HeaderValue::try_from) {
                 request.headers.insert(header::CONTENT_TYPE, value);

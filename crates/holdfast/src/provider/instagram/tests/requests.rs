@@ -183,6 +183,16 @@ async fn a_call_stays_below_the_versioned_root_and_carries_our_grant_only() {
 }
 
 #[tokio::test]
+async fn what_changes_something_is_given_more_time() {
+    for (method, seconds) in [(Method::GET, 8), (Method::POST, 12), (Method::DELETE, 12)] {
+        let (instagram, script) = instagram(Ok((200, HeaderMap::new(), "{}")));
+        let call = PassThrough { method, ..call("me/media_publish", &[]) };
+        instagram.pass_through(&grant(), call).await.unwrap();
+        assert_eq!(script.sent.lock().unwrap()[0].timeout, Duration::from_secs(seconds));
+    }
+}
+
+#[tokio::test]
 async fn tokens_are_not_fetched_behind_the_connections_back() {
     for path in ["refresh_access_token", "me/../access_token", "oauth/access_token"] {
         let (instagram, script) = instagram(Ok((200, HeaderMap::new(), "{}")));
