@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 
 use aide::openapi::{
-    Parameter, ParameterData, ParameterSchemaOrContent, PathStyle, ReferenceOr, SchemaObject,
+    Parameter, ParameterData, ParameterSchemaOrContent, PathStyle, QueryStyle, ReferenceOr, SchemaObject,
 };
 use aide::transform::TransformOperation;
 use aide::{OperationInput, OperationOutput};
@@ -16,6 +16,7 @@ use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use schemars::Schema;
 
 use super::prelude::*;
 use crate::caller::Caller;
@@ -40,17 +41,16 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .protected()
         .any(PATH, forward_auth, |op| {
-            op.about("forwardAuth", tags::FORWARD_AUTH, "Verify a session token for another backend")
+            let op = op
+                .about("forwardAuth", tags::FORWARD_AUTH, "Verify a session token for another backend")
                 .description(
                     "Takes every method. 200 with an empty body and the caller in headers: `X-Auth-User`, \
                      `X-Auth-Session`, `X-Auth-Org`, `X-Auth-Org-Role`, `X-Auth-Org-Permissions`, `X-Auth-Impersonator`, \
-                     those that apply, and `X-Auth-Assertion` where `HOLDFAST_FORWARD_AUTH_SECRET` is set. Query: with \
-                     `credentials=optional` a request without credentials gets 200 without these headers; `org=any`, \
-                     `org=org_…`, `role=admin` and `permission=org:invoices:read` require more, and of several values one is \
-                     enough.",
+                     those that apply, and `X-Auth-Assertion` where `HOLDFAST_FORWARD_AUTH_SECRET` is set. An unknown \
+                     parameter is refused: a misspelt requirement would let everybody pass.",
                 )
-                .problems(&REQUIREMENTS)
-                .response::<200, ()>()
+                .problems(&REQUIREMENTS);
+            with_query(op).response::<200, ()>()
         })
         .any(WITH_ORIGINAL[0], forward_auth, |op| op.hidden(true))
         .any(WITH_ORIGINAL[1], forward_auth, |op| {
@@ -62,27 +62,58 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
         .done()
 }
 
+/// The parameters, which no type of the handler has: `http/forward_auth.rs` reads them from the
+/// query.
+fn with_query(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
+    let optional = schemars::json_schema!({"type": "string", "const": "optional"});
+    let names = || schemars::json_schema!({"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1});
+    let of_query = [
+        (
+            "credentials",
+            optional,
+            "A request without credentials gets 200, without headers that name a caller.",
+        ),
+        ("org", names(), "Only members of one of these organizations (`org_…`); `any`: of any."),
+        ("role", names(), "Only with one of these roles in the organization, as `admin`."),
+        ("permission", names(), "Only with one of these permissions there, as `org:invoices:read`."),
+    ];
+    for (name, schema, description) in of_query {
+        let description = match name {
+            "credentials" => description.to_owned(),
+            _ => format!("{description} Repeated, or separated by commas."),
+        };
+        op.inner_mut().parameters.push(ReferenceOr::Item(Parameter::Query {
+            parameter_data: parameter(name, description, false, schema),
+            allow_reserved: false,
+            style: QueryStyle::Form,
+            allow_empty_value: None,
+        }));
+    }
+    op
+}
+
 /// The handler ignores what follows the address, so nothing derives this parameter from it.
 fn with_path(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
-    let schema = SchemaObject {
-        json_schema: schemars::json_schema!({"type": "string"}),
-        external_docs: None,
-        example: None,
-    };
-    let parameter_data = ParameterData {
-        name: "path".to_owned(),
-        description: Some("The original path; ignored.".to_owned()),
-        required: true,
+    let schema = schemars::json_schema!({"type": "string"});
+    let parameter_data = parameter("path", "The original path; ignored.".to_owned(), true, schema);
+    let parameter = Parameter::Path { parameter_data, style: PathStyle::Simple };
+    op.inner_mut().parameters.push(ReferenceOr::Item(parameter));
+    op
+}
+
+fn parameter(name: &str, description: String, required: bool, json_schema: Schema) -> ParameterData {
+    let schema = SchemaObject { json_schema, external_docs: None, example: None };
+    ParameterData {
+        name: name.to_owned(),
+        description: Some(description),
+        required,
         deprecated: None,
         format: ParameterSchemaOrContent::Schema(schema),
         example: None,
         examples: std::iter::empty().collect(),
         explode: None,
         extensions: std::iter::empty().collect(),
-    };
-    let parameter = Parameter::Path { parameter_data, style: PathStyle::Simple };
-    op.inner_mut().parameters.push(ReferenceOr::Item(parameter));
-    op
+    }
 }
 
 const REQUIREMENTS: [ProblemCode; 4] = [

@@ -112,6 +112,20 @@ fn references(document: &Value, value: &Value) {
 }
 
 #[test]
+fn the_requirements_of_forward_authentication_are_parameters() {
+    let document = document("https://api.example.com");
+    let parameters = |path: &str| -> Vec<String> {
+        let named = document["paths"][path]["get"]["parameters"].as_array().unwrap().iter();
+        named.map(|each| format!("{} {}", each["in"], each["name"]).replace('"', "")).collect()
+    };
+    assert_eq!(
+        parameters("/forward-auth"),
+        ["query credentials", "query org", "query role", "query permission"]
+    );
+    assert_eq!(parameters("/forward-auth/{path}"), ["path path"]);
+}
+
+#[test]
 fn the_same_routes_give_the_same_document() {
     assert_eq!(document("https://a.example"), document("https://a.example"));
 }
