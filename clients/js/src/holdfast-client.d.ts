@@ -79,7 +79,7 @@ interface StatusFacts {
   /** Grows with every change of the connection. */
   version: number;
   /** One sentence for a person, where `connected` is false and something is wrong. */
-  error?: string | null;
+  error?: string;
 }
 
 export interface NotConnectedStatus extends StatusFacts {

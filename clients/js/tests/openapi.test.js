@@ -108,7 +108,7 @@ const makeDocument = () => {
           evidence: orNull(ref("Evidence")),
           attempt: orNull(ref("Attempt")),
           version: { type: "integer" },
-          error: textOrNull,
+          error: text,
         }),
         Problem: object({
           type: text,

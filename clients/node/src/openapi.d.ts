@@ -9,15 +9,15 @@ export interface components {
             /** @description Instagram: the app-scoped id, `/me.id`. Identifies the account within our app. */
             id: string;
             /** @description Instagram: the professional account's id, `/me.user_id`, as in webhooks. */
-            professional_id?: string | null;
+            professional_id: string | null;
             /** @description The handle; may change. */
-            username?: string | null;
+            username: string | null;
             /** @description The display name. */
-            name?: string | null;
+            name: string | null;
             /** @description Lower case: `business` or `media_creator`. */
-            account_type?: string | null;
+            account_type: string | null;
             /** @description A signed address that expires; its failure says nothing about the connection. */
-            profile_picture_url?: string | null;
+            profile_picture_url: string | null;
         };
         /** @description The action that would help. */
         Action: "none" | "connect" | "reconnect" | "wait" | "fix_at_instagram" | "contact_support";
@@ -26,9 +26,9 @@ export interface components {
             /** @description The attempt. */
             id: string;
             /** @description How it ended: `connected`, `denied`, `expired`, `failed`, `different_account`, `account_taken` or `disconnected`; `null` where it began. */
-            outcome?: string | null;
+            outcome: string | null;
             /** @description Why it failed. */
-            reason?: components["schemas"]["Reason"] | null;
+            reason: components["schemas"]["Reason"] | null;
         };
         /** @description A connect attempt that is open. */
         AttemptUnderway: {
@@ -42,14 +42,14 @@ export interface components {
             /** @description The connections that match. */
             connections: components["schemas"]["UserStatus"][];
             /** @description The opaque cursor of the next page. */
-            next?: string | null;
+            next: string | null;
         };
         /** @description Proof that the grant is gone. */
         DisconnectReceipt: {
             /** @description Always true: after this answer nothing is linked. */
             disconnected: boolean;
             /** @description When the grant's bytes were deleted. `null` where there was nothing to delete. */
-            deleted_at?: string | null;
+            deleted_at: string | null;
             /** @description What to do at Instagram to withdraw the permission there too; its API has no way to do that for a person. */
             revoke_hint: string;
         };
@@ -69,8 +69,8 @@ export interface components {
              * @description The status that Instagram answered with; it says nothing about the caller of this API.
              */
             status: number;
-            /** @description The JSON of Instagram's answer; `null` where the answer is not JSON. */
-            body?: unknown;
+            /** @description The JSON of Instagram's answer as it was sent, but for the grant; `null` where the answer is not JSON. */
+            body: unknown;
         };
         /** @description One change of state. */
         HistoryLine: {
@@ -79,23 +79,23 @@ export interface components {
             /** @description The state that held from then on. */
             state: components["schemas"]["State"];
             /** @description Why. */
-            reason?: components["schemas"]["Reason"] | null;
+            reason: components["schemas"]["Reason"] | null;
             /** @description The evidence for it. */
-            evidence?: components["schemas"]["Evidence"] | null;
+            evidence: components["schemas"]["Evidence"] | null;
             /**
              * Format: int64
              * @description The version of the connection that it led to.
              */
             version: number;
             /** @description The connect attempt that began or ended with it. */
-            attempt?: components["schemas"]["AttemptLine"] | null;
+            attempt: components["schemas"]["AttemptLine"] | null;
         };
         /** @description One page. */
         HistoryPage: {
             /** @description Newest first. */
             entries: components["schemas"]["HistoryLine"][];
             /** @description The opaque cursor of the next page. */
-            next?: string | null;
+            next: string | null;
         };
         /** @description A caller's Instagram connection, as far as we know. */
         InstagramStatus: {
@@ -104,34 +104,34 @@ export interface components {
             /** @description The state. */
             state: components["schemas"]["State"];
             /** @description Why, where there is something to say. */
-            reason?: components["schemas"]["Reason"] | null;
+            reason: components["schemas"]["Reason"] | null;
             /** @description The action that would help. */
             action: components["schemas"]["Action"];
             /** @description The linked account. */
-            account?: components["schemas"]["Account"] | null;
+            account: components["schemas"]["Account"] | null;
             /** @description Granted scopes. */
             scopes: string[];
             /** @description Scopes that the app asks for and lacks. */
             missing_scopes: string[];
             /** @description When the grant expires unless refreshed. */
-            token_expires_at?: string | null;
+            token_expires_at: string | null;
             /** @description When Instagram is asked next: to refresh the grant, or to see whether a failure has passed or the person has done what Instagram wants. Never before the end of this replica's own pause, while Instagram does not answer or the app's budget is used up. In the past when it is due. */
-            next_refresh_at?: string | null;
+            next_refresh_at: string | null;
             /** @description Since when the state holds. */
-            since?: string | null;
+            since: string | null;
             /** @description Do not ask Instagram again before this time: it would not help. */
-            retry_after?: string | null;
+            retry_after: string | null;
             /** @description The event that the state rests on. */
-            evidence?: components["schemas"]["Evidence"] | null;
+            evidence: components["schemas"]["Evidence"] | null;
             /** @description The connect attempt that is open. */
-            attempt?: components["schemas"]["AttemptUnderway"] | null;
+            attempt: components["schemas"]["AttemptUnderway"] | null;
             /**
              * Format: int64
              * @description Grows with every stored change.
              */
             version: number;
             /** @description One sentence for a person, if `connected` is false and something is wrong. */
-            error?: string | null;
+            error?: string;
         };
         /** @description The members of the body, RFC 9457 section 3 and our extensions. */
         Problem: {
@@ -153,7 +153,7 @@ export interface components {
             /** @description The stable code. */
             code: string;
             /** @description On 424 the status's reason; on `stop-repeating` the code of the refusal that is being repeated. */
-            reason?: string | null;
+            reason?: string;
             /** @description What a client may do about it. */
             action: components["schemas"]["ProblemAction"];
             /** @description The id of the request, for the log. */
@@ -176,7 +176,7 @@ export interface components {
             /** @description What was granted. */
             scopes: string[];
             /** @description The account that it is for. */
-            account?: components["schemas"]["Account"] | null;
+            account: components["schemas"]["Account"] | null;
         };
         /** @description What is known about a user's connection. */
         UserStatus: {
@@ -187,34 +187,34 @@ export interface components {
             /** @description The state. */
             state: components["schemas"]["State"];
             /** @description Why, where there is something to say. */
-            reason?: components["schemas"]["Reason"] | null;
+            reason: components["schemas"]["Reason"] | null;
             /** @description The action that would help. */
             action: components["schemas"]["Action"];
             /** @description The linked account. */
-            account?: components["schemas"]["Account"] | null;
+            account: components["schemas"]["Account"] | null;
             /** @description Granted scopes. */
             scopes: string[];
             /** @description Scopes that the app asks for and lacks. */
             missing_scopes: string[];
             /** @description When the grant expires unless refreshed. */
-            token_expires_at?: string | null;
+            token_expires_at: string | null;
             /** @description When Instagram is asked next: to refresh the grant, or to see whether a failure has passed or the person has done what Instagram wants. Never before the end of this replica's own pause, while Instagram does not answer or the app's budget is used up. In the past when it is due. */
-            next_refresh_at?: string | null;
+            next_refresh_at: string | null;
             /** @description Since when the state holds. */
-            since?: string | null;
+            since: string | null;
             /** @description Do not ask Instagram again before this time: it would not help. */
-            retry_after?: string | null;
+            retry_after: string | null;
             /** @description The event that the state rests on. */
-            evidence?: components["schemas"]["Evidence"] | null;
+            evidence: components["schemas"]["Evidence"] | null;
             /** @description The connect attempt that is open. */
-            attempt?: components["schemas"]["AttemptUnderway"] | null;
+            attempt: components["schemas"]["AttemptUnderway"] | null;
             /**
              * Format: int64
              * @description Grows with every stored change.
              */
             version: number;
             /** @description One sentence for a person, if `connected` is false and something is wrong. */
-            error?: string | null;
+            error?: string;
         };
     };
     responses: never;

@@ -76,11 +76,8 @@ State = Literal[
     "unavailable",
 ]
 
-class _Account(TypedDict):
+class Account(TypedDict):
     id: str
-
-
-class Account(_Account, total=False):
     professional_id: str | None
     username: str | None
     name: str | None
@@ -88,11 +85,8 @@ class Account(_Account, total=False):
     profile_picture_url: str | None
 
 
-class _AttemptLine(TypedDict):
+class AttemptLine(TypedDict):
     id: str
-
-
-class AttemptLine(_AttemptLine, total=False):
     outcome: str | None
     reason: Reason | None
 
@@ -102,21 +96,15 @@ class AttemptUnderway(TypedDict):
     expires_at: str
 
 
-class _ConnectionsPage(TypedDict):
+class ConnectionsPage(TypedDict):
     connections: list[UserStatus]
-
-
-class ConnectionsPage(_ConnectionsPage, total=False):
     next: str | None
 
 
-class _DisconnectReceipt(TypedDict):
+class DisconnectReceipt(TypedDict):
     disconnected: bool
-    revoke_hint: str
-
-
-class DisconnectReceipt(_DisconnectReceipt, total=False):
     deleted_at: str | None
+    revoke_hint: str
 
 
 class Evidence(TypedDict):
@@ -124,53 +112,44 @@ class Evidence(TypedDict):
     at: str
 
 
-class _GraphAnswer(TypedDict):
+class GraphAnswer(TypedDict):
     status: int
-
-
-class GraphAnswer(_GraphAnswer, total=False):
     body: Any
 
 
-class _HistoryLine(TypedDict):
+class HistoryLine(TypedDict):
     at: str
     state: State
-    version: int
-
-
-class HistoryLine(_HistoryLine, total=False):
     reason: Reason | None
     evidence: Evidence | None
+    version: int
     attempt: AttemptLine | None
 
 
-class _HistoryPage(TypedDict):
+class HistoryPage(TypedDict):
     entries: list[HistoryLine]
-
-
-class HistoryPage(_HistoryPage, total=False):
     next: str | None
 
 
 class _InstagramStatus(TypedDict):
     connected: bool
     state: State
+    reason: Reason | None
     action: Action
+    account: Account | None
     scopes: list[str]
     missing_scopes: list[str]
-    version: int
-
-
-class InstagramStatus(_InstagramStatus, total=False):
-    reason: Reason | None
-    account: Account | None
     token_expires_at: str | None
     next_refresh_at: str | None
     since: str | None
     retry_after: str | None
     evidence: Evidence | None
     attempt: AttemptUnderway | None
-    error: str | None
+    version: int
+
+
+class InstagramStatus(_InstagramStatus, total=False):
+    error: str
 
 
 class _Problem(TypedDict):
@@ -186,16 +165,13 @@ class _Problem(TypedDict):
 
 
 class Problem(_Problem, total=False):
-    reason: str | None
+    reason: str
 
 
-class _TokenAnswer(TypedDict):
+class TokenAnswer(TypedDict):
     access_token: str
     token_expires_at: str
     scopes: list[str]
-
-
-class TokenAnswer(_TokenAnswer, total=False):
     account: Account | None
 
 
@@ -203,19 +179,19 @@ class _UserStatus(TypedDict):
     user_id: str
     connected: bool
     state: State
+    reason: Reason | None
     action: Action
+    account: Account | None
     scopes: list[str]
     missing_scopes: list[str]
-    version: int
-
-
-class UserStatus(_UserStatus, total=False):
-    reason: Reason | None
-    account: Account | None
     token_expires_at: str | None
     next_refresh_at: str | None
     since: str | None
     retry_after: str | None
     evidence: Evidence | None
     attempt: AttemptUnderway | None
-    error: str | None
+    version: int
+
+
+class UserStatus(_UserStatus, total=False):
+    error: str

@@ -51,6 +51,7 @@ pub struct InstagramStatus {
     pub version: i64,
     /// One sentence for a person, if `connected` is false and something is wrong.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "String")]
     pub error: Option<String>,
 }
 

@@ -1,5 +1,7 @@
 //! The OpenAPI document, from the types of the handlers.
 
+use std::collections::BTreeSet;
+
 use aide::openapi::{Components, Info, License, OpenApi, ReferenceOr, SecurityScheme, Server, Tag};
 use aide::transform::TransformOperation;
 use serde_json::Value;
@@ -116,8 +118,61 @@ pub(super) fn finished(api: OpenApi) -> Value {
             sort_responses(operation);
         }
     }
+    require_nullable(&mut document);
     unwrap_descriptions(&mut document);
     document
+}
+
+/// Requires the members of answers that may be `null`: what an answer leaves out is never `null`.
+/// aide derives every schema as of a request, where `null` and nothing are the same.
+fn require_nullable(document: &mut Value) {
+    let mut of_answers = BTreeSet::new();
+    let operations = document["paths"].as_object().into_iter().flat_map(|paths| paths.values());
+    for operation in operations.filter_map(Value::as_object).flat_map(|item| item.values()) {
+        references(&operation["responses"], document, &mut of_answers);
+    }
+    for name in of_answers {
+        let schema = &mut document["components"]["schemas"][name];
+        let members = schema["properties"].as_object();
+        let members = members.into_iter().flatten();
+        let mut required: Vec<Value> = schema["required"].as_array().cloned().unwrap_or_default();
+        let nullable =
+            members.filter(|(_, member)| may_be_null(member)).map(|(name, _)| name.as_str().into());
+        required.extend(nullable.filter(|name| !required.contains(name)).collect::<Vec<Value>>());
+        if !required.is_empty() {
+            schema["required"] = required.into();
+        }
+    }
+}
+
+/// The names of the schemas that `value` refers to, and those that they refer to.
+fn references(value: &Value, document: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            let reference = members.get("$ref").and_then(Value::as_str);
+            if let Some(name) = reference.and_then(|each| each.strip_prefix("#/components/schemas/"))
+                && names.insert(name.to_owned())
+            {
+                references(&document["components"]["schemas"][name], document, names);
+            }
+            members.values().for_each(|member| references(member, document, names));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, document, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn may_be_null(schema: &Value) -> bool {
+    let is_null = |kind: &Value| kind == "null";
+    match (&schema["type"], &schema["anyOf"]) {
+        (Value::Array(kinds), _) => kinds.iter().any(is_null),
+        (Value::Null, Value::Array(choices)) => choices.iter().any(|choice| is_null(&choice["type"])),
+        // Of anything.
+        (Value::Null, _) => {
+            schema["$ref"].is_null() && schema["allOf"].is_null() && schema["oneOf"].is_null()
+        }
+        _ => false,
+    }
 }
 
 /// Puts each paragraph on one line: where a doc comment breaks its lines is nobody's business.

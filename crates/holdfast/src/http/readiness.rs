@@ -42,7 +42,8 @@ pub(super) struct Check {
     /// Whether it is good.
     pub(super) ok: bool,
     /// What is wrong, without secrets or addresses.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "String")]
     problem: Option<&'static str>,
     /// The whole of it, for operators.
     #[serde(skip)]

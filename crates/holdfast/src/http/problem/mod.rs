@@ -185,7 +185,8 @@ pub struct Body<'a> {
     pub code: &'a str,
     /// On 424 the status's reason; on `stop-repeating` the code of the refusal that is being
     /// repeated.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "String")]
     pub reason: Option<&'a str>,
     /// What a client may do about it.
     pub action: Remedy,

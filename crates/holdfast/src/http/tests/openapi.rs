@@ -126,6 +126,29 @@ fn the_requirements_of_forward_authentication_are_parameters() {
 }
 
 #[test]
+fn members_of_answers_that_may_be_null_are_always_there() {
+    let document = document("https://api.example.com");
+    let schema = |name: &str| &document["components"]["schemas"][name];
+    let required = |name: &str| -> BTreeSet<&str> {
+        schema(name)["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect()
+    };
+    for name in ["InstagramStatus", "UserStatus"] {
+        let properties = schema(name)["properties"].as_object().unwrap();
+        let left_out: Vec<_> =
+            properties.keys().filter(|member| !required(name).contains(member.as_str())).collect();
+        assert_eq!(left_out, ["error"], "{name}");
+        assert_eq!(properties["error"]["type"], "string");
+    }
+    for (name, member) in
+        [("User", "email"), ("Account", "name"), ("GraphAnswer", "body"), ("HistoryPage", "next")]
+    {
+        assert!(required(name).contains(member), "{name} {member}");
+    }
+    assert!(!required("Problem").contains("reason"));
+    assert!(schema("ConnectBody")["required"].is_null(), "of a request everything may be left out");
+}
+
+#[test]
 fn the_same_routes_give_the_same_document() {
     assert_eq!(document("https://a.example"), document("https://a.example"));
 }
