@@ -9,7 +9,7 @@ use url::Url;
 use super::Settings;
 use super::fault::Fault;
 use super::table;
-use crate::provider::instagram::InstagramConfig;
+use crate::provider::instagram::{InstagramConfig, VersionEnd};
 
 /// A day: Instagram refreshes no younger token.
 const YOUNGEST: Duration = Duration::from_hours(24);
@@ -139,6 +139,13 @@ fn addresses(instagram: &InstagramConfig) -> Vec<Fault> {
                 instagram.graph_version
             ),
             "end it after the host, and set INSTAGRAM_GRAPH_VERSION",
+        );
+    }
+    if instagram.version_end() == VersionEnd::Past {
+        warn(
+            table::INSTAGRAM_GRAPH_VERSION.env,
+            format!("Meta has ended {} of the Graph API", instagram.graph_version),
+            "unset it, or set a current version",
         );
     }
     found

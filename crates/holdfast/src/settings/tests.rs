@@ -220,6 +220,7 @@ fn what_does_not_go_together_is_told() {
         &[("HOLDFAST_RETURN_URLS", "https://pr-*--y.netlify.app,https://app.example.com"), ORIGINS],
         &[("HOLDFAST_REFRESH_MIN_AGE_S", "5184000")],
         &[("HOLDFAST_REFRESH_MIN_AGE_S", "86399")],
+        &[("INSTAGRAM_GRAPH_VERSION", "v20.0")],
         &[("INSTAGRAM_AUTHORIZE_URL", "https://api.instagram.com/oauth/authorize")],
         &[("INSTAGRAM_AUTHORIZE_URL", "https://www.facebook.com/v25.0/dialog/oauth")],
         &[("INSTAGRAM_API_URL", "https://graph.instagram.com")],

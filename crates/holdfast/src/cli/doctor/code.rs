@@ -151,7 +151,7 @@ codes! {
         "The Graph API does not answer: nothing can be refreshed or checked.",
         "Check name resolution and that outgoing https is allowed; unset INSTAGRAM_GRAPH_URL where it is set. Where Instagram itself is down, wait: connections stand as they were proven last.";
     INSTAGRAM_VERSION = "instagram-version", "Graph version",
-        "Meta has retired this version of the Graph API.",
+        "Meta has ended this version of the Graph API, or does so within two months.",
         "Unset INSTAGRAM_GRAPH_VERSION, or set a current version.";
     INSTAGRAM_SCOPES = "instagram-scopes", "scopes",
         "A scope is unknown to Instagram Login, or the one that every call needs is missing.",

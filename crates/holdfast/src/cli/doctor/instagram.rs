@@ -1,7 +1,10 @@
 //! Instagram: whether its hosts answer, and whether it takes the app.
 
+use std::time::Duration;
+
 use http::Method;
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -9,7 +12,7 @@ use super::report::{Check, Report};
 use super::{ask, code};
 use crate::app::{self, Seams};
 use crate::clock::after;
-use crate::provider::instagram::InstagramConfig;
+use crate::provider::instagram::{InstagramConfig, VersionEnd};
 use crate::provider::{AppFault, Failure, Grant, Meaning, SharedProvider};
 use crate::settings::Settings;
 use crate::transport::{Outgoing, TransportError};
@@ -28,8 +31,8 @@ const NEEDED: &str = "instagram_business_basic";
 const UNKNOWN_PATH: i64 = 2500;
 const RETIRED_VERSION: i64 = 2635;
 const RESTRICTED: &str = "look in the App dashboard: the app is not live, or Meta has restricted it";
-/// Versions below are retired: Meta keeps one for two years.
-const OLDEST_VERSION: u32 = 21;
+/// So long before its end a version is warned of.
+const SOON: Duration = Duration::from_hours(60 * 24);
 
 pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Report) {
     let (Some(instagram), Some(provider)) = (&settings.instagram, app::provider(settings, seams)) else {
@@ -122,7 +125,7 @@ async fn check_graph(instagram: &InstagramConfig, provider: &SharedProvider, now
         access_token: SecretString::from("holdfast-doctor"),
         scopes: None,
         obtained_at: now,
-        expires_at: after(now, std::time::Duration::from_hours(1)),
+        expires_at: after(now, Duration::from_hours(1)),
     };
     match provider.identify(&grant).await.outcome {
         Ok(_) => Probed::Graph(Check::skipped(
@@ -149,7 +152,7 @@ fn is_silent(failure: &Failure) -> bool {
 }
 
 /// What is seen without asking Instagram.
-pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
+pub(super) fn check_settings(settings: &Settings, now: Timestamp, report: &mut Report) {
     let Some(instagram) = &settings.instagram else {
         report.add(Check::warning(code::INSTAGRAM, "no app is configured: every status is `unavailable`"));
         return;
@@ -170,18 +173,23 @@ pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
         report.add(Check::failed(code::INSTAGRAM_SECRET_FORM, "it has characters other than 0-9 and a-f"));
     }
     check_scopes(instagram, report);
-    let number = instagram.graph_version.trim_start_matches('v').split('.').next().unwrap_or_default();
-    report.add(match number.parse::<u32>() {
-        Ok(number) if number < OLDEST_VERSION => {
-            Check::failed(code::INSTAGRAM_VERSION, format!("{} was retired by Meta", instagram.graph_version))
-        }
-        Ok(_) | Err(_) => Check::passed(code::INSTAGRAM_VERSION, instagram.graph_version.clone()),
-    });
+    report.add(check_version(&instagram.graph_version, instagram.version_end(), now));
     report.add(if settings.return_urls.is_empty() {
         Check::failed(code::RETURN_URLS, "none")
     } else {
         Check::passed(code::RETURN_URLS, settings.return_urls.join(", "))
     });
+}
+
+fn check_version(version: &str, end: VersionEnd, now: Timestamp) -> Check {
+    match end {
+        VersionEnd::Past => Check::failed(code::INSTAGRAM_VERSION, format!("Meta has ended {version}")),
+        // The probe of the Graph API tells whether it has.
+        VersionEnd::On(end) if end <= Offset::UTC.to_datetime(after(now, SOON)).date() => {
+            Check::warning(code::INSTAGRAM_VERSION, format!("by Meta's changelog {version} ends on {end}"))
+        }
+        VersionEnd::On(_) | VersionEnd::Unknown => Check::passed(code::INSTAGRAM_VERSION, version),
+    }
 }
 
 fn is_hexadecimal(instagram: &InstagramConfig) -> bool {
@@ -208,4 +216,20 @@ fn check_scopes(instagram: &InstagramConfig, report: &mut Report) {
 /// An address of ours as others must write it.
 pub(super) fn address(public: &Url, path: &str) -> String {
     format!("{}{path}", public.as_str().trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_warned_of_before_its_end() {
+        let now = "2026-11-30T12:00:00Z".parse().unwrap();
+        let on = |date: &str| check_version("v21.0", VersionEnd::On(date.parse().unwrap()), now);
+        for end in ["2026-11-30", "2027-01-21"] {
+            let what = format!("by Meta's changelog v21.0 ends on {end}");
+            assert_eq!(on(end), Check::warning(code::INSTAGRAM_VERSION, what));
+        }
+        assert_eq!(on("2027-05-20"), Check::passed(code::INSTAGRAM_VERSION, "v21.0"));
+    }
 }

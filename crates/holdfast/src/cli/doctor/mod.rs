@@ -72,7 +72,7 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
         // Settings left out as faulty would otherwise be reported a second time, as missing.
         if is_complete {
             clerk::check_settings(&settings, &mut report);
-            instagram::check_settings(&settings, &mut report);
+            instagram::check_settings(&settings, seams.clock.now(), &mut report);
         }
     }
     let report = report.in_order();

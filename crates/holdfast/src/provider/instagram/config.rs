@@ -1,7 +1,29 @@
 //! The configuration of the Instagram client.
 
+use jiff::civil::{Date, date};
 use secrecy::SecretString;
 use url::Url;
+
+/// When Meta ends versions of the Graph API, by its changelog. Those before have ended: the last of
+/// them, v20.0, on 24 September 2026.
+const ENDS: [(u16, Date); 5] = [
+    (21, date(2027, 1, 21)),
+    (22, date(2027, 5, 20)),
+    (23, date(2027, 10, 8)),
+    (24, date(2028, 2, 18)),
+    (25, date(2028, 7, 29)),
+];
+
+/// What is known of a version's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VersionEnd {
+    /// It had ended when this program was made.
+    Past,
+    /// Meta ends it on this day.
+    On(Date),
+    /// Nothing.
+    Unknown,
+}
 
 /// Addresses and credentials of the Instagram app. The settings define the default addresses.
 #[derive(Debug, Clone)]
@@ -27,4 +49,20 @@ pub struct InstagramConfig {
     pub graph_version: String,
     /// Where Instagram sends the browser back to; must equal a registered address byte for byte.
     pub redirect_uri: Url,
+}
+
+impl InstagramConfig {
+    /// When Meta ends [the version](Self::graph_version).
+    pub fn version_end(&self) -> VersionEnd {
+        let major = self.graph_version.trim_start_matches('v').split('.').next();
+        let Some(major) = major.and_then(|major| major.parse::<u16>().ok()) else {
+            return VersionEnd::Unknown;
+        };
+        let known = ENDS.iter().find(|(version, _)| major <= *version);
+        match known {
+            Some((version, end)) if major == *version => VersionEnd::On(*end),
+            Some(_) => VersionEnd::Past,
+            None => VersionEnd::Unknown,
+        }
+    }
 }

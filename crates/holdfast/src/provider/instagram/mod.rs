@@ -23,7 +23,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
-pub use self::config::InstagramConfig;
+pub use self::config::{InstagramConfig, VersionEnd};
 use self::failure::{Answered, unanswered};
 use self::meaning::Context;
 use self::wire::{Body, Unusable};
