@@ -213,7 +213,8 @@ codes! {
                      then asks who you are. To move this account here, disconnect it as the other \
                      user. If that user cannot, remove the app in Instagram under Settings, Website \
                      permissions. Then start again; if that user's access had ended before, a few minutes \
-                     later.",
+                     later, or up to a day where Instagram gives no cause. The operator unlinks it at once \
+                     with `holdfast connections forget`.",
         }
         DifferentAccount = "different-account", CONFLICT, Reconnect, "Another account" {
             meaning: "Instagram returned a different account than the linked one.",
