@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Installs what the tests need on Debian or Ubuntu and is not there yet: a C compiler (aws-lc and SQLite are built from
-# source), a Postgres server, Chromium, Node, Python, valgrind, nginx, Caddy, HAProxy, Prometheus' rule tester. Rust is expected to be there. Needs root or sudo only where something is missing.
+# Installs what the tests need on Debian or Ubuntu and is not there yet: a C compiler (aws-lc and
+# SQLite are built from source), a Postgres server, Chromium, Node, Python, valgrind, nginx, Caddy,
+# HAProxy, PgBouncer, Prometheus' rule tester. Rust is expected to be there. Needs root or sudo only
+# where something is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,10 +16,10 @@ need() { # need PACKAGE COMMAND…: the package, unless one of the commands is t
   missing+=("$package")
 }
 
-# The proxies of deploy/; their packages must not start a server either.
+# The proxies of deploy/, and one for databases; their packages must not start a server either.
 proxies() {
   local each
-  for each in nginx:nginx-light caddy:caddy haproxy:haproxy; do
+  for each in nginx:nginx-light caddy:caddy haproxy:haproxy pgbouncer:pgbouncer; do
     PATH="$PATH:/usr/sbin" command -v "${each%:*}" >/dev/null 2>&1 || missing+=("${each#*:}")
   done
 }

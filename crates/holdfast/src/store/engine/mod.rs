@@ -5,6 +5,7 @@
 
 mod driven;
 mod failure;
+mod pooler;
 mod postgres;
 mod sqlite;
 mod value;

@@ -8,7 +8,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _, Row as _};
 
-use super::{Failure, PostgresQuery, Row};
+use super::{Failure, PostgresQuery, Row, pooler};
 use crate::clock::{SystemClock, within};
 use crate::store::{OpenError, PoolUse, StoreError, statements};
 
@@ -54,7 +54,18 @@ impl Postgres {
         // PgBouncer refuses a session that begins with `extra_float_digits`; no column is a float.
         let options = Self::read_address(url)?.application_name("holdfast").extra_float_digits(None);
         let connecting = pool_of(MAX_CONNECTIONS).connect_with(options.clone());
-        let pool = match connecting.await {
+        let connected = connecting.await;
+        // Such a pooler may be why it failed.
+        if pooler::is_between(&options).await {
+            return Err(OpenError::Unreachable {
+                why: format!(
+                    "{} is a pooler that gives every transaction another session",
+                    host_of(&options)
+                ),
+                remedy: "let it pool sessions (PgBouncer: `pool_mode = session`), or name Postgres itself in HOLDFAST_DATABASE_URL",
+            });
+        }
+        let pool = match connected {
             Ok(pool) => pool,
             Err(error) => return Err(not_let_in(asked_directly(error, &options).await, &options)),
         };
@@ -285,12 +296,16 @@ fn unreachable_server(failure: impl Into<Failure>) -> OpenError {
     }
 }
 
-/// Why no connection could be made, with host and role. Never the password.
-fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
-    let host = match options.get_socket() {
+fn host_of(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
         Some(socket) => socket.display().to_string(),
         None => format!("{}:{}", options.get_host(), options.get_port()),
-    };
+    }
+}
+
+/// Why no connection could be made, with host and role. Never the password.
+fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
+    let host = host_of(options);
     let role = options.get_username();
     let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
     let (why, remedy) = match (&error, &*state) {

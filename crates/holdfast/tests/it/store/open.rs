@@ -7,7 +7,7 @@ use holdfast::clock::SystemClock;
 use holdfast::store::{OpenError, Store, StoreError, StoreOptions};
 
 use crate::support::database::{Engine, TestDb, create_database, postgres_url};
-use crate::support::postgres_server::OwnServer;
+use crate::support::postgres_server::{OwnServer, Pooler};
 use crate::support::relay::Relay;
 
 async fn refusal(options: StoreOptions) -> OpenError {
@@ -128,6 +128,35 @@ async fn the_file_is_for_its_owner_alone() {
         assert_eq!(mode & 0o077, 0, "{path}: {mode:o}");
     }
     db.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_keeps_sessions_together_is_as_good_as_the_server() {
+    let server = OwnServer::start();
+    let pooler = Pooler::before(&server, "session").await;
+    let options = StoreOptions { exclusive: false, ..StoreOptions::serve(pooler.url()) };
+    let one = Store::open(&options, Arc::new(SystemClock)).await.expect("it opens");
+    one.migrate().await.expect("it migrates");
+    let other = Store::open(&options, Arc::new(SystemClock)).await.expect("it opens once more");
+    assert!(*other.hears_replicas().wait_for(|hears| *hears).await.expect("it listens"));
+    let mut changes = other.changes();
+    super::fixtures::linked(&one, "ada", "1").await;
+    let change = changes.recv().await.expect("it is heard of");
+    assert_eq!(change.user_id, super::fixtures::owner("ada").as_str());
+    one.close().await;
+    other.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_tears_sessions_apart_is_refused() {
+    let server = OwnServer::start();
+    let pooler = Pooler::before(&server, "transaction").await;
+    for _ in 0..3 {
+        let told = refusal(StoreOptions::serve(pooler.url())).await.to_string();
+        for part in ["gives every transaction another session", "pool_mode = session"] {
+            assert!(told.contains(part), "{told}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

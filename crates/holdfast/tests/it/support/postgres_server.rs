@@ -12,6 +12,8 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
+use super::waiting::until;
+
 /// Address of a server's maintenance database, and how to name another one on it.
 #[derive(Debug)]
 pub struct Server {
@@ -230,6 +232,50 @@ impl OwnServer {
     /// Starts it again on what it had.
     pub fn start_again(&self) {
         start_on(&self.binaries, &self.account, self.root.path());
+    }
+}
+
+/// PgBouncer before a server; gone when dropped.
+#[derive(Debug)]
+pub struct Pooler {
+    root: TempDir,
+}
+
+impl Pooler {
+    /// One that pools by `mode`: `session` or `transaction`.
+    pub async fn before(server: &OwnServer, mode: &str) -> Self {
+        let root = tempfile::Builder::new().prefix("holdfast-test-pooler-").tempdir().expect("a directory");
+        let (here, there) = (root.path().display(), server.socket_directory().display());
+        let text = format!(
+            "[databases]\npostgres = host={there} user=holdfast\n[pgbouncer]\nlisten_addr =\nlisten_port = 5432\n\
+             unix_socket_dir = {here}\npidfile = {here}/pid\nlogfile = {here}/log\nauth_type = any\npool_mode = {mode}\n"
+        );
+        let file = root.path().join("pgbouncer.ini");
+        fs::write(&file, text).expect("its configuration");
+        server.account.own(root.path());
+        let debian = Path::new("/usr/sbin/pgbouncer");
+        let program = if debian.is_file() { debian } else { Path::new("pgbouncer") };
+        let started = server.account.command(program).args(["-q", "-d"]).arg(&file).status();
+        assert!(
+            started.is_ok_and(|status| status.success()),
+            "`apt-get install pgbouncer`, as scripts/setup.sh does"
+        );
+        let socket = root.path().join(".s.PGSQL.5432");
+        until("the pooler listens", async || tokio::net::UnixStream::connect(&socket).await.is_ok()).await;
+        Self { root }
+    }
+
+    /// The address of the server's empty database, through it.
+    pub fn url(&self) -> String {
+        OwnServer::url_at(self.root.path())
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        if let Ok(pid) = fs::read_to_string(self.root.path().join("pid")) {
+            let _ = Command::new("kill").arg(pid.trim()).status();
+        }
     }
 }
 
