@@ -28,6 +28,28 @@ for (const baseUrl of [
   });
 }
 
+test("nor is a blank within it an address", () => {
+  const baseUrl = "https://api.example .com";
+  const make = () => createHoldfastClient({ baseUrl, getToken });
+  assert.throws(make, { message: `Holdfast: baseUrl is ${baseUrl}, not an address` });
+});
+
+test("a blank or a line end around baseUrl, as from a file of variables, is not its part", async () => {
+  for (const baseUrl of [
+    " https://api.example.com\n",
+    "https://api.example.com/\r\n",
+    "/holdfast ",
+  ]) {
+    const sent = [];
+    const fetch = async (url) => {
+      sent.push(String(url));
+      return new Response("{}");
+    };
+    await createHoldfastClient({ baseUrl, getToken, fetch }).profile();
+    assert.equal(sent.at(-1), `${baseUrl.trim().replace(/\/$/, "")}/user/profile`);
+  }
+});
+
 for (const baseUrl of ["https://api.example.com", new URL("http://127.0.0.1:8080"), "/holdfast"]) {
   test(`baseUrl ${baseUrl} is one`, () => assert.ok(createHoldfastClient({ baseUrl, getToken })));
 }

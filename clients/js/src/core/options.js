@@ -10,12 +10,12 @@ export function fail(message) {
  * @param {{ baseUrl: string | URL, getToken: Function }} options
  */
 export function checkServer({ baseUrl, getToken }) {
-  const base = String(baseUrl);
+  const base = String(baseUrl).trim();
   // An address without its origin would send the token to whoever serves this page.
-  if (!/^https?:\/\/[^/]|^\/(?![\s/\\])/.test(base)) {
+  if (!/^(https?:\/\/[^/]|\/(?![/\\]))\S*$/.test(base)) {
     fail(`baseUrl is ${baseUrl}, not an address`);
   }
-  if (typeof getToken !== "function") fail("getToken is no function");
+  if (!getToken?.call) fail("getToken is no function");
   return base.replace(/\/+$/, "");
 }
 
