@@ -116,25 +116,57 @@ test("a double mount completes once and hears the same outcome", async (t) => {
   assert.equal(await client.completeFromUrl(), null);
 });
 
-test("an ordinary address is left alone", async (t) => {
+for (const query of [
+  "instagram=ada.makes&reason=profile",
+  "instagram=complete",
+  "instagram=complete&attempt=3&reason=upgrade",
+  "instagram=complete&attempt=&completion=80",
+  "instagram=failed&reason=upgrade",
+  "instagram=denied&attempt=3&completion=80",
+  "reason=up%20grade&attempt=3&completion=80&flag",
+]) {
+  test(`?${query} is an app's own: it is left alone, and come back to`, async (t) => {
+    const { server, client } = await setUp(t);
+    const own = `https://app.example.com/?${query}`;
+    const { replaced } = openPage(t, own);
+    assert.equal(await client.completeFromUrl(), null);
+    assert.deepEqual(replaced, []);
+    assert.equal(server.requests.length, 0);
+    await client.connect();
+    assert.equal(server.requests[0].body.return_to, own);
+  });
+}
+
+test("of parameters that an app has too, only those of the callback are taken, which come last", async (t) => {
   const { server, client } = await setUp(t);
-  const { replaced } = openPage(t, "https://app.example.com/?instagram=ada.makes&reason=profile");
-  assert.equal(await client.completeFromUrl(), null);
-  assert.deepEqual(replaced, []);
-  assert.equal(server.requests.length, 0);
+  const own = "https://app.example.com/?instagram=ada.makes&attempt=3&reason=upgrade&completion=80";
+  openPage(t, `${own}&instagram=complete&attempt=a1&completion=s3cret`);
+  assert.equal((await client.completeFromUrl()).outcome, "complete");
+  assert.equal(globalThis.location.href, own);
+  assert.deepEqual(server.requests.find(({ route }) => route === COMPLETE).body, {
+    completion: "s3cret",
+  });
+  openPage(t, `${own}&instagram=denied&attempt=a2&reason=user_denied`);
+  const { outcome, attempt, reason } = await client.completeFromUrl();
+  assert.deepEqual([outcome, attempt, reason], ["denied", "a2", "user_denied"]);
+  assert.equal(globalThis.location.href, own);
+});
+
+test("a return whose parameters something on the way has put into another order", async (t) => {
+  const { client } = await setUp(t);
+  openPage(t, "https://app.example.com/?attempt=a1&completion=s3cret&instagram=complete&x=1");
+  assert.equal((await client.completeFromUrl()).outcome, "complete");
+  assert.equal(globalThis.location.href, "https://app.example.com/?x=1");
 });
 
 for (const [outcome, reason] of [
   ["denied", "user_denied"],
   ["failed", "attempt_failed"],
-  ["expired", null],
+  ["expired", "attempt_expired"],
 ]) {
   test(`${outcome}: says so, cleans the address, reads the state, posts nothing`, async (t) => {
     const { server, client, time } = await setUp(t);
-    openPage(
-      t,
-      `https://app.example.com/?instagram=${outcome}&attempt=a1${reason ? `&reason=${reason}` : ""}`,
-    );
+    openPage(t, `https://app.example.com/?instagram=${outcome}&attempt=a1&reason=${reason}`);
     assert.deepEqual(await client.completeFromUrl(), {
       outcome,
       attempt: "a1",

@@ -2,30 +2,43 @@
 
 /** @typedef {import("../holdfast-client.d.ts").ConnectOutcome} ConnectOutcome */
 
-const PARAMETERS = ["instagram", "attempt", "completion", "reason"];
+/**
+ * `value` is the completion or the reason; an ordinary address has no outcome.
+ * @typedef {{ outcome?: ConnectOutcome["outcome"], attempt: string, value: string }} Return
+ */
 
 /**
- * What an address says of an attempt; undefined for an ordinary one. The secret is taken out of this
- * page's address at once.
+ * What an address says of an attempt, and `rest`, the address without that. An app may have
+ * parameters of its own by the same names: the server's come last, and never one without the others.
+ * @param {string | URL | Location} address
+ */
+export function parseReturn(address) {
+  const url = new URL(/** @type {URL} */ (address));
+  const { href, searchParams } = url;
+  /** @param {string} name */
+  const take = (name) => {
+    const value = /** @type {string} */ (searchParams.getAll(name).at(-1));
+    searchParams.delete(name, value);
+    return value;
+  };
+  const outcome = /** @type {ConnectOutcome["outcome"]} */ (take("instagram"));
+  const attempt = take("attempt");
+  const value = take(outcome === "complete" ? "completion" : "reason");
+  return /^(complete|denied|failed|expired)$/.test(outcome) && attempt && value
+    ? { rest: url.href.replace(/#_$/, ""), outcome, attempt, value } // Meta appends it
+    : { rest: href };
+}
+
+/**
+ * What an address says of an attempt. The secret is taken out of this page's address at once.
  * @param {string | URL | Location | null | undefined} address
- * @returns {[outcome: ConnectOutcome, completion: string | null | undefined] | undefined}
  */
 export function takeReturn(address) {
-  if (!address) return;
-  const { href, searchParams } = new URL(/** @type {URL} */ (address));
-  const [outcome, attempt, completion, reason] = PARAMETERS.map((name) => searchParams.get(name));
-  if (!/^(complete|denied|failed|expired)$/.test(/** @type {string} */ (outcome))) return;
-  if (globalThis.location?.href === href) {
-    history.replaceState(history.state, "", withoutReturn(href));
+  const found = address ? parseReturn(address) : { rest: "" };
+  if (found.outcome && globalThis.location?.href === String(address)) {
+    history.replaceState(history.state, "", found.rest);
     // Routers have read the address before and would write it back: the event tells them.
     dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
   }
-  return [/** @type {ConnectOutcome} */ ({ outcome, attempt, reason, status: null }), completion];
-}
-
-/** @param {string} address */
-export function withoutReturn(address) {
-  const url = new URL(address);
-  for (const name of PARAMETERS) url.searchParams.delete(name);
-  return url.href.replace(/#_$/, ""); // Meta appends it
+  return /** @type {Return} */ (found);
 }

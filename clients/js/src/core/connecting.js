@@ -1,5 +1,5 @@
 /** Connecting: leaving for Instagram, coming back, and handing in what came back, whatever happens in between. */
-import { takeReturn, withoutReturn } from "./address.js";
+import { parseReturn, takeReturn } from "./address.js";
 import { asHoldfastError, unreadableAnswer } from "./errors.js";
 import { ATTEMPT_LIFE, NAVIGATION_GRACE } from "./limits.js";
 import { byAddressBar } from "./options.js";
@@ -53,7 +53,7 @@ export function createConnecting(options, parts, operation, write) {
       try {
         const attempt = /** @type {ConnectAttempt} */ (
           await write("POST", CONNECT, {
-            return_to: returnTo ?? (globalThis.location && withoutReturn(location.href)),
+            return_to: returnTo ?? (globalThis.location && parseReturn(location.href).rest),
             force_reauth: forceReauth,
             expect,
           })
@@ -73,15 +73,14 @@ export function createConnecting(options, parts, operation, write) {
 
   /** @type {import("../holdfast-client.d.ts").HoldfastClient["completeFromUrl"]} */
   function completeFromUrl(address = globalThis.location) {
-    const returned = takeReturn(address); // before anything asynchronous
-    if (returned) {
-      const [outcome, completion] = returned;
-      const { attempt } = outcome;
-      if (!attempt || !completion) {
-        store.read();
-        return Promise.resolve(tell(outcome));
-      }
-      unfinished.keep({ attempt, completion, until: clock.now() + ATTEMPT_LIFE, user: null });
+    const { outcome, attempt, value } = takeReturn(address); // at once
+    if (outcome && outcome !== "complete") {
+      store.read();
+      return Promise.resolve(tell({ outcome, attempt, reason: value, status: null }));
+    }
+    if (outcome) {
+      const until = clock.now() + ATTEMPT_LIFE;
+      unfinished.keep({ attempt, completion: value, until, user: null });
       completing = null;
     }
     return resume();
