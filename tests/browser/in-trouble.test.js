@@ -48,6 +48,8 @@ async function connectInPopup(page, context) {
   await shows(page, "@ada.makes");
 }
 
+const main = (page) => page.locator("main");
+
 const signedIn = (page) => page.locator("header").getByText("Signed in").waitFor();
 
 describe("tabs", () => {
@@ -122,6 +124,35 @@ describe("tabs", () => {
     await page.goto(app.home);
     await shows(page, /Connecting|Not connected/);
     assert.equal(context.pages().length, 1);
+  });
+});
+
+describe("sessions", () => {
+  test("back while nobody is signed in, and another person signs in first: both are told the truth", async (t) => {
+    const { page, context } = await ada(t);
+    await become(page, "grace");
+    await disconnect(page);
+    await become(page, "ada");
+    await shows(page, /^(Not connected|Connecting)$/);
+    await connectButton(page).click();
+    await page.waitForURL(/\/oauth\/authorize/);
+    await context.clearCookies();
+    await approve(page, "ada.makes");
+    await shows(page, "Signed out");
+    assert.doesNotMatch(page.url(), /completion=/);
+    await become(page, "grace");
+    await shows(page, "Another user started this connect attempt.");
+    await shows(page, /^Not connected$/);
+    await page.reload();
+    await shows(page, /^Not connected$/);
+    assert.equal(
+      await main(page)
+        .getByText(/Another user|ada\.makes|Finishing/)
+        .count(),
+      0,
+    );
+    await become(page, "ada");
+    await shows(page, "@ada.makes");
   });
 });
 

@@ -313,7 +313,10 @@ export interface AuthorizedFetchOptions {
 export interface HoldfastClientOptions extends AuthorizedFetchOptions {
   /** How to leave for `authorize_url`; `location.assign` if not given. Required where there is no address bar. */
   navigate?: (authorizeUrl: string) => unknown;
-  /** Somebody is back from Instagram, and this is how it ended. Called once for each return. */
+  /**
+   * Somebody is back from Instagram, and this is how it ended. Called once for each return; once more
+   * where it was another person's (`attempt-not-yours`), who signs in in this tab later.
+   */
   onReturn?: (outcome: ConnectOutcome) => void;
 }
 

@@ -297,11 +297,18 @@ test("a session that ended meanwhile: whatever is asked after the sign-in shows 
   assert.deepEqual(heard, ["complete"]);
 });
 
-for (const uses of [1, 2]) {
-  test(`a completion, and another person's token with every ${uses} calls: no loop`, async (t) => {
+const notYours = (request, response) => problem(response, 403, "attempt-not-yours");
+
+for (const [uses, code, answer] of [
+  [1, 503, faults[503]],
+  [2, 503, faults[503]],
+  [1, 403, notYours],
+  [2, 403, notYours],
+]) {
+  test(`a completion, ${code}, and another person's token with every ${uses} calls: no loop`, async (t) => {
     const people = alternating(uses);
     const { server, time, client } = await setUp(t, { getToken: people.getToken });
-    server.script(COMPLETE, faults[503]);
+    server.script(COMPLETE, answer);
     client.completeFromUrl(CALLBACK);
     client.subscribe(() => {});
     await time.advance(60_000);
@@ -404,6 +411,67 @@ test("what is one person's to finish is not finished as another, nor told to the
   assert.equal(theirs.getSnapshot().error, null);
   signIn.become("user_1", "sess_2");
   assert.equal((await reload().completeFromUrl()).status.state, "connected");
+});
+
+test("back while nobody is signed in, and another person signs in first: they are told the truth once, and it waits for whose it is", async (t) => {
+  const storage = openStorage(t);
+  const heard = [];
+  const onReturn = ({ outcome, reason }) => heard.push([outcome, reason]);
+  const { server, signIn, time, client, reload } = await setUp(t, { onReturn });
+  server.script(COMPLETE, (request, response) => {
+    const [, claims] = request.headers.authorization.split(".");
+    const { sub } = JSON.parse(Buffer.from(claims, "base64url"));
+    if (sub === "user_1") json(response, 200, connected);
+    else notYours(request, response);
+  });
+  const asked = () => server.routes().filter((route) => route === COMPLETE).length;
+  signIn.become(null, null);
+  assert.equal((await errorOf(client.completeFromUrl(CALLBACK))).code, "signed-out");
+  signIn.become("user_2", "sess_2");
+  client.sessionChanged();
+  await time.advance(0);
+  assert.equal(client.getSnapshot().error.code, "attempt-not-yours");
+  assert.equal(client.getSnapshot().isCompleting, false);
+  assert.deepEqual(heard, [["failed", "attempt-not-yours"]]);
+  const theirs = reload();
+  assert.equal(await theirs.completeFromUrl(), null);
+  await theirs.retry();
+  assert.equal(theirs.getSnapshot().error, null);
+  assert.equal(asked(), 1);
+  signIn.become("user_3", "sess_3");
+  theirs.sessionChanged();
+  await time.advance(0);
+  assert.equal(asked(), 2);
+  signIn.become("user_1", "sess_1");
+  theirs.sessionChanged();
+  await time.advance(0);
+  assert.equal(theirs.getSnapshot().status.state, "connected");
+  assert.deepEqual(heard.slice(1), [
+    ["failed", "attempt-not-yours"],
+    ["complete", null],
+  ]);
+  assert.equal(storage.size, 0);
+});
+
+test("what is nobody's to finish here is forgotten when its time is over", async (t) => {
+  const storage = openStorage(t);
+  const { server, time, client } = await setUp(t);
+  server.script(COMPLETE, notYours);
+  await errorOf(client.completeFromUrl(CALLBACK));
+  assert.equal(storage.size, 1);
+  await time.advance(600_000);
+  assert.equal(await client.completeFromUrl("https://app.example.com/"), null);
+  assert.equal(storage.size, 0);
+});
+
+test("back before the sign-in is finished: it goes on when it is", async (t) => {
+  const { server, time, client } = await setUp(t);
+  server.script(COMPLETE, faults[403]);
+  const outcome = client.completeFromUrl(CALLBACK);
+  await time.advance(30_000);
+  server.script(COMPLETE);
+  await time.advance(60_000);
+  assert.equal((await outcome).outcome, "complete");
 });
 
 test("what one person could not finish is not told to the next, and goes on with the first", async (t) => {

@@ -28,9 +28,14 @@ import { createTransport } from "./transport.js";
  */
 
 /**
- * A request that changes the connection. `user`: on whose behalf; null for whoever is signed in, with the session proven
- * before; undefined for what a person has just pressed.
- * @typedef {(method: string, path: string, body?: unknown, user?: string | null) => Promise<any>} Write
+ * A request that changes the connection. `isFor`: on whose behalf, with the session proven before; none for what a
+ * person has just pressed.
+ * @typedef {(
+ *   method: string,
+ *   path: string,
+ *   body?: unknown,
+ *   isFor?: import("./session.js").IsFor,
+ * ) => Promise<any>} Write
  */
 
 /**
@@ -97,8 +102,8 @@ export function createHoldfastClient(options) {
   const send = async (...request) => (await transport(...request)).value;
 
   /** @type {Write} */
-  function write(method, path, body, user) {
-    const options = { body, user, mayProve: user === undefined };
+  function write(method, path, body, isFor) {
+    const options = { body, isFor, mayProve: !isFor };
     return send(method, path, options).finally(store.overtake); // however it ended
   }
 

@@ -19,7 +19,8 @@ const CONNECT = "/user/instagram/connect";
  * @param {import("../holdfast-client.d.ts").AnyHoldfastError} error
  */
 const isPassing = ({ kind, status, problem }) =>
-  status !== 424 && (kind !== "request" || problem?.action === "retry");
+  status !== 424 &&
+  (kind !== "request" || /retry|sign_in/.test(/** @type {string} */ (problem?.action)));
 
 /**
  * @param {import("../holdfast-client.d.ts").HoldfastClientOptions} options
@@ -80,7 +81,7 @@ export function createConnecting(options, parts, operation, write) {
     }
     if (outcome) {
       const until = clock.now() + ATTEMPT_LIFE;
-      unfinished.keep({ attempt, completion: value, until, user: null });
+      unfinished.keep({ attempt, completion: value, until, user: null, not: null });
       completing = null;
     }
     return resume();
@@ -105,7 +106,7 @@ export function createConnecting(options, parts, operation, write) {
         store.set({ isCompleting: false });
       }),
     );
-    store.set({ isCompleting: true });
+    store.set({ isCompleting: kept.not === null }); // else it is, as yet, somebody else's
     return completing;
   }
 
@@ -115,6 +116,8 @@ export function createConnecting(options, parts, operation, write) {
     const path = `${CONNECT}/${encodeURIComponent(attempt)}/complete`;
     /** False once another client of this tab had the answer, or a newer return took its place. */
     const isOpen = () => current === kept && unfinished.get()?.completion === completion;
+    /** @param {string | undefined} user */
+    const isFor = (user) => (kept.user ?? user) === user && kept.not !== user;
     let ms = allowance.take(); // it begins anew with each sign-in, of which there may be no end
     for (let failures = 0; ; failures += 1) {
       if (ms) {
@@ -124,7 +127,7 @@ export function createConnecting(options, parts, operation, write) {
         if (current !== kept) return null;
       }
       try {
-        const status = store.learn(await write("POST", path, { completion }, kept.user));
+        const status = store.learn(await write("POST", path, { completion }, isFor));
         if (!isOpen()) return null;
         unfinished.keep(null);
         return tell({ outcome: "complete", attempt, reason: null, status });
@@ -132,10 +135,11 @@ export function createConnecting(options, parts, operation, write) {
         const error = asHoldfastError(cause);
         const user = session.user();
         // Answered elsewhere, or not this person's business.
-        if (!isOpen() || (user && kept.user && user !== kept.user)) return null;
+        if (!isOpen() || (user && !isFor(user))) return null;
         if (error.kind === "session") throw error; // it waits for a session that is accepted
         if (!isPassing(error) || !isAlive(kept)) {
-          unfinished.keep(null);
+          // It waits for the person whose it is, and is not sent for this one again.
+          unfinished.keep(error.status === 403 ? { ...kept, user: null, not: user } : null);
           tell({ outcome: "failed", attempt, reason: error.code, status: null });
           throw error;
         }

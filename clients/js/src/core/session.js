@@ -14,6 +14,11 @@ import { within } from "./timing.js";
 /** @typedef {ReturnType<typeof createSession>} Session */
 
 /**
+ * May it be sent as this user? Undefined where the token does not say who it is.
+ * @typedef {(user: string | undefined) => boolean} IsFor
+ */
+
+/**
  * Can a newly minted token mend this refusal? The server says so; one that says nothing is given
  * one try.
  * @param {ErrorFacts} facts
@@ -108,15 +113,15 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
 
   /**
    * @param {number} since
-   * @param {string | null} [user] throws where somebody else is signed in
+   * @param {IsFor} [isFor]
    */
-  async function currentToken(since, user) {
+  async function currentToken(since, isFor) {
     const id = getSessionId?.();
     if (owner && owner.id !== id) forget();
     check(since);
     if (refusal && id) throw refusal; // without even asking for a token
     const token = meet(await askForToken(), since);
-    if (user && user !== owner?.user) throw sessionChanged();
+    if (isFor && !isFor(/** @type {Owner} */ (owner).user)) throw sessionChanged();
     if (refusal) throw refusal;
     return token === refused?.token ? replacement(since) : token;
   }
@@ -157,16 +162,16 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
      * Sends with a token, by the rule above.
      * @template {Answer} A
      * @param {(token: string) => Promise<A>} send
-     * @param {{ mayProve?: boolean, user?: string | null }} options `mayProve`: the answer comes
-     *        soon enough for others to wait for it; `user`: see `currentToken`
+     * @param {{ mayProve?: boolean, isFor?: IsFor }} options `mayProve`: the answer comes soon
+     *        enough for others to wait for it
      * @returns {Promise<A>}
      */
-    async authorize(send, { mayProve, user }) {
+    async authorize(send, { mayProve, isFor }) {
       // A slow request must not hold back a quick one: the quick one goes first and proves the session for both.
       if (!isProven && !mayProve && !refusal) await probe().catch(ignore);
       const since = epoch;
       while (gate) await gate;
-      let token = await currentToken(since, user);
+      let token = await currentToken(since, isFor);
       const exchange = async () => {
         const answer = await send(token);
         check(since);
@@ -181,7 +186,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
         check(since);
         if (refusal) throw refusal;
         if (refused?.token === token && !isOnTrial) {
-          token = await currentToken(since, user);
+          token = await currentToken(since, isFor);
           answer = await exchange();
         }
         for (let isLast = isOnTrial; answer.response.status === 401; isLast = true) {

@@ -4,8 +4,14 @@
  */
 
 /**
- * `user`: who began to hand it in; null where nobody has.
- * @typedef {{ attempt: string, completion: string, until: number, user: string | null }} Unfinished
+ * `user`: who began to hand it in; null where nobody has. `not`: whose it is not, as the server said.
+ * @typedef {{
+ *   attempt: string,
+ *   completion: string,
+ *   until: number,
+ *   user: string | null,
+ *   not: string | null | undefined,
+ * }} Unfinished
  */
 
 /** @param {string} base of the server that it is for */
