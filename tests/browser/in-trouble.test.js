@@ -128,6 +128,20 @@ describe("tabs", () => {
 });
 
 describe("sessions", () => {
+  test("one person after the other, every other second: whoever it is is shown at once", async (t) => {
+    const { page } = await ada(t, { isConnected: true });
+    for (let turn = 0; turn < 4; turn += 1) {
+      for (const [user, says] of [
+        ["grace", /^Not connected$/],
+        ["ada", "@ada.makes"],
+      ]) {
+        await become(page, user);
+        await main(page).getByText(says).first().waitFor({ timeout: SOON_MS });
+        await page.waitForTimeout(1_500); // looks at it
+      }
+    }
+  });
+
   test("back while nobody is signed in, and another person signs in first: both are told the truth", async (t) => {
     const { page, context } = await ada(t);
     await become(page, "grace");

@@ -449,3 +449,48 @@ for (const [given, sessionId, code] of [
     assert.equal(server.requests.length, 0);
   });
 }
+
+/** Somebody else signs in every so many milliseconds, for half a minute and a whole one after it. */
+async function switching(t, every, fault) {
+  let id = "sess_0";
+  const { server, signIn, time, client } = await setUp(t, { getSessionId: () => id });
+  const slow = [];
+  server.state.fault = fault;
+  client.subscribe(() => {});
+  const minutes = [];
+  for (const length of [60_000, 60_000]) {
+    const before = server.requests.length;
+    for (let ms = 0; ms < length; ms += every) {
+      await time.advance(every);
+      const { phase } = client.getSnapshot();
+      if (phase !== "ready") slow.push(phase);
+      id = `sess_${server.requests.length}_${ms}`;
+      signIn.become(`user_of_${id}`, id);
+      client.sessionChanged();
+    }
+    minutes.push(server.requests.length - before);
+  }
+  return { minutes, slow };
+}
+
+test("an account switcher: whoever is next, and next again, is read at once", async (t) => {
+  const { minutes, slow } = await switching(t, 3_000);
+  assert.deepEqual(slow, []);
+  assert.ok(
+    minutes.every((count) => count <= 50),
+    `${minutes} requests: state and stream of each`,
+  );
+});
+
+for (const [every, fault] of [
+  [100, null],
+  [900, null],
+  [3_000, "503"],
+  [3_000, "hang"],
+  [3_000, "html"],
+]) {
+  test(`sessions that change every ${every} ms, ${fault ?? "each well"}: no loop`, async (t) => {
+    const { minutes } = await switching(t, every, fault);
+    assert.ok(minutes[0] <= 8 && minutes[1] <= 2, `${minutes} requests`);
+  });
+}

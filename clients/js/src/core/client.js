@@ -7,7 +7,7 @@
  */
 import { createConnecting } from "./connecting.js";
 import { asHoldfastError } from "./errors.js";
-import { ONE_MORE_EVERY } from "./limits.js";
+import { ONE_MORE_EVERY, SHORTEST_PAUSE } from "./limits.js";
 import { createLiveUpdates } from "./live.js";
 import { checkServer } from "./options.js";
 import { ignore, joined } from "./pending.js";
@@ -73,6 +73,9 @@ export function createHoldfastClient(options) {
 
   /** What belonged to the person before is dropped, and what they had pressed is not done. */
   function onChange() {
+    // The next one has back what a session that stood for a moment used for state and stream.
+    const { updatedAt } = store.get();
+    if (updatedAt && clock.now() - updatedAt >= SHORTEST_PAUSE) allowance.giveBack(2);
     store.overtake();
     live.stop();
     store.set(INITIAL);
