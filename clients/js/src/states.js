@@ -42,8 +42,8 @@ export function describe({ phase, status, error, isCompleting, isStale = true },
   const facts = /** @type {Facts} */ (status ?? {});
   const { state = phase, action, reason, connected, error: why } = facts;
   // A newer server may know a state that this file does not: say what is certain.
-  const certain = connected ? "connected" : "not_connected";
-  const { title, sentence } = states[/** @type {"idle"} */ (state)] ?? states[certain];
+  const { title, sentence } =
+    states[/** @type {"idle"} */ (state)] ?? states[connected ? "connected" : "not_connected"];
   const button = /** @type {Name} */ (BUTTONS[phase] ?? BUTTONS[state] ?? BUTTONS[action]);
   const beside = /** @type {Name} */ (BUTTONS[/** @type {string} */ (error?.code)]);
   const isLastHeard = isStale && status && error && !isJudged(error);

@@ -18,13 +18,9 @@ import { createTransport } from "./transport.js";
 
 /**
  * Runs one operation. `about` says what a failure concerns: the state we show ("read"), what the
- * person did ("action"), or neither. `again` is how it is repeated for somebody who has signed in
- * meanwhile. The promise may be ignored, since the snapshot tells as well.
- * @typedef {<T>(
- *   about: "read" | "action" | null,
- *   work: () => Promise<T>,
- *   again?: () => Promise<T>,
- * ) => Promise<T>} Operation
+ * person did ("action"), or neither. What is no action is repeated once for somebody who has signed
+ * in meanwhile. The promise may be ignored, since the snapshot tells as well.
+ * @typedef {<T>(about: "read" | "action" | null, work: () => Promise<T>) => Promise<T>} Operation
  */
 
 /**
@@ -43,15 +39,6 @@ import { createTransport } from "./transport.js";
  * @typedef {(...request: Parameters<import("./transport.js").Transport>) => Promise<any>} Ask
  */
 
-/**
- * @typedef {object} Parts
- * @property {string} base the server's address, to put before paths
- * @property {import("./store.js").Store} store
- * @property {import("./session.js").Session} session
- * @property {import("../holdfast-client.d.ts").Clock} clock
- * @property {import("./timing.js").Allowance} allowance
- */
-
 /** @type {typeof import("../holdfast-client.d.ts").createHoldfastClient} */
 export function createHoldfastClient(options) {
   const base = checkServer(options);
@@ -67,9 +54,17 @@ export function createHoldfastClient(options) {
   /** Retries, polls, notices that cannot be used, tabs that come and go, and an app that reads in vain draw on it. */
   const allowance = createAllowance(clock, ONE_MORE_EVERY);
   const store = createStore(clock, transport, operation, allowance);
-  const parts = { base, store, session, clock, allowance };
-  const connecting = createConnecting(options, parts, operation, write);
-  const live = createLiveUpdates(parts, ask, connecting.release);
+  const connecting = createConnecting(
+    options,
+    base,
+    clock,
+    session,
+    store,
+    allowance,
+    operation,
+    write,
+  );
+  const live = createLiveUpdates(base, clock, session, store, allowance, ask, connecting.release);
 
   /** What belonged to the person before is dropped, and what they had pressed is not done. */
   function onChange() {
@@ -84,11 +79,11 @@ export function createHoldfastClient(options) {
   }
 
   /** @type {Operation} */
-  function operation(about, work, again = work) {
+  function operation(about, work) {
     const promise = work()
       .catch((error) => {
         if (error.code !== "session-changed" || about === "action") throw error;
-        return again(); // whoever it is now may ask; only what a person did is theirs alone
+        return work(); // whoever it is now may ask; only what a person did is theirs alone
       })
       .catch((cause) => {
         const error = asHoldfastError(cause);

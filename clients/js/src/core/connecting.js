@@ -24,12 +24,24 @@ const isPassing = ({ kind, status, problem }) =>
 
 /**
  * @param {import("../holdfast-client.d.ts").HoldfastClientOptions} options
- * @param {import("./client.js").Parts} parts
+ * @param {string} base
+ * @param {import("../holdfast-client.d.ts").Clock} clock
+ * @param {import("./session.js").Session} session
+ * @param {import("./store.js").Store} store
+ * @param {import("./timing.js").Allowance} allowance
  * @param {import("./client.js").Operation} operation
  * @param {import("./client.js").Write} write
  */
-export function createConnecting(options, parts, operation, write) {
-  const { base, clock, store, session, allowance } = parts;
+export function createConnecting(
+  options,
+  base,
+  clock,
+  session,
+  store,
+  allowance,
+  operation,
+  write,
+) {
   const { navigate: leaveTo = byAddressBar(), onReturn } = options;
   const unfinished = createUnfinished(base);
   let connecting = /** @type {Promise<ConnectAttempt> | null} */ (null);

@@ -5,8 +5,8 @@
 /** The parent of all of them. */
 export class HoldfastError extends Error {
   /** @param {ErrorFacts} facts */
-  constructor({ message, ...facts }) {
-    super(message ?? facts.code);
+  constructor(facts) {
+    super(facts.message ?? facts.code);
     Object.assign(this, facts);
   }
 }

@@ -22,11 +22,15 @@ import { backoff, pauseAfter, within } from "./timing.js";
 /** @typedef {import("../holdfast-client.d.ts").AnyHoldfastError} AnyHoldfastError */
 
 /**
- * @param {import("./client.js").Parts} parts
+ * @param {string} base
+ * @param {import("../holdfast-client.d.ts").Clock} clock
+ * @param {import("./session.js").Session} session
+ * @param {import("./store.js").Store} store
+ * @param {import("./timing.js").Allowance} allowance
  * @param {import("./client.js").Ask} ask
  * @param {() => void} onAway the page is put away
  */
-export function createLiveUpdates({ base, store, session, clock, allowance }, ask, onAway) {
+export function createLiveUpdates(base, clock, session, store, allowance, ask, onAway) {
   const tabs = createTabs(base, session.identity, store.hear);
 
   /** Identity of the running loop, whose page events end with it; null while nothing runs. */
@@ -46,7 +50,7 @@ export function createLiveUpdates({ base, store, session, clock, allowance }, as
     !isHidden() && (streamFailures < STREAM_TRIALS || polls >= POLLS_PER_STREAM_TRIAL);
 
   /** @param {import("../holdfast-client.d.ts").HoldfastSnapshot["live"]} live */
-  const setLive = (live) => store.get().live === live || store.set({ live });
+  const setLive = (live) => store.set({ live });
 
   // --- The loop ------------------------------------------------------------------------------
 
@@ -134,8 +138,8 @@ export function createLiveUpdates({ base, store, session, clock, allowance }, as
     for (;;) {
       const { done, value } = await within(clock, limit, () => reader.read(), "stream");
       if (done || signal.aborted) break;
+      if (limit === FIRST_BYTES) setLive("stream");
       limit = SILENCE;
-      setLive("stream");
       for (const status of noticesIn(value)) {
         if (store.hear(status)) tabs.tell(status);
         else {

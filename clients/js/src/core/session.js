@@ -23,8 +23,7 @@ import { within } from "./timing.js";
  * one try.
  * @param {ErrorFacts} facts
  */
-const isMendable = ({ problem }) =>
-  (problem?.action ?? "refresh_session_token") === "refresh_session_token";
+const isMendable = ({ problem }) => !problem?.action || /refresh/.test(problem.action);
 
 /**
  * @param {import("../holdfast-client.d.ts").AuthorizedFetchOptions} options

@@ -109,15 +109,15 @@ export function createStore(clock, transport, operation, allowance) {
   function read() {
     if (reading) return reading;
     const isNewest = () => reading === mine;
+    // Once more, for whoever has signed in meanwhile; not without end where every token is another person's.
     const work = () =>
+      reading ??
       ask(isNewest).finally(() => {
         if (isNewest()) reading = null;
         set({ isFetching: !!reading });
       });
-    // Once more, for whoever has signed in meanwhile; not without end where every token is another person's.
-    const again = () => reading ?? work();
     /** @type {Promise<InstagramStatus>} */
-    const mine = operation("read", work, again);
+    const mine = operation("read", work);
     reading = latest = mine;
     budget = allowance;
     set({ isFetching: true, phase: snapshot.phase === "idle" ? "loading" : snapshot.phase });
@@ -150,17 +150,14 @@ export function createStore(clock, transport, operation, allowance) {
     },
 
     /**
-     * A status that the server told unasked. False where it is unreadable or older than what is
+     * A status that the server told unasked. Nothing where it is unreadable or older than what is
      * known: it still says that something happened.
      * @param {InstagramStatus | undefined} next
      */
     hear(next) {
-      const isNews = next?.state && next.version >= (snapshot.status?.version ?? 0);
-      if (isNews) {
-        overtake();
-        learn(next, true);
-      }
-      return isNews;
+      if (!next?.state || next.version < (snapshot.status?.version ?? 0)) return;
+      overtake();
+      return learn(next, true);
     },
 
     /**
@@ -169,12 +166,18 @@ export function createStore(clock, transport, operation, allowance) {
      * @param {unknown} [refusal] why nothing is sent until the session changes
      */
     fail(error, isOfAction, refusal) {
-      const phase = refusal ? "session-refused" : snapshot.status ? "ready" : "failed";
-      const change =
-        error.code === "signed-out"
-          ? { phase: error.code, status: null, error: null } // the phase says it
-          : { phase, error, isStale: snapshot.isStale || !isOfAction || !!refusal };
-      set(/** @type {Partial<HoldfastSnapshot>} */ (change));
+      const { status, isStale } = snapshot;
+      set(
+        /** @type {Partial<HoldfastSnapshot>} */ (
+          error.code === "signed-out"
+            ? { phase: error.code, status: null, error: null } // the phase says it
+            : {
+                phase: refusal ? "session-refused" : status ? "ready" : "failed",
+                error,
+                isStale: isStale || !isOfAction || !!refusal,
+              }
+        ),
+      );
     },
   };
 }

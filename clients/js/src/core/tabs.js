@@ -21,7 +21,8 @@ export function createTabs(base, person, onStatus) {
 
     open() {
       try {
-        if (document && navigator.locks)
+        // Where a browser blocks site data, locks fail although there may be channels: so does storage.
+        if (document && sessionStorage && navigator.locks)
           (channel ??= new BroadcastChannel(name)).onmessage = ({ data }) =>
             data.person === person() && onStatus(data.status);
       } catch {
@@ -45,11 +46,6 @@ export function createTabs(base, person, onStatus) {
      * @returns {Promise<void>}
      */
     lead: (signal, work) =>
-      channel
-        ? navigator.locks.request(`${name} ${person()}`, { signal }, work).catch((error) => {
-            if (error.name !== "SecurityError") throw error;
-            return work(); // with site data blocked there are channels and no locks
-          })
-        : work(),
+      channel ? navigator.locks.request(`${name} ${person()}`, { signal }, work) : work(),
   };
 }

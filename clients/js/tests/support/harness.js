@@ -152,6 +152,8 @@ export function forbidStorage(t, { hasChannels = false } = {}) {
       close() {}
     },
   );
+  Object.defineProperty(globalThis, "sessionStorage", { configurable: true, get: refuse });
+  t.after(() => delete globalThis.sessionStorage);
   install(t, "navigator", { locks: { request: async () => refuse() } });
 }
 
