@@ -12,7 +12,7 @@ import { readmeBlock } from "../../clients/js/tests/support/code-blocks.js";
 import { answers } from "../browser/support/answers.js";
 import { freePort, startHoldfast } from "../browser/support/holdfast.js";
 import { startChromium } from "../browser/support/visit.js";
-import { clerk, freshApp, mainPath, signIn } from "./support/app.js";
+import { approve, clerk, freshApp, mainPath, signIn } from "./support/app.js";
 
 const START_WITHIN_MS = 120_000;
 
@@ -81,6 +81,22 @@ async function walk(t, home) {
   assert.equal(gone.status, 200);
 }
 
+/** The router of the page adds to the query that it knows: the return is not part of that any more. */
+async function writesNothingBack(t, home) {
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  holdfast.watch(context);
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  await page.goto(home);
+  await page.getByRole("button", { name: "Connect Instagram" }).click();
+  await approve(page, new URL(home).origin);
+  await page.getByText(/^Connected$/).waitFor();
+  await page.waitForFunction(() => !JSON.stringify(history.state).includes("completion"));
+  await page.getByRole("button", { name: "More" }).click();
+  await page.waitForURL(`${home}&more=1`);
+}
+
 test("Vite", async (t) => {
   const app = await freshApp(t, {
     "package.json": '{"private": true, "type": "module"}',
@@ -103,7 +119,7 @@ test("Vite", async (t) => {
 });
 
 test("Next", async (t) => {
-  const providers = readmeBlock("jsx", "NEXT_PUBLIC_HOLDFAST_URL").replace(
+  const providers = readmeBlock("jsx", "const Providers").replace(
     '"@clerk/nextjs"',
     '"./auth.js"',
   );
@@ -116,13 +132,26 @@ test("Next", async (t) => {
     "app/auth.js": `"use client";\n${clerk}`,
     "app/providers.jsx": providers,
     "app/layout.jsx": `import { Providers } from "./providers";\nexport default function Layout({ children }) {\n  return <html lang="en"><body><Providers>{children}</Providers></body></html>;\n}\n`,
+    "pages/_app.jsx": readmeBlock("jsx", "next/router").replace(
+      '"@clerk/nextjs"',
+      '"../app/auth.js"',
+    ),
+    "pages/older.jsx": `import { useRouter } from "next/router";\nimport { InstagramConnection } from "holdfast-client/react";\nexport default function Older() {\n  const router = useRouter();\n  const more = () => router.push({ query: { ...router.query, more: 1 } });\n  return <main><InstagramConnection /><button onClick={more}>More</button></main>;\n}\n`,
     "app/page.jsx": `import { InstagramConnection } from "holdfast-client/react";\nexport default function Page() {\n  return <InstagramConnection />;\n}\n`,
   });
   await promisify(execFile)(binary("next"), ["build"], { cwd: app });
-  await walk(
+  const home = await serve(
     t,
-    await serve(t, app, "next", "start", "--hostname", "127.0.0.1", "--port", String(apps.next)),
+    app,
+    "next",
+    "start",
+    "--hostname",
+    "127.0.0.1",
+    "--port",
+    String(apps.next),
   );
+  await walk(t, home);
+  await writesNothingBack(t, `${home}older?tab=2`);
 });
 
 test("a plain page, without a bundler", async (t) => {

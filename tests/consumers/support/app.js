@@ -57,24 +57,26 @@ export function useAuth() {
 }
 `;
 
+/** At Instagram; the browser goes back to where it came from. */
+export async function approve(page, origin) {
+  await page.waitForURL(/\/oauth\/authorize/);
+  await page.getByText("ada.makes").first().click();
+  await page.getByRole("button", { name: "Approve" }).click();
+  await page.waitForURL((url) => url.origin === origin);
+}
+
 /** Sign in, connect, revoked at Instagram, reconnect: what a person sees and does. */
 export async function mainPath(page, { home, holdfast }) {
   const origin = new URL(home).origin;
   const shows = (text) => page.getByText(text).first().waitFor();
-  const approve = async () => {
-    await page.waitForURL(/\/oauth\/authorize/);
-    await page.getByText("ada.makes").first().click();
-    await page.getByRole("button", { name: "Approve" }).click();
-    await page.waitForURL((url) => url.origin === origin);
-  };
   await page.goto(home);
   await shows("Not connected");
   await page.getByRole("button", { name: "Connect Instagram" }).click();
-  await approve();
+  await approve(page, origin);
   await shows(/^Connected$/);
   await holdfast.deauthorize("ada.makes");
   await shows("Reconnect needed");
   await page.getByRole("button", { name: "Reconnect" }).click();
-  await approve();
+  await approve(page, origin);
   await shows(/^Connected$/);
 }
