@@ -52,6 +52,9 @@ function useButtons(instagram, busy) {
     );
 }
 
+// Each text that changes is the only child of an element: where a browser translates the page it has put elements of its
+// own in the place of texts, and React, which looks for a text that is gone, would take the whole page down.
+
 /** Initials where there is no picture, or where it does not load. @param {InstagramAccount} account */
 function Account({ username, name, profile_picture_url: src }) {
   const [broken, setBroken] = React.useState(/** @type {string | null} */ (null));
@@ -61,10 +64,10 @@ function Account({ username, name, profile_picture_url: src }) {
   return h(
     "p",
     { className: "hf-account" },
-    h("span", { className: "hf-picture", "aria-hidden": true }, picture || initials),
+    h("span", { className: "hf-picture", "aria-hidden": true }, picture || initials.join("")),
     h("b", null, username && `@${username}`),
     " ",
-    name,
+    h("span", null, name),
   );
 }
 
@@ -108,7 +111,7 @@ export function InstagramConnection({ headingLevel = 2, className = "", locale: 
       h(
         "p",
         { className: "hf-evidence" },
-        connected ? labels.confirmed : labels.noticed,
+        h("span", null, connected ? labels.confirmed : labels.noticed),
         " ",
         h(
           "time",

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { readmeBlock } from "../support/code-blocks.js";
-import { connected, json, problem } from "../support/scripted-server.js";
+import { connected, json, notConnected, problem } from "../support/scripted-server.js";
 import { count, launch, openApp, shows, until } from "./support/browser.js";
 
 const CONNECT = "POST /user/instagram/connect";
@@ -106,6 +106,53 @@ for (const [what, url] of [
     assert.equal(await picture.locator("img").count(), 0);
   });
 }
+
+/** As a browser's translation does: each text of the page gives way to elements that hold another one. */
+function translate() {
+  const all = () => {
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const texts = [];
+    while (walker.nextNode()) texts.push(walker.currentNode);
+    for (const text of texts) {
+      if (!text.nodeValue.trim() || text.parentElement.closest("font")) continue;
+      const font = document.createElement("font");
+      font.append(text.nodeValue);
+      text.replaceWith(font);
+    }
+  };
+  addEventListener("DOMContentLoaded", () => {
+    const what = { subtree: true, childList: true, characterData: true };
+    new MutationObserver(all).observe(document.body, what);
+  });
+}
+
+test("a page that the browser translates stands whatever changes, and says what is true", async (t) => {
+  const app = await openApp(t, {
+    browser,
+    prepare: async ({ page, server }) => {
+      server.state.status = connected;
+      await page.addInitScript(translate);
+    },
+  });
+  await shows(app, /A\s+@ada\.makes Ada\s+Last confirmed/);
+  await until(() => app.server.streams.size === 1, "the stream");
+  const picture =
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/%3E";
+  const { account, evidence, version } = connected;
+  for (const [step, [change, says]] of [
+    [{ account: { ...account, profile_picture_url: picture } }, /Connected\s+@ada\.makes Ada/],
+    [{ account: { ...account, name: null } }, /A\s+@ada\.makes\s+Last confirmed/],
+    [{}, /A\s+@ada\.makes Ada\s+Last confirmed/],
+    [
+      { ...notConnected, state: "reconnect_required", reason: "revoked", account, evidence },
+      /Reconnect needed[^]*@ada\.makes Ada\s+Noticed/,
+    ],
+    [notConnected, /Not connected\s+Connect your/],
+  ].entries()) {
+    app.server.announce({ ...connected, ...change, version: version + 1 + step });
+    await shows(app, says);
+  }
+});
 
 test("a German browser reads one language: English, unless the app gives German", async (t) => {
   const app = await openApp(t, { browser, options: { locale: "de-DE" }, prepare: isConnected });
