@@ -216,6 +216,23 @@ describe("presses", () => {
     await connectInPopup(page, context);
   });
 
+  test("a double click on what opens a popup opens one, and begins one attempt", async (t) => {
+    const { page, context } = await ada(t);
+    const attempts = [];
+    page.on("request", (request) => /\/connect$/.test(request.url()) && attempts.push(request));
+    const opened = context.waitForEvent("page");
+    await page
+      .getByRole("button", { name: "In a window of its own" })
+      .click({ clickCount: 2, delay: 60 });
+    const popup = await opened;
+    const closed = popup.waitForEvent("close");
+    await approve(popup, "ada.makes");
+    await closed;
+    await shows(page, "@ada.makes");
+    assert.equal(attempts.filter((request) => request.method() === "POST").length, 1);
+    assert.deepEqual(context.pages(), [page]);
+  });
+
   test("a popup that is blocked: the page itself leaves, and comes back connected", async (t) => {
     const { page } = await ada(t, { init: () => (window.open = () => null) });
     await press(page, "In a window of its own");

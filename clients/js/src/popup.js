@@ -3,10 +3,15 @@
  * again by a channel of this origin: the window says which attempt has returned, and who waits for that asks it to close.
  */
 
+/** @typedef {import("./holdfast-client.d.ts").HoldfastClient} HoldfastClient */
+/** @typedef {import("./holdfast-client.d.ts").ConnectAttempt} ConnectAttempt */
+
 const CHANNEL = "holdfast:returned";
 const FEATURES = "popup,width=520,height=760";
 /** How long an attempt lives. Not counted from its `expires_at`: this computer's clock may be off. */
 const RETURNS_WITHIN = 600_000;
+/** The second click of a double click comes before this has passed. */
+const DOUBLE_CLICK = 500;
 /** How long a window that has returned listens for being asked to close. */
 const ASKED_WITHIN = 2_000;
 
@@ -19,8 +24,20 @@ function openChannel() {
   }
 }
 
+/** The press that is under way. A second one would open a second window, and begin a second attempt. */
+const pressed = /** @type {WeakMap<HoldfastClient, Promise<ConnectAttempt>>} */ (new WeakMap());
+
 /** @type {typeof import("./popup.d.ts").connectInPopup} */
-export async function connectInPopup(client, options) {
+export function connectInPopup(client, options) {
+  const attempt =
+    pressed.get(client) ??
+    begin(client, options).finally(() => setTimeout(() => pressed.delete(client), DOUBLE_CLICK));
+  pressed.set(client, attempt);
+  return attempt;
+}
+
+/** @type {typeof import("./popup.d.ts").connectInPopup} */
+async function begin(client, options) {
   // In the press itself: later a browser would block it.
   const popup = globalThis.open?.("", "_blank", FEATURES);
   if (!popup) return client.connect(options);
@@ -38,8 +55,8 @@ export async function connectInPopup(client, options) {
 }
 
 /**
- * @param {import("./holdfast-client.d.ts").HoldfastClient} client
- * @param {import("./holdfast-client.d.ts").ConnectAttempt} attempt
+ * @param {HoldfastClient} client
+ * @param {ConnectAttempt} attempt
  */
 function awaitReturn(client, { attempt_id: id }) {
   const channel = openChannel();
