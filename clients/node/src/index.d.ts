@@ -60,7 +60,7 @@ export type AnyRequest =
 
 export interface Options {
   /** Where Holdfast answers, as this backend reaches it. */
-  url: string;
+  url: string | URL;
   /** `hf_sk_…`, for `service`. */
   serviceKey?: string;
   /** `HOLDFAST_FORWARD_AUTH_SECRET`, for `verifyAssertion`; several while one replaces another. */

@@ -18,19 +18,22 @@ function createHoldfast({
   timeout,
 }) {
   if (!url) throw new TypeError("createHoldfast needs url: where Holdfast answers");
-  const send = createSend(url);
+  const send = createSend(String(url).trim());
   return {
     verify: createVerify({ send, judgeEveryMethod, capacity, timeout }),
     verifyAssertion: createVerifyAssertion({
-      secret: assertionSecret,
+      secret: trimmed(assertionSecret),
       issuer: asWritten(issuer ?? url),
       audience,
       judgeEveryMethod,
     }),
-    verifyWebhook: (body, headers) => verifyWebhook(body, headers, webhookSecret),
+    verifyWebhook: (body, headers) => verifyWebhook(body, headers, trimmed(webhookSecret)),
     service: createService({ send, serviceKey }),
   };
 }
+
+/** Values from files and variables end in line ends and blanks. Holdfast takes them off its own, the same secrets. */
+const trimmed = (secret) => (Array.isArray(secret) ? secret.map(trimmed) : secret?.trim());
 
 /** An address as Holdfast writes it in assertions, however `HOLDFAST_PUBLIC_URL` was written. */
 function asWritten(address) {

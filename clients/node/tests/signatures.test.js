@@ -162,6 +162,15 @@ test("an event is believed with its signature, also while the secret is being re
   assert.equal(verifyWebhook(BODY.toString(), new Headers(two)).type, "instagram.status");
 });
 
+test("secrets as they stand in files, with a line end, are those of Holdfast, which takes it off", () => {
+  const { verifyAssertion } = holdfast({ assertionSecret: [`${SECRET}\n`] });
+  assert.equal(verifyAssertion(through(assertion())).ok, true);
+  const { verifyWebhook } = holdfast({ webhookSecret: `${WEBHOOK}\n` });
+  assert.equal(verifyWebhook(BODY, signed()).type, "instagram.status");
+  const unset = holdfast().verifyWebhook;
+  assert.throws(() => unset(BODY, signed()), TypeError);
+});
+
 for (const [what, body, headers] of [
   ["another body", Buffer.from("{}"), signed()],
   ["another id", BODY, { ...signed(), "webhook-id": "msg_2" }],

@@ -332,6 +332,14 @@ test("several credentials are nobody's choice, however the request shows them", 
   assert.equal((await holdfast.verify(both)).status, 400);
 });
 
+test("where Holdfast answers may be a URL, or end in what files and variables end in", async () => {
+  const server = await serve(() => ACCEPTED);
+  for (const url of [new URL(server.url), `${server.url} `, `${server.url}/\r\n`]) {
+    const holdfast = createHoldfast({ url });
+    assert.equal((await holdfast.verify(asking(`Bearer ${token(now() + 60)}`))).ok, true);
+  }
+});
+
 test("without room nothing is remembered", async () => {
   const server = await serve(() => ACCEPTED);
   const holdfast = createHoldfast({ url: server.url, capacity: 0 });
