@@ -34,7 +34,7 @@ export function parseReturn(address) {
  * @param {string | URL | Location | null | undefined} address
  */
 export function takeReturn(address) {
-  const found = address ? parseReturn(address) : { rest: "" };
+  const found = /** @type {ReturnType<typeof parseReturn>} */ (address ? parseReturn(address) : {});
   if (found.outcome && globalThis.location?.href === String(address)) {
     history.replaceState(history.state, "", found.rest);
     // Routers have read the address before and would write it back: the event tells them.

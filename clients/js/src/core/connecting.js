@@ -86,15 +86,14 @@ export function createConnecting(
 
   /** @type {import("../holdfast-client.d.ts").HoldfastClient["completeFromUrl"]} */
   function completeFromUrl(address = globalThis.location) {
-    const { outcome, attempt, value } = takeReturn(address); // at once
-    if (outcome && outcome !== "complete") {
-      store.read();
-      return Promise.resolve(tell({ outcome, attempt, reason: value, status: null }));
-    }
-    if (outcome) {
+    const { outcome, attempt, value } = takeReturn(address); // before anything asynchronous
+    if (outcome === "complete") {
       const until = clock.now() + ATTEMPT_LIFE;
       unfinished.keep({ attempt, completion: value, until, user: null, not: null });
       completing = null;
+    } else if (outcome) {
+      store.read();
+      return Promise.resolve(tell({ outcome, attempt, reason: value, status: null }));
     }
     return resume();
   }

@@ -49,9 +49,6 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask, o
   const wantsStream = () =>
     !isHidden() && (streamFailures < STREAM_TRIALS || polls >= POLLS_PER_STREAM_TRIAL);
 
-  /** @param {import("../holdfast-client.d.ts").HoldfastSnapshot["live"]} live */
-  const setLive = (live) => store.set({ live });
-
   // --- The loop ------------------------------------------------------------------------------
 
   /**
@@ -95,7 +92,7 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask, o
         failures += 1;
       }
       if (mine !== turn) return;
-      if (mustRead || isHidden()) setLive("poll");
+      if (mustRead || isHidden()) store.set({ live: "poll" });
       if (ms) await pause(ms);
     }
   }
@@ -138,7 +135,7 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask, o
     for (;;) {
       const { done, value } = await within(clock, limit, () => reader.read(), "stream");
       if (done || signal.aborted) break;
-      if (limit === FIRST_BYTES) setLive("stream");
+      if (limit === FIRST_BYTES) store.set({ live: "stream" });
       limit = SILENCE;
       for (const status of noticesIn(value)) {
         if (store.hear(status)) tabs.tell(status);
@@ -188,7 +185,7 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask, o
     for (const type of ["visibilitychange", "online", "pageshow", "pagehide"])
       globalThis.addEventListener?.(type, onPageEvent, { signal });
     tabs.open();
-    setLive("poll");
+    store.set({ live: "poll" });
     run(turn);
   }
 
@@ -200,7 +197,7 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask, o
     abort.abort();
     tabs.close();
     wake();
-    setLive(false);
+    store.set({ live: false });
   }
 
   return { follow, stop };
