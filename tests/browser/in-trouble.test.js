@@ -127,13 +127,22 @@ describe("tabs", () => {
   });
 });
 
+/** Grace, and nothing is linked; nor is anything of Ada's. (A person may begin twenty attempts an hour.) */
+async function grace(t) {
+  const opened = await ada(t);
+  await become(opened.page, "grace");
+  await disconnect(opened.page);
+  return opened;
+}
+
 describe("sessions", () => {
   test("one person after the other, every other second: whoever it is is shown at once", async (t) => {
-    const { page } = await ada(t, { isConnected: true });
+    const { page } = await grace(t);
+    await connect(page, "grace.hops");
     for (let turn = 0; turn < 4; turn += 1) {
       for (const [user, says] of [
-        ["grace", /^Not connected$/],
-        ["ada", "@ada.makes"],
+        ["ada", /^(Not connected|Connecting)$/],
+        ["grace", "@grace.hops"],
       ]) {
         await become(page, user);
         await main(page).getByText(says).first().waitFor({ timeout: SOON_MS });
@@ -143,30 +152,27 @@ describe("sessions", () => {
   });
 
   test("back while nobody is signed in, and another person signs in first: both are told the truth", async (t) => {
-    const { page, context } = await ada(t);
-    await become(page, "grace");
-    await disconnect(page);
-    await become(page, "ada");
-    await shows(page, /^(Not connected|Connecting)$/);
+    const { page, context } = await grace(t);
     await connectButton(page).click();
     await page.waitForURL(/\/oauth\/authorize/);
     await context.clearCookies();
-    await approve(page, "ada.makes");
+    await approve(page, "grace.hops");
     await shows(page, "Signed out");
     assert.doesNotMatch(page.url(), /completion=/);
-    await become(page, "grace");
+    await become(page, "ada");
     await shows(page, "Another user started this connect attempt.");
-    await shows(page, /^Not connected$/);
+    await shows(page, /^(Not connected|Connecting)$/);
     await page.reload();
-    await shows(page, /^Not connected$/);
+    await shows(page, /^(Not connected|Connecting)$/);
     assert.equal(
       await main(page)
-        .getByText(/Another user|ada\.makes|Finishing/)
+        .getByText(/Another user|grace|Finishing/)
         .count(),
       0,
     );
-    await become(page, "ada");
-    await shows(page, "@ada.makes");
+    await become(page, "grace");
+    await shows(page, "@grace.hops");
+    await disconnect(page);
   });
 });
 
@@ -217,7 +223,7 @@ describe("presses", () => {
   });
 
   test("a double click on what opens a popup opens one, and begins one attempt", async (t) => {
-    const { page, context } = await ada(t);
+    const { page, context } = await grace(t);
     const attempts = [];
     page.on("request", (request) => /\/connect$/.test(request.url()) && attempts.push(request));
     const opened = context.waitForEvent("page");
@@ -226,9 +232,9 @@ describe("presses", () => {
       .click({ clickCount: 2, delay: 60 });
     const popup = await opened;
     const closed = popup.waitForEvent("close");
-    await approve(popup, "ada.makes");
+    await approve(popup, "grace.hops");
     await closed;
-    await shows(page, "@ada.makes");
+    await shows(page, "@grace.hops");
     assert.equal(attempts.filter((request) => request.method() === "POST").length, 1);
     assert.deepEqual(context.pages(), [page]);
   });

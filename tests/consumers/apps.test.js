@@ -119,10 +119,7 @@ test("Vite", async (t) => {
 });
 
 test("Next", async (t) => {
-  const providers = readmeBlock("jsx", "const Providers").replace(
-    '"@clerk/nextjs"',
-    '"./auth.js"',
-  );
+  const providers = readmeBlock("jsx", "const Providers").replace('"@clerk/nextjs"', '"./auth.js"');
   const app = await freshApp(t, {
     "package.json": '{"private": true}',
     ".env.local": `NEXT_PUBLIC_HOLDFAST_URL=${holdfast.url}\n`,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connected, notConnected, startScriptedServer } from "../support/scripted-server.js";
 import { serve } from "../../scripts/serve.mjs";
-import { launch, timeUntilAllShow, until } from "./support/browser.js";
+import { launch, openWithoutSiteData, timeUntilAllShow, until } from "./support/browser.js";
 
 const NINE = 9;
 const SOON_MS = 5_000;
@@ -14,11 +14,11 @@ before(async () => {
 });
 after(() => browser.close());
 
-/** Nine tabs of one browser on one server, all visible, on HTTP/1.1. */
-async function openTabs(t, query = {}) {
+/** So many tabs of one browser on one server, all visible, on HTTP/1.1. */
+async function openTabs(t, { query = {}, context, count = NINE } = {}) {
   const server = await startScriptedServer();
   const site = await serve();
-  const context = await browser.newContext();
+  context ??= await browser.newContext();
   t.after(async () => {
     await context.close();
     site.close();
@@ -33,7 +33,7 @@ async function openTabs(t, query = {}) {
     return page;
   };
   const pages = [];
-  for (let i = 0; i < NINE; i += 1) pages.push(await open());
+  for (let i = 0; i < count; i += 1) pages.push(await open());
   return { server, pages, open };
 }
 
@@ -106,4 +106,14 @@ test("what one session is told is not handed to a tab of another", async (t) => 
   const shown = (page) => page.evaluate(() => window.everShown);
   for (const page of theirs) assert.doesNotMatch(await shown(page), /Declined/);
   for (const page of others) assert.doesNotMatch(await shown(page), /@ada/);
+});
+
+test("a browser that lets sites keep nothing: each tab has a stream of its own", async (t) => {
+  const context = await openWithoutSiteData(t);
+  const query = { "api-in-query": "1" };
+  const { server, pages } = await openTabs(t, { query, context, count: 2 });
+  for (const page of pages) await shows(page, /Not connected/);
+  await until(() => server.streams.size === 2, "a stream for each");
+  server.announce(connected);
+  for (const page of pages) await shows(page, /@ada\.makes/);
 });

@@ -18,7 +18,7 @@ import { createSignIn } from "./sign-in.js";
 
 const query = new URLSearchParams(location.search);
 const api = query.get("api") ?? sessionStorage.getItem("api");
-sessionStorage.setItem("api", api);
+if (!query.has("api-in-query")) sessionStorage.setItem("api", api);
 
 window.reactVersion = version;
 window.signOuts = 0;

@@ -1,6 +1,9 @@
 /** Real Chromium on pages that this folder serves, with time under control. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { serve } from "../../../scripts/serve.mjs";
 import { startScriptedServer } from "../../support/scripted-server.js";
@@ -15,22 +18,35 @@ if (!existsSync(EXECUTABLE)) {
   );
 }
 
-export const launch = () =>
-  chromium.launch({
-    executablePath: EXECUTABLE,
-    headless: true,
-    // Left to itself, playwright forbids thawing pages on "back", which is one of the things to be tested.
-    ignoreDefaultArgs: ["--disable-back-forward-cache"],
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+const OPTIONS = {
+  executablePath: EXECUTABLE,
+  headless: true,
+  // Left to itself, playwright forbids thawing pages on "back", which is one of the things to be tested.
+  ignoreDefaultArgs: ["--disable-back-forward-cache"],
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+};
+
+export const launch = () => chromium.launch(OPTIONS);
+
+/** A browser whose settings let no site keep data: storage and locks throw, channels do not. */
+export async function openWithoutSiteData(t) {
+  const profile = await mkdtemp(join(tmpdir(), "holdfast-chromium-"));
+  t.after(() => rm(profile, { recursive: true, force: true, maxRetries: 5 }));
+  const blocked = { profile: { default_content_setting_values: { cookies: 2 } } };
+  await mkdir(join(profile, "Default"));
+  await writeFile(join(profile, "Default/Preferences"), JSON.stringify(blocked));
+  const context = await chromium.launchPersistentContext(profile, OPTIONS);
+  t.after(() => context.close());
+  return context;
+}
 
 /** The browser's own report of a failed request, which no page can prevent. */
 const BROWSER_REPORT = /^Failed to load resource|^Access to fetch at|net::ERR_/;
