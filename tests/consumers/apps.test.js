@@ -53,6 +53,21 @@ async function serve(t, app, name, ...args) {
   return home;
 }
 
+/** Ada is not connected for whoever comes next. */
+async function disconnect(page) {
+  const token = await page.evaluate(() => sessionStorage.getItem("session"));
+  const jwt = await fetch(`${holdfast.config.clerk_url}/v1/client/sessions/${token}/tokens`, {
+    method: "POST",
+    headers: { origin: holdfast.url, "content-type": "application/json" },
+    body: "{}",
+  }).then((response) => response.json());
+  const gone = await fetch(`${holdfast.url}/user/instagram`, {
+    method: "DELETE",
+    headers: { authorization: `Bearer ${jwt.jwt}` },
+  });
+  assert.equal(gone.status, 200);
+}
+
 async function walk(t, home) {
   const context = await browser.newContext();
   t.after(() => context.close());
@@ -67,18 +82,7 @@ async function walk(t, home) {
   assert.doesNotMatch(page.url(), /completion=/);
   assert.deepEqual(troubles, []);
   assert.deepEqual(refusals, []);
-  // Ada is not connected for whoever comes next.
-  const token = await page.evaluate(() => sessionStorage.getItem("session"));
-  const jwt = await fetch(`${holdfast.config.clerk_url}/v1/client/sessions/${token}/tokens`, {
-    method: "POST",
-    headers: { origin: holdfast.url, "content-type": "application/json" },
-    body: "{}",
-  }).then((response) => response.json());
-  const gone = await fetch(`${holdfast.url}/user/instagram`, {
-    method: "DELETE",
-    headers: { authorization: `Bearer ${jwt.jwt}` },
-  });
-  assert.equal(gone.status, 200);
+  await disconnect(page);
 }
 
 /** The router of the page adds to the query that it knows: the return is not part of that any more. */
@@ -88,13 +92,21 @@ async function writesNothingBack(t, home) {
   holdfast.watch(context);
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
+  const forgets = (parameter) =>
+    page.waitForFunction((each) => !JSON.stringify(history.state).includes(each), parameter);
+  const leave = () => page.getByRole("button", { name: "Connect Instagram" }).click();
   await page.goto(home);
-  await page.getByRole("button", { name: "Connect Instagram" }).click();
+  await leave();
+  await page.getByRole("button", { name: "Deny" }).click();
+  await page.getByText("The connection was declined at Instagram.").waitFor();
+  await forgets("attempt");
+  await leave();
   await approve(page, new URL(home).origin);
   await page.getByText(/^Connected$/).waitFor();
-  await page.waitForFunction(() => !JSON.stringify(history.state).includes("completion"));
+  await forgets("completion");
   await page.getByRole("button", { name: "More" }).click();
   await page.waitForURL(`${home}&more=1`);
+  await disconnect(page);
 }
 
 test("Vite", async (t) => {
