@@ -7,6 +7,7 @@ mod traces;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clerk_session::OriginPattern;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -15,6 +16,7 @@ use super::database_address;
 use super::entry::{Entry, Fallback};
 use super::fault::{Fault, Faults};
 use super::misplaced_secrets::looks_secret;
+use super::preview_hosts::takers;
 use super::sources::{Collected, ConfigFile, Environment, collect};
 use super::table;
 use super::weak_secrets;
@@ -166,7 +168,7 @@ impl Reader {
         let journal_directory = self.read(&table::JOURNAL_DIR);
         let encryption_keys = self.read(&table::ENCRYPTION_KEYS);
         let allowed_origins = self.read(&table::ALLOWED_ORIGINS).unwrap_or_default();
-        let return_urls = self.read(&table::RETURN_URLS);
+        let return_urls = self.return_urls(&allowed_origins);
         let trusted_proxies = self.read(&table::TRUSTED_PROXIES).unwrap_or_default();
         let max_connections = self.read(&table::MAX_CONNECTIONS);
         let drain = self.read(&table::DRAIN_S);
@@ -199,8 +201,7 @@ impl Reader {
                 .unwrap_or_else(|| default_journal_directory(database_url.expose_secret())),
             database_url,
             encryption_keys,
-            return_urls: return_urls
-                .unwrap_or_else(|| allowed_origins.iter().map(|each| each.as_str().to_owned()).collect()),
+            return_urls,
             allowed_origins,
             trusted_proxies,
             max_connections: max_connections?,
@@ -226,6 +227,35 @@ impl Reader {
     fn public_url(&mut self, listen: Option<SocketAddr>) -> Option<Url> {
         // An address always makes a URL; should it not, `instagram` and the server go without one.
         self.read(&table::PUBLIC_URL).or_else(|| Url::parse(&format!("http://{}", listen?)).ok())
+    }
+
+    /// A browser that returns to a stranger's page hands over the completion, with which the
+    /// stranger links the account. So by default the hosts that strangers can take are left out.
+    fn return_urls(&mut self, allowed_origins: &[OriginPattern]) -> Vec<String> {
+        let is_open = |address: &String| takers(address).is_some();
+        if let Some(named) = self.read(&table::RETURN_URLS) {
+            let open: Vec<_> = named.iter().filter(|each| is_open(each)).map(String::as_str).collect();
+            if !open.is_empty() {
+                let what = format!(
+                    "strangers can take hosts that {} matches, and link the account of anybody who opens a link of theirs",
+                    open.join(", ")
+                );
+                let remedy = "name each address without `*`, or give previews a domain of your own";
+                self.warn(table::RETURN_URLS.env, what, remedy);
+            }
+            return named;
+        }
+        let (open, own): (Vec<_>, Vec<_>) =
+            allowed_origins.iter().map(|each| each.as_str().to_owned()).partition(is_open);
+        if !open.is_empty() {
+            let what = format!(
+                "strangers can take hosts that {} matches, so by default no browser returns there from Instagram",
+                open.join(", ")
+            );
+            let remedy = "name each origin without `*`, give previews a domain of your own, or set HOLDFAST_RETURN_URLS";
+            self.warn(table::ALLOWED_ORIGINS.env, what, remedy);
+        }
+        own
     }
 
     fn refresh(&mut self) -> Option<RefreshPolicy> {

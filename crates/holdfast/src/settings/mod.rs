@@ -13,6 +13,7 @@ mod fault;
 mod load;
 mod misplaced_secrets;
 mod parse;
+mod preview_hosts;
 mod print;
 mod reading;
 mod sources;

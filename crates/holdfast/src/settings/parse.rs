@@ -16,6 +16,7 @@ use url::Url;
 use super::LogFormat;
 use super::database_address::misspelt_parameter;
 use super::entry::Wrong;
+use super::preview_hosts::{Takers, takers};
 use crate::client_address::{Network, TrustedProxies};
 use crate::connection::return_url::ReturnUrls;
 use crate::vault::KeyRing;
@@ -192,7 +193,7 @@ pub fn number(text: &str) -> Read<NonZeroUsize> {
 /// Where `return_to` may point.
 pub fn return_urls(text: &str) -> Read<Vec<String>> {
     each_part(text, "write https://host or https://host/path", |word| match ReturnUrls::parse([word]) {
-        Ok(_) => Ok(word.to_owned()),
+        Ok(_) => refuse_open_to_everybody(word).map(|()| word.to_owned()),
         Err(error) => Err(format!("is not an address to return to: {}", error.why)),
     })
 }
@@ -305,8 +306,20 @@ fn in_lower_case(origin: &str) -> String {
 /// Origins, or patterns for one label of them.
 pub fn origins(text: &str) -> Read<Vec<OriginPattern>> {
     each_part(text, "write each as in the browser's Origin header", |word| {
-        OriginPattern::parse(&in_lower_case(word)).map_err(|error| format!("is not an origin: {error}"))
+        let origin = OriginPattern::parse(&in_lower_case(word));
+        let origin = origin.map_err(|error| format!("is not an origin: {error}"))?;
+        refuse_open_to_everybody(origin.as_str()).map(|()| origin)
     })
+}
+
+/// A pattern such as `https://pr-*.co.uk` is a slip: each of its hosts is somebody else's domain.
+fn refuse_open_to_everybody(pattern: &str) -> Result<(), String> {
+    if takers(pattern) == Some(Takers::Everybody) {
+        return Err(
+            "matches domains that anybody can register; put `*` before a domain of your own".to_owned()
+        );
+    }
+    Ok(())
 }
 
 /// A key ring, as the vault reads it. Its faults name entries and ids, never key bytes.

@@ -80,7 +80,8 @@ settings! {
         default: Fallback::Absent("none"),
         form: "https://host, comma-separated",
         doc: "The origins of the web apps that may call this server, exact or with a `*` for part of one label: \
-              `https://deploy-preview-*--SITE.netlify.app`.",
+              `https://deploy-preview-*--SITE.netlify.app`. Pages of an allowed origin read the answers to their own tokens, and \
+              tokens that Clerk issued to them are accepted (see CLERK_AUTHORIZED_PARTIES).",
         read: parse::origins,
     }
     RETURN_URLS: Vec<String> {
@@ -88,7 +89,8 @@ settings! {
         default: Fallback::Derived("the allowed origins"),
         form: "https://host[/path], comma-separated",
         doc: "The addresses that `return_to` may name, to which browsers return from Instagram. An origin allows every path \
-              below it.",
+              below it. An allowed origin with a `*` is no default where strangers can take hosts that it matches, such as \
+              `https://acme-*-team.vercel.app`: their pages could link other people's accounts.",
         read: parse::return_urls,
     }
     TRUSTED_PROXIES: TrustedProxies {

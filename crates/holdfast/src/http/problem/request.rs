@@ -81,10 +81,12 @@ codes! {
             meaning: "This server does not send browsers to the address in return_to.",
             causes: [
                 "HOLDFAST_RETURN_URLS (by default: the allowed origins) does not cover the address.",
+                "The address is a preview on a domain where strangers can take hosts, such as vercel.app: by default \
+                 a pattern with `*` covers none there.",
                 "The address has a user name, white space or a backslash, or its scheme is not http or \
                  https.",
             ],
-            remedy: "Use an address of the app, or add it to HOLDFAST_RETURN_URLS.",
+            remedy: "Use an address of the app, or add exactly it to HOLDFAST_RETURN_URLS.",
         }
         ReturnToMissing = "return-to-missing", UNPROCESSABLE_ENTITY, FixRequest, "Return address missing" {
             meaning: "The request has no return_to, and this server has no default for it.",

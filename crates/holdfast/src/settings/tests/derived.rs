@@ -21,6 +21,29 @@ fn what_is_derived_follows_what_is_set() {
 }
 
 #[test]
+fn a_pattern_that_strangers_can_meet_is_no_return_address_by_default() {
+    const STRANGERS: &str = "https://acme-*-team.vercel.app";
+    const OWN: [&str; 3] =
+        ["https://app.example.com", "https://deploy-preview-*--acme.netlify.app", "https://pr-*.example.com"];
+    let origins = format!("{},{STRANGERS}", OWN.join(","));
+    let origins = ("HOLDFAST_ALLOWED_ORIGINS", origins.as_str());
+    let settings = tools([origins]).unwrap();
+    assert_eq!(settings.return_urls, OWN);
+    assert!(texts(&settings.allowed_origins).contains(&STRANGERS), "its pages may call");
+    let about = |settings: &Settings, name: &str| {
+        let found = settings.warnings.iter().find(|each| each.name == name && each.what.contains(STRANGERS));
+        found.map(|each| each.remedy.clone())
+    };
+    assert!(about(&settings, "HOLDFAST_ALLOWED_ORIGINS").unwrap().contains("set HOLDFAST_RETURN_URLS"));
+
+    let settings = tools([origins, ("HOLDFAST_RETURN_URLS", "https://app.example.com/settings")]).unwrap();
+    assert_eq!(about(&settings, "HOLDFAST_ALLOWED_ORIGINS"), None, "the remedy ends the warning");
+    let settings = tools([origins, ("HOLDFAST_RETURN_URLS", STRANGERS)]).unwrap();
+    assert_eq!(settings.return_urls, [STRANGERS], "who names it has it");
+    assert!(about(&settings, "HOLDFAST_RETURN_URLS").is_some());
+}
+
+#[test]
 fn the_issuer_follows_the_address_of_the_jwks_where_nothing_else_names_it() {
     let settings = tools([("CLERK_JWKS_URL", "http://127.0.0.1:8081/.well-known/jwks.json")]).unwrap();
     assert_eq!(settings.clerk.issuers, ["http://127.0.0.1:8081"]);

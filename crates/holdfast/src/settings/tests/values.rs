@@ -217,6 +217,15 @@ fn an_origin_is_compared_as_browsers_write_it() {
 }
 
 #[test]
+fn a_pattern_that_anybodys_domain_matches_is_refused() {
+    for name in ["HOLDFAST_ALLOWED_ORIGINS", "HOLDFAST_RETURN_URLS", "CLERK_AUTHORIZED_PARTIES"] {
+        let faults = tools([(name, "https://app.example.com,https://pr-*.co.uk")]).unwrap_err().0;
+        assert_eq!(faults[0].name, name);
+        assert!(faults[0].what.contains("part 2 matches domains that anybody can register"), "{faults:?}");
+    }
+}
+
+#[test]
 fn a_parameter_of_the_database_that_would_have_no_effect_is_named_where_another_was_meant() {
     let read = |parameters: &str| {
         let address = format!("postgres://app@db/app?{parameters}");
