@@ -1,5 +1,6 @@
 /** Holdfast away, without keys, or replaced by somebody else: never a 401, never let through, 503 with `Retry-After`. */
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -120,15 +121,20 @@ test("Holdfast hangs", async () => {
   board.to(holdfast.url);
 });
 
-/** The server's kept keys become older, as if it had been away. */
-function age(directory, ms) {
+/** The server's kept keys become older, as if it had been away; signed again, as only it could. */
+function age(directory, encryptionKeys, ms) {
   const files = readdirSync(directory, { recursive: true });
   const file = join(
     directory,
     files.find((each) => basename(each) === "clerk-keys.json"),
   );
   const record = JSON.parse(readFileSync(file, "utf8"));
-  writeFileSync(file, JSON.stringify({ ...record, fetched_at: record.fetched_at - ms }));
+  const fetched_at = record.fetched_at - ms;
+  const hmac = (key, text) => createHmac("sha256", key).update(text).digest();
+  const ring = Buffer.from(encryptionKeys.split(",")[0].split(":")[1], "base64");
+  const message = JSON.stringify([record.source, fetched_at, record.document]);
+  const mac = hmac(hmac(ring, "holdfast kept clerk keys"), message).toString("base64");
+  writeFileSync(file, JSON.stringify({ ...record, fetched_at, mac }));
 }
 
 test("Clerk is away for an hour: a restart judges by the keys it has kept, a first start cannot judge", async () => {
@@ -136,7 +142,7 @@ test("Clerk is away for an hour: a restart judges by the keys it has kept, a fir
   try {
     // The same installation again, on the same address.
     await holdfast.stop();
-    age(holdfast.directory, 3_600_000);
+    age(holdfast.directory, holdfast.environment.HOLDFAST_ENCRYPTION_KEYS, 3_600_000);
     const binary = holdfast.child.spawnfile;
     const again = start(binary, ["serve"], { env: holdfast.environment, cwd: holdfast.directory });
     await until("holdfast serve", again, async () => (await fetch(`${holdfast.url}/healthz`)).ok);

@@ -52,7 +52,7 @@ impl KeyCache {
         *turn.0 = None;
         match outcome {
             Ok((document, age)) => {
-                self.install(document, begun_ms, age);
+                self.install(document, begun_ms, age, false);
                 self.asked().last_error = None;
             }
             Err(error) => self.asked().last_error = Some(error),
@@ -66,7 +66,7 @@ impl KeyCache {
             Want::NewerThan(epoch) => self.epoch() == epoch,
             Want::Fresh => self.snapshot.load().as_ref().is_none_or(|each| {
                 let renew_at = each.loaded_at_ms.saturating_add(ms(self.options.renew_at));
-                now_ms >= renew_at || now_ms < each.loaded_at_ms
+                each.is_restored || now_ms >= renew_at || now_ms < each.loaded_at_ms
             }),
         };
         is_unmet && self.asked().may_begin(want, &self.options, now_ms)

@@ -82,7 +82,7 @@ impl KeyCache {
     /// A pinned key: there from the start, and never renewed.
     pub fn pinned(keys: KeySet) -> Self {
         let cache = Self::over(None, CacheOptions::default());
-        cache.install(JwksDocument { keys, skipped: Vec::new() }, 0, Duration::ZERO);
+        cache.install(JwksDocument { keys, skipped: Vec::new() }, 0, Duration::ZERO, false);
         cache
     }
 
@@ -92,7 +92,7 @@ impl KeyCache {
     pub fn restore(&self, document: &[u8], fetched_at_ms: i64) -> Result<(), JwksError> {
         let document = KeySet::from_jwks(document)?;
         if self.snapshot.load().is_none() {
-            self.install(document, fetched_at_ms, Duration::ZERO);
+            self.install(document, fetched_at_ms, Duration::ZERO, true);
         }
         Ok(())
     }
@@ -161,7 +161,7 @@ impl KeyCache {
         self.fetcher.is_none() || now_ms.saturating_sub(snapshot.loaded_at_ms) <= ms(self.options.max_age)
     }
 
-    fn install(&self, document: JwksDocument, loaded_at_ms: i64, age: Duration) {
+    fn install(&self, document: JwksDocument, loaded_at_ms: i64, age: Duration, is_restored: bool) {
         let JwksDocument { keys, skipped } = document;
         let as_of_ms = loaded_at_ms.saturating_sub(ms(age));
         let present = self.snapshot.load();
@@ -175,7 +175,8 @@ impl KeyCache {
             Some(_) | None => (self.epochs.fetch_add(1, Ordering::Relaxed) + 1, i64::MIN),
         };
         let newest_proven_ms = AtomicI64::new(newest_proven_ms);
-        let snapshot = Snapshot { keys, skipped, loaded_at_ms, as_of_ms, epoch, newest_proven_ms };
+        let snapshot =
+            Snapshot { keys, skipped, is_restored, loaded_at_ms, as_of_ms, epoch, newest_proven_ms };
         self.snapshot.store(Some(Arc::new(snapshot)));
     }
 

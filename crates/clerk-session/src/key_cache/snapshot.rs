@@ -8,6 +8,8 @@ use crate::verifier::{Verdict, Verifier};
 pub(super) struct Snapshot {
     pub(super) keys: KeySet,
     pub(super) skipped: Vec<SkippedKey>,
+    /// Whether it was restored: this process has not fetched it.
+    pub(super) is_restored: bool,
     /// When the document was asked for.
     pub(super) loaded_at_ms: i64,
     /// The time of which the document tells: before that where a cache on the way kept it.

@@ -595,6 +595,19 @@ async fn restored_keys_serve_for_what_is_left_of_a_day() {
 }
 
 #[tokio::test]
+async fn restored_keys_are_renewed_at_once_and_until_that_works() {
+    let scene = Scene::new(Clerk::answering(down()));
+    scene.cache.restore(&jwks(&[FOREIGN.jwk(KID)]), NOW - 1).unwrap();
+    assert!(scene.cache.renewal_is_due(NOW), "young, but not fetched by this process");
+    scene.cache.renew_if_due(NOW).await;
+    assert!(scene.cache.renewal_is_due(NOW + FORCE_GAP_MS), "Clerk was away");
+    scene.clerk.now_says(ours());
+    scene.cache.renew_if_due(NOW + FORCE_GAP_MS).await;
+    assert_eq!(scene.judge(&valid(), NOW + FORCE_GAP_MS).await, "accepted");
+    assert!(!scene.cache.renewal_is_due(NOW + 2 * FORCE_GAP_MS));
+}
+
+#[tokio::test]
 async fn options_replace_the_defaults() {
     let mut options = CacheOptions::default();
     options.renew_at = std::time::Duration::from_secs(10);

@@ -128,10 +128,15 @@ pub(super) fn dispatcher(
     Ok(Some(Dispatcher::new(endpoint, connections, store, clock, entropy, transport)))
 }
 
-pub(super) fn verifier(settings: &Settings, seams: &Seams) -> Result<SessionVerifier, StartError> {
+pub(super) fn verifier(
+    settings: &Settings,
+    seams: &Seams,
+    vault: &Vault,
+) -> Result<SessionVerifier, StartError> {
     let clerk = &settings.clerk;
+    let authentication = vault.ring().authentication_keys(caller::KEPT_KEYS_PURPOSE);
     let config = ClerkConfig {
-        kept_keys: Some(KeptKeys::new(&settings.journal_directory)),
+        kept_keys: Some(KeptKeys::new(&settings.journal_directory, authentication)),
         ..ClerkConfig::new(policy(clerk), key_source(clerk).ok_or(StartError::NoKeySource)?)
     };
     Ok(SessionVerifier::new(config, seams.transport.clone(), seams.clock.clone())?)

@@ -91,7 +91,7 @@ impl Server {
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         let state = AppState::new(AppStateParts {
             edge: Arc::new(edge(settings, seams, &metrics, budget, &traces)),
-            verifier: Arc::new(verifier(settings, seams)?),
+            verifier: Arc::new(verifier(settings, seams, &vault)?),
             users: Users::new(store.clone(), backend(&settings.clerk, seams)?, seams.clock.clone()),
             connections: connections.clone(),
             store: store.clone(),

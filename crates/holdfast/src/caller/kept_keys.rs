@@ -6,6 +6,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clerk_session::{CacheOptions, FetchError, FetchJwks, Fetched, KeyCache, KeySet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,10 +16,16 @@ use serde::{Deserialize, Serialize};
 use super::keys::JwksFetcher;
 use crate::clock::{SharedClock, before};
 
-/// The file with the keys that were fetched last.
+/// What the file's authentication keys are derived for.
+pub const PURPOSE: &str = "holdfast kept clerk keys";
+
+/// The file with the keys that were fetched last. It is authenticated, because whoever could change
+/// it could sign session tokens of every user.
 #[derive(Debug, Clone)]
 pub struct KeptKeys {
     path: PathBuf,
+    /// The first one signs, all verify.
+    authentication: Vec<hmac::Key>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -27,13 +36,27 @@ struct Record {
     fetched_at: i64,
     /// The document as it came.
     document: String,
+    /// HMAC-SHA256 of the others, in base64. Versions before it wrote none.
+    #[serde(default)]
+    mac: String,
+}
+
+impl Record {
+    /// What is authenticated: no two records have the same.
+    fn message(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&(&self.source, self.fetched_at, &self.document))
+    }
 }
 
 impl KeptKeys {
-    /// In `directory`. Only this process may be able to write there: the file names the keys that
-    /// are trusted.
-    pub fn new(directory: &Path) -> Self {
-        Self { path: directory.join("clerk-keys.json") }
+    /// In `directory`, authenticated with the first of the keys, for [`PURPOSE`].
+    pub fn new(directory: &Path, authentication: Vec<hmac::Key>) -> Self {
+        Self { path: directory.join("clerk-keys.json"), authentication }
+    }
+
+    fn is_authentic(&self, record: &Record) -> bool {
+        let (Ok(message), Ok(mac)) = (record.message(), STANDARD.decode(&record.mac)) else { return false };
+        self.authentication.iter().any(|key| hmac::verify(key, &message, &mac).is_ok())
     }
 
     /// The document that was fetched from `source` and its time; `None` where it is too old to rely
@@ -51,6 +74,14 @@ impl KeptKeys {
                 return None;
             }
         };
+        if !self.is_authentic(&record) {
+            tracing::warn!(
+                file = %self.path.display(),
+                "saved Clerk keys were not written with a key of HOLDFAST_ENCRYPTION_KEYS; they will be fetched. \
+                 Unless this is the first start after an upgrade or with new keys, somebody else writes to the directory"
+            );
+            return None;
+        }
         let age_ms = now.as_millisecond().saturating_sub(record.fetched_at);
         // A time in the future was written by a clock that was ahead, so the age is unknown.
         let oldest = i64::try_from(CacheOptions::default().max_age.as_millis()).unwrap_or(i64::MAX);
@@ -60,14 +91,21 @@ impl KeptKeys {
 
     /// Replaces the file in one step: a reader sees the old one or the new one.
     fn save(&self, source: &str, document: &[u8], now: Timestamp) -> io::Result<()> {
-        let record = Record {
+        let key = self.authentication.first().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut record = Record {
             source: source.to_owned(),
             fetched_at: now.as_millisecond(),
             document: String::from_utf8(document.to_vec()).map_err(io::Error::other)?,
+            mac: String::new(),
         };
+        record.mac = STANDARD.encode(hmac::sign(key, &record.message()?));
         let half_written = self.path.with_extension(format!("{}.part", std::process::id()));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half_written)?;
+        match fs::remove_file(&half_written) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // A link of that name is not followed.
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half_written)?;
         file.write_all(&serde_json::to_vec(&record)?)?;
         fs::rename(half_written, &self.path)
     }
@@ -120,10 +158,48 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn key(byte: u8) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32])
+    }
+
+    #[test]
+    fn only_a_file_written_with_a_key_of_the_ring_is_believed() {
+        let directory = tempfile::tempdir().unwrap();
+        let with = |keys: &[u8]| KeptKeys::new(directory.path(), keys.iter().copied().map(key).collect());
+        with(&[1]).save("https://a", b"{}", at(100)).unwrap();
+        assert!(with(&[2, 1]).load("https://a", at(100)).is_some(), "of before the rotation");
+        assert_eq!(with(&[2]).load("https://a", at(100)), None, "of another installation");
+        let path = with(&[1]).path;
+        let genuine = fs::read_to_string(&path).unwrap();
+        for (part, other) in
+            [("{}", "[]"), ("100000", "100001"), ("https://a", "https://b"), ("\"mac\"", "\"was\"")]
+        {
+            assert!(genuine.contains(part));
+            fs::write(&path, genuine.replace(part, other)).unwrap();
+            let loaded = ["https://a", "https://b"].map(|source| with(&[1]).load(source, at(101)));
+            assert_eq!(loaded, [None, None], "{part}");
+        }
+        fs::write(&path, genuine).unwrap();
+        assert!(with(&[1]).load("https://a", at(101)).is_some());
+    }
+
+    #[test]
+    fn a_link_in_place_of_the_file_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let kept = KeptKeys::new(directory.path(), vec![key(1)]);
+        let target = directory.path().join("target");
+        fs::write(&target, "precious").unwrap();
+        let half_written = kept.path.with_extension(format!("{}.part", std::process::id()));
+        std::os::unix::fs::symlink(&target, half_written).unwrap();
+        kept.save("https://a", b"{}", at(100)).unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+        assert!(kept.load("https://a", at(100)).is_some());
+    }
+
     #[test]
     fn keys_serve_their_own_source_while_they_are_young() {
         let directory = tempfile::tempdir().unwrap();
-        let kept = KeptKeys::new(directory.path());
+        let kept = KeptKeys::new(directory.path(), vec![key(1)]);
         assert_eq!(kept.load("https://a", at(100)), None);
         kept.save("https://a", b"{}", at(100)).unwrap();
         assert_eq!(kept.load("https://a", at(100)), Some((b"{}".to_vec(), 100_000)));
@@ -137,7 +213,7 @@ mod tests {
     #[test]
     fn a_damaged_file_is_no_file() {
         let directory = tempfile::tempdir().unwrap();
-        let kept = KeptKeys::new(directory.path());
+        let kept = KeptKeys::new(directory.path(), vec![key(1)]);
         fs::write(&kept.path, "{\"source\":").unwrap();
         assert_eq!(kept.load("https://a", at(100)), None);
         kept.save("https://a", b"{}", at(100)).unwrap();

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 
 pub use config::{ClerkConfig, ConfigError};
 pub use counts::Counts;
-pub use kept_keys::KeptKeys;
+pub use kept_keys::{KeptKeys, PURPOSE as KEPT_KEYS_PURPOSE};
 pub use policy::policy;
 pub use repeat_limiter::RepeatLimits;
 pub use service::ServiceCaller;

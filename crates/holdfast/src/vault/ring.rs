@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -125,6 +126,16 @@ impl KeyRing {
     pub fn guessable_ids(&self) -> impl Iterator<Item = &str> {
         let all = std::iter::once(&self.sealing).chain(&self.older);
         all.filter(|key| key.bytes.iter().all(|byte| *byte == key.bytes[0])).map(|key| key.id.as_str())
+    }
+
+    /// Keys that authenticate what is kept outside the database, one of each key of the ring, the
+    /// sealing one's first. `purpose` separates them from those for other data.
+    pub fn authentication_keys(&self, purpose: &str) -> Vec<hmac::Key> {
+        let derived = |named: &Named| {
+            let of_ring = hmac::Key::new(hmac::HMAC_SHA256, named.bytes.as_slice());
+            hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&of_ring, purpose.as_bytes()).as_ref())
+        };
+        std::iter::once(&self.sealing).chain(&self.older).map(derived).collect()
     }
 
     pub(super) fn sealing(&self) -> (&str, &KeyBytes) {
