@@ -1,5 +1,6 @@
 //! Which machine a URL leads to. The one answer to whether something is sent in the clear.
 
+use http::{HeaderMap, header};
 use url::{Host, Url};
 
 /// Whether it leads to this machine itself, so that nobody on the way can read what is sent.
@@ -10,6 +11,13 @@ pub fn is_this_machine(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
         None => false,
     }
+}
+
+/// Whether a request is addressed to this machine by its `Host`, if it has one. A stranger's page
+/// whose own name was made to lead here (DNS rebinding) sends that name.
+pub fn names_this_machine(headers: &HeaderMap) -> bool {
+    let named = |host: &str| Url::parse(&format!("http://{host}/")).is_ok_and(|url| is_this_machine(&url));
+    headers.get(header::HOST).is_none_or(|host| host.to_str().is_ok_and(named))
 }
 
 /// Whether it leads beyond this machine and its private network.
@@ -29,6 +37,21 @@ pub fn is_on_the_internet(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_of_this_machine_is_told_from_a_name_that_leads_here() {
+        let of = |host: &str| {
+            let headers = [(header::HOST, host.parse().unwrap())].into_iter().collect();
+            names_this_machine(&headers)
+        };
+        assert!(names_this_machine(&HeaderMap::new()), "no browser leaves it out");
+        for here in ["localhost", "LOCALHOST:9090", "127.0.0.1:9090", "[::1]:9090"] {
+            assert!(of(here), "{here}");
+        }
+        for other in ["evil.example", "evil.example:9090", "127.0.0.1.evil.example", "", "10.0.0.1", "a b"] {
+            assert!(!of(other), "{other}");
+        }
+    }
 
     #[test]
     fn a_machine_is_here_or_near_or_on_the_internet() {

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
 use crate::app::{RELOADABLE, Reloader, Seams, Server};
-use crate::http::{PlaceMetrics, ServerLimits, Service, bind, serve};
+use crate::http::{PlaceMetrics, ServerLimits, Service, bind, operator, serve};
 use crate::process;
 use crate::settings::{self, Purpose, Reading, Settings};
 use crate::telemetry::{self, LogLevels};
@@ -51,7 +51,10 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     );
     let end = CancellationToken::new();
     let metrics = metrics_listener.map(|listener| {
-        let router = server.operator_router();
+        let mut router = server.operator_router();
+        if settings.metrics_listen.is_some_and(|address| address.ip().is_loopback()) {
+            router = operator::for_this_machine_only(router);
+        }
         // Few connections: file handles used here would be missing for callers.
         let limits =
             Arc::new(ServerLimits { max_connections: process::OPERATORS, ..ServerLimits::default() });

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,7 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tower::ServiceExt as _;
 use url::Url;
 
-use crate::address::is_this_machine;
+use crate::address::{is_this_machine, names_this_machine};
 
 /// How long a stop waits for requests under way; a deliberately hanging one never ends by itself.
 const GRACE: Duration = Duration::from_secs(1);
@@ -124,6 +124,11 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 struct HungUp;
 
 async fn answer(app: Router, request: Request<Incoming>) -> Result<Response<Body>, HungUp> {
+    if !names_this_machine(request.headers()) {
+        let mut refused = Response::new(Body::from("a stand-in answers to localhost and 127.0.0.1 only\n"));
+        *refused.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+        return Ok(refused);
+    }
     let answered: Result<Response<Body>, Infallible> = app.oneshot(request.map(Body::new)).await;
     match answered {
         Ok(response) if response.extensions().get::<HangUp>().is_some() => Err(HungUp),

@@ -89,6 +89,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "http",
         &[
+            "address",
             "caller",
             "clerk",
             "client_address",

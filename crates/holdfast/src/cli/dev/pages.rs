@@ -17,6 +17,7 @@ use tower::ServiceExt as _;
 use url::Url;
 
 use super::clock::MovableClock;
+use crate::address::names_this_machine;
 use crate::app::Seams;
 use crate::http::request_id::{RequestId, X_REQUEST_ID};
 
@@ -49,7 +50,10 @@ pub(super) fn in_front_of(app: Router, places: &Places, clock: MovableClock, sea
         let id = RequestId::of(request.headers(), &*seams.entropy, seams.clock.now());
         async move {
             let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
-            let mut page = if request.uri().path() == CLOCK {
+            let is_local = names_this_machine(request.headers());
+            let mut page = if request.uri().path() == CLOCK && !is_local {
+                StatusCode::MISDIRECTED_REQUEST.into_response()
+            } else if request.uri().path() == CLOCK {
                 pages.clock(request, &clock).await
             } else if let Some(page) = pages.find(request.uri().path()).filter(|_| is_reading) {
                 page

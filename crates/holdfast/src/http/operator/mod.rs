@@ -13,7 +13,8 @@ mod troubles;
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -25,6 +26,7 @@ use super::memory::{RefusedOrigin, Remembered};
 use super::pages::Page;
 use super::readiness::Readiness;
 use super::state::AppState;
+use crate::address::names_this_machine;
 use crate::overview::Overview;
 pub use troubles::Trouble;
 
@@ -53,6 +55,18 @@ pub fn router(state: AppState, overview: Overview) -> Router {
         .route("/refused-origins", get(refused_origins))
         .route("/troubles", get(wrong_now))
         .with_state(Operator { state, overview, looking_up: Arc::new(Semaphore::new(LOOK_UPS)) })
+}
+
+/// `router` for a listener on loopback: it refuses requests for a host that is not this machine.
+pub fn for_this_machine_only(router: Router) -> Router {
+    router.layer(middleware::from_fn(async |request: Request, next: Next| {
+        if names_this_machine(request.headers()) {
+            return next.run(request).await;
+        }
+        let refusal = "This listener is on a loopback address and answers to localhost, 127.0.0.1 and [::1] only. \
+                       A proxy in front of it has to send one of them as Host.\n";
+        (StatusCode::MISDIRECTED_REQUEST, refusal).into_response()
+    }))
 }
 
 async fn metrics(State(operator): State<Operator>) -> Response {

@@ -1,4 +1,5 @@
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 
 use super::support::{Place, ring_entry};
 use crate::support::waiting::until_blocking;
@@ -24,6 +25,26 @@ fn a_port_in_use_is_one_sentence() {
     let address = taken.local_addr().unwrap().to_string();
     let told = sentence(&configured().with("HOLDFAST_LISTEN", address.as_str()));
     assert!(told.contains(&address) && told.contains("already in use"), "{told}");
+}
+
+#[test]
+fn metrics_on_loopback_are_refused_to_a_name_that_leads_here() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let place = configured().with("HOLDFAST_METRICS_LISTEN", free.to_string());
+    let mut server = place.serve_within("true");
+    until_blocking("it serves", || server.logged().contains("\"message\":\"serving\""));
+    let asked = |host: &str| {
+        let mut stream = TcpStream::connect(free).unwrap();
+        write!(stream, "GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(asked(&format!("localhost:{}", free.port())).starts_with("HTTP/1.1 200 "));
+    let refused = asked(&format!("evil.example:{}", free.port()));
+    assert!(refused.starts_with("HTTP/1.1 421 ") && refused.contains("A proxy in front"), "{refused}");
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
 }
 
 #[test]

@@ -126,7 +126,7 @@ async fn a_crowd_at_the_metrics_listener_takes_no_handle_of_the_callers() {
         assert!(handles < 200, "{handles} handles");
     }
     let mut scraper = Raw::connect(metrics).await;
-    let scraped = scraper.ask("GET /why/nothing HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let scraped = scraper.ask("GET /why/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(scraped.unwrap().status, 404, "who asks is answered there, too");
     flood.ends().await;
 }

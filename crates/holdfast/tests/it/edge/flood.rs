@@ -86,7 +86,8 @@ impl Shared {
             Mood::Answering => {
                 let behind = self.behind.lock().unwrap().unwrap();
                 let mut server = Raw::connect(behind).await;
-                let get = "GET /.well-known/jwks.json HTTP/1.1\r\nHost: keys\r\nConnection: close\r\n\r\n";
+                let get =
+                    "GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
                 server.send(get.as_bytes()).await.unwrap();
                 let _ = stream.write_all(server.rest().await.as_bytes()).await;
             }
