@@ -102,10 +102,10 @@ async fn ask(
     }
 }
 
-/// What the log says of it: the line of the answer, and that of a refusal before it.
+/// What the log says of it: the line of the answer, and those of a refusal or a failure before it.
 fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Remembered>> {
     let mut one: Option<Remembered> = None;
-    let mut judgement = None;
+    let (mut judgement, mut cause) = (None, None);
     while let Some(line) = long_lines::next(&mut log, LONGEST_LINE)? {
         let line = String::from_utf8_lossy(&line.bytes).into_owned();
         let Some(fields) =
@@ -140,13 +140,16 @@ fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Rememb
                 detail: String::new(),
                 user_id: None,
                 judgement: None,
+                cause: None,
             });
+        } else if fields.get("error").is_some() && fields.get("code").is_some() {
+            cause = Some(text("error"));
         }
     }
     let Some(mut one) = one else { return Ok(None) };
     let entry = ProblemCode::parse(&one.code).map(ProblemCode::entry);
     one.detail = entry.map_or_else(String::new, |entry| entry.meaning.to_owned());
-    one.judgement = judgement;
+    (one.judgement, one.cause) = (judgement, cause);
     Ok(Some(one))
 }
 
@@ -170,11 +173,12 @@ fn fields(line: &str) -> Option<Value> {
         let name = rest[..at].rsplit(|each: char| each.is_whitespace()).next().unwrap_or_default();
         let value = &rest[at + 1..];
         let (text, after) = if let Some(quoted) = value.strip_prefix('"') {
-            quoted.split_once('"').unwrap_or((quoted, ""))
+            let end = quoted.match_indices('"').find(|(at, _)| !quoted[..*at].ends_with('\\'));
+            end.map_or((quoted, ""), |(at, _)| (&quoted[..at], &quoted[at + 1..]))
         } else {
             value.split_once(char::is_whitespace).unwrap_or((value, ""))
         };
-        fields.insert(name.to_owned(), text.into());
+        fields.insert(name.to_owned(), text.replace("\\\"", "\"").into());
         rest = after;
     }
     (!fields.is_empty()).then_some(Value::Object(fields))
@@ -206,7 +210,9 @@ fn tell(one: &Remembered, json: bool, printer: &mut Printer) -> ExitStatus {
         printer.line(format!("  user    {user}{doubt}"));
     }
     if let Some(entry) = entry {
-        for cause in entry.causes {
+        // What it was need not be guessed where it is known.
+        let guesses = if one.cause.is_some() { &[] } else { entry.causes };
+        for cause in one.cause.as_deref().iter().chain(guesses) {
             printer.line(format!("  cause   {cause}"));
         }
         printer.line(format!("{} {}", printer.tone(Tone::Hint, "  mend   "), entry.remedy));
@@ -227,6 +233,22 @@ mod tests {
         let end = b"\"}\n{\"timestamp\":\"2026-11-28T18:00:01Z\",\"status\":401,\"code\":\"token-expired\",\"request_id\":\"r-1\"}";
         let log = begin.chain(io::repeat(b'x').take(LONGEST_LINE as u64 * 3)).chain(&end[..]);
         assert_eq!(from_log(io::BufReader::new(log), "r-1").unwrap().unwrap().status, 401);
+    }
+
+    #[test]
+    fn the_reason_of_a_failure_is_read_from_both_formats() {
+        let json = concat!(
+            "{\"timestamp\":\"2026-11-28T18:00:00Z\",\"level\":\"ERROR\",\"message\":\"a request failed\",\"code\":\"internal-error\",",
+            "\"error\":\"no \\\"grants\\\" here\",\"request_id\":\"r-1\"}\n",
+            "{\"timestamp\":\"2026-11-28T18:00:00Z\",\"status\":500,\"code\":\"internal-error\",\"request_id\":\"r-1\"}\n"
+        );
+        let text = "2026-11-28T18:00:00Z ERROR holdfast::http: a request failed code=\"internal-error\" error=\"no \\\"grants\\\" \
+                    here\" request_id=\"r-1\"\n\
+                    2026-11-28T18:00:00Z  INFO holdfast::access: answered status=500 code=\"internal-error\" request_id=\"r-1\"\n";
+        for log in [json, text] {
+            let one = from_log(log.as_bytes(), "r-1").unwrap().unwrap();
+            assert_eq!((one.status, one.cause.as_deref()), (500, Some("no \"grants\" here")), "{log}");
+        }
     }
 
     #[test]

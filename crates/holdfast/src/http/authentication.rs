@@ -163,6 +163,7 @@ fn verdict(judgement: Authentication, credentials: &[&[u8]], metrics: &Metrics) 
             told(metrics, "cannot_judge", cannot.reason.as_str());
             Err(Problem::new(ServerCode::KeysUnavailable)
                 .with_detail(cannot.reason.detail())
+                .with_cause(cannot.reason.detail())
                 .with_retry_after(Some(cannot.retry_after)))
         }
         Authentication::StopRepeating { refusal, retry_after } => {
@@ -191,7 +192,9 @@ fn service_verdict(judgement: ServiceJudgement, metrics: &Metrics) -> Result<Ser
         }
         ServiceJudgement::CannotJudge { retry_after } => {
             told(metrics, "cannot_judge", "service-key");
-            return Err(Problem::new(ServerCode::DatabaseUnavailable).with_retry_after(Some(retry_after)));
+            return Err(Problem::new(ServerCode::DatabaseUnavailable)
+                .with_cause("the service keys cannot be read")
+                .with_retry_after(Some(retry_after)));
         }
         ServiceJudgement::Refused(refusal) => match refusal {
             ServiceRefusal::Missing => (ServiceKeyCode::Missing, None),

@@ -11,6 +11,7 @@ use std::future::Future;
 use tokio_util::task::TaskTracker;
 
 use super::context::place_of_request;
+use super::layers::PANICKED;
 use super::problem::{Problem, ServerCode};
 use crate::telemetry::traces::WithContext as _;
 
@@ -29,8 +30,10 @@ impl Detached {
             let _place = place;
             work.await
         };
-        // It panicked, or the runtime is shutting down; the panic itself is in the log.
-        self.0.spawn(work.with_current_context()).await.map_err(|_| Problem::new(ServerCode::Internal))
+        self.0.spawn(work.with_current_context()).await.map_err(|error| {
+            let cause = if error.is_panic() { PANICKED } else { "the process is ending" };
+            Problem::new(ServerCode::Internal).with_cause(cause)
+        })
     }
 
     /// What has been begun and not finished.

@@ -27,8 +27,8 @@ pub(super) fn conditional(
     AnswerHeaders(mut headers): AnswerHeaders,
 ) -> Response {
     let mut body = Vec::with_capacity(USUAL_STATUS);
-    if serde_json::to_writer(&mut body, status).is_err() {
-        return Problem::new(ServerCode::Internal).into_response();
+    if let Err(error) = serde_json::to_writer(&mut body, status) {
+        return Problem::new(ServerCode::Internal).with_cause(error.to_string()).into_response();
     }
     let tag = ETag::of(&body);
     let mut response = Response::default();

@@ -42,45 +42,35 @@ pub(super) const CHANGING: [ProblemCode; 5] = [
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let code = match &error {
-            StoreError::Unavailable(_) | StoreError::Busy(_) | StoreError::OutcomeUnknown => {
-                tracing::warn!(%error, "a request failed because the database did not answer");
-                ServerCode::DatabaseUnavailable
-            }
-            StoreError::KeyRetired { .. } => {
-                tracing::error!(%error, "a request failed because this server may not seal");
-                ServerCode::DatabaseUnavailable
-            }
-            StoreError::Full(_) => {
-                tracing::error!(%error, "the database is full");
-                ServerCode::DatabaseFull
-            }
-            StoreError::Corrupt { .. } | StoreError::Refused(_) => {
-                tracing::error!(%error, "the database returned invalid data or refused a valid statement");
-                ServerCode::Internal
-            }
+            StoreError::Unavailable(_)
+            | StoreError::Busy(_)
+            | StoreError::OutcomeUnknown
+            | StoreError::KeyRetired { .. }
+            | StoreError::Denied(_) => ServerCode::DatabaseUnavailable,
+            StoreError::Full(_) => ServerCode::DatabaseFull,
+            StoreError::Corrupt { .. } | StoreError::Refused(_) => ServerCode::Internal,
         };
-        Self::new(code).with_retry_after(match code {
+        let retry_after = match code {
             ServerCode::Internal => None,
             _ => Some(error.retry_after()),
-        })
+        };
+        Self::new(code).with_retry_after(retry_after).with_cause(error.to_string())
     }
 }
 
 impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
+        let cause = error.to_string();
         match error {
             ServiceError::Store(error) => error.into(),
             ServiceError::Contended => RequestCode::ConcurrentChange.into(),
             ServiceError::UserGone => RequestCode::UserErased.into(),
-            ServiceError::KeyNotHere { key_id } => {
-                tracing::error!(key = %key_id, "stored data cannot be opened: its key is not in HOLDFAST_ENCRYPTION_KEYS");
-                Self::new(ServerCode::DatabaseUnavailable)
-                    .with_detail("This server cannot open the stored data at the moment.".to_owned())
-                    .with_retry_after(Some(KEY_RETRY_AFTER))
-            }
+            ServiceError::KeyNotHere { .. } => Self::new(ServerCode::DatabaseUnavailable)
+                .with_detail("This server cannot open the stored data at the moment.")
+                .with_retry_after(Some(KEY_RETRY_AFTER))
+                .with_cause(cause),
             ServiceError::Vault(_) | ServiceError::Content { .. } | ServiceError::Entropy(_) => {
-                tracing::error!(%error, "a request failed because of a fault in this server");
-                ServerCode::Internal.into()
+                Self::new(ServerCode::Internal).with_cause(cause)
             }
         }
     }
@@ -263,7 +253,12 @@ mod tests {
     #[test]
     fn what_a_failure_becomes_stands_in_the_list_that_the_document_is_made_from() {
         let store = || {
-            [StoreError::OutcomeUnknown, StoreError::Full(String::new()), StoreError::Refused(String::new())]
+            [
+                StoreError::OutcomeUnknown,
+                StoreError::Full(String::new()),
+                StoreError::Denied(String::new()),
+                StoreError::Refused(String::new()),
+            ]
         };
         for error in store() {
             let code = Problem::from(UsersError::Store(error)).code();

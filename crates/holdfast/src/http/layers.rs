@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either};
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, Method, StatusCode, Version};
 use jiff::Timestamp;
 
 use super::admission::{Admission, Admitted, TurnedAway};
@@ -69,6 +69,9 @@ pub(super) const GRAPH_CALL: &str = "/service/users/{user_id}/instagram/graph/{*
 
 /// How much longer than others a call that changes something at Instagram may take.
 const LONGER_AT_INSTAGRAM: Duration = Duration::from_secs(4);
+
+/// What went wrong where the program panicked.
+pub(super) const PANICKED: &str = "the program panicked; the panic is in the log, just before this request";
 
 /// The route of requests that match none.
 const UNMATCHED: &str = "unmatched";
@@ -184,10 +187,7 @@ async fn guarded(
     let edge = under_way.edge;
     let mut response = match within(under_way.time_limit(), &*edge.clock, answer).await {
         Some(Ok(answer)) => answer,
-        Some(Err(_)) => {
-            tracing::error!("a handler panicked; the panic is in the log above");
-            Problem::new(ServerCode::Internal).into_response()
-        }
+        Some(Err(_)) => Problem::new(ServerCode::Internal).with_cause(PANICKED).into_response(),
         None => under_way.took_too_long().into_response(),
     };
     mark.put_on(response.headers_mut());
@@ -276,6 +276,10 @@ impl<'a> UnderWay<'a> {
         let status = response.status().as_u16();
         let took = edge.clock.now_fine().duration_since(*began).try_into().unwrap_or(Duration::ZERO);
         edge.metrics.answered(method, route, status, took);
+        let cause = problem.as_ref().and_then(Problem::cause);
+        if let Some(cause) = cause {
+            log_cause(id.as_str(), status, code, cause);
+        }
         if let Some((code, detail)) = told {
             let code = code.entry().code;
             edge.metrics.problem(code);
@@ -289,6 +293,7 @@ impl<'a> UnderWay<'a> {
                 detail,
                 user_id: whose.user_id(),
                 judgement: problem.as_ref().and_then(Problem::judgement).cloned(),
+                cause: cause.map(str::to_owned),
             });
         }
         // The route's template, never the address: ids, codes and completions stand in paths and
@@ -305,6 +310,15 @@ impl<'a> UnderWay<'a> {
             "answered"
         );
         response
+    }
+}
+
+/// Why a request failed, for `why` on a log as well.
+fn log_cause(request_id: &str, status: u16, code: Option<&str>, error: &str) {
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(code, error, request_id, "a request failed because of a fault in this server");
+    } else {
+        tracing::warn!(code, error, request_id, "a request failed");
     }
 }
 

@@ -93,6 +93,9 @@ pub struct Remembered {
     pub user_id: Option<String>,
     /// How a token was judged, where that is why.
     pub judgement: Option<Judgement>,
+    /// What went wrong in this server, where that is why.
+    #[serde(default)]
+    pub cause: Option<String>,
 }
 
 impl Remembered {
@@ -202,6 +205,7 @@ mod tests {
             detail: String::new(),
             user_id: id.is_multiple_of(2).then(|| "user_even".to_owned()),
             judgement: None,
+            cause: None,
         }
     }
 

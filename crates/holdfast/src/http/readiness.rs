@@ -54,6 +54,14 @@ impl Check {
     fn new(name: &'static str, outcome: Result<(), &'static str>) -> Self {
         Self { name, ok: outcome.is_ok(), problem: outcome.err(), detail: None }
     }
+
+    /// What is wrong, where anything is, and the whole of it.
+    fn told(name: &'static str, fault: Option<(&'static str, String)>) -> Self {
+        match fault {
+            None => Self::new(name, Ok(())),
+            Some((what, detail)) => Self { detail: Some(detail), ..Self::new(name, Err(what)) },
+        }
+    }
 }
 
 impl Readiness {
@@ -62,31 +70,32 @@ impl Readiness {
         let keys =
             if state.verifier.can_judge() { Ok(()) } else { Err("no key to verify session tokens with") };
         let clock = &*state.edge.clock;
-        let (database, schema, sentinels) = tokio::join!(
+        let (database, lacking, schema, sentinels) = tokio::join!(
             within(PATIENCE, clock, state.store.ping()),
+            Box::pin(within(PATIENCE, clock, state.store.lacking_right())),
             within(PATIENCE, clock, state.store.schema_state()),
             within(PATIENCE, clock, state.store.sentinels()),
         );
-        let mut why = None;
-        let database = match database {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => {
-                why = Some(error.to_string());
-                Err("does not answer")
+        let fault = match (database, lacking) {
+            // What it will be asked for in vain.
+            (Some(Ok(()) | Err(StoreError::Denied(_))), Some(Ok(Some(right)))) => {
+                Some(("its role lacks a right: run holdfast doctor", StoreError::Denied(right).to_string()))
             }
-            None => {
-                why = Some("the database does not answer within 1.5 s".to_owned());
-                Err("does not answer within 1.5 s")
+            (Some(Ok(())), _) => None,
+            (Some(Err(error)), _) => Some(("does not answer", error.to_string())),
+            (None, _) => {
+                Some(("does not answer within 1.5 s", "the database does not answer within 1.5 s".to_owned()))
             }
         };
+        let mut why = fault.as_ref().map(|(_, detail)| detail.clone());
+        let database = Check::told(DATABASE, fault);
         let schema = match schema {
             // During an upgrade, the replicas of the version before serve on with the newer schema.
             Some(Ok(SchemaState::Current | SchemaState::Ahead { .. })) => Ok(()),
             Some(Ok(SchemaState::Behind(_))) => Err("older than this program: run holdfast migrate"),
             Some(Err(_)) | None => Err("cannot be read: the database does not answer"),
         };
-        let mut ring = Check::new(ENCRYPTION_KEYS, Ok(()));
-        match sentinels {
+        let ring = match sentinels {
             Some(Ok(sentinels)) => {
                 let fault = match state.vault.prove(&sentinels) {
                     Ok(missing) => missing.first().map(|Sentinel { key_id, .. }| {
@@ -97,22 +106,15 @@ impl Readiness {
                         Some(("the configured keys are not those of this database", error.to_string()))
                     }
                 };
-                if let Some((what, detail)) = fault {
-                    why = Some(detail.clone());
-                    ring = Check { detail: Some(detail), ..Check::new(ENCRYPTION_KEYS, Err(what)) };
-                }
+                why = fault.as_ref().map(|(_, detail)| detail.clone()).or(why);
+                Check::told(ENCRYPTION_KEYS, fault)
             }
             Some(Err(_)) | None => {
-                ring = Check::new(ENCRYPTION_KEYS, Err("cannot be compared: the database does not answer"));
+                Check::new(ENCRYPTION_KEYS, Err("cannot be compared: the database does not answer"))
             }
-        }
+        };
         state.edge.metrics.readiness_log.write(why, clock.now());
-        let mut checks = vec![
-            Check::new(SESSION_KEYS, keys),
-            Check::new(DATABASE, database),
-            Check::new(SCHEMA, schema),
-            ring,
-        ];
+        let mut checks = vec![Check::new(SESSION_KEYS, keys), database, Check::new(SCHEMA, schema), ring];
         if state.is_leaving() {
             checks.push(Check::new("stopping", Err("was told to stop")));
         }

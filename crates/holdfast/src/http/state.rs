@@ -121,7 +121,8 @@ impl AppState {
     /// Records that a service key takes a user's grant. What cannot be recorded is not handed out.
     pub(super) async fn record_taken(&self, key: Uuid, owner: &OwnerId) -> Result<(), Problem> {
         let now = self.edge.clock.now();
-        let id = new_id(&*self.edge.entropy, now).map_err(|_| ServerCode::Internal)?;
+        let id = new_id(&*self.edge.entropy, now)
+            .map_err(|error| Problem::new(ServerCode::Internal).with_cause(error.to_string()))?;
         let act = Act {
             actor: format!("service_key:{key}"),
             action: "grant.taken",

@@ -54,6 +54,7 @@ fn answer(edge: &Edge, status: StatusCode) -> Response<Bytes> {
         code: code.to_owned(),
         detail: problem.detail().to_owned(),
         user_id: None,
+        cause: None,
         judgement: None,
     });
     tracing::info!(

@@ -41,6 +41,9 @@ pub enum StoreError {
         /// What is wrong.
         why: String,
     },
+    /// The role may not do what the statement asks for, or does not see the table.
+    #[error("the database's role lacks a right: {0}; `holdfast doctor` says what to grant")]
+    Denied(String),
     /// A statement does not fit the schema: not migrated, or changed by hand.
     #[error("the database refused a statement: {0}")]
     Refused(String),
@@ -71,7 +74,11 @@ impl StoreError {
         match self {
             Self::Unavailable(_) | Self::Full(_) => true,
             Self::Corrupt { .. } => !self.is_of_one_row(),
-            Self::Busy(_) | Self::OutcomeUnknown | Self::KeyRetired { .. } | Self::Refused(_) => false,
+            Self::Busy(_)
+            | Self::OutcomeUnknown
+            | Self::KeyRetired { .. }
+            | Self::Denied(_)
+            | Self::Refused(_) => false,
         }
     }
 
@@ -80,9 +87,11 @@ impl StoreError {
         match self {
             Self::Busy(_) | Self::OutcomeUnknown => Duration::from_secs(1),
             Self::Unavailable(_) => Duration::from_secs(5),
-            Self::Full(_) | Self::KeyRetired { .. } | Self::Corrupt { .. } | Self::Refused(_) => {
-                Duration::from_secs(30)
-            }
+            Self::Full(_)
+            | Self::KeyRetired { .. }
+            | Self::Corrupt { .. }
+            | Self::Denied(_)
+            | Self::Refused(_) => Duration::from_secs(30),
         }
     }
 }

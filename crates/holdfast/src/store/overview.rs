@@ -52,7 +52,7 @@ statements! {
     /// SQLite has no server, no role and no bound.
     SERVER_FACTS = Sql::each(
         "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, NULL AS own_limit, 1 AS may_create, NULL \
-         AS other_owner, 1 AS may_write, 0 AS is_read_only",
+         AS other_owner, 0 AS is_read_only",
         concat!(
             "SELECT CAST(current_user AS TEXT) AS role, CAST(current_schema() AS TEXT) AS schema, \
              CAST(current_setting('server_version_num') AS BIGINT) AS version, CAST(current_setting('max_connections') AS \
@@ -64,16 +64,19 @@ statements! {
              IN ('schema_migrations', ",
             table_names!(),
             ") AND NOT pg_has_role(tableowner, 'USAGE')) AS other_owner, \
-             CAST(CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename IN \
-             ('schema_migrations', ",
-            table_names!(),
-            ") AND NOT (has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'SELECT') \
-             AND (tablename = 'schema_migrations' OR \
-             (has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'INSERT') \
-             AND has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'UPDATE') \
-             AND has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'DELETE'))))) \
-             THEN 0 ELSE 1 END AS BIGINT) AS may_write, CAST(CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 \
+             CAST(CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 \
              ELSE 0 END AS BIGINT) AS is_read_only",
+        ),
+    );
+    LACKING_RIGHT = Sql::each(
+        "SELECT NULL AS lacking",
+        concat!(
+            "SELECT CAST(MIN(wanted || ' on table ' || tablename) AS TEXT) AS lacking FROM pg_catalog.pg_tables, (VALUES \
+             ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS rights (wanted) WHERE schemaname = current_schema() AND \
+             (tablename IN (",
+            table_names!(),
+            ") OR tablename = 'schema_migrations' AND wanted = 'SELECT') AND NOT has_table_privilege(quote_ident(schemaname) || \
+             '.' || quote_ident(tablename), wanted)",
         ),
     );
 }
@@ -96,8 +99,6 @@ pub struct ServerFacts {
     /// The owner of existing tables, where the role has not its rights: only the owner may change
     /// them.
     pub other_owner: Option<String>,
-    /// Whether the role has the rights that a server needs on the existing tables.
-    pub may_write: bool,
     /// Whether nothing can be written: on a standby, or by a setting of the role or the database.
     pub is_read_only: bool,
 }
@@ -220,11 +221,17 @@ impl Store {
                 own_limit: row.opt_int("own_limit")?,
                 may_create: row.int("may_create")? == 1,
                 other_owner: row.opt_text("other_owner")?,
-                may_write: row.int("may_write")? == 1,
                 is_read_only: row.int("is_read_only")? == 1,
             })
         };
         read().map(Some).map_err(|error| error.at("(server)", "(all)"))
+    }
+
+    /// A right on an existing table that a server needs and its role lacks, such as
+    /// `UPDATE on table connections`.
+    pub async fn lacking_right(&self) -> Result<Option<String>, StoreError> {
+        let row = self.read_one(LACKING_RIGHT, Vec::new()).await?;
+        row.map_or(Ok(None), |row| row.opt_text("lacking")).map_err(|error| error.at("(server)", "(all)"))
     }
 
     /// How the connections to the database are used; `None` in a simulation.

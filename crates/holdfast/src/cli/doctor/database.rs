@@ -124,11 +124,12 @@ async fn check_opened(
     }
     let is_current = check_schema(store, report).await?;
     match facts {
-        Ok(Some(facts)) => check_role(&facts, is_current, report),
+        Ok(Some(facts)) => match answered(store.lacking_right().await)? {
+            Ok(lacking) => check_role(&facts, lacking, is_current, report),
+            Err(error) => report.add(unknown_role(&error)),
+        },
         Ok(None) => {}
-        Err(error) => {
-            report.add(Check::warning(code::DATABASE_ROLE, format!("could not be checked: {error}")));
-        }
+        Err(error) => report.add(unknown_role(&error)),
     }
     if is_current {
         report.add(check_indexes(store).await?);
@@ -179,13 +180,17 @@ fn check_use(facts: &ServerFacts, report: &mut Report) -> bool {
     true
 }
 
-/// What the role may do.
-fn check_role(facts: &ServerFacts, is_current: bool, report: &mut Report) {
+fn unknown_role(error: &StoreError) -> Check {
+    Check::warning(code::DATABASE_ROLE, format!("could not be checked: {error}"))
+}
+
+/// What the role may do, and the right that it lacks.
+fn check_role(facts: &ServerFacts, lacking: Option<String>, is_current: bool, report: &mut Report) {
     let (role, schema) = (&facts.role, facts.schema.as_deref().unwrap_or("public"));
-    report.add(if !facts.may_write {
+    report.add(if let Some(lacking) = lacking {
         let grant =
             format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}");
-        Check::failed(code::DATABASE_ROLE, format!("{role} may not read and write every table"))
+        Check::failed(code::DATABASE_ROLE, format!("{role} lacks {lacking}"))
             .mended_by(format!("as the database's owner: {grant}"))
     } else if let Some((what, remedy)) = why_not_migrate(facts) {
         if is_current {

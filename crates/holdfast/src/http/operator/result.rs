@@ -43,6 +43,9 @@ fn explain(body: &mut Markup, request: &Remembered, now: Timestamp) {
         row("Found", &judgement.found);
         row("Token", judgement.fingerprint.as_deref().unwrap_or("none was sent"));
     }
+    if let Some(cause) = &request.cause {
+        row("Because", cause);
+    }
     if let Some(user) = whose(request) {
         row("User", &user);
     }

@@ -86,7 +86,8 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
     }
     let is_blamed = |check| readiness.tells(check) == Some(false);
     if recent("database-unavailable") && !is_blamed(DATABASE) && !is_blamed(ENCRYPTION_KEYS) {
-        let says = "The database did not answer within the last ten minutes; it does now.";
+        let says = "A request failed within the last ten minutes because of the database, which answers now; `holdfast why` \
+                    tells more.";
         troubles.add_past("HoldfastDatabaseAway", says);
     }
     let stale = seen.taken_at.filter(|at| since(*at, now) > STALE_S);
@@ -113,18 +114,19 @@ fn of_readiness(operator: &Operator, readiness: &Readiness, troubles: &mut Troub
     } else if let Some(error) = keys.last_error {
         troubles.add("HoldfastKeysStale", format!("Clerk's keys cannot be refreshed: {error}."));
     }
+    let detail = |name| readiness.checks.iter().find(|check| check.name == name)?.detail.clone();
     if readiness.tells(DATABASE) == Some(false) {
-        troubles.add("HoldfastDatabaseAway", "The database does not answer.");
+        let says = detail(DATABASE).unwrap_or_else(|| "The database does not answer.".to_owned());
+        troubles.add("HoldfastDatabaseAway", says);
     }
     if readiness.tells(SCHEMA) == Some(false) {
         troubles.add("HoldfastNotReady", "The database's schema is older than this program.");
     }
     if readiness.tells(ENCRYPTION_KEYS) == Some(false) {
-        let ring = readiness.checks.iter().find(|check| check.name == ENCRYPTION_KEYS);
-        let says = ring.and_then(|check| check.detail.clone());
         troubles.add(
             "HoldfastNotReady",
-            says.unwrap_or_else(|| "The encryption keys are not those of this database.".to_owned()),
+            detail(ENCRYPTION_KEYS)
+                .unwrap_or_else(|| "The encryption keys are not those of this database.".to_owned()),
         );
     }
 }

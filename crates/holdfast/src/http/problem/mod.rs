@@ -55,6 +55,7 @@ struct Facts {
     retry_after: Option<Duration>,
     action: Option<Remedy>,
     judgement: Option<Judgement>,
+    cause: Option<Cow<'static, str>>,
 }
 
 impl Problem {
@@ -69,7 +70,15 @@ impl Problem {
             | ProblemCode::Request(_)
             | ProblemCode::Server(_) => None,
         };
-        Self(Box::new(Facts { code, detail: None, reason, retry_after: None, action: None, judgement: None }))
+        Self(Box::new(Facts {
+            code,
+            detail: None,
+            reason,
+            retry_after: None,
+            action: None,
+            judgement: None,
+            cause: None,
+        }))
     }
 
     /// Sets the `detail` of this occurrence. The caller reads it: no secret, nothing that the
@@ -116,6 +125,19 @@ impl Problem {
     /// The verifier's reasoning.
     pub(super) fn judgement(&self) -> Option<&Judgement> {
         self.0.judgement.as_ref()
+    }
+
+    /// Adds what went wrong, for the operator alone: the log and `why` tell it under the request
+    /// id. No secret.
+    #[must_use]
+    pub(super) fn with_cause(mut self, cause: impl Into<Cow<'static, str>>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// What went wrong.
+    pub(super) fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
     }
 
     /// What the caller is told.

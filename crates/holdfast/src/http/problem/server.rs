@@ -26,10 +26,11 @@ codes! {
         }
         DatabaseUnavailable = "database-unavailable", SERVICE_UNAVAILABLE, Retry, "Database not available" {
             meaning: "The stored data cannot be read: the database did not answer in time, or this server \
-                      cannot open what it holds.",
+                      may not use it, or cannot open what it holds.",
             causes: [
                 "The database is restarting or cannot be reached.",
                 "The database is busy.",
+                "The database's role lacks a right on a table.",
                 "HOLDFAST_ENCRYPTION_KEYS of this server lacks a key that another server uses. The log names \
                  it.",
             ],
@@ -64,7 +65,8 @@ codes! {
                 "Holdfast has a fault, or stored data is damaged. The log has the reason under the request \
                  id.",
             ],
-            remedy: "Report the request id to the operator of this installation.",
+            remedy: "Report the request id to the operator of this installation, whom `holdfast why` tells \
+                     the reason.",
         }
     }
 }

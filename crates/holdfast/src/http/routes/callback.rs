@@ -48,7 +48,9 @@ async fn callback(
 fn see_other(to: &str) -> Response {
     match HeaderValue::from_str(to) {
         Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
-        Err(_) => Problem::new(ServerCode::Internal).into_response(),
+        Err(_) => Problem::new(ServerCode::Internal)
+            .with_cause("the address to return to is no header")
+            .into_response(),
     }
 }
 

@@ -146,9 +146,7 @@ fn of_postgres(code: &str) -> Failure {
         // The server is shutting down, or not up yet.
         "57P01" | "57P02" | "57P03" => Failure::Again(StoreError::Unavailable(text)),
         "53100" => Failure::Final(StoreError::Full(text)),
-        "42501" => Failure::Final(StoreError::Refused(format!(
-            "{text}, the role lacks a right; `holdfast doctor` says what to grant"
-        ))),
+        "42501" => Failure::Final(StoreError::Denied(text)),
         "57014" | LOCK_TIMEOUT => Failure::Final(StoreError::Busy(text)),
         _ if code.starts_with("08") => Failure::Again(StoreError::Unavailable(text)),
         // Insufficient resources, wrong credentials, unknown database, read-only server.

@@ -436,6 +436,7 @@ async fn a_role_that_may_only_read_is_found_and_serve_names_who_says_what_to_gra
     admin(format!("REVOKE SELECT ON audit FROM {role}")).await;
     let (place, ended) = run(place, &["doctor", "--json"]).await;
     assert_eq!(codes(&ended, "failed"), ["database-role"], "{}", ended.stdout);
+    assert!(ended.stdout.contains("lacks SELECT on table audit"), "{}", ended.stdout);
     admin(whole).await;
     let mut place = place;
     for limit in [1, 2, 5] {

@@ -1,12 +1,17 @@
 //! From a request id in a screenshot to cause and remedy, in one command.
 
+use std::sync::Arc;
+
+use holdfast::clock::SystemClock;
 use holdfast::standin::clerk::Person;
+use holdfast::transport::Answer;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::page::page;
-use crate::cli::support::Place;
+use crate::cli::support::Place as Folder;
 use crate::e2e::app::{App, ORIGIN, code, json, text};
 use crate::edge::client::Raw;
+use crate::support::database::{Engine, Place, execute, execute_on};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_explained_from_memory_and_from_the_log() {
@@ -29,7 +34,7 @@ async fn a_refusal_is_explained_from_memory_and_from_the_log() {
     let log = app.watch.log();
     let asked = request_id.clone();
     let (from_memory, from_log, unknown) = tokio::task::spawn_blocking(move || {
-        let place = Place::new();
+        let place = Folder::new();
         (
             place.run(&["why", &asked, "--from", &address]),
             piped(&asked, &log),
@@ -115,7 +120,7 @@ async fn a_request_that_could_not_be_read_is_explained_too() {
     let serving = tokio::spawn(axum::serve(listener, app.operator.clone()).into_future());
     let (log, public) = (app.watch.log(), app.base.to_string());
     let (from_memory, from_log, elsewhere) = tokio::task::spawn_blocking(move || {
-        let place = Place::new();
+        let place = Folder::new();
         (
             place.run(&["why", &id, "--from", &address]),
             piped(&id, &log),
@@ -130,6 +135,66 @@ async fn a_request_that_could_not_be_read_is_explained_too() {
     }
     // The listener of the callers knows nothing of it, which is no answer.
     assert!(elsewhere.stderr.contains("no metrics listener"), "{}", elsewhere.whole());
+}
+
+/// The operator is told what went wrong, not to report it to the operator.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reason_of_a_500_is_told_under_its_request_id() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    execute_on(&app.place, "DROP TABLE connection_history").await;
+    let failed = ada.send(Method::GET, "/user/instagram/history", None).await;
+    assert_eq!(code(&failed), "internal-error");
+    assert!(!text(&failed).contains("connection_history"), "{}", text(&failed));
+    explained(&app, &failed, "connection_history").await;
+}
+
+/// As after a restore, or a migration by a role without default privileges.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_the_role_lacks_is_the_databases_and_is_named_everywhere() {
+    let place = Place::new(Engine::Postgres).await;
+    let mut url: url::Url = place.url.parse().unwrap();
+    let role = format!("clerk_{}", url.path().trim_start_matches('/'));
+    let admin = async |sql: String| execute(&place.url, &sql).await.unwrap();
+    admin(format!("DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN")).await;
+    let whole = format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}");
+    admin(whole.clone()).await;
+    url.set_username(&role).unwrap();
+    let no_worker = &[("HOLDFAST_WORKER", "off")];
+    let app = App::on(Place::at(url.into()), Arc::new(SystemClock), no_worker, |_| {}).await;
+    app.is_ready().await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+
+    admin(format!("REVOKE UPDATE ON connections FROM {role}")).await;
+    let failed = ada.send(Method::POST, "/user/instagram/check", None).await;
+    assert_eq!((failed.status.as_u16(), code(&failed).as_str()), (503, "database-unavailable"));
+    assert_eq!(failed.headers["retry-after"], "30");
+    explained(&app, &failed, "lacks a right: SQLSTATE 42501").await;
+    let ready = json(&app.get("/readyz").await);
+    let problem = "its role lacks a right: run holdfast doctor";
+    let checks = ready["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|check| check["name"] == "database" && check["problem"] == problem), "{ready}");
+    let troubles = page(&app, "/troubles").await.1;
+    assert!(troubles.contains("HoldfastDatabaseAway") && troubles.contains("UPDATE on table connections"));
+
+    admin(whole).await;
+    app.is_ready().await;
+    assert_eq!(ada.send(Method::POST, "/user/instagram/check", None).await.status, StatusCode::OK);
+}
+
+/// `reason` is told of a request that failed: from the memory and from the log.
+async fn explained(app: &App, failed: &Answer, reason: &str) {
+    let id = json(failed)["request_id"].as_str().unwrap().to_owned();
+    let remembered: serde_json::Value =
+        serde_json::from_str(&page(app, &format!("/why/{id}")).await.1).unwrap();
+    assert!(remembered["cause"].as_str().unwrap_or_default().contains(reason), "{remembered}");
+    assert!(page(app, &format!("/?q={id}")).await.1.contains(reason), "the operator's page");
+    let log = app.watch.log();
+    let (exit, told) = tokio::task::spawn_blocking(move || piped(&id, &log)).await.unwrap();
+    assert!(exit == 0 && told.contains(reason), "{told}");
+    assert!(!told.contains("Holdfast has a fault"), "guessed at what is known: {told}");
 }
 
 /// What `why` makes of a log on standard input.
