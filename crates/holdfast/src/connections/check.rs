@@ -19,11 +19,12 @@ impl Connections {
         Ok(self.status(owner).await?)
     }
 
-    /// Makes one `/me` call, if the grant has not expired and no wait is stored.
+    /// Makes one `/me` call, if the grant has not expired, no wait is stored, and the app's rate
+    /// budget is not spent.
     pub async fn probe(&self, connection: &Connection) -> Result<(), ServiceError> {
         let Some(provider) = &self.parts.provider else { return Ok(()) };
         let now = self.parts.clock.now();
-        let is_waiting = connection.waits_until(now).is_some();
+        let is_waiting = connection.waits_until(now).or(self.gate.spent_until(now)).is_some();
         let Some(facts) = connection.grant.filter(|grant| grant.expires_at > now && !is_waiting) else {
             return Ok(());
         };

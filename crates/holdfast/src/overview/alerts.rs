@@ -171,7 +171,7 @@ alerts! {
     HoldfastBudgetSpent = Ticket, "5m", ["budget"] {
         expr: "holdfast_provider_budget_ratio >= 1",
         summary: "Instagram's hourly budget for the app is used up.",
-        meaning: "The worker and checks pause. Graph calls of the app's backend use the same budget.",
+        meaning: "The worker and checks pause. Graph calls of the app's backend go on, and use the same budget.",
         first: "holdfast doctor",
         remedy: "Let the app's backend make fewer calls, with webhooks or a cache. The budget grows with the number of people \
                  who use the app.",

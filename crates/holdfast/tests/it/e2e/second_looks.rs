@@ -269,3 +269,31 @@ async fn what_goes_out_asks_for_plain_answers() {
     let app = App::start().await;
     assert_eq!(text(&app.send(Outgoing::new(Method::GET, url)).await), "identity");
 }
+
+/// Calling while throttled lengthens it, whoever's account is asked about.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_checked_while_the_app_is_throttled() {
+    let clock = clock();
+    let app = at(&clock).await;
+    let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
+    ada.connect_account("ada.makes").await;
+    grace.connect_account("grace.hops").await;
+    clock.advance(Duration::from_mins(2));
+    let asked = || app.instagram.call_counts()[&Endpoint::Me];
+    let check = async |who: &SignedIn<'_>| {
+        let answer = who.send(Method::POST, "/user/instagram/check", None).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", text(&answer));
+        body(&answer)
+    };
+    app.instagram.arm(None, Fault::AppRateLimit, Some(Endpoint::Me), Some(1)).unwrap();
+    assert_eq!(check(&ada).await["reason"], "rate_limited");
+    let calls = asked();
+    check(&grace).await;
+    clock.advance(Duration::from_mins(2));
+    check(&ada).await;
+    assert_eq!(asked(), calls, "while it is throttled");
+    clock.advance(Duration::from_hours(1));
+    assert_eq!(check(&ada).await["state"], "connected");
+    check(&grace).await;
+    assert_eq!(asked(), calls + 2);
+}
