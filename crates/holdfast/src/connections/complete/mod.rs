@@ -134,11 +134,9 @@ impl Connections {
                 self.run_to_end(provider, claimed).await?;
                 continue;
             }
-            // Do not wait for a pause that is longer than any claim.
-            if now >= after(started, PATIENCE)
-                || attempt.busy_until.is_some_and(|until| until > after(now, BUSY))
-            {
-                return Err(in_progress(&attempt, now));
+            let pause = pause_left(&attempt, now);
+            if now >= after(started, PATIENCE) || pause.is_some_and(|left| left > PATIENCE) {
+                return Err(CompleteError::InProgress { retry_after: pause.unwrap_or(SOON) });
             }
             self.parts.clock.sleep(LOOK_AGAIN).await;
         }
@@ -283,9 +281,9 @@ fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteErr
     }
 }
 
-/// The answer while the attempt is claimed or paused. A claim usually ends early, so it says
-/// [`SOON`]; a wait longer than [`BUSY`] can only be a pause, and is told as it is.
-fn in_progress(attempt: &Attempt, now: Timestamp) -> CompleteError {
-    let left = attempt.busy_until.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
-    CompleteError::InProgress { retry_after: left.filter(|left| *left > BUSY).unwrap_or(SOON) }
+/// The rest of the attempt's pause; `None` where it may be a claim, which usually ends early. A
+/// claim takes the attempt out of [`AttemptStage::Returned`], and lasts no longer than [`BUSY`].
+fn pause_left(attempt: &Attempt, now: Timestamp) -> Option<Duration> {
+    let left = attempt.busy_until.and_then(|until| Duration::try_from(until.duration_since(now)).ok())?;
+    (attempt.stage == AttemptStage::Returned || left > BUSY).then_some(left)
 }
