@@ -1,5 +1,8 @@
 //! What an operator sees of the provider and this process's journal. Makes no call.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
 use jiff::Timestamp;
 
 use crate::connection::status::InstagramStatus;
@@ -24,9 +27,9 @@ impl Connections {
         self.gate.rests_until(now).max(self.gate.spent_until(now))
     }
 
-    /// How many tokens are journaled; `None` if they cannot be counted.
-    pub fn journal_entries(&self) -> Option<usize> {
-        self.journal.count().ok()
+    /// The names of the journaled tokens' files; `None` if they cannot be listed.
+    pub fn journal_entries(&self) -> Option<BTreeSet<OsString>> {
+        self.journal.names().ok()
     }
 
     /// Whether a token could be journaled now.

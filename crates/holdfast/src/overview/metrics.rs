@@ -105,7 +105,7 @@ impl Collector for OverviewMetrics {
             out.one(SOONEST_EXPIRY, seen.soonest_expiry.map(seconds))?;
             out.one(INCIDENT, Some(f64::from(u8::from(seen.incident_since.is_some()))))?;
         }
-        out.one(JOURNAL, seen.journal.map(|waiting| amount(waiting as u64)))?;
+        out.one(JOURNAL, seen.journal.as_ref().map(|all| amount(all.len() as u64)))?;
         out.one(JOURNAL_WRITABLE, seen.journal_is_writable.map(|it_is| f64::from(u8::from(it_is))))?;
         out.one(BUDGET, Some(overview.connections().budget_used()))?;
         out.one(LAST_TICK, overview.tally().last_tick().map(seconds))?;

@@ -9,6 +9,8 @@ pub mod clock_watch;
 mod metrics;
 pub mod process;
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,8 +64,11 @@ pub struct Snapshot {
     pub refreshes: Vec<Refreshes>,
     /// Since when each encryption key has sealed.
     pub keys: Vec<(String, Timestamp)>,
-    /// How many tokens are journaled.
-    pub journal: Option<usize>,
+    /// The journaled tokens, by file; `None` if they cannot be listed.
+    pub journal: Option<BTreeSet<OsString>>,
+    /// How many of them were journaled at the look before as well: a token that is just being
+    /// stored is not one that waits.
+    pub journal_waits: usize,
     /// Whether one could be written down; `None` before the first look.
     pub journal_is_writable: Option<bool>,
     /// How long one look-up by an index took.
@@ -157,7 +162,12 @@ impl Overview {
         let Inner { store, connections, clock, .. } = &*self.inner;
         let now = clock.now();
         let mut seen = Snapshot::clone(&self.snapshot());
-        seen.journal = connections.journal_entries();
+        let journal = connections.journal_entries();
+        seen.journal_waits = match (&seen.journal, &journal) {
+            (Some(before), Some(now)) => before.intersection(now).count(),
+            (None, _) | (_, None) => 0,
+        };
+        seen.journal = journal;
         seen.journal_is_writable = Some(connections.journal_is_writable());
         // The journal matters most while the database is away, and then nothing below is seen.
         self.inner.snapshot.store(Arc::new(seen.clone()));

@@ -1,6 +1,7 @@
 //! The journal's directory: one file per token, accessible to its owner only.
 
-use std::ffi::OsStr;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -116,9 +117,9 @@ impl Directory {
         Ok(all)
     }
 
-    /// How many tokens there are, readable or not.
-    pub(super) fn count(&self) -> io::Result<usize> {
-        Ok(self.paths()?.len())
+    /// The names of all files, readable or not.
+    pub(super) fn names(&self) -> io::Result<BTreeSet<OsString>> {
+        Ok(self.paths()?.iter().filter_map(|path| path.file_name()).map(OsStr::to_owned).collect())
     }
 
     /// The files of all tokens.

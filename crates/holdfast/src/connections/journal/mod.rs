@@ -17,7 +17,8 @@ mod recent;
 mod record;
 pub(super) mod replay;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -142,9 +143,14 @@ impl Journal {
         self.0.directory.as_ref().map_or(Ok(Vec::new()), Directory::read)
     }
 
+    /// The names of the journaled tokens' files.
+    pub fn names(&self) -> io::Result<BTreeSet<OsString>> {
+        self.0.directory.as_ref().map_or(Ok(BTreeSet::new()), Directory::names)
+    }
+
     /// How many tokens are journaled.
     pub fn count(&self) -> io::Result<usize> {
-        self.0.directory.as_ref().map_or(Ok(0), Directory::count)
+        Ok(self.names()?.len())
     }
 
     /// The journaled token of this origin, if there is one.

@@ -148,8 +148,8 @@ fn provider(body: &mut Markup, operator: &Operator, seen: &Snapshot, now: Timest
         None => _ = body.raw("at any time"),
     }
     body.raw("</td></tr><tr><th scope=\"row\">Tokens in the journal</th><td colspan=\"2\">");
-    match seen.journal {
-        Some(waiting) => _ = body.text(waiting),
+    match &seen.journal {
+        Some(all) => _ = body.text(all.len()),
         None => _ = body.raw("cannot be counted"),
     }
     body.raw("</td></tr></tbody></table>");

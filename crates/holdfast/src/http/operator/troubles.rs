@@ -53,10 +53,9 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
     let mut troubles = Troubles::default();
     of_readiness(operator, readiness, &mut troubles);
     of_connections(&seen, now, &mut troubles);
-    if let Some(waiting) = seen.journal.filter(|waiting| *waiting > 0)
-        && readiness.tells(DATABASE) == Some(true)
-    {
-        troubles.add("HoldfastJournalWaits", format!("{waiting} tokens wait in the journal."));
+    if seen.journal_waits > 0 && readiness.tells(DATABASE) == Some(true) {
+        let says = format!("{} tokens wait in the journal.", seen.journal_waits);
+        troubles.add("HoldfastJournalWaits", says);
     }
     if let Some(ahead) = operator.overview.clock_watch().ahead_by().filter(|ahead| ahead.abs() > 5.0) {
         let side = if ahead > 0.0 { "ahead" } else { "behind" };

@@ -1,7 +1,10 @@
 //! The operator's page: what it says, what it must not, and what support finds on it.
 
+use std::sync::Arc;
+
 use axum::body::to_bytes;
 use axum::extract::Request;
+use holdfast::clock::{Clock as _, ManualClock, SystemClock};
 use holdfast::standin::clerk::Person;
 use http::{Method, StatusCode, header};
 use tower::ServiceExt as _;
@@ -86,4 +89,25 @@ async fn what_is_wrong_leads_to_its_section_of_the_runbook() {
     assert!(html.contains("/runbook#HoldfastAppRefused") && !html.contains("Nothing is wrong"), "{html}");
     let (_, runbook) = page(&app, "/runbook").await;
     assert!(runbook.contains("id=\"HoldfastAppRefused\"") && runbook.contains("INSTAGRAM_APP_SECRET"));
+}
+
+/// Every connect and refresh passes through the journal; what stays there is a trouble.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_passes_through_the_journal_is_no_trouble() {
+    let clock = ManualClock::new(SystemClock.now());
+    let app = App::at(Arc::new(clock), &[("HOLDFAST_WORKER", "off")], |_| {}).await;
+    app.is_ready().await;
+    let journal = app.place.directory.path().join("journal");
+    std::fs::create_dir_all(&journal).unwrap();
+    let is_told = async || page(&app, "/troubles").await.1.contains("HoldfastJournalWaits");
+    for name in ["1.grant", "2.grant"] {
+        std::fs::write(journal.join(name), "{}").unwrap();
+        app.overview.look().await.unwrap();
+        assert!(!is_told().await, "{name} has just come");
+        if name == "1.grant" {
+            std::fs::remove_file(journal.join(name)).unwrap();
+        }
+    }
+    app.overview.look().await.unwrap();
+    assert!(is_told().await, "it was there before");
 }
