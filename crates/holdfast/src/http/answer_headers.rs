@@ -1,10 +1,12 @@
 //! The headers of an answer, in the memory of the request's.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 
 use aide::OperationInput;
 use axum::extract::{FromRequest, Request};
-use http::HeaderMap;
+use http::header::{self, HeaderMap, HeaderValue};
+use jiff::Timestamp;
 
 /// Headers that most answers have at most.
 const USUAL: usize = 16;
@@ -12,6 +14,24 @@ const USUAL: usize = 16;
 /// Makes room for the headers of an answer, so that the map grows once at most.
 pub(super) fn make_room(headers: &mut HeaderMap) {
     headers.reserve(USUAL.saturating_sub(headers.len()));
+}
+
+thread_local! {
+    /// The last date and its second: most requests of a busy server share it.
+    static LAST: RefCell<Option<(i64, HeaderValue)>> = const { RefCell::new(None) };
+}
+
+/// Puts the date into an answer (RFC 9110, 5.6.7). hyper's own never goes back, so that it would
+/// stay in the future where a clock that was ahead is set right.
+pub(super) fn date(headers: &mut HeaderMap, now: Timestamp) {
+    let second = now.as_second();
+    LAST.with_borrow_mut(|last| {
+        if last.as_ref().is_none_or(|(at, _)| *at != second) {
+            let text = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            *last = HeaderValue::try_from(text).ok().map(|value| (second, value));
+        }
+        headers.extend(last.as_ref().map(|(_, value)| (header::DATE, value.clone())));
+    });
 }
 
 /// An empty map for the headers of the answer: the request's, which nobody needs once the arguments

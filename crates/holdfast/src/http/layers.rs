@@ -15,7 +15,7 @@ use http::{HeaderMap, Method, StatusCode, Version};
 use jiff::Timestamp;
 
 use super::admission::{Admission, Admitted, TurnedAway};
-use super::answer_headers::make_room;
+use super::answer_headers::{date, make_room};
 use super::context::{Context, Whose};
 use super::cors::{Cors, Mark};
 use super::failure::LOOK_FIRST;
@@ -265,6 +265,8 @@ impl<'a> UnderWay<'a> {
         let headers = response.headers_mut();
         make_room(headers);
         headers.insert(X_REQUEST_ID, id.header());
+        let ended = edge.clock.now_fine();
+        date(headers, ended);
         secure(headers, edge.public_url.starts_with("https://"));
 
         let code = told.as_ref().map(|(code, _)| code.entry().code);
@@ -274,7 +276,7 @@ impl<'a> UnderWay<'a> {
         });
         let route = route.unwrap_or(UNMATCHED);
         let status = response.status().as_u16();
-        let took = edge.clock.now_fine().duration_since(*began).try_into().unwrap_or(Duration::ZERO);
+        let took = ended.duration_since(*began).try_into().unwrap_or(Duration::ZERO);
         edge.metrics.answered(method, route, status, took);
         let cause = problem.as_ref().and_then(Problem::cause);
         if let Some(cause) = cause {

@@ -6,6 +6,7 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
+use super::answer_headers::date;
 use super::cors::EVERY_ORIGIN;
 use super::layers::{Edge, secure};
 use super::memory::Remembered;
@@ -40,9 +41,7 @@ fn answer(edge: &Edge, status: StatusCode) -> Response<Bytes> {
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    if let Ok(date) = HeaderValue::from_str(&http_date(edge)) {
-        headers.insert(header::DATE, date);
-    }
+    date(headers, edge.clock.now());
     let status = response.status();
     edge.metrics.problem(code);
     edge.metrics.memory.remember(Remembered {
@@ -54,8 +53,8 @@ fn answer(edge: &Edge, status: StatusCode) -> Response<Bytes> {
         code: code.to_owned(),
         detail: problem.detail().to_owned(),
         user_id: None,
-        cause: None,
         judgement: None,
+        cause: None,
     });
     tracing::info!(
         target: "holdfast::access",
@@ -65,9 +64,4 @@ fn answer(edge: &Edge, status: StatusCode) -> Response<Bytes> {
         "a request could not be parsed"
     );
     response.map(|_| body.into())
-}
-
-/// RFC 9110, 5.6.7.
-fn http_date(edge: &Edge) -> String {
-    edge.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
