@@ -86,7 +86,7 @@ async fn check_app(settings: &Settings, instagram: &InstagramConfig, provider: &
     let host = instagram.api_url.host_str().unwrap_or_default();
     let code = SecretString::from("holdfast-doctor-asks-whether-the-app-is-known");
     let Err(failure) = provider.redeem(&code).await.outcome else {
-        return Check::skipped(
+        return Check::not_told(
             code::INSTAGRAM_APP,
             "could not be checked: an exchange that must fail did not",
         );
@@ -115,7 +115,7 @@ async fn check_app(settings: &Settings, instagram: &InstagramConfig, provider: &
         | Meaning::Permission
         | Meaning::RateLimited(_)
         | Meaning::Unavailable
-        | Meaning::Content => Check::skipped(code::INSTAGRAM_APP, not_told),
+        | Meaning::Content => Check::not_told(code::INSTAGRAM_APP, not_told),
     }
 }
 
@@ -128,7 +128,7 @@ async fn check_graph(instagram: &InstagramConfig, provider: &SharedProvider, now
         expires_at: after(now, Duration::from_hours(1)),
     };
     match provider.identify(&grant).await.outcome {
-        Ok(_) => Probed::Graph(Check::skipped(
+        Ok(_) => Probed::Graph(Check::not_told(
             code::INSTAGRAM_GRAPH,
             "could not be checked: Instagram accepted a token that cannot exist",
         )),

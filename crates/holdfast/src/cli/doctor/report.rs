@@ -39,25 +39,36 @@ pub(super) struct Check {
     grade: Grade,
     detail: String,
     remedy: Option<String>,
+    /// Whether `serve` may fail for what could not be checked.
+    leaves_open: bool,
 }
 
 impl Check {
     pub(super) fn passed(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, grade: Grade::Passed, detail: detail.into(), remedy: None }
+        Self::new(code, Grade::Passed, detail.into(), None)
+    }
+
+    fn new(code: Code, grade: Grade, detail: String, remedy: Option<String>) -> Self {
+        Self { code, grade, detail, remedy, leaves_open: false }
     }
 
     pub(super) fn skipped(code: Code, why: impl Into<String>) -> Self {
-        Self { code, grade: Grade::Skipped, detail: why.into(), remedy: None }
+        Self::new(code, Grade::Skipped, why.into(), None)
+    }
+
+    /// Skipped because whoever had to be asked gave no answer that tells.
+    pub(super) fn not_told(code: Code, why: impl Into<String>) -> Self {
+        Self { leaves_open: true, ..Self::skipped(code, why) }
     }
 
     /// With the code's own remedy.
     pub(super) fn warning(code: Code, what: impl Into<String>) -> Self {
-        Self { code, grade: Grade::Warning, detail: what.into(), remedy: Some(code.remedy.to_owned()) }
+        Self::new(code, Grade::Warning, what.into(), Some(code.remedy.to_owned()))
     }
 
     /// With the code's own remedy.
     pub(super) fn failed(code: Code, what: impl Into<String>) -> Self {
-        Self { code, grade: Grade::Failed, detail: what.into(), remedy: Some(code.remedy.to_owned()) }
+        Self::new(code, Grade::Failed, what.into(), Some(code.remedy.to_owned()))
     }
 
     /// With a remedy that is more to the point.
@@ -101,10 +112,15 @@ impl Report {
         if self.count(Grade::Failed) == 0 { ExitStatus::Success } else { ExitStatus::Failure }
     }
 
-    /// "Nothing is broken" is said only where everything that `serve` depends on was asked.
+    /// "Nothing is broken" is said only where everything that `serve` depends on was asked, and told.
     fn summary(&self, offline: bool) -> String {
+        let open: Vec<&str> =
+            self.checks.iter().filter(|check| check.leaves_open).map(|check| check.code.name).collect();
         match (self.count(Grade::Failed), offline) {
-            (0, false) => "Nothing is broken.".to_owned(),
+            (0, false) if open.is_empty() => "Nothing is broken.".to_owned(),
+            (0, false) => {
+                format!("Nothing that could be checked is broken. Not checked: {}.", open.join(", "))
+            }
             (0, true) => {
                 "No local check failed. Clerk, Instagram and the public address were not asked; leave out --offline to ask them."
                     .to_owned()

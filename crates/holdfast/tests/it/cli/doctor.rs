@@ -5,7 +5,7 @@ use base64::Engine as _;
 use holdfast::clock::SystemClock;
 use holdfast::entropy::SystemEntropy;
 use holdfast::standin::clerk::{ClerkStandin, Fault, Surface};
-use holdfast::standin::instagram::{InstagramStandin, Options};
+use holdfast::standin::instagram::{Endpoint, Fault as InstagramFault, InstagramStandin, Options};
 use holdfast::transport::ReqwestTransport;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -99,6 +99,17 @@ async fn a_complete_installation_passes_every_check() {
     assert!(ended.stdout.ends_with("\nNothing is broken.\n"), "{}", ended.stdout);
     let (_, ended) = run(place, &["doctor", "--offline"]).await;
     assert!(ended.code == 0 && !ended.stdout.contains("Nothing is broken"), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_told_is_not_said_to_be_good() {
+    let outside = Outside::start().await;
+    let (place, _) = run(outside.installation(), &["migrate"]).await;
+    outside.instagram.arm(None, InstagramFault::AppRateLimit, Some(Endpoint::Token), None).unwrap();
+    let (_, ended) = run(place, &["doctor"]).await;
+    let last = ended.stdout.lines().last();
+    assert_eq!(last, Some("Nothing that could be checked is broken. Not checked: instagram-app."));
+    assert_eq!(ended.code, 0, "{}", ended.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
