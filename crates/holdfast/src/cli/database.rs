@@ -77,7 +77,7 @@ pub async fn restore(context: &Context, file: &Path, printer: &mut Printer) -> O
     }
     printer.remark(
         "What was erased since the backup is back, deleted users included: delete those again at Clerk, or with \
-         `holdfast connections forget`.",
+         `holdfast connections forget`. Service keys revoked since work again: `holdfast service-key list`, revoke them.",
     );
     Ok(ExitStatus::Success)
 }

@@ -141,6 +141,9 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
     match store.retire_key(id).await? {
         Retired::Done => {
             printer.line(format!("No row needs {id} any more; take it out of HOLDFAST_ENCRYPTION_KEYS."));
+            printer.remark(
+                "Backups from before open with it alone: keep its bytes apart as long as you keep one.",
+            );
             Ok(ExitStatus::Success)
         }
         Retired::StillNeeded(amount) => {
