@@ -1,7 +1,7 @@
 //! Places for connections. When all are taken, a newcomer does not wait for long: of the address
 //! with most connections, those that have kept the server waiting longest are closed. Connections
 //! that never sent a request go first, whatever their address: one address may be a proxy whose
-//! kept connections serve everybody.
+//! kept connections serve everybody. Of these some are closed before the last place is taken.
 //!
 //! So no limit per address is needed, which would be too low for an office behind one address and
 //! too high for an attacker: a client that takes every place loses its own. A connection with a
@@ -25,12 +25,17 @@ use crate::client_address::ClientAddress;
 use crate::clock::{SharedClock, after};
 use crate::metric::Metric;
 
-/// Divisor of all places that gives how many are closed at once: finding them walks over all
-/// connections.
-const PART: usize = 64;
+/// Divisor of all places that gives how many connections that have asked are closed at once:
+/// finding them walks over all.
+const ASKED_PART: usize = 64;
+/// The same of the silent. More, because whoever comes while they are being closed waits for it.
+const SILENT_PART: usize = 8;
+/// Divisor of all places that gives how many are kept free of the silent, so that newcomers need
+/// not wait until others have closed.
+const SPARE_PART: usize = 8;
 /// Time that a connection has for its first bytes before it can be closed: they may be on their
 /// way. The places of the silent, divided by this, bound how many newcomers are let in.
-const GRACE: Duration = Duration::from_millis(5);
+const GRACE: Duration = Duration::from_millis(20);
 /// Divisor of all places that gives how many are left to those who have only just come, before
 /// connections that have asked are closed for newcomers.
 const ARRIVING: usize = 8;
@@ -45,7 +50,7 @@ const OPEN: Metric = Metric::gauge(
 );
 const CLOSED: Metric = Metric::counter(
     "http_connections_closed_for_room",
-    "Idle or slow connections that were closed because all connection slots were taken",
+    "Idle or slow connections that were closed because connection slots ran short or all were taken",
     "A steady rise is a flood of connections; the log names the address with the most.",
 );
 
@@ -79,6 +84,8 @@ pub(super) struct Places {
 struct Open {
     next: u64,
     held: HashMap<u64, Held>,
+    /// When it was last looked for silent connections ahead of need.
+    looked_ahead: Option<Timestamp>,
     told: Option<Timestamp>,
 }
 
@@ -87,8 +94,73 @@ struct Held {
     watch: Watch,
 }
 
-/// Connections of one address, with the time since which each has kept the server waiting.
-type Waiting<'a> = Vec<(Timestamp, &'a Held)>;
+/// The connections of one address. Those that can be closed, with the time since which each has
+/// kept the server waiting.
+#[derive(Default)]
+struct OfAddress<'a> {
+    all: usize,
+    /// No request has ever begun on them.
+    silent: Vec<(Timestamp, &'a Held)>,
+    asked: Vec<(Timestamp, &'a Held)>,
+}
+
+/// All connections, by address.
+#[derive(Default)]
+struct Survey<'a> {
+    of_address: HashMap<ClientAddress, OfAddress<'a>>,
+    /// Silent, and too young to be closed.
+    arriving: usize,
+}
+
+/// What is closed to make room: connections of one address, at most this many.
+struct Choice<'a> {
+    address: ClientAddress,
+    has: usize,
+    waiting: Vec<(Timestamp, &'a Held)>,
+    most: usize,
+}
+
+impl<'a> Survey<'a> {
+    /// `None` where room is being made already.
+    fn of(all: &'a HashMap<u64, Held>, now: Timestamp) -> Option<Self> {
+        let mut survey = Self::default();
+        for held in all.values() {
+            if held.watch.is_cut() {
+                return None;
+            }
+            let of_address = survey.of_address.entry(held.address).or_default();
+            of_address.all += 1;
+            match (held.watch.has_asked(), held.watch.waiting_since()) {
+                (true, Some(since)) => of_address.asked.push((since, held)),
+                (true, None) => {}
+                // Later than now: the clock was set back.
+                (false, Some(since)) if now < since || after(since, GRACE) <= now => {
+                    of_address.silent.push((since, held));
+                }
+                (false, _) => survey.arriving += 1,
+            }
+        }
+        Some(survey)
+    }
+
+    /// Of the address with most silent connections.
+    fn silent(&mut self, places: usize) -> Option<Choice<'a>> {
+        let busiest =
+            |(address, of): &(&ClientAddress, &mut OfAddress<'_>)| (of.silent.len(), Reverse(**address));
+        let (address, of) = self.of_address.iter_mut().max_by_key(busiest)?;
+        let waiting = std::mem::take(&mut of.silent);
+        let choice = Choice { address: *address, has: of.all, waiting, most: (places / SILENT_PART).max(1) };
+        (!choice.waiting.is_empty()).then_some(choice)
+    }
+
+    /// Of the address with most connections, among those with one that has asked.
+    fn asked(&mut self, places: usize) -> Option<Choice<'a>> {
+        let can_close = self.of_address.iter_mut().filter(|(_, of)| !of.asked.is_empty());
+        let (address, of) = can_close.max_by_key(|(address, of)| (of.all, Reverse(**address)))?;
+        let waiting = std::mem::take(&mut of.asked);
+        Some(Choice { address: *address, has: of.all, waiting, most: (places / ASKED_PART).max(1) })
+    }
+}
 
 impl Places {
     pub(super) fn new(most: usize, clock: SharedClock, metrics: PlaceMetrics) -> Self {
@@ -107,6 +179,7 @@ impl Places {
         open.next += 1;
         open.held.insert(id, Held { address, watch: watch.clone() });
         self.metrics.open.inc();
+        self.make_room_ahead(&mut open);
         Some(Place { id, places: self.clone() })
     }
 
@@ -120,46 +193,40 @@ impl Places {
 
     /// Closes waiting connections; `false` where there are none.
     fn make_room(&self, open: &mut Open, why: &'static str) -> bool {
-        let Open { held: all, told, .. } = open;
-        let (now, mut arriving) = (self.clock.now(), 0);
-        let mut of_address: HashMap<ClientAddress, (usize, Waiting<'_>, Waiting<'_>)> = HashMap::new();
-        for held in all.values() {
-            if held.watch.is_cut() {
-                // Room is being made already.
-                return true;
-            }
-            let (all, silent, asked) = of_address.entry(held.address).or_default();
-            *all += 1;
-            match (held.watch.has_asked(), held.watch.waiting_since()) {
-                (true, Some(since)) => asked.push((since, held)),
-                (true, None) => {}
-                // Later than now: the clock was set back.
-                (false, Some(since)) if now < since || after(since, GRACE) <= now => {
-                    silent.push((since, held));
-                }
-                (false, _) => arriving += 1,
-            }
-        }
-        let busiest = |wanted: fn(&(usize, Waiting<'_>, Waiting<'_>)) -> usize| {
-            of_address
-                .iter()
-                .filter(|(_, held)| wanted(held) > 0)
-                .max_by_key(|(address, held)| (wanted(held), Reverse(**address)))
-                .map(|(address, held)| (*address, held))
-        };
-        let (address, has, waiting) = if let Some((address, held)) = busiest(|held| held.1.len()) {
-            (address, held.0, &held.1)
-        } else if arriving >= (self.most / ARRIVING).max(1) {
+        let Some(mut survey) = Survey::of(&open.held, self.clock.now()) else { return true };
+        let choice = if let Some(silent) = survey.silent(self.most) {
+            silent
+        } else if survey.arriving >= (self.most / ARRIVING).max(1) {
             // Within `GRACE`, they ask or can be closed.
             return true;
-        } else if let Some((address, held)) = busiest(|held| if held.2.is_empty() { 0 } else { held.0 }) {
-            (address, held.0, &held.2)
+        } else if let Some(asked) = survey.asked(self.most) {
+            asked
         } else {
             return false;
         };
-        let mut waiting: Vec<_> = waiting.iter().collect();
+        self.close(choice, &mut open.told, why);
+        true
+    }
+
+    /// Closes silent connections while some places are still free.
+    fn make_room_ahead(&self, open: &mut Open) {
+        let now = self.clock.now();
+        let is_spare = self.most - open.held.len() >= self.most / SPARE_PART;
+        // Not with every newcomer: next to nobody else can be closed yet.
+        if is_spare || open.looked_ahead.is_some_and(|looked| looked <= now && now < after(looked, GRACE / 4))
+        {
+            return;
+        }
+        open.looked_ahead = Some(now);
+        if let Some(silent) = Survey::of(&open.held, now).and_then(|mut survey| survey.silent(self.most)) {
+            self.close(silent, &mut open.told, "connection slots run short");
+        }
+    }
+
+    fn close(&self, choice: Choice<'_>, told: &mut Option<Timestamp>, why: &'static str) {
+        let Choice { address, has, mut waiting, most } = choice;
         waiting.sort_by_key(|(since, _)| *since);
-        waiting.truncate((self.most / PART).max(1));
+        waiting.truncate(most);
         for (_, held) in &waiting {
             held.watch.cut();
         }
@@ -175,7 +242,6 @@ impl Places {
                 "{why}; closing the connections that have kept the server waiting longest"
             );
         }
-        true
     }
 
     /// Whether the log has been quiet for long enough.
@@ -298,6 +364,29 @@ mod tests {
         assert!(scene.connect(3).1.is_none());
         assert!(silent.0.is_cut(), "though its address has one only, and the others have waited longer");
         assert!(kept.iter().all(|(watch, _)| !watch.is_cut()));
+    }
+
+    #[test]
+    fn silent_connections_are_closed_before_the_last_place_is_taken() {
+        let scene = Scene::new(2 * SPARE_PART);
+        let mut silent: Vec<_> = (0..2 * SPARE_PART - 1).map(|_| scene.connect(2)).collect();
+        let cut = |held: &[(Watch, Option<Place>)]| held.iter().filter(|(watch, _)| watch.is_cut()).count();
+        assert_eq!(cut(&silent), 2 * SPARE_PART / SILENT_PART);
+        assert!(silent[0].0.is_cut() && silent[1].0.is_cut(), "who has kept us waiting longest");
+        let newcomer = scene.connect(1);
+        assert!(newcomer.1.is_some(), "it need not wait until they have gone");
+        silent.drain(..2);
+        assert_eq!(cut(&silent), 0);
+        // Those who have asked keep their places until the last is taken.
+        let scene = Scene::new(2 * SPARE_PART);
+        let kept: Vec<_> = (0..2 * SPARE_PART)
+            .map(|_| {
+                let (watch, place) = scene.connect(1);
+                drop(watch.request_begins(Version::HTTP_11));
+                (watch, place)
+            })
+            .collect();
+        assert_eq!(cut(&kept), 0);
     }
 
     #[test]
