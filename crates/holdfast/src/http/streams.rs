@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
 use super::problem::{Problem, RequestCode, ServerCode};
@@ -29,8 +30,47 @@ pub struct Streams {
 
 #[derive(Debug, Default)]
 struct Open {
+    next: u64,
     in_all: usize,
-    by_user: HashMap<String, usize>,
+    /// Oldest first.
+    by_user: HashMap<String, Vec<Held>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    id: u64,
+    /// Cancelled to make room.
+    gives_way: CancellationToken,
+}
+
+impl Open {
+    fn of(&self, user_id: &str) -> usize {
+        self.by_user.get(user_id).map_or(0, Vec::len)
+    }
+
+    /// Forgets the stream; `None` where it has been forgotten.
+    fn remove(&mut self, user_id: &str, id: u64) -> Option<Held> {
+        let own = self.by_user.get_mut(user_id)?;
+        let at = own.iter().position(|held| held.id == id)?;
+        let held = own.remove(at);
+        if own.is_empty() {
+            self.by_user.remove(user_id);
+        }
+        self.in_all -= 1;
+        Some(held)
+    }
+
+    /// Ends the newest stream of the user with most of them, if that user has more than one more
+    /// than who asks: else the two would take it from each other for ever.
+    fn make_room_for(&mut self, user_id: &str) -> bool {
+        let most = self.by_user.iter().max_by(|a, b| (a.1.len(), b.0).cmp(&(b.1.len(), a.0)));
+        let Some((busiest, held)) = most.filter(|(_, held)| held.len() > self.of(user_id) + 1) else {
+            return false;
+        };
+        let (busiest, newest) = (busiest.clone(), held.last().map(|held| held.id));
+        let ended = newest.and_then(|id| self.remove(&busiest, id));
+        ended.inspect(|held| held.gives_way.cancel()).is_some()
+    }
 }
 
 impl Streams {
@@ -39,20 +79,24 @@ impl Streams {
         Self { open: Arc::default(), looking: Arc::new(Semaphore::new(MAX_LOOKING)), most, metrics }
     }
 
-    /// A place for one more stream of this user; given back when dropped.
+    /// A place for one more stream of this user; given back when dropped. Where all are taken, a
+    /// user with many makes room for one with fewer.
     pub fn open(&self, user_id: &str) -> Result<Place, Problem> {
         let mut open = self.open.lock();
-        if open.in_all >= self.most {
-            return Err(ServerCode::Overloaded.into());
-        }
-        let own = open.by_user.entry(user_id.to_owned()).or_default();
-        if *own >= MAX_PER_USER {
+        if open.of(user_id) >= MAX_PER_USER {
             return Err(RequestCode::TooManyStreams.into());
         }
-        *own += 1;
+        if open.in_all >= self.most && !open.make_room_for(user_id) {
+            return Err(ServerCode::Overloaded.into());
+        }
+        let id = open.next;
+        open.next += 1;
+        let gives_way = CancellationToken::new();
+        let held = Held { id, gives_way: gives_way.clone() };
+        open.by_user.entry(user_id.to_owned()).or_default().push(held);
         open.in_all += 1;
         self.metrics.streams.inc();
-        Ok(Place { streams: self.clone(), user_id: user_id.to_owned() })
+        Ok(Place { streams: self.clone(), user_id: user_id.to_owned(), id, gives_way })
     }
 }
 
@@ -61,6 +105,8 @@ impl Streams {
 pub struct Place {
     streams: Streams,
     user_id: String,
+    id: u64,
+    gives_way: CancellationToken,
 }
 
 impl Place {
@@ -69,18 +115,16 @@ impl Place {
         // An error would mean that the semaphore was closed, which nobody does.
         self.streams.looking.acquire().await.ok()
     }
+
+    /// Resolves when the stream has to end, to make room for another user's.
+    pub async fn gives_way(&self) {
+        self.gives_way.cancelled().await;
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.streams.open.lock();
-        open.in_all = open.in_all.saturating_sub(1);
-        if let Some(own) = open.by_user.get_mut(&self.user_id) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
-                open.by_user.remove(&self.user_id);
-            }
-        }
+        self.streams.open.lock().remove(&self.user_id, self.id);
         self.streams.metrics.streams.dec();
     }
 }
@@ -100,6 +144,26 @@ mod tests {
         drop(held);
         assert!(streams.open.lock().by_user.is_empty());
         assert_eq!(streams.metrics.streams.get(), 0);
+    }
+
+    #[test]
+    fn who_has_many_makes_room_for_who_has_fewer() {
+        let streams = Streams::new(6, Metrics::default());
+        let greedy: Vec<_> = (0..4).map(|_| streams.open("user_a").unwrap()).collect();
+        let other: Vec<_> = (0..2).map(|_| streams.open("user_b").unwrap()).collect();
+        let ended =
+            |held: &[Place]| held.iter().map(|each| each.gives_way.is_cancelled()).collect::<Vec<_>>();
+        let _stranger = streams.open("user_x").unwrap();
+        assert_eq!(ended(&greedy), [false, false, false, true], "its newest");
+        assert_eq!(ended(&other), [false; 2]);
+        assert_eq!(streams.open("user_a").unwrap_err().code(), ServerCode::Overloaded.into());
+        assert_eq!(streams.open("user_b").unwrap_err().code(), ServerCode::Overloaded.into());
+        let _second = streams.open("user_x").unwrap();
+        assert_eq!(ended(&greedy), [false, false, true, true]);
+        assert_eq!(streams.open("user_x").unwrap_err().code(), ServerCode::Overloaded.into());
+        assert_eq!(streams.open.lock().in_all, 6);
+        drop(greedy);
+        assert_eq!(streams.open.lock().in_all, 4, "what had ended is given back once");
     }
 
     #[test]

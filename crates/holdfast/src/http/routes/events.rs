@@ -121,7 +121,7 @@ impl Watched {
                 yield Ok(event);
             }
             loop {
-                match self.wait(&mut notices, &stopping).await {
+                match self.wait(&mut notices, &stopping, &place).await {
                     Woken::End => break,
                     Woken::Look => {
                         if let Some(event) = self.look(&place).await {
@@ -158,7 +158,7 @@ impl Watched {
         Some(Bytes::from(format!("event: instagram.status\nid: {}\ndata: {json}\n\n", tag.opaque())))
     }
 
-    async fn wait(&self, notices: &mut Notices, stopping: &CancellationToken) -> Woken {
+    async fn wait(&self, notices: &mut Notices, stopping: &CancellationToken, place: &Place) -> Woken {
         let Notices { changes, hears } = notices;
         let now = self.clock.now();
         if now >= self.ends_at {
@@ -172,6 +172,7 @@ impl Watched {
                     return if self.clock.now() >= self.ends_at { Woken::End } else { Woken::Heartbeat };
                 }
                 () = stopping.cancelled() => return Woken::End,
+                () = place.gives_way() => return Woken::End,
                 // Heard again, so some may have been missed meanwhile; or no longer heard, so look
                 // more often. An error means that the store is gone; then the server stops.
                 heard = hears.changed() => return if heard.is_ok() { Woken::Look } else { Woken::End },

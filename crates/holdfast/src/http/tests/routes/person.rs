@@ -1,6 +1,7 @@
 //! The routes of the signed-in person.
 
 use super::*;
+use crate::http::streams::MAX_IN_ALL;
 
 #[tokio::test]
 async fn the_first_sync_makes_a_record_and_the_profile_does_too() {
@@ -75,6 +76,24 @@ async fn disconnecting_nothing_is_fine() {
             read(stage.send(Method::DELETE, "/user/instagram", &headers, Body::empty()).await).await;
         assert_eq!((status.as_u16(), &body["disconnected"]), (200, &json!(true)), "{body}");
     }
+}
+
+#[tokio::test]
+async fn the_newest_stream_of_who_has_most_ends_for_who_has_none() {
+    let stage = stage().await;
+    let (ada, streams) = (stage.bearer(Person::Ada), stage.state.streams());
+    let own: Vec<_> = (0..11).map(|_| streams.open(Person::Ada.user_id()).unwrap()).collect();
+    let response = stage.send(Method::GET, "/user/events", &[("authorization", &ada)], Body::empty()).await;
+    let mut stream = response.into_body().into_data_stream();
+    for _ in ["retry", "status"] {
+        stream.next().await.unwrap().unwrap();
+    }
+    let others: Vec<_> =
+        (own.len() + 1..MAX_IN_ALL).map(|n| streams.open(&format!("user_{}", n / 8)).unwrap()).collect();
+    let stranger = streams.open("user_stranger").unwrap();
+    assert!(stream.next().await.is_none(), "Ada has twelve");
+    drop((stream, own, others, stranger));
+    assert_eq!(stage.state.edge.metrics.streams.get(), 0);
 }
 
 #[tokio::test]
