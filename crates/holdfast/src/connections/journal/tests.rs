@@ -51,6 +51,28 @@ async fn a_reservation_is_given_back_and_a_killed_process_leaves_none() {
 }
 
 #[tokio::test]
+async fn nothing_is_written_through_a_link() {
+    let place = tempfile::tempdir().unwrap();
+    let (directory, target) = (place.path().join("journal"), place.path().join("target"));
+    fs::create_dir(&directory).unwrap();
+    fs::write(&target, "another user's").unwrap();
+    let journal = Journal::in_directory(directory.clone());
+    let [probe, reserved] = {
+        drop(journal.reserve(refresh(1)).await);
+        let probe = format!("probe-{}.reserved", std::process::id());
+        std::mem::forget(journal.reserve(refresh(1)).await);
+        [probe, names(&directory).remove(0)]
+    };
+    journal.prepare();
+    for name in [&probe, &reserved] {
+        std::os::unix::fs::symlink(&target, directory.join(name)).unwrap();
+    }
+    assert!(journal.probe().is_err());
+    assert!(journal.reserve(refresh(1)).await.is_none());
+    assert_eq!(fs::read_to_string(&target).unwrap(), "another user's");
+}
+
+#[tokio::test]
 async fn a_directory_that_cannot_be_written_is_told_and_tried_again() {
     let place = tempfile::tempdir().unwrap();
     let taken = place.path().join("journal");
