@@ -14,6 +14,7 @@ use super::long_lines;
 use super::printer::{Printer, Tone};
 use super::serve::seams;
 use crate::caller::service;
+use crate::display_text;
 use crate::http::memory::{Judgement, Remembered};
 use crate::http::problem::ProblemCode;
 use crate::settings::Purpose;
@@ -113,7 +114,7 @@ fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Rememb
         else {
             continue;
         };
-        let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).map_or_else(String::new, printable);
         if text("request_id") != request_id {
             continue;
         }
@@ -131,10 +132,10 @@ fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Rememb
                 request_id: request_id.to_owned(),
                 at: text("timestamp").parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH),
                 method: text("method"),
-                route: fields
-                    .get("route")
-                    .map_or("unreadable", |route| route.as_str().unwrap_or_default())
-                    .to_owned(),
+                route: fields.get("route").map_or_else(
+                    || "unreadable".to_owned(),
+                    |route| printable(route.as_str().unwrap_or_default()),
+                ),
                 status: u16::try_from(status).unwrap_or(0),
                 code: text("code"),
                 detail: String::new(),
@@ -151,6 +152,11 @@ fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Rememb
     one.detail = entry.map_or_else(String::new, |entry| entry.meaning.to_owned());
     (one.judgement, one.cause) = (judgement, cause);
     Ok(Some(one))
+}
+
+/// A log may come from anywhere: nothing in it commands the terminal.
+fn printable(text: &str) -> String {
+    display_text::line(text, LONGEST_LINE).unwrap_or_default()
 }
 
 fn number(value: &Value) -> Option<u64> {
@@ -226,6 +232,13 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
+
+    #[test]
+    fn nothing_in_a_log_commands_the_terminal() {
+        let log = br#"{"route":"\u001b[31mX","status":401,"code":"\u001b]0;x\u0007","request_id":"r-1"}"#;
+        let one = from_log(&log[..], "r-1").unwrap().unwrap();
+        assert_eq!((&*one.route, &*one.code), ("[31mX", "]0;x"));
+    }
 
     #[test]
     fn lines_of_any_length_and_of_any_bytes_hide_nothing() {
