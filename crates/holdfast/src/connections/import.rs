@@ -19,6 +19,7 @@ use crate::connection::reasons::reason_of;
 use crate::connection::transition::{apply, same_account};
 use crate::connection::{Connection, Reason, State};
 use crate::connections::grants::{self, RowSeal};
+use crate::connections::listing::holders;
 use crate::connections::recorder::{Conflicts, change};
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Failure, Grant, LONGEST_LIFE, Meaning, SharedProvider};
@@ -200,7 +201,7 @@ impl Importer {
             return Ok(Imported::OtherAccountLinked);
         }
         let store = &self.connections.parts.store;
-        let linked = store.connections_by_account(self.provider.id(), &account.id).await?;
+        let linked = holders(store, account).await?;
         let is_taken = linked.iter().any(|each| each.user_id != owner.as_str());
         let mut predicted = self.predicted.lock().await;
         let holder = predicted.entry(account.id.clone()).or_insert_with(|| owner.as_str().to_owned());

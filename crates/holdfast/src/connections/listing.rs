@@ -15,7 +15,7 @@ use crate::clock::from_millis;
 use crate::connection::status::InstagramStatus;
 use crate::connection::{Connection, Reason, State};
 use crate::connections::Connections;
-use crate::provider::ProviderId;
+use crate::provider::{Account, ProviderId};
 use crate::store::{Listed, Selection, StatusFacts, Store, StoreError};
 
 /// Connections read at a time.
@@ -161,6 +161,18 @@ pub async fn by_account(store: &Store, account: &str) -> Result<Vec<Connection>,
         Some(username) => store.connections_by_username(provider, &username.to_lowercase()).await,
         None => store.connections_by_account(provider, account).await,
     }
+}
+
+/// The connections that link this account. Either id may be missing from a row, or be another one:
+/// the app-scoped id changes with the app.
+pub async fn holders(store: &Store, account: &Account) -> Result<Vec<Connection>, StoreError> {
+    let mut found = store.connections_by_account(ProviderId::INSTAGRAM, &account.id).await?;
+    if let Some(other) = account.professional_id.as_deref().filter(|other| *other != account.id) {
+        let known: Vec<_> = found.iter().map(|each| each.id).collect();
+        let more = store.connections_by_account(ProviderId::INSTAGRAM, other).await?;
+        found.extend(more.into_iter().filter(|each| !known.contains(&each.id)));
+    }
+    Ok(found)
 }
 
 /// The next connections whose status may match.

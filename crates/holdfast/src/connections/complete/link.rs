@@ -9,6 +9,7 @@ use crate::connection::status::not_granted;
 use crate::connection::transition::{apply, is_working, same_account};
 use crate::connection::{Connection, GrantFacts};
 use crate::connections::grants::{RowSeal, UnlinkedGrant};
+use crate::connections::listing::holders;
 use crate::connections::recorder::{Conflicts, change};
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Grant, SharedProvider};
@@ -54,16 +55,19 @@ impl Connections {
                 self.end_attempt(attempt, AttemptOutcome::DifferentAccount, now).await?;
                 return Ok(());
             }
+            let holders = holders(&self.parts.store, &account).await.map_err(ServiceError::from)?;
+            if holders.iter().any(|holder| holder.user_id != attempt.user_id)
+                && !self.unlink_dead_holders(&attempt.user_id, holders).await?
+            {
+                self.end_attempt(attempt, AttemptOutcome::AccountTaken, now).await?;
+                return Ok(());
+            }
             let linked = self.linked(&before, provider, &grant, account.clone(), now)?;
             let changes = linking(attempt, key, &before, linked, &grant, now)?;
             match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
                 CommitOutcome::Committed => return Ok(()),
-                CommitOutcome::AccountAlreadyLinked
-                    if self.unlink_dead_holder(&attempt.user_id, &account).await? => {}
-                CommitOutcome::AccountAlreadyLinked => {
-                    self.end_attempt(attempt, AttemptOutcome::AccountTaken, now).await?;
-                    return Ok(());
-                }
+                // Another user linked it meanwhile.
+                CommitOutcome::AccountAlreadyLinked => {}
                 CommitOutcome::UserDeleted => return Err(ServiceError::UserGone.into()),
                 // If only the connection changed, try again. If the attempt changed (the person
                 // disconnected), its outcome is already stored.
@@ -110,9 +114,12 @@ impl Connections {
     /// Unlinks the account from holders whose connection does not work: this user has just proven
     /// control of it. A holder that seems to work is checked first, since its state may be weeks
     /// old. Returns false if a holder does work.
-    async fn unlink_dead_holder(&self, user_id: &str, account: &Account) -> Result<bool, ServiceError> {
+    async fn unlink_dead_holders(
+        &self,
+        user_id: &str,
+        holders: Vec<Connection>,
+    ) -> Result<bool, ServiceError> {
         let now = self.parts.clock.now();
-        let holders = self.parts.store.connections_by_account(Self::PROVIDER, &account.id).await?;
         for mut holder in holders.into_iter().filter(|holder| holder.user_id != user_id) {
             if is_working(&holder, now) {
                 if let Err(error) = self.probe(&holder).await {

@@ -288,6 +288,25 @@ async fn an_account_that_named_one_id_first_is_the_same_when_it_names_both() {
     assert_eq!(second["account"]["id"], first["account"]["id"]);
 }
 
+/// The id that an app sees changes with the app; the professional id stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_under_another_id_is_still_the_one_that_is_linked() {
+    let app = App::start().await;
+    let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
+    ada.connect_account("ada.makes").await;
+    for known in [r#"{"id":"999","user_id":"17841479677897649"}"#, r#"{"user_id":"17841479677897649"}"#] {
+        let returned = grace.approve("ada.makes").await;
+        app.instagram.script(None, Endpoint::Me, 200, known, Some(1)).unwrap();
+        let refused = grace.complete(&returned).await;
+        assert_eq!(
+            (refused.status.as_u16(), code(&refused).as_str()),
+            (409, "account-belongs-to-another-user"),
+            "{known}"
+        );
+    }
+    assert_eq!(told(&ada.status().await), WELL);
+}
+
 /// AudiusProject/apps#1095: the handle changes between consent and `/me`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handle_that_changes_on_the_way_is_no_other_account() {
