@@ -13,13 +13,20 @@ export const BINARY =
   process.env.HOLDFAST_BIN ??
   fileURLToPath(new URL("../../../target/debug/holdfast", import.meta.url));
 
+/** `holdfast dev` takes the ports after its own as well. */
+const APART = 8;
+const given = [];
+
 /**
  * A port of loopback that is free, and stays so until it is used: it lies below those that systems
- * hand out by themselves, to connections and to whoever listens on port 0.
+ * hand out by themselves, to connections and to whoever listens on port 0, and away from those that
+ * this process was given before.
  */
 export async function freePort() {
   for (;;) {
-    const server = createServer().listen(randomInt(10_240, 32_768), "127.0.0.1");
+    const wanted = randomInt(10_240, 32_768);
+    if (given.some((other) => Math.abs(other - wanted) < APART)) continue;
+    const server = createServer().listen(wanted, "127.0.0.1");
     try {
       await once(server, "listening");
     } catch {
@@ -28,6 +35,7 @@ export async function freePort() {
     const { port } = server.address();
     server.close();
     await once(server, "close");
+    given.push(port);
     return port;
   }
 }
