@@ -85,16 +85,17 @@ test("a port that is in use is named, and the other one", async (t) => {
     child.kill("SIGTERM");
     if (child.exitCode === null) await once(child, "exit");
   });
-  let said = "";
-  await new Promise((resolve, reject) => {
+  const sentence = new RegExp(`Port ${port} is in use; this run uses (\\d+)\\.`);
+  const [, other] = await new Promise((resolve, reject) => {
+    let said = "";
     child.once("exit", () => reject(new Error(said)));
     for (const output of [child.stdout, child.stderr]) {
       output.setEncoding("utf8").on("data", (text) => {
         said += text;
-        if (/is in use/.test(said)) resolve();
+        const found = said.match(sentence);
+        if (found) resolve(found);
       });
     }
   });
-  const [, other] = said.match(new RegExp(`Port ${port} is in use; this run uses (\\d+)\\.`));
   assert.notEqual(Number(other), port);
 });
