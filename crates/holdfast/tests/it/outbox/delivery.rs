@@ -1,5 +1,7 @@
 //! When an event is sent, and when again.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,13 +9,16 @@ use holdfast::clock::{Clock as _, SystemClock};
 use holdfast::connection::{Connection, Reason, Standing};
 use holdfast::entropy::SystemEntropy;
 use holdfast::outbox::{Dispatcher, Endpoint, Sent};
+use holdfast::settings::LogFormat;
 use holdfast::standard_webhooks::SigningKey;
 use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store, StoreOptions};
+use holdfast::telemetry;
 use holdfast::transport::ReqwestTransport;
 use holdfast::worker::sweep::Sweeper;
 use http::StatusCode;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use tracing::instrument::WithSubscriber as _;
 
 use super::endpoint::{AppEndpoint, SECRET};
 use crate::grants::setup::Replica;
@@ -22,7 +27,7 @@ use crate::store::events::erase;
 use crate::store::fixtures::{DAY, entry, insert, linked, owner};
 use crate::store::sweep::Patient;
 use crate::support::database::{TestDb, on_each_engine};
-use crate::support::leaks::Watch;
+use crate::support::leaks;
 
 /// A store of the test's database that keeps events, as a replica has it.
 async fn keeping(db: &TestDb) -> Store {
@@ -117,10 +122,10 @@ async fn an_app_that_asks_for_a_pause_has_it_for_an_hour_at_most() {
         let store = keeping(db).await;
         let sender = dispatcher(db, &store, &app);
         // The date of the answer is that of the system's clock.
-        let in_ten_minutes = (SystemClock.now() + Duration::from_mins(10)).into();
+        let in_ten_minutes = || httpdate::fmt_http_date((SystemClock.now() + Duration::from_mins(10)).into());
         for (number, (status, asked, minutes)) in [
+            (StatusCode::SERVICE_UNAVAILABLE, in_ten_minutes(), 10),
             (StatusCode::TOO_MANY_REQUESTS, "120".to_owned(), 2),
-            (StatusCode::SERVICE_UNAVAILABLE, httpdate::fmt_http_date(in_ten_minutes), 10),
             (StatusCode::BAD_GATEWAY, "864000".to_owned(), 60),
         ]
         .into_iter()
@@ -309,22 +314,41 @@ async fn nothing_is_kept_for_nobody_nor_of_what_did_not_happen() {
     .await;
 }
 
-/// The lines that the outbox wrote at `info` and above: level and text.
-fn told(watch: &Watch) -> Vec<(String, String)> {
-    let log = String::from_utf8(watch.log()).unwrap();
-    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let ours =
-        lines.filter(|line| line["target"].as_str().is_some_and(|by| by.starts_with("holdfast::outbox")));
-    let text = |line: &serde_json::Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
-    ours.filter(|line| line["level"] != "DEBUG" && line["level"] != "TRACE")
-        .map(|line| (text(&line, "level"), format!("{}: {}", text(&line, "message"), text(&line, "help"))))
-        .collect()
+/// A log of one test alone: other tests of this process have outboxes too.
+struct OwnLog(Arc<File>);
+
+impl OwnLog {
+    fn new() -> Self {
+        Self(Arc::new(tempfile::tempfile().unwrap()))
+    }
+
+    /// What the sender does, written as production writes it.
+    async fn tick(&self, sender: &Dispatcher) -> Sent {
+        let written =
+            telemetry::subscriber("holdfast::outbox=info", LogFormat::Json, false, self.0.clone()).unwrap();
+        sender.tick().with_subscriber(written).await.unwrap()
+    }
+
+    /// Level and text of its lines.
+    fn lines(&self) -> Vec<(String, String)> {
+        let mut log = vec![0; usize::try_from(self.0.metadata().unwrap().len()).unwrap()];
+        self.0.read_exact_at(&mut log, 0).unwrap();
+        assert_eq!(leaks::found_any(&log), None);
+        let log = String::from_utf8(log).unwrap();
+        let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let text = |line: &serde_json::Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        lines
+            .map(|line| {
+                (text(&line, "level"), format!("{}: {}", text(&line, "message"), text(&line, "help")))
+            })
+            .collect()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_app_is_one_line_and_its_return_another() {
     on_each_engine(async |db| {
-        let watch = Watch::start();
+        let log = OwnLog::new();
         let app = AppEndpoint::start().await;
         let store = keeping(db).await;
         let sender = dispatcher(db, &store, &app);
@@ -333,18 +357,18 @@ async fn a_failing_app_is_one_line_and_its_return_another() {
         }
         app.answers(StatusCode::FOUND);
         for _ in 0..3 {
-            assert_eq!(sender.tick().await.unwrap().failed, 3);
+            assert_eq!(log.tick(&sender).await.failed, 3);
             db.clock.advance(Duration::from_hours(2));
         }
-        let [(level, text)] = &told(&watch)[..] else { panic!("{:?}", told(&watch)) };
+        let [(level, text)] = &log.lines()[..] else { panic!("{:?}", log.lines()) };
         assert_eq!(level, "WARN");
         assert!(text.contains("redirects are not followed"), "{text}");
 
         app.answers(StatusCode::OK);
-        assert_eq!(sender.tick().await.unwrap().delivered, 3);
+        assert_eq!(log.tick(&sender).await.delivered, 3);
         linked(&store, "dan", "dan").await;
-        assert_eq!(sender.tick().await.unwrap(), DELIVERED);
-        let [_, (level, text)] = &told(&watch)[..] else { panic!("{:?}", told(&watch)) };
+        assert_eq!(log.tick(&sender).await, DELIVERED);
+        let [_, (level, text)] = &log.lines()[..] else { panic!("{:?}", log.lines()) };
         assert_eq!((level.as_str(), text.as_str()), ("INFO", "events are delivered to the app again: "));
 
         app.answers(StatusCode::NOT_FOUND);
@@ -352,8 +376,8 @@ async fn a_failing_app_is_one_line_and_its_return_another() {
             linked(&store, user, user).await;
         }
         db.clock.advance(7 * DAY);
-        assert_eq!(sender.tick().await.unwrap().given_up, 2);
-        let lines = told(&watch);
+        assert_eq!(log.tick(&sender).await.given_up, 2);
+        let lines = log.lines();
         let levels: Vec<&str> = lines.iter().skip(2).map(|(level, _)| level.as_str()).collect();
         assert_eq!(levels, ["WARN", "ERROR"], "{lines:?}");
         store.close().await;
