@@ -45,7 +45,8 @@ async fn it_is_told_to_stop_with_the_same_reason_and_without_a_signature_check()
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_a_good_token_nor_one_that_cannot_be_judged_ever_trips_it() {
     let app = App::with(&[], |clerk| clerk.set_fault(Surface::Jwks, Some(Fault::ServerError))).await;
-    let bearer = app.sign_in(Person::Ada).authorization();
+    // It must not end before the last of many requests.
+    let bearer = app.lasting_authorization(Person::Ada.user_id());
     for _ in 0..30 {
         let answer = app.request(Method::GET, "/user/profile", Some(&bearer), None).await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);

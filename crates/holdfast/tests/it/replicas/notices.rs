@@ -9,7 +9,7 @@ use holdfast::standin::instagram::{Endpoint, Fault};
 use http::{Method, StatusCode};
 use sqlx::Connection as _;
 
-use crate::e2e::app::{App, Replica, SignedIn};
+use crate::e2e::app::{App, Replica};
 use crate::support::database::{Engine, Place, start_of_time};
 use crate::support::events::{EventStream, Said};
 use crate::support::waiting::{until, until_seen};
@@ -26,8 +26,11 @@ async fn two() -> (App, Replica) {
     (app, other)
 }
 
-async fn open(base: &url::Url, person: &SignedIn<'_>, last: Option<&str>) -> EventStream {
-    EventStream::open(base, &person.authorization(), last).await.expect("a stream")
+/// Ada's stream, with a token that outlasts the test, however long that takes: a stream ends with
+/// its token.
+async fn open(app: &App, base: &url::Url, last: Option<&str>) -> EventStream {
+    let lasting = app.lasting_authorization(Person::Ada.user_id());
+    EventStream::open(base, &lasting, last).await.expect("a stream")
 }
 
 /// How long a change took to show. Two seconds are promised; a machine that does other things
@@ -46,7 +49,7 @@ async fn a_revocation_at_one_replica_shows_at_another() {
     let (app, other) = two().await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
-    let mut stream = open(&other.base, &ada, None).await;
+    let mut stream = open(&app, &other.base, None).await;
     assert_eq!(stream.status().await.1["state"], "connected", "the stream begins with what holds");
 
     // Meta calls the first replica.
@@ -76,7 +79,7 @@ async fn what_the_worker_of_one_replica_finds_shows_at_another() {
     clock.advance(Duration::from_hours(24 * 32));
     let there = ada.at(&serving);
     until("it has keys of today", async || there.get("/user/profile").await.status == StatusCode::OK).await;
-    let mut stream = open(&serving.base, &ada, None).await;
+    let mut stream = open(&app, &serving.base, None).await;
     // A worker that has just been told of something rests for a second first.
     let ticking = async {
         loop {
@@ -97,16 +100,16 @@ async fn a_client_that_was_away_misses_nothing() {
     let (app, other) = two().await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
-    let mut stream = open(&other.base, &ada, None).await;
+    let mut stream = open(&app, &other.base, None).await;
     let (last, _) = stream.status().await;
     drop(stream);
     app.instagram.deauthorize("ada.makes").await.unwrap();
-    let mut stream = open(&other.base, &ada, Some(&last)).await;
+    let mut stream = open(&app, &other.base, Some(&last)).await;
     let (last, missed) = stream.status().await;
     assert_eq!(missed["reason"], "deauthorized", "what changed meanwhile comes first");
     drop(stream);
     // Back again, at the other replica, with nothing missed: only what is new is told.
-    let mut stream = open(&app.base, &ada, Some(&last)).await;
+    let mut stream = open(&app, &app.base, Some(&last)).await;
     let told = ada.connect_account("ada.makes").await;
     let (_, first) = stream.status().await;
     assert_ne!(first, missed, "what the client knows is not repeated");
@@ -118,7 +121,7 @@ async fn notices_resume_when_the_listener_was_killed_and_what_was_missed_is_show
     let (app, other) = two().await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
-    let mut stream = open(&other.base, &ada, None).await;
+    let mut stream = open(&app, &other.base, None).await;
     stream.status().await;
     let url = app.environment.iter().find(|(name, _)| name == "HOLDFAST_DATABASE_URL").unwrap().1.clone();
     let mut admin = sqlx::PgConnection::connect(&url).await.unwrap();
@@ -158,8 +161,7 @@ async fn a_stream_beats_and_ends_with_the_session_token() {
     let place = Place::new(Engine::Postgres).await;
     let app = App::on(place, Arc::new(clock.clone()), &[], |_| {}).await;
     app.is_ready().await;
-    let lasting = app.lasting_authorization(Person::Ada.user_id());
-    let mut stream = EventStream::open(&app.base, &lasting, None).await.expect("a stream");
+    let mut stream = open(&app, &app.base, None).await;
     assert_eq!(stream.status().await.1["state"], "not_connected");
     let mut beats = 0;
     // The clock is moved on while the stream's task may wait for a core, so that a beat may come
@@ -181,7 +183,7 @@ async fn a_stream_beats_and_ends_with_the_session_token() {
     .await;
 
     let ada = app.sign_in(Person::Ada);
-    let mut stream = open(&app.base, &ada, None).await;
+    let mut stream = EventStream::open(&app.base, &ada.authorization(), None).await.expect("a stream");
     stream.status().await;
     let before = Duration::from_secs(59);
     clock.advance(before);
