@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::e2e::app::{App, KEY, RETURN_TO, Replica, SignedIn, code, json as body, location, text};
 use crate::support::database::{Engine, Place};
 use crate::support::leaks;
+use crate::support::waiting::until;
 
 const NEW: &str = "k2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
@@ -35,11 +36,17 @@ impl Installation {
         let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
         let settings = [("HOLDFAST_WORKER", "off")];
         let place = Place::new(Engine::Postgres).await;
-        Self { app: App::on(place, Arc::new(clock.clone()), &settings, |_| {}).await, clock }
+        let app = App::on(place, Arc::new(clock.clone()), &settings, |_| {}).await;
+        app.is_ready().await;
+        Self { app, clock }
     }
 
     async fn restarted_with(&self, ring: &str) -> Replica {
-        self.app.replica_with(&[("HOLDFAST_ENCRYPTION_KEYS", ring)]).await
+        let replica = self.app.replica_with(&[("HOLDFAST_ENCRYPTION_KEYS", ring)]).await;
+        // It fetches Clerk's keys meanwhile: what is not ready later is not for want of those.
+        let ada = self.app.sign_in(Person::Ada).at(&replica);
+        until("the replica is ready", async || is_ready(&ada).await).await;
+        replica
     }
 
     /// What `keys rotate` does to the data keys.
