@@ -18,14 +18,19 @@ import {
 const here = fileURLToPath(new URL("..", import.meta.url));
 const ORIGIN = "https://app.example.com";
 const PATHS = ["/user/profile", "/posts", "/user/instagram/status"];
-let dev, holdfast, authorization;
+let dev, holdfast;
 
 before(async () => {
   dev = await startDev(ORIGIN);
   holdfast = await startServe(dev, ORIGIN);
-  authorization = `Bearer ${(await dev.control("mint", { case: "genuine", azp: ORIGIN })).jwt}`;
 });
 after(endAll);
+
+/** For each use anew: it is good for a minute. */
+async function authorized() {
+  const { jwt } = await dev.control("mint", { case: "genuine", azp: ORIGIN });
+  return { headers: { authorization: `Bearer ${jwt}` } };
+}
 
 async function startBackend(script, more) {
   const backend = start(process.execPath, [script], {
@@ -36,9 +41,8 @@ async function startBackend(script, more) {
 }
 
 async function statuses(port) {
-  const all = PATHS.map((path) =>
-    fetch(`http://127.0.0.1:${port}${path}`, { headers: { authorization } }),
-  );
+  const options = await authorized();
+  const all = PATHS.map((path) => fetch(`http://127.0.0.1:${port}${path}`, options));
   return Promise.all(
     (await Promise.all(all)).map(async (answer) => [answer.status, await answer.json()]),
   );
@@ -105,7 +109,7 @@ test("the second way out: the middleware", async () => {
     HOLDFAST_SERVICE_KEY: key,
   });
   // Known to Holdfast from the first call on.
-  await fetch(`${holdfast.url}/user/profile`, { headers: { authorization } });
+  await fetch(`${holdfast.url}/user/profile`, await authorized());
   const answers = await statuses(port);
   assert.deepEqual(
     answers.map(([status]) => status),
