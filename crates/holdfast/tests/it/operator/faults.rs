@@ -12,9 +12,10 @@ use crate::cli::doctor::{Outside, codes, run};
 use crate::cli::support::{Place, ring_entry};
 use crate::outbox::endpoint::SECRET;
 use crate::store::schema::of_the_version_before;
-use crate::support::database::create_database;
+use crate::support::database::{Engine, count_on, create_database};
 use crate::support::ports::ReservedPort;
 use crate::support::postgres_server::server;
+use crate::support::waiting::until;
 
 /// What the faults are made of.
 struct Seeds {
@@ -441,6 +442,10 @@ async fn a_role_that_may_only_read_is_found_and_serve_names_who_says_what_to_gra
     let mut place = place;
     for limit in [1, 2, 5] {
         admin(format!("ALTER ROLE {role} CONNECTION LIMIT {limit}")).await;
+        // A connection of the run before is counted until Postgres has learnt of its end.
+        let its = format!("SELECT COUNT(*) FROM pg_stat_activity WHERE usename = '{role}'");
+        until("it has none", async || count_on(Engine::Postgres, &server().url(&name), &its).await == 0)
+            .await;
         let ended;
         (place, ended) = run(place, &["doctor", "--json"]).await;
         assert_eq!(codes(&ended, "failed"), ["database-pool"], "{limit}: {}", ended.stdout);
@@ -523,6 +528,9 @@ async fn an_address_of_another_machine_is_one_fault_also_where_it_answers() {
 /// Ours, hung, as well as another's.
 #[tokio::test(flavor = "multi_thread")]
 async fn ports_that_are_held_without_an_answer_leave_time_for_the_rest() {
+    // Both ports are asked at once, for 2.5 s, and the metrics for another 5 s. One port after the
+    // other, that would be ten seconds.
+    const IN_TIME: std::time::Duration = std::time::Duration::from_millis(9_800);
     let outside = Outside::start().await;
     let held = [ReservedPort::new(), ReservedPort::new()];
     let _holders = held.each_ref().map(|port| std::net::TcpListener::bind(port.address()).unwrap());
@@ -530,12 +538,17 @@ async fn ports_that_are_held_without_an_answer_leave_time_for_the_rest() {
         .installation()
         .with("HOLDFAST_LISTEN", held[0].address().to_string())
         .with("HOLDFAST_METRICS_LISTEN", held[1].address().to_string());
-    let began = std::time::Instant::now();
-    let (_, ended) = run(place, &["doctor", "--json"]).await;
-    assert_eq!(codes(&ended, "failed"), ["listen", "metrics-listen"], "{}", ended.stdout);
-    assert!(ended.stdout.contains("a program that does not answer"), "{}", ended.stdout);
-    // Everything else has twelve seconds, of fifteen.
-    assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
+    let (mut place, mut took) = (place, Vec::new());
+    // A busy machine may take longer, but not each time.
+    while took.iter().all(|each| *each >= IN_TIME) {
+        assert!(took.len() < 5, "everything else has twelve seconds, of fifteen: {took:?}");
+        let began = std::time::Instant::now();
+        let ended;
+        (place, ended) = run(place, &["doctor", "--json"]).await;
+        took.push(began.elapsed());
+        assert_eq!(codes(&ended, "failed"), ["listen", "metrics-listen"], "{}", ended.stdout);
+        assert!(ended.stdout.contains("a program that does not answer"), "{}", ended.stdout);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
