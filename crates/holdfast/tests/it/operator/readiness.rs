@@ -130,7 +130,7 @@ async fn a_database_file_that_was_taken_away_is_named() {
 async fn an_answer_is_dated_by_the_clock_also_where_that_is_set_back() {
     let (app, clock) = app_on(Place::new(Engine::Sqlite).await).await;
     for at in ["2027-01-30T00:02:18Z", "2026-11-30T00:02:18Z"] {
-        clock.set(at.parse().unwrap());
+        clock.clock.set(at.parse().unwrap());
         let date = app.get("/healthz").await.headers["date"].to_str().unwrap().to_owned();
         assert_eq!(jiff::fmt::rfc2822::parse(&date).unwrap().timestamp(), at.parse().unwrap(), "{date}");
     }
