@@ -11,11 +11,13 @@ use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use super::secrets;
+use crate::connections::ServiceError;
+use crate::connections::grants::renew_user_key;
 use crate::entropy;
 use crate::settings::Purpose;
 use crate::store::Retired;
 
-/// Rows rewrapped per page.
+/// Data keys renewed per page.
 const PAGE: usize = 200;
 
 /// Runs one of the commands.
@@ -93,19 +95,15 @@ async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Prin
     let vault = context.sealing_vault(&settings, &store, servers_are_stopped).await?;
     let sealing = vault.ring().sealing_id().to_owned();
     audit::record(context, &store, "keys.rotate", None, Some(sealing.clone())).await?;
-    let (mut after, mut rewrapped, mut lost) = (String::new(), 0_u64, 0_u64);
+    let (mut after, mut renewed, mut lost) = (String::new(), 0_u64, 0_u64);
     loop {
         let page = store.user_keys_not_under(&sealing, &after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after.clone_from(&last.user_id);
         for row in &page {
-            match vault.rewrap(&row.user_id, &row.wrapped) {
-                // If the row changed meanwhile, another process has rewrapped or erased it.
-                Ok(Some(new)) => {
-                    let stored = store.rewrap_user_key(row, &new).await?;
-                    rewrapped += u64::from(stored);
-                }
-                Ok(None) => {}
+            match renew_user_key(&store, &vault, row).await {
+                Ok(is_renewed) => renewed += u64::from(is_renewed),
+                Err(ServiceError::Store(error)) => return Err(error.into()),
                 Err(error) => {
                     lost += 1;
                     printer.warning(format!("{}: {error}", row.user_id));
@@ -113,7 +111,7 @@ async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Prin
             }
         }
     }
-    printer.line(format!("{rewrapped} data keys are now sealed with {sealing}."));
+    printer.line(format!("{renewed} data keys are now sealed with {sealing}."));
     if lost > 0 {
         return Err(Failure::no(format!("{lost} data keys could not be opened and stay as they are"))
             .mended_by("add the key that sealed them to HOLDFAST_ENCRYPTION_KEYS, behind the first"));

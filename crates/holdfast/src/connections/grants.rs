@@ -16,7 +16,7 @@ use crate::connection::Connection;
 use crate::connection::attempt::Attempt;
 use crate::digest::sha256;
 use crate::provider::{Grant, ProviderId, ShortGrant};
-use crate::store::{SealedGrant, Store};
+use crate::store::{SealedGrant, Store, StoredUserKey};
 use crate::vault::{Place, SecretBytes, UserKey, Vault, VaultError, WrappedKey};
 
 /// The owner's data key, made on first use. Two first uses at once agree on one key.
@@ -46,6 +46,24 @@ pub fn open_user_key(vault: &Vault, user_id: &str, wrapped: &WrappedKey) -> Resu
         VaultError::KeyMissing { key_id } => ServiceError::KeyNotHere { key_id },
         error @ (VaultError::Tampered | VaultError::Malformed | VaultError::Entropy(_)) => error.into(),
     })
+}
+
+/// Makes a new data key for a user whose key the ring's first key has not sealed, and seals the
+/// stored grants anew with it: whoever knew the former one opens nothing more that is stored. It is
+/// kept to open what waits elsewhere: connect attempts, the journal, a refresh under way. Returns
+/// false if the row has changed meanwhile: another process has renewed or erased it.
+pub async fn renew_user_key(store: &Store, vault: &Vault, old: &StoredUserKey) -> Result<bool, ServiceError> {
+    let Some((key, wrapped)) = vault.renew(&old.user_id, &old.wrapped)? else { return Ok(false) };
+    let mut resealed = Vec::new();
+    for (provider, sealed) in store.sealed_grants_of(&old.user_id).await? {
+        let seal = RowSeal { key: &key, user_id: &old.user_id, provider, row: sealed.connection_id };
+        // `doctor` and the connection's own use report one that does not open.
+        if let Ok(plain) = seal.open(GRANT, sealed.version, &sealed.blob) {
+            let blob = seal.seal(GRANT, sealed.version, plain.expose_secret())?;
+            resealed.push((sealed, blob));
+        }
+    }
+    Ok(store.renew_user_key(old, &wrapped, &resealed).await?)
 }
 
 /// The plaintext of a sealed token. It exists between the vault and this module only.

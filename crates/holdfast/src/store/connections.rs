@@ -319,6 +319,16 @@ impl Store {
         self.readable(statements::CONNECTIONS_UNREADABLE, Vec::new(), limit, rows::connection).await
     }
 
+    /// Every stored grant of a user, each with its provider.
+    pub async fn sealed_grants_of(
+        &self,
+        user_id: &str,
+    ) -> Result<Vec<(ProviderId, SealedGrant)>, StoreError> {
+        let rows = self.read(statements::GRANTS_OF_USER, vec![user_id.into()]).await?;
+        let provider = |row| rows::read(row, "connections", "connection_id", rows::provider);
+        rows.iter().map(|row| Ok((provider(row)?, sealed_grant(row)?))).collect()
+    }
+
     /// Every stored version of a connection's grant, newest first.
     pub async fn sealed_grants(&self, connection_id: Uuid) -> Result<Vec<SealedGrant>, StoreError> {
         self.read(statements::GRANTS, vec![connection_id.into()]).await?.iter().map(sealed_grant).collect()

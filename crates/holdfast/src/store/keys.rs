@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::engine::{Failure, Row, Unreadable};
-use super::{Store, StoreError, Unit, engine, rows, statements};
+use super::{SealedGrant, Store, StoreError, Unit, engine, rows, statements};
 use crate::vault::{Sentinel, WrappedKey};
 
 /// A user's data key with its owner; for rotation.
@@ -72,15 +72,34 @@ impl Store {
         self.read(statements::USER_KEYS_NOT_UNDER, values).await?.iter().map(stored_user_key).collect()
     }
 
-    /// Replaces a data key's sealed form, if it is still the one in `old`. Returns whether it was.
-    pub async fn rewrap_user_key(&self, old: &StoredUserKey, new: &WrappedKey) -> Result<bool, StoreError> {
-        let values = vec![
-            old.user_id.as_str().into(),
-            new.key_id.as_str().into(),
-            new.blob.as_slice().into(),
-            old.wrapped.blob.as_slice().into(),
-        ];
-        Ok(self.write(statements::USER_KEY_REWRAP, values).await? == 1)
+    /// Replaces a data key, and the blobs of grants that the new one has sealed anew, if the key is
+    /// still the one in `old`. Returns whether it was. A grant that is gone meanwhile stays so.
+    pub async fn renew_user_key(
+        &self,
+        old: &StoredUserKey,
+        new: &WrappedKey,
+        resealed: &[(SealedGrant, Vec<u8>)],
+    ) -> Result<bool, StoreError> {
+        engine::retrying(|| async {
+            let mut unit = self.begin().await?;
+            let values = vec![
+                old.user_id.as_str().into(),
+                new.key_id.as_str().into(),
+                new.blob.as_slice().into(),
+                old.wrapped.blob.as_slice().into(),
+            ];
+            if unit.run(statements::USER_KEY_RENEW, values).await? == 0 {
+                return Ok(false);
+            }
+            for (grant, blob) in resealed {
+                let id = vec![grant.connection_id.into(), grant.version.into()];
+                let blobs = vec![grant.blob.as_slice().into(), blob.as_slice().into()];
+                unit.run(statements::GRANT_RESEAL, [id, blobs].concat()).await?;
+            }
+            unit.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// Which keys of the ring are needed, and by how many data keys.

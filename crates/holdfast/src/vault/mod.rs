@@ -1,9 +1,9 @@
 //! Sealing: no secret of a provider or a browser is stored in plaintext.
 //!
 //! Two layers. The [`KeyRing`] from the configuration seals one small data key per user
-//! ([`WrappedKey`]); that [`UserKey`] seals the user's grants, codes and completions. So rotating
-//! the ring rewraps small rows while the service runs, and deleting one row makes everything sealed
-//! for the user unreadable.
+//! ([`WrappedKey`]); that [`UserKey`] seals the user's grants, codes and completions. Rotating the ring
+//! makes a new data key for each user while the service runs; the former ones still open. Deleting
+//! one row makes everything sealed for the user unreadable.
 //!
 //! Every blob is bound to its [`Place`]: moved to another row, user or version it does not open.
 
@@ -92,13 +92,19 @@ impl Vault {
         UserKey::from_bytes(&plaintext, self.entropy.clone())
     }
 
-    /// The same data key sealed with the ring's first key, or `None` where it already is.
-    pub fn rewrap(&self, user_id: &str, wrapped: &WrappedKey) -> Result<Option<WrappedKey>, VaultError> {
+    /// A new data key, sealed with the ring's first key: whoever knows the former one does not open
+    /// what the new one seals. `None` where the first key has sealed it already.
+    pub fn renew(
+        &self,
+        user_id: &str,
+        wrapped: &WrappedKey,
+    ) -> Result<Option<(UserKey, WrappedKey)>, VaultError> {
         if blob::key_id(&wrapped.blob)? == self.ring.load().sealing_id() {
             return Ok(None);
         }
-        let key = self.open_user_key(user_id, wrapped)?;
-        self.wrap(user_id, &key).map(Some)
+        let key = self.open_user_key(user_id, wrapped)?.renewed()?;
+        let wrapped = self.wrap(user_id, &key)?;
+        Ok(Some((key, wrapped)))
     }
 
     fn wrap(&self, user_id: &str, key: &UserKey) -> Result<WrappedKey, VaultError> {

@@ -38,16 +38,27 @@ fn the_first_key_seals_and_all_open() {
 }
 
 #[test]
-fn rewrapping_keeps_what_the_data_key_sealed() {
-    let old = vault(&key("old", 1));
-    let (user_key, wrapped) = old.new_user_key("user_a").unwrap();
-    let blob = user_key.seal(&place(), b"IGQVJ-token").unwrap();
-    let both = vault(&format!("{},{}", key("new", 2), key("old", 1)));
-    let rewrapped = both.rewrap("user_a", &wrapped).unwrap().unwrap();
-    assert_eq!(rewrapped.key_id, "new");
-    assert_eq!(both.rewrap("user_a", &rewrapped).unwrap(), None);
-    let opened = vault(&key("new", 2)).open_user_key("user_a", &rewrapped).unwrap();
-    assert_eq!(opened.open(&place(), &blob).unwrap().expose_secret(), b"IGQVJ-token");
+fn a_new_data_key_opens_what_those_before_it_sealed_and_they_nothing_of_its_own() {
+    let (user_key, mut wrapped) = vault(&key("k0", 1)).new_user_key("user_a").unwrap();
+    let mut sealed = vec![user_key.seal(&place(), b"IGQVJ-token").unwrap()];
+    let mut known = user_key;
+    for turn in 1..=12 {
+        let (new, old) = (key(&format!("k{turn}"), turn + 1), key(&format!("k{}", turn - 1), turn));
+        let both = vault(&format!("{new},{old}"));
+        let (renewed, next) = both.renew("user_a", &wrapped).unwrap().unwrap();
+        assert_eq!(next.key_id, format!("k{turn}"));
+        assert!(both.renew("user_a", &next).unwrap().is_none(), "it is under the first already");
+        sealed.push(renewed.seal(&place(), b"IGQVJ-token").unwrap());
+        let of_new = known.open(&place(), &sealed[usize::from(turn)]).unwrap_err();
+        assert!(matches!(of_new, VaultError::KeyMissing { .. }), "whoever has the former one: {of_new}");
+        known = vault(&new).open_user_key("user_a", &next).unwrap();
+        let opened: Vec<_> = sealed.iter().map(|blob| known.open(&place(), blob).is_ok()).collect();
+        let kept = opened.iter().rev().take_while(|opens| **opens).count();
+        assert_eq!(kept, opened.len().min(8), "{opened:?}");
+        wrapped = next;
+    }
+    // The row stays small.
+    assert!(wrapped.blob.len() < 400, "{}", wrapped.blob.len());
 }
 
 #[test]
@@ -225,7 +236,7 @@ proptest! {
         prop_assert!(user_key.open(&place(), &bytes).is_err());
         let wrapped = WrappedKey { key_id: "a".to_owned(), blob: bytes };
         prop_assert!(vault.open_user_key("user_a", &wrapped).is_err());
-        prop_assert!(vault.rewrap("user_a", &wrapped).is_err());
+        prop_assert!(vault.renew("user_a", &wrapped).is_err());
     }
 
     #[test]

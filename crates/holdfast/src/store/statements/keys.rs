@@ -20,7 +20,7 @@ statements! {
         "INSERT INTO user_keys (user_id, key_id, blob, created_at) SELECT $1, key_id, $3, $4 FROM key_ring_sentinel WHERE \
          key_id = $2 FOR KEY SHARE ON CONFLICT (user_id) DO NOTHING",
     );
-    USER_KEY_REWRAP = Sql::both("UPDATE user_keys SET key_id = $2, blob = $3 WHERE user_id = $1 AND blob = $4");
+    USER_KEY_RENEW = Sql::both("UPDATE user_keys SET key_id = $2, blob = $3 WHERE user_id = $1 AND blob = $4");
     USER_KEYS_NOT_UNDER = Sql::both(
         "SELECT user_id, key_id, blob FROM user_keys WHERE key_id <> $1 AND user_id > $2 ORDER BY user_id \
          LIMIT $3 + 0",

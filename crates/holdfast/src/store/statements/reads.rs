@@ -133,4 +133,8 @@ statements! {
         "SELECT connection_id, version, blob, obtained_at, expires_at FROM grants WHERE connection_id = \
          $1 ORDER BY version DESC",
     );
+    GRANTS_OF_USER = Sql::both(
+        "SELECT c.provider, g.connection_id, g.version, g.blob, g.obtained_at, g.expires_at FROM connections AS c \
+         JOIN grants AS g ON g.connection_id = c.id WHERE c.user_id = $1",
+    );
 }

@@ -31,6 +31,9 @@ statements! {
         "INSERT INTO grants (connection_id, version, blob, obtained_at, expires_at) VALUES ($1, $2, $3, \
          $4, $5) ON CONFLICT (connection_id, version) DO NOTHING",
     );
+    GRANT_RESEAL = Sql::both(
+        "UPDATE grants SET blob = $4 WHERE connection_id = $1 AND version = $2 AND blob = $3",
+    );
     GRANTS_ERASE_BELOW = Sql::both("DELETE FROM grants WHERE connection_id = $1 AND version < $2");
     GRANTS_ERASE = Sql::both("DELETE FROM grants WHERE connection_id = $1");
     /// Begins a new series if the last refusal is long past, or was of an earlier link.

@@ -35,12 +35,16 @@ pub struct Seams {
     pub entropy: SharedEntropy,
 }
 
-/// The ring of every replica.
-fn ring() -> KeyRing {
+/// The only key in the ring of every replica.
+pub fn ring_entry() -> String {
     let bytes: Vec<u8> = (0..32).map(|n: u8| n.wrapping_mul(83).wrapping_add(41)).collect();
     let key = base64::engine::general_purpose::STANDARD.encode(bytes);
     leaks::secret(&key);
-    KeyRing::parse(&format!("one:{key}")).expect("a key ring")
+    format!("one:{key}")
+}
+
+fn ring() -> KeyRing {
+    KeyRing::parse(&ring_entry()).expect("a key ring")
 }
 
 /// As a server does at its start: with a key that is not proven nothing is sealed. Must run on a
@@ -64,7 +68,7 @@ pub struct Replica {
     pub world: Arc<World>,
     pub connections: Connections,
     pub worker: Worker,
-    vault: Vault,
+    pub vault: Vault,
     entropy: SharedEntropy,
 }
 

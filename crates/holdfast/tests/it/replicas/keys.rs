@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::clock::{Clock as _, ManualClock};
+use holdfast::connections::grants::renew_user_key;
 use holdfast::entropy::SystemEntropy;
 use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::{Decision, decide};
@@ -55,8 +56,7 @@ impl Installation {
         let store = Store::open(&options, Arc::new(self.clock.clone())).await.unwrap();
         let vault = Vault::new(KeyRing::parse(&both(NEW, KEY)).unwrap(), Arc::new(SystemEntropy));
         for row in store.user_keys_not_under("k2", "", 100).await.unwrap() {
-            let rewrapped = vault.rewrap(&row.user_id, &row.wrapped).unwrap().unwrap();
-            assert!(store.rewrap_user_key(&row, &rewrapped).await.unwrap());
+            assert!(renew_user_key(&store, &vault, &row).await.unwrap());
         }
         store.close().await;
     }

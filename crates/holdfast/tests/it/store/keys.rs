@@ -4,6 +4,7 @@ use base64::Engine as _;
 use holdfast::clerk::UserFacts;
 use holdfast::clock::Clock as _;
 use holdfast::connection::{Reason, Standing};
+use holdfast::connections::grants::{RowSeal, renew_user_key};
 use holdfast::entropy::SystemEntropy;
 use holdfast::store::{DataDeletion, NewServiceKey, Retired, StoreError};
 use holdfast::vault::{KeyRing, Place, SentinelError, Vault};
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use super::events::erase;
 use super::fixtures::{DAY, INSTAGRAM, in_parallel, later, owner};
-use crate::grants::setup::Replica;
+use crate::grants::setup::{Replica, ring_entry};
 use crate::grants::world::{Kind, World};
 use crate::support::database::{on_each_engine, start_of_time};
 
@@ -57,7 +58,7 @@ async fn of_many_that_make_a_users_key_one_wins_and_all_get_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rotation_rewraps_online_and_then_the_old_key_retires() {
+async fn rotation_renews_keys_online_and_then_the_old_key_retires() {
     on_each_engine(async |db| {
         let store = &db.store;
         let old = vault(&[("old", 1)]);
@@ -83,10 +84,8 @@ async fn rotation_rewraps_online_and_then_the_old_key_retires() {
             let Some(last) = page.last() else { break };
             after.clone_from(&last.user_id);
             for each in &page {
-                let new =
-                    both.rewrap(&each.user_id, &each.wrapped).unwrap().expect("not yet under the new key");
-                assert_eq!(store.rewrap_user_key(each, &new).await, Ok(true));
-                assert_eq!(store.rewrap_user_key(each, &new).await, Ok(false), "compared with what was read");
+                assert!(renew_user_key(store, &both, each).await.unwrap());
+                assert!(!renew_user_key(store, &both, each).await.unwrap(), "compared with what was read");
             }
         }
         assert_eq!(
@@ -118,6 +117,65 @@ async fn rotation_rewraps_online_and_then_the_old_key_retires() {
         assert_eq!(store.insert_user_key(&late, &by_old).await, Ok(Some(by_new)), "there is one already");
         let wrong = vault(&[("new", 3)]).prove(&store.sentinels().await.unwrap());
         assert_eq!(wrong, Err(SentinelError::OtherBytes { key_id: "new".to_owned() }));
+    })
+    .await;
+}
+
+/// Somebody has the key and a backup, and so every data key of that time. The ring is rotated, the
+/// connection forgotten and made anew; then they get another copy of the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_opened_an_old_backup_opens_nothing_that_is_stored_after_a_rotation() {
+    on_each_engine(async |db| {
+        let store = &db.store;
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", store.clone(), &db.clock, &world, None);
+        let (ada, grace) = (one.link("ada").await, one.link("grace").await);
+        db.clock.advance(31 * DAY);
+        // This one is back from Instagram just now.
+        let (attempt, completion) = one.come_back("carl").await;
+        let carl = store.connection(&owner("carl"), INSTAGRAM).await.unwrap().expect("it has begun");
+        let mut stolen = Vec::new();
+        for connection in [ada, grace, carl] {
+            let wrapped = store.user_key(&connection.user_id).await.unwrap().expect("a key");
+            stolen.push((one.vault.open_user_key(&connection.user_id, &wrapped).unwrap(), connection));
+        }
+        let opened = async || {
+            let mut opened = Vec::new();
+            for (key, connection) in &stolen {
+                let grants = store.sealed_grants(connection.id).await.unwrap();
+                let seal = RowSeal::of_connection(key, connection);
+                opened.push(grants.iter().map(|grant| seal.open_grant(grant).is_ok()).collect::<Vec<_>>());
+            }
+            opened
+        };
+        assert_eq!(opened().await, [vec![true], vec![true], vec![]], "as in the backup");
+        one.tick().await;
+        assert_eq!(opened().await, [vec![true; 2], vec![true; 2], vec![]], "refreshed since");
+
+        let two = "two:CQgLCg0MDw4BAAMCBQQHBhkYGxodHB8eERATEhUUFxY=";
+        let ring = |list: &str| Vault::new(KeyRing::parse(list).unwrap(), Arc::new(SystemEntropy));
+        let both = ring(&format!("{two},{}", ring_entry()));
+        let unproven = both.prove(&store.sentinels().await.unwrap()).unwrap();
+        store.insert_sentinels(&unproven, db.clock.now()).await.unwrap();
+        let rows = store.user_keys_not_under("two", "", 9).await.unwrap();
+        for row in &rows {
+            assert!(renew_user_key(store, &both, row).await.unwrap());
+        }
+        assert_eq!((rows.len(), store.retire_key("one").await), (3, Ok(Retired::Done)));
+        one.vault.replace(&ring(two));
+        assert_eq!(opened().await, [vec![false; 2], vec![false; 2], vec![]]);
+
+        one.connections.disconnect(&owner("ada")).await.unwrap();
+        let again = one.come_back("ada").await;
+        for (name, (attempt, completion)) in [("ada", again), ("carl", (attempt, completion))] {
+            one.connections.complete(&owner(name), attempt, &completion).await.expect("it is linked");
+        }
+        one.pass(31 * DAY, DAY).await;
+        for name in ["ada", "grace", "carl"] {
+            assert!(world.is_alive(&one.token(name).await.expect("a grant")), "{name}");
+        }
+        let opened = opened().await.concat();
+        assert!(opened.len() >= 3 && !opened.contains(&true), "{opened:?}");
     })
     .await;
 }
