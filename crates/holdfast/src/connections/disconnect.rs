@@ -62,8 +62,10 @@ impl Connections {
         end: &Observation,
     ) -> Result<Option<Recorded>, ServiceError> {
         let recorded = self.recorder.record(id, end, None).await?;
-        if recorded.as_ref().is_some_and(|recorded| recorded.connection.grant.is_none()) {
-            self.journal.forget(id);
+        if let Some(Recorded { connection, .. }) = &recorded
+            && connection.grant.is_none()
+        {
+            self.journal.forget_link(id, &connection.user_id);
         }
         Ok(recorded)
     }

@@ -1,6 +1,7 @@
 //! The last step: links the account, and unlinks its former holder.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::CompleteError;
 use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome, Expect};
@@ -8,9 +9,10 @@ use crate::connection::observation::Observation;
 use crate::connection::status::not_granted;
 use crate::connection::transition::{apply, is_working, same_account};
 use crate::connection::{Connection, GrantFacts};
-use crate::connections::grants::{RowSeal, UnlinkedGrant};
+use crate::connections::grants::{RowSeal, UnlinkedGrant, open_user_key};
+use crate::connections::journal::Journaled;
 use crate::connections::listing::holders;
-use crate::connections::recorder::{Conflicts, change};
+use crate::connections::recorder::{Conflicts, change, is_stored};
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Grant, SharedProvider};
 use crate::store::{AttemptWrite, ChangeSet, CommitOutcome};
@@ -24,13 +26,10 @@ impl Connections {
         key: &UserKey,
         provider: &SharedProvider,
         held: UnlinkedGrant,
-        mut account: Account,
+        account: Account,
     ) -> Result<(), CompleteError> {
         let UnlinkedGrant { grant, account_id, consented_at } = held;
-        // If `/me` names only the professional id, take the account id from the token answer.
-        if account.professional_id.as_deref() == Some(account.id.as_str()) {
-            account.id = account_id.unwrap_or(account.id);
-        }
+        let account = named(account, account_id);
         let mut conflicts = Conflicts::default();
         loop {
             let now = self.parts.clock.now();
@@ -63,7 +62,11 @@ impl Connections {
                 return Ok(());
             }
             let linked = self.linked(&before, provider, &grant, account.clone(), now)?;
-            let changes = linking(attempt, key, &before, linked, &grant, now)?;
+            let mut changes = linking(key, &before, linked, &grant, now)?;
+            let note = AttemptNote { id: attempt.id, outcome: Some(AttemptOutcome::Connected) };
+            changes.history.iter_mut().for_each(|entry| entry.attempt = Some(note));
+            let closed = attempt.closed(AttemptOutcome::Connected, now);
+            changes.attempt = Some(AttemptWrite::update(attempt, closed));
             match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
                 CommitOutcome::Committed => return Ok(()),
                 // Another user linked it meanwhile.
@@ -77,6 +80,44 @@ impl Connections {
                         return Ok(());
                     }
                 }
+            }
+            conflicts.lost()?;
+        }
+    }
+
+    /// Links the account again with the grant of an attempt whose row is lost, if it is linked to
+    /// this user with an earlier grant. Returns whether the connection has this grant or a later
+    /// one.
+    pub(in crate::connections) async fn relink(
+        &self,
+        token: &Journaled,
+        attempt_id: Uuid,
+    ) -> Result<bool, ServiceError> {
+        let store = &self.parts.store;
+        let (Some(provider), Some(key)) = (&self.parts.provider, store.user_key(&token.user_id).await?)
+        else {
+            return Ok(false);
+        };
+        let key = open_user_key(&self.parts.vault, &token.user_id, &key)?;
+        let seal = RowSeal { key: &key, user_id: &token.user_id, provider: Self::PROVIDER, row: attempt_id };
+        let UnlinkedGrant { grant, account_id, consented_at } = seal.open_unlinked_grant(&token.blob)?;
+        let Ok(account) = self.gate.observe(provider.identify(&grant).await) else { return Ok(false) };
+        let account = named(account, account_id);
+        let mut conflicts = Conflicts::default();
+        loop {
+            let holders = store.connections_by_account(Self::PROVIDER, &account.id).await?;
+            let mine = holders.into_iter().find(|holder| holder.user_id == token.user_id);
+            let Some(before) = mine else { return Ok(false) };
+            if self.is_withdrawn(&account, consented_at).await? {
+                return Ok(false);
+            }
+            if before.grant.is_some_and(|in_use| in_use.obtained_at > grant.obtained_at) {
+                return Ok(true);
+            }
+            let now = self.parts.clock.now();
+            let linked = self.linked(&before, provider, &grant, account.clone(), now)?;
+            if is_stored(store.commit(&linking(&key, &before, linked, &grant, now)?).await?)? {
+                return Ok(true);
             }
             conflicts.lost()?;
         }
@@ -150,9 +191,15 @@ fn was_linked_since(before: &Connection, grant: &Grant, now: Timestamp) -> bool 
     before.linked_at.is_some_and(|linked| linked > grant.obtained_at && is_comparable(linked))
 }
 
-/// The unit of work: the connection, its grant as the only one, and the attempt's end.
+/// The account; if `/me` names only the professional id, with the id in the token answer.
+fn named(account: Account, account_id: Option<String>) -> Account {
+    let is_professional = account.professional_id.as_deref() == Some(account.id.as_str());
+    let id = account_id.filter(|_| is_professional).unwrap_or_else(|| account.id.clone());
+    Account { id, ..account }
+}
+
+/// The unit of work: the connection, and its grant as the only one.
 fn linking(
-    attempt: &Attempt,
     key: &UserKey,
     before: &Connection,
     linked: Connection,
@@ -162,11 +209,8 @@ fn linking(
     let version = linked.version;
     let sealed = RowSeal::of_connection(key, &linked).seal_grant(version, grant)?;
     let mut changes = change(before, linked, now, None);
-    let note = AttemptNote { id: attempt.id, outcome: Some(AttemptOutcome::Connected) };
-    changes.history.iter_mut().for_each(|entry| entry.attempt = Some(note));
     changes.append_grant = Some(sealed);
     // The new grant is proven, so the earlier ones are not needed any more.
     changes.erase_grants_below = Some((before.id, version));
-    changes.attempt = Some(AttemptWrite::update(attempt, attempt.closed(AttemptOutcome::Connected, now)));
     Ok(changes)
 }

@@ -1,10 +1,12 @@
 //! After a database failover, the promoted standby may lack the last writes that the failed server
 //! acknowledged. Recent tokens are stored again, and losses are logged.
 
+use std::collections::BTreeMap;
+
 use tokio_util::sync::CancellationToken;
 
 use super::super::{Connections, ServiceError};
-use super::{Journaled, Origin};
+use super::{Journaled, Origin, Step};
 use crate::store::StoreError;
 
 impl Connections {
@@ -22,7 +24,8 @@ impl Connections {
             self.journal.recent().is_of(timeline);
             return Ok(());
         };
-        let (remembered, mut restored, mut lost) = (tokens.len(), 0_u32, 0_u32);
+        let (remembered, mut restored) = (tokens.len(), 0_u32);
+        let mut missing = BTreeMap::<String, Vec<Journaled>>::new();
         for token in tokens {
             if stop.is_cancelled() {
                 return Ok(());
@@ -31,11 +34,19 @@ impl Connections {
                 Ok(true) => restored += 1,
                 Ok(false) if self.has_row(&token).await? => {}
                 Err(error) if error.concerns_all() => return Err(error),
+                Ok(false) | Err(_) => missing.entry(token.user_id.clone()).or_default().push(token),
+            }
+        }
+        let mut lost = 0_u32;
+        for (user, tokens) in missing {
+            match self.restore_link(&tokens).await {
+                Ok(true) => restored += 1,
+                Err(error) if error.concerns_all() => return Err(error),
                 Ok(false) | Err(_) => {
                     lost += 1;
                     tracing::error!(
-                        row = %token.origin.row(), user = token.user_id,
-                        "a token cannot be restored: its connection or connect attempt is missing"
+                        user,
+                        "a link cannot be restored: its connection or connect attempt is missing"
                     );
                 }
             }
@@ -50,6 +61,17 @@ impl Connections {
         );
         self.journal.recent().is_of(timeline);
         Ok(())
+    }
+
+    /// Restores the link of a user's latest attempt that had its grant. The attempt is missing, but
+    /// the connection may be there: of whoever connected again.
+    async fn restore_link(&self, tokens: &[Journaled]) -> Result<bool, ServiceError> {
+        for token in tokens.iter().rev() {
+            if let Origin::Attempt { attempt_id, step: Step::Grant } = token.origin {
+                return self.relink(token, attempt_id).await;
+            }
+        }
+        Ok(false)
     }
 
     async fn has_row(&self, token: &Journaled) -> Result<bool, ServiceError> {

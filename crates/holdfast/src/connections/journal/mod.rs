@@ -170,6 +170,12 @@ impl Journal {
         }
     }
 
+    /// Deletes the tokens of this connection and forgets those of its owner: its link has ended.
+    pub(super) fn forget_link(&self, row: Uuid, user_id: &str) {
+        self.recent().forget_user(user_id);
+        self.forget(row);
+    }
+
     /// Deletes the tokens of this connection or attempt: nobody wants them any more.
     pub(super) fn forget(&self, row: Uuid) {
         self.recent().forget(row);

@@ -54,6 +54,13 @@ impl Recent {
         all.former.retain(|token| token.origin.row() != row);
     }
 
+    /// Forgets the tokens of this user, whose link has ended.
+    pub(super) fn forget_user(&self, user_id: &str) {
+        let mut all = self.0.lock();
+        all.present.retain(|token| token.user_id != user_id);
+        all.former.retain(|token| token.user_id != user_id);
+    }
+
     pub(super) fn len(&self) -> usize {
         let all = self.0.lock();
         all.present.len() + all.former.len()

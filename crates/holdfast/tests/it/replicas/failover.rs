@@ -79,6 +79,7 @@ async fn fail_over() {
     clock.advance(31 * DAY);
     // This one is back from Instagram when the standby hears for the last time.
     let (attempt, completion) = replica.come_back("begun").await;
+    replica.link("again").await;
     let standby = primary.standby();
     caught_up(&primary, &standby).await;
     cut_off(&primary, &standby).await;
@@ -89,10 +90,15 @@ async fn fail_over() {
         assert!(world.is_alive(&replica.token(name).await.expect("a grant")), "{name} is refreshed");
     }
     let (late, late_completion) = replica.come_back("late").await;
-    for (name, attempt, completion) in [("begun", attempt, completion), ("late", late, late_completion)] {
+    let (again, again_completion) = replica.come_back("again").await;
+    for (name, attempt, completion) in
+        [("begun", attempt, completion), ("late", late, late_completion), ("again", again, again_completion)]
+    {
         let done = replica.connections.complete(&owner(name), attempt, &completion).await;
         assert_eq!(done.expect("it is linked").state, State::Connected);
     }
+
+    let newest = replica.token("again").await.expect("a grant");
 
     primary.stop();
     execute(&standby.url(), "SELECT pg_promote(true, 60)").await.expect("it is promoted");
@@ -108,15 +114,19 @@ async fn fail_over() {
         let token = replica.token(name).await.expect("a grant");
         assert!(world.is_alive(&token), "{name} has the grant that works");
     }
+    let kept = replica.token("again").await;
+    assert!(kept == Some(newest), "who connected again has the grant of that link");
     // The completion that the browser still has is not needed.
     clock.advance(3 * MINUTE);
     replica.tick().await;
     assert!(world.is_alive(&replica.token("begun").await.expect("a grant")), "the link is made again");
     let lost = store.connection(&owner("late"), ProviderId::INSTAGRAM).await.expect("it answers");
     assert_eq!(lost, None, "a link whose attempt the standby never heard of");
-    let said = String::from_utf8(watch.log()).expect("text");
-    let said = said.lines().find(|line| line.contains("failed over to a standby")).expect("it is said");
-    assert!(said.contains("\"lost\":2"), "its two tokens are counted: {said}");
+    let log = String::from_utf8(watch.log()).expect("text");
+    let said = log.lines().find(|line| line.contains("failed over to a standby")).expect("it is said");
+    assert!(said.contains("\"lost\":1"), "{said}");
+    let told: Vec<_> = log.lines().filter(|line| line.contains("cannot be restored")).collect();
+    assert!(told.len() == 1 && told[0].contains("user_late"), "once for each user: {told:?}");
     // Said once, and life goes on.
     clock.advance(31 * DAY);
     replica.tick().await;
