@@ -67,10 +67,11 @@ pub async fn backup(context: &Context, file: &Path, printer: &mut Printer) -> Ou
 /// `restore`. The store checks the copy whole before it gets its name, and overwrites nothing.
 pub async fn restore(context: &Context, file: &Path, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
-    let options = StoreOptions::serve(settings.database_url.expose_secret());
-    let state = store::restore(file, &options, context.clock.clone()).await.map_err(told)?;
+    let options =
+        StoreOptions::serve(settings.database_url.expose_secret()).with_outbox(settings.webhook.is_some());
+    let restored = store::restore(file, &options, context.clock.clone()).await.map_err(told)?;
     printer.line(format!("Restored from {}.", file.display()));
-    if let SchemaState::Behind(missing) = state {
+    if let SchemaState::Behind(missing) = restored.schema {
         printer.remark(format!(
             "It lacks {missing} migrations: `holdfast migrate`, or the server's start, applies them."
         ));
@@ -79,5 +80,11 @@ pub async fn restore(context: &Context, file: &Path, printer: &mut Printer) -> O
         "What was erased since the backup is back, deleted users included: delete those again at Clerk, or with \
          `holdfast connections forget`. Service keys revoked since work again: `holdfast service-key list`, revoke them.",
     );
+    if restored.valid_service_keys > 0 {
+        printer.remark(
+            "A service key that was revoked since the backup is valid again: look at `holdfast service-key list`, and revoke \
+             it again before the server starts.",
+        );
+    }
     Ok(ExitStatus::Success)
 }

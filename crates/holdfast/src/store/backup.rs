@@ -10,6 +10,15 @@ use super::error::DAMAGED;
 use super::{OpenError, SchemaState, Store, StoreError, StoreOptions};
 use crate::clock::SharedClock;
 
+/// What a restored database needs of the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// How its schema compares with this program's.
+    pub schema: SchemaState,
+    /// How many service keys are valid in it: those among them that were revoked since, again.
+    pub valid_service_keys: usize,
+}
+
 /// Why a backup or a restore failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -83,13 +92,13 @@ impl Store {
 }
 
 /// Copies `source` to the path in `options`, which must be free and not in use. The copy is checked
-/// completely before it gets its name; `source` is not changed. Returns how its schema compares
-/// with this program's.
+/// completely before it gets its name; `source` is not changed. Its connections get versions that
+/// were never used before, and where events are sent, the app hears of all of them.
 pub async fn restore(
     source: &Path,
     options: &StoreOptions,
     clock: SharedClock,
-) -> Result<SchemaState, BackupError> {
+) -> Result<Restored, BackupError> {
     let url = secrecy::ExposeSecret::expose_secret(&options.url);
     if !url.starts_with("sqlite:") {
         return Err(BackupError::NotSqlite);
@@ -109,7 +118,7 @@ pub async fn restore(
         other => other,
     })?;
     copy_whole(source, &mut original, &target, &mut copy)?;
-    let state = check(source, &draft.0, clock).await.map_err(|error| match error {
+    let restored = check(source, &draft.0, options, clock).await.map_err(|error| match error {
         BackupError::Open(OpenError::NoRoom(_)) | BackupError::Store(StoreError::Full(_)) => {
             BackupError::NoRoom(target.clone())
         }
@@ -118,7 +127,7 @@ pub async fn restore(
     copy.sync_all()
         .and_then(|()| fs::rename(&draft.0, &target))
         .map_err(|error| unwritten(&target, error))?;
-    Ok(state)
+    Ok(restored)
 }
 
 /// Copies all of `original`; an error names the file that it is of.
@@ -159,9 +168,15 @@ impl Drop for Draft {
 
 /// Opens the copy with the usual assertions, and has SQLite check every page. Errors name `source`,
 /// the file that the operator gave.
-async fn check(source: &Path, draft: &Path, clock: SharedClock) -> Result<SchemaState, BackupError> {
+async fn check(
+    source: &Path,
+    draft: &Path,
+    target: &StoreOptions,
+    clock: SharedClock,
+) -> Result<Restored, BackupError> {
     let text = draft.to_str().ok_or_else(|| BackupError::Path(draft.to_owned()))?;
-    let opened = Store::open(&StoreOptions::tool(format!("sqlite://{text}")), clock).await;
+    let options = StoreOptions::tool(format!("sqlite://{text}")).with_outbox(target.outbox);
+    let opened = Store::open(&options, clock).await;
     let store = opened.map_err(|error| match error {
         OpenError::NotADatabase(_) => BackupError::NotADatabase(source.to_owned()),
         OpenError::Unusable(found) => damaged(source, &found),
@@ -181,7 +196,7 @@ fn damaged(source: &Path, found: &str) -> BackupError {
     BackupError::Damaged { path: source.to_owned(), found }
 }
 
-async fn inspect(source: &Path, store: &Store) -> Result<SchemaState, BackupError> {
+async fn inspect(source: &Path, store: &Store) -> Result<Restored, BackupError> {
     let Engine::Sqlite(sqlite) = &store.inner.engine else { return Err(BackupError::NotSqlite) };
     let found = sqlite.integrity().await?;
     if found != "ok" {
@@ -190,7 +205,10 @@ async fn inspect(source: &Path, store: &Store) -> Result<SchemaState, BackupErro
     if !store.is_migrated().await? {
         return Err(BackupError::NotOurs(source.to_owned()));
     }
-    Ok(store.schema_state().await?)
+    let schema = store.schema_state().await?;
+    store.renumber(schema == SchemaState::Current).await?;
+    let valid = store.service_keys().await?.into_iter().filter(|key| key.revoked_at.is_none());
+    Ok(Restored { schema, valid_service_keys: valid.count() })
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

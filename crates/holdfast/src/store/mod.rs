@@ -41,7 +41,7 @@ use tokio::sync::{broadcast, watch};
 
 pub use attempts::StatusFacts;
 pub use audit::{Act, AuditCursor, AuditEntry};
-pub use backup::{BackupError, restore};
+pub use backup::{BackupError, Restored, restore};
 pub use changes::Change;
 pub use changeset::{AttemptLimits, AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite, LeaseGuard};
 pub use connections::{ConnectionCount, HistoryCursor, HistoryEntry, HistoryPage, NotACursor, SealedGrant};

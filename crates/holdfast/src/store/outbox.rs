@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::engine::{Failure, Row, Unit, Unreadable};
-use super::{StatusFacts, Store, StoreError, rows, statements};
+use super::{StatusFacts, Store, StoreError, engine, rows, statements};
 use crate::clock;
 use crate::connection::Connection;
 use crate::provider::ProviderId;
@@ -89,6 +89,23 @@ impl Store {
         let (user_id, provider) = subject.user();
         let values = vec![user_id.into(), provider.as_str().into(), subject.event_id().into(), at.into()];
         unit.run(statements::OUTBOX_PUT, values).await.map(drop)
+    }
+
+    /// Gives every connection a version that it never had, since those of a restored database were
+    /// used before: the app would take further events for old ones. With the present schema and an
+    /// outbox, an event about each is stored.
+    pub(super) async fn renumber(&self, has_present_schema: bool) -> Result<(), StoreError> {
+        let now = self.inner.clock.now();
+        engine::retrying(|| async {
+            let mut unit = self.begin().await?;
+            // No connection changes once a minute for long, so the clock is ahead of all versions.
+            unit.run(statements::CONNECTIONS_RENUMBER, vec![(now.as_second() / 60).into()]).await?;
+            if self.inner.outbox && has_present_schema {
+                unit.run(statements::OUTBOX_PUT_ALL, vec![now.into()]).await?;
+            }
+            unit.commit().await
+        })
+        .await
     }
 
     /// Claims up to `limit` events that are due at `now`. Nobody else gets them for `hold`.

@@ -21,6 +21,9 @@ statements! {
          evidence_at = $21, suspicion_grant_version = $22, suspicion_first_at = $23, failures = $24, \
          version = $25 WHERE id = $1 AND version = $2",
     );
+    CONNECTIONS_RENUMBER = Sql::both(
+        "UPDATE connections SET version = CASE WHEN version + 1000 > $1 THEN version + 1000 ELSE $1 END",
+    );
     /// After the version's earlier entries: an attempt begins and ends without a new version.
     HISTORY_INSERT = Sql::both(
         "INSERT INTO connection_history (connection_id, version, position, at, state, reason, \

@@ -57,8 +57,48 @@ fn what_was_backed_up_comes_back() {
     move_database_away(&place);
     let restored = place.run(&["restore", "copy.db"]);
     assert_eq!(restored.code, 0, "{}", restored.stderr);
+    assert!(restored.stderr.contains("revoked since the backup is valid again"), "{}", restored.stderr);
     let listed = place.run(&["service-key", "list"]).stdout;
     assert!(listed.contains("before") && !listed.contains("after"), "{listed}");
+}
+
+/// Whoever takes the greater version would take all that follows for old.
+#[tokio::test]
+async fn after_a_restore_versions_and_events_are_new_ones() {
+    let place = Place::new()
+        .with("HOLDFAST_WEBHOOK_URL", "https://app.example.com/events")
+        .with("HOLDFAST_WEBHOOK_SECRET", format!("whsec_{}", "c2VjcmV0".repeat(4)));
+    place.run(&["migrate"]);
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(place.path().join("holdfast.db"));
+    let mut database = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    for sql in [
+        "INSERT INTO users (id, created_at, updated_at) VALUES ('user_ada', 1, 1)",
+        "INSERT INTO connections (id, user_id, provider, state, scopes, missing_scopes, since, version) VALUES \
+         ('00000000-0000-7000-8000-000000000001', 'user_ada', 'instagram', 'not_connected', '[]', '[]', 1, 4)",
+    ] {
+        database.execute(sql).await.unwrap();
+    }
+    database.close().await.unwrap();
+    assert_eq!(place.run(&["backup", "copy.db"]).code, 0);
+    let mut last = i64::from(u16::MAX);
+    // Back once more, to a copy of what is restored.
+    for copy in ["copy.db", "again.db"] {
+        move_database_away(&place);
+        let restored = place.run(&["restore", copy]);
+        assert_eq!(restored.code, 0, "{}", restored.whole());
+        assert!(!restored.stderr.contains("service key"), "there is none: {}", restored.stderr);
+        let mut database = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        let (version, event): (i64, String) =
+            sqlx::query_as("SELECT version, event_id FROM connections JOIN outbox USING (user_id)")
+                .fetch_one(&mut database)
+                .await
+                .unwrap();
+        database.close().await.unwrap();
+        assert!(version > last && version < i64::from(i32::MAX), "{version}");
+        assert_eq!(event, format!("evt_00000000000070008000000000000001_{version}"));
+        last = version;
+        assert_eq!(place.run(&["backup", "again.db"]).code, i32::from(copy == "again.db") * 2);
+    }
 }
 
 /// Whoever restores may be root, and the server another user.

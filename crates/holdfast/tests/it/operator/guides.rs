@@ -187,7 +187,7 @@ fn the_sql_of_the_guides_makes_a_database_that_serves() {
             });
         assert!(output.unwrap().success(), "{sql}");
     };
-    let [simple, separated] = sql.as_slice() else { panic!("two ways") };
+    let [simple, separated, renumbered] = sql.as_slice() else { panic!("two ways, and a restore") };
     let place = |role: &str| {
         let url =
             server.url().replace("://holdfast@", &format!("://{role}@")).replace("/postgres", "/served");
@@ -204,6 +204,7 @@ fn the_sql_of_the_guides_makes_a_database_that_serves() {
     assert_eq!(ended.code, 0, "{}", ended.whole());
     let ended = place("served").run(&["keys", "rotate"]);
     assert_eq!(ended.code, 0, "{}", ended.whole());
+    psql(&format!("\\connect served\n{renumbered}"));
 }
 
 #[test]

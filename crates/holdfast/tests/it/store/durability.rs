@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use holdfast::connection::Connection;
 use holdfast::store::{
     BackupError, ChangeSet, CommitOutcome, OpenError, SchemaState, Store, StoreError, StoreOptions, restore,
 };
@@ -181,12 +182,15 @@ async fn a_backup_is_restored_only_to_a_free_place_and_only_if_it_is_sound() {
     let place = copies.path().join("new.db");
     let options = StoreOptions::serve(format!("sqlite://{}", place.display()));
     let before = std::fs::read(&copy).expect("the copy");
-    assert_eq!(restore(&copy, &options, db.clock.clone()).await.expect("it restores"), SchemaState::Current);
+    let restored = restore(&copy, &options, db.clock.clone()).await.expect("it restores");
+    assert_eq!(restored.schema, SchemaState::Current);
     assert_eq!(std::fs::read(&copy).expect("the copy"), before);
     let again = restore(&copy, &options, db.clock.clone()).await;
     assert!(matches!(again, Err(BackupError::Exists(_))), "{again:?}");
     let store = Store::open(&options, db.clock.clone()).await.expect("it opens");
-    assert_eq!(store.connection_by_id(connection.id).await, Ok(Some(connection)));
+    let stored = store.connection_by_id(connection.id).await.expect("it reads").expect("it is there");
+    assert!(stored.version > connection.version + 999, "one that was never used: {}", stored.version);
+    assert_eq!(Connection { version: connection.version, ..stored }, connection);
     store.close().await;
     let mut torn = before;
     let middle = torn.len() / 2;
