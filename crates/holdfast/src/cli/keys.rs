@@ -139,9 +139,9 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
     match store.retire_key(id).await? {
         Retired::Done => {
             printer.line(format!("No row needs {id} any more; take it out of HOLDFAST_ENCRYPTION_KEYS."));
-            printer.remark(
-                "Backups from before open with it alone: keep its bytes apart as long as you keep one.",
-            );
+            printer.remark(format!(
+                "Backups made until now need {id}: keep its bytes, apart from them, for as long as you keep those backups."
+            ));
             Ok(ExitStatus::Success)
         }
         Retired::StillNeeded(amount) => {
