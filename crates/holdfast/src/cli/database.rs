@@ -78,7 +78,7 @@ pub async fn restore(context: &Context, file: &Path, printer: &mut Printer) -> O
     }
     printer.remark(
         "What was erased since the backup is back, deleted users included: delete those again at Clerk, or with \
-         `holdfast connections forget`. Service keys revoked since work again: `holdfast service-key list`, revoke them.",
+         `holdfast connections forget`.",
     );
     if restored.valid_service_keys > 0 {
         printer.remark(
