@@ -12,6 +12,8 @@ pub(super) enum Want {
     NewerThan(u64),
     /// They are getting old.
     Fresh,
+    /// They were restored, not fetched by this process.
+    Own,
 }
 
 /// What was asked so far. Times are unix milliseconds.
@@ -31,7 +33,7 @@ impl Asked {
         self.fetches += 1;
         match want {
             Want::NewerThan(_) | Want::Fresh => self.last_spaced_ms = Some(now_ms),
-            Want::Any => {}
+            Want::Any | Want::Own => {}
         }
     }
 
@@ -41,12 +43,13 @@ impl Asked {
         let CacheOptions { force_gap, cold_gap, .. } = *options;
         match want {
             Want::Any => rested(self.last_try_ms, cold_gap),
-            // Loading the first keys does not count: a key may have been made right after.
+            // Loading the first keys of one's own does not count: a key may have been made right
+            // after.
             Want::NewerThan(_) => {
                 rested(self.last_spaced_ms, force_gap)
                     && (self.last_error.is_none() || rested(self.last_try_ms, force_gap))
             }
-            Want::Fresh => rested(self.last_try_ms, force_gap),
+            Want::Fresh | Want::Own => rested(self.last_try_ms, force_gap),
         }
     }
 }

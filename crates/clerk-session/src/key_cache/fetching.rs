@@ -66,8 +66,9 @@ impl KeyCache {
             Want::NewerThan(epoch) => self.epoch() == epoch,
             Want::Fresh => self.snapshot.load().as_ref().is_none_or(|each| {
                 let renew_at = each.loaded_at_ms.saturating_add(ms(self.options.renew_at));
-                each.is_restored || now_ms >= renew_at || now_ms < each.loaded_at_ms
+                now_ms >= renew_at || now_ms < each.loaded_at_ms
             }),
+            Want::Own => self.snapshot.load().as_ref().is_some_and(|each| each.is_restored),
         };
         is_unmet && self.asked().may_begin(want, &self.options, now_ms)
     }

@@ -142,7 +142,11 @@ impl KeyCache {
     }
 
     fn renewal(&self, now_ms: i64) -> Want {
-        if self.usable(now_ms).is_none() { Want::Any } else { Want::Fresh }
+        match self.usable(now_ms) {
+            None => Want::Any,
+            Some(present) if present.is_restored => Want::Own,
+            Some(_) => Want::Fresh,
+        }
     }
 
     /// Renews the keys if that is due. For a background loop that calls it every

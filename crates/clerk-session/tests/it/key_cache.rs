@@ -608,6 +608,15 @@ async fn restored_keys_are_renewed_at_once_and_until_that_works() {
 }
 
 #[tokio::test]
+async fn a_key_made_right_after_restored_keys_were_renewed_is_found_at_once() {
+    let scene = Scene::new(Clerk::answering(ours()));
+    scene.cache.restore(&jwks(&[OURS.jwk(KID)]), NOW - 1).unwrap();
+    scene.cache.renew_if_due(NOW).await;
+    scene.clerk.now_says(Ok(jwks(&[FOREIGN.jwk(KID)])));
+    assert_eq!(scene.judge(&rotated(), NOW + 1).await, "accepted");
+}
+
+#[tokio::test]
 async fn options_replace_the_defaults() {
     let mut options = CacheOptions::default();
     options.renew_at = std::time::Duration::from_secs(10);
