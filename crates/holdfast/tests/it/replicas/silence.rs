@@ -80,7 +80,7 @@ async fn process(url: String) -> (Running, ReservedPort, Place) {
 
 async fn last_tick(metrics: &ReservedPort) -> f64 {
     let mut raw = Raw::connect(metrics.address()).await;
-    let reply = raw.ask("GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n").await.expect("the metrics");
+    let reply = raw.ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("the metrics");
     let name = "holdfast_worker_last_tick_timestamp_seconds ";
     let line = reply.body.lines().find_map(|line| line.strip_prefix(name));
     line.map_or(0.0, |value| value.parse().expect("a number"))
