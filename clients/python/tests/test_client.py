@@ -85,14 +85,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def raw_server(answer: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Each connection has one request, is answered with bytes, and ends."""
+def listening(serve: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Has each connection served by a thread of its own."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-
-    def serve(connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), tls.wrap_socket(connection, server_side=True) if tls else connection as wrapped:
-            wrapped.recv(65536)
-            answer(wrapped)
 
     def accept() -> None:
         with contextlib.suppress(OSError):
@@ -102,6 +97,19 @@ def raw_server(answer: Callable[[socket.socket], None], tls: ssl.SSLContext | No
     threading.Thread(target=accept, daemon=True).start()
     with listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def raw_server(answer: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Each connection has one request, is answered with bytes, and ends."""
+
+    def serve(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), tls.wrap_socket(connection, server_side=True) if tls else connection as wrapped:
+            wrapped.recv(65536)
+            answer(wrapped)
+
+    with listening(serve) as url:
+        yield url
 
 
 @contextlib.contextmanager
@@ -126,7 +134,6 @@ def vanishing_server(at_once: int = 1) -> Iterator[str]:
 @contextlib.contextmanager
 def talking_server(answer: Callable[[socket.socket, bytes], None]) -> Iterator[tuple[str, list[bytes]]]:
     """Keeps connections; each request is answered by who asks, which is its token. Also who has asked, one list a connection."""
-    listener = socket.create_server(("127.0.0.1", 0))
     asked: list[bytes] = []
 
     def serve(connection: socket.socket) -> None:
@@ -138,14 +145,8 @@ def talking_server(answer: Callable[[socket.socket, bytes], None]) -> Iterator[t
                 if line == b"\r\n":
                     answer(connection, asked[-1])
 
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    with listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
+    with listening(serve) as url:
+        yield url, asked
 
 
 def verdict_of(user: bytes) -> bytes:

@@ -1,9 +1,9 @@
 /** The configurations of `deploy/` that stand in front of Holdfast itself, before two replicas on ports of the test. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort, scratch } from "./processes.js";
-import { adapted, run } from "./proxies.js";
+import { adapted, run, runCaddy } from "./proxies.js";
 
 /** Everything that a proxy has written, on its output and into files. */
 export function logsOf({ output, directory }) {
@@ -51,16 +51,6 @@ export async function startCaddyFront([first, second]) {
     // With an access log, which an operator may ask for.
     ["{$PUBLIC_HOST} {", `http://127.0.0.1:${port} {\n\tlog`],
   ]);
-  writeFileSync(`${directory}/Caddyfile`, text);
-  mkdirSync(`${directory}/data`);
-  const env = {
-    PATH: process.env.PATH,
-    HOME: directory,
-    XDG_DATA_HOME: `${directory}/data`,
-    XDG_CONFIG_HOME: directory,
-  };
-  const config = `${directory}/Caddyfile`;
-  const args = ["run", "--config", config, "--adapter", "caddyfile"];
-  const front = await run("Caddy", port, "caddy", args, { env });
+  const front = await runCaddy(port, directory, text);
   return { ...front, directory };
 }

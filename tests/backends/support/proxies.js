@@ -54,19 +54,8 @@ export async function startNginx(holdfast, backend, optional = false, locations 
   ]);
 }
 
-export async function startCaddy(holdfast, backend, optional = false) {
-  const [port, directory] = [await freePort(), scratch()];
-  const text = adapted("caddy/Caddyfile", [
-    ["127.0.0.1:8080", `127.0.0.1:${holdfast}`],
-    ["127.0.0.1:3000", `127.0.0.1:${backend}`],
-    ["\n:80 {", `\n{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}\n\n:${port} {`],
-    ...(optional
-      ? [
-          ["rewrite /forward-auth?\n", "rewrite /forward-auth?credentials=optional\n"],
-          ["header X-Auth-User user_*\n", "\n"],
-        ]
-      : []),
-  ]);
+/** Caddy with this configuration, and nothing of its own outside the directory. */
+export function runCaddy(port, directory, text) {
   writeFileSync(`${directory}/Caddyfile`, text);
   mkdirSync(`${directory}/data`);
   const env = {
@@ -82,6 +71,22 @@ export async function startCaddy(holdfast, backend, optional = false) {
     ["run", "--config", `${directory}/Caddyfile`, "--adapter", "caddyfile"],
     { env },
   );
+}
+
+export async function startCaddy(holdfast, backend, optional = false) {
+  const [port, directory] = [await freePort(), scratch()];
+  const text = adapted("caddy/Caddyfile", [
+    ["127.0.0.1:8080", `127.0.0.1:${holdfast}`],
+    ["127.0.0.1:3000", `127.0.0.1:${backend}`],
+    ["\n:80 {", `\n{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}\n\n:${port} {`],
+    ...(optional
+      ? [
+          ["rewrite /forward-auth?\n", "rewrite /forward-auth?credentials=optional\n"],
+          ["header X-Auth-User user_*\n", "\n"],
+        ]
+      : []),
+  ]);
+  return runCaddy(port, directory, text);
 }
 
 export async function startHaproxy(holdfast, backend, optional = false) {

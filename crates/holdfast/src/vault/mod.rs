@@ -1,9 +1,9 @@
 //! Sealing: no secret of a provider or a browser is stored in plaintext.
 //!
 //! Two layers. The [`KeyRing`] from the configuration seals one small data key per user
-//! ([`WrappedKey`]); that [`UserKey`] seals the user's grants, codes and completions. Rotating the ring
-//! makes a new data key for each user while the service runs; the former ones still open. Deleting
-//! one row makes everything sealed for the user unreadable.
+//! ([`WrappedKey`]); that [`UserKey`] seals the user's grants, codes and completions. Rotating the
+//! ring makes a new data key for each user while the service runs; the former ones still open.
+//! Deleting one row makes everything sealed for the user unreadable.
 //!
 //! Every blob is bound to its [`Place`]: moved to another row, user or version it does not open.
 
