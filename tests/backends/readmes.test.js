@@ -170,10 +170,11 @@ test("Python: python -m build, pip install, the README's first block and its web
     join(project, "events.py"),
     `import os, flask, waitress
 from holdfast_backend import Holdfast, verify_webhook
-from holdfast_backend.wsgi import HoldfastMiddleware
+from holdfast_backend.flask import judge_requests
 app = flask.Flask(__name__)
+CORS = lambda app: None
 holdfast = Holdfast(${JSON.stringify(holdfast.url)})
-${block("app.wsgi_app = HoldfastMiddleware(app.wsgi_app, holdfast, public")}
+${block("judge_requests(app, holdfast, public")}
 ${block("verify_webhook(")}
 waitress.serve(app, host="127.0.0.1", port=${another})`,
   );

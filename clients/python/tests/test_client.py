@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import copy
 import ctypes
 import email.utils
 import hashlib
@@ -12,26 +13,40 @@ import hmac
 import http.server
 import json
 import os
+import pickle
 import signal
 import socket
 import ssl
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+import traceback
+import types
 import unittest
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Iterator, Mapping
 from unittest import mock
 
+import django.conf  # type: ignore[import-untyped]
+import django.core.wsgi  # type: ignore[import-untyped]
+import django.http  # type: ignore[import-untyped]
+import django.test  # type: ignore[import-untyped]
+import django.urls  # type: ignore[import-untyped]
+import flask
+import werkzeug.test
 from fastapi import Depends, FastAPI, WebSocket
 from fastapi.testclient import TestClient
 from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from holdfast_backend import Caller, Holdfast, HoldfastError, Refusal, Requirements, WebhookError, asgi, verify_webhook
+from holdfast_backend.django import judging
 from holdfast_backend.fastapi import install, require_caller
+from holdfast_backend.flask import judge_requests
 from holdfast_backend.wsgi import HoldfastMiddleware
 
 Answer = tuple[int, Mapping[str, str], bytes]
@@ -775,7 +790,176 @@ class FastApi(unittest.TestCase):
         self.assertEqual(document["components"]["securitySchemes"]["session_token"]["scheme"], "bearer")
 
 
+class InsideFrameworks(unittest.TestCase):
+    """Where CORS is an extension of the framework, a refusal has to be answered within it."""
+
+    REFUSED: Answer = (401, {**PROBLEM, "www-authenticate": "Bearer"}, b'{"code":"token-expired","source":"session"}')
+    CORS = ("access-control-allow-origin", "https://app.example.com")
+
+    def flask_client(self, url: str) -> Any:
+        app = flask.Flask("app")
+
+        @app.after_request
+        def cors(response: flask.Response) -> flask.Response:  # as flask-cors does
+            response.headers[self.CORS[0]] = self.CORS[1]
+            return response
+
+        @app.get("/posts")
+        def posts() -> str:
+            return str(flask.request.environ["holdfast.caller"].user_id)
+
+        app.add_url_rule("/events", view_func=lambda: "event", methods=["POST"])
+        judge_requests(app, Holdfast(url), public=["/events"])
+        return app.test_client()
+
+    def django_client(self, url: str) -> Any:
+        def cors(get_response: Any) -> Any:  # as django-cors-headers does
+            def answer(request: Any) -> Any:
+                response = get_response(request)
+                response[self.CORS[0]] = self.CORS[1]
+                return response
+
+            return answer
+
+        urls = types.ModuleType("urls_of_the_test")
+        urls.urlpatterns = [  # type: ignore[attr-defined]
+            django.urls.path("posts", lambda request: django.http.HttpResponse(request.caller.user_id)),
+            django.urls.path("events", lambda request: django.http.HttpResponse("event")),
+        ]
+        module = types.ModuleType("middleware_of_the_test")
+        module.cors, module.judge = cors, judging(Holdfast(url), public=["/events"])  # type: ignore[attr-defined]
+        sys.modules.update({"urls_of_the_test": urls, "middleware_of_the_test": module})
+        if not django.conf.settings.configured:
+            django.conf.settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="x", ROOT_URLCONF="urls_of_the_test")
+            django.setup()
+        names = ["middleware_of_the_test.cors", "middleware_of_the_test.judge"]
+        with django.test.override_settings(MIDDLEWARE=names):
+            django.urls.clear_url_caches()
+            return werkzeug.test.Client(django.core.wsgi.get_wsgi_application())
+
+    def test_a_refusal_has_the_headers_of_the_extension(self) -> None:
+        for client_of in (self.flask_client, self.django_client):
+            with self.subTest(client_of.__name__), Server(lambda _: self.REFUSED) as server:
+                client = client_of(server.url)
+                answered = client.get("/posts", headers={"authorization": "Bearer x"})
+                self.assertEqual((answered.status_code, answered.get_json()["code"]), (401, "token-expired"))
+                self.assertEqual(answered.headers[self.CORS[0]], self.CORS[1])
+                self.assertEqual(answered.headers["www-authenticate"], "Bearer")
+                self.assertEqual(client.post("/events").data, b"event")
+            with self.subTest(client_of.__name__), Server(lambda _: ACCEPTED) as server:
+                answered = client_of(server.url).get("/posts", headers={"authorization": token(time.time() + 60)})
+                self.assertEqual(answered.data, b"user_1")
+
+    def test_options_that_become_another_method_further_in_are_judged(self) -> None:
+        def overriding(environ: Any, start_response: Any) -> Any:  # Flask's recipe for method overrides
+            environ["REQUEST_METHOD"] = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", environ["REQUEST_METHOD"])
+            start_response("200 OK", [])
+            return [environ["REQUEST_METHOD"].encode()]
+
+        with Server(lambda _: self.REFUSED) as server:
+            client = werkzeug.test.Client(HoldfastMiddleware(overriding, Holdfast(server.url)))
+            self.assertEqual(client.options("/").data, b"OPTIONS")
+            self.assertEqual(client.options("/", headers={"x-http-method-override": "DELETE"}).status_code, 401)
+            for headers, is_judged in [([], False), ([(b"x-method-override", b"DELETE")], True)]:
+                scope = {"type": "http", "method": "OPTIONS", "path": "/", "headers": headers}
+                verdict = asyncio.run(asgi.judge(Holdfast(server.url), scope, False, Requirements()))
+                self.assertEqual(isinstance(verdict, Refusal), is_judged)
+
+    def test_public_paths_are_below_where_the_app_is_mounted(self) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            passed.append(scope["path"])
+
+        async def send(message: Any) -> None:
+            pass
+
+        passed: list[str] = []
+        judging = asgi.HoldfastMiddleware(app, Holdfast("http://127.0.0.1:1"), public=["/events"])
+        for root, path in [("", "/events"), ("/api", "/api/events"), ("/api/", "/api/events"), ("/api", "/events"),
+                           ("/api", "/apix/events"), ("", "/api/events"), ("/api", "/api/events/x")]:
+            scope = {"type": "http", "method": "POST", "path": path, "root_path": root, "headers": []}
+            asyncio.run(judging(scope, None, send))  # type: ignore[arg-type]
+        self.assertEqual(passed, ["/events", "/api/events", "/api/events", "/events"])
+
+    def test_a_proxy_without_a_secret_is_a_mistake_at_the_start(self) -> None:
+        holdfast = Holdfast("http://127.0.0.1:1")
+        with self.assertRaises(ValueError):
+            HoldfastMiddleware(lambda environ, start: [], holdfast, behind_proxy=True)
+        with self.assertRaises(ValueError):
+            require_caller(holdfast, behind_proxy=True)
+
+
 class Service(unittest.TestCase):
+    KEY = "hf_sk_NobodyReadsThis"
+
+    def test_values_from_files_end_in_line_ends(self) -> None:
+        claims = {**Assertions.claims, "iss": "https://api.example.com"}
+        for end in ("\n", "\r\n", " "):
+            with Server(lambda _: (200, {"content-type": "application/json"}, b'{"state":"connected"}')) as server:
+                holdfast = Holdfast(
+                    server.url + end, service_key=self.KEY + end, assertion_secret=SECRET + end,
+                    issuer="https://api.example.com" + end,
+                )
+                self.assertEqual(holdfast.service.status("user_1")["state"], "connected")
+                self.assertIsInstance(holdfast.verify_assertion(assertion(claims)), Caller)
+
+    def test_no_error_quotes_the_key(self) -> None:
+        for key in (f"{self.KEY}\n{self.KEY}", f"{self.KEY}\u2026", f"{self.KEY}\0"):
+            with self.assertRaises(ValueError) as refused:
+                Holdfast("http://127.0.0.1:1", service_key=key)
+            self.assertNotIn(self.KEY, str(refused.exception))
+        # A crash report has the variables of every frame that an error came through.
+        with self.assertRaises(HoldfastError) as raised:
+            Holdfast("http://127.0.0.1:1", service_key=self.KEY).service.status("user_1")
+        told = traceback.TracebackException.from_exception(raised.exception, capture_locals=True)
+        self.assertNotIn(self.KEY, "".join(told.format()))
+
+    def test_an_error_is_the_same_when_copied(self) -> None:
+        error = HoldfastError(424, {"detail": "The access was removed.", "reason": "revoked"}, "5")
+        for copied in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+            self.assertEqual((str(copied), copied.status, copied.reason, copied.retry_after),
+                             ("The access was removed.", 424, "revoked", 5))
+
+    def test_an_address_has_no_credentials_and_may_have_no_port(self) -> None:
+        with self.assertRaises(ValueError) as refused:
+            Holdfast("http://holdfast:secret@127.0.0.1")
+        self.assertNotIn("secret", str(refused.exception))
+        connected: list[Any] = []
+
+        def connect(target: Any, *_: Any) -> Any:
+            connected.append(target)
+            raise OSError
+
+        with mock.patch("socket.create_connection", connect):
+            Holdfast("http://[::1]").verify(["Bearer x"])
+        self.assertEqual(connected, [("::1", 80)])
+
+    def test_it_is_said_once_why_nobody_answers(self) -> None:
+        holdfast = Holdfast("http://127.0.0.1:1")
+        with self.assertLogs("holdfast_backend", "WARNING") as logged:
+            for _ in range(3):
+                holdfast.verify([token(time.time() + 60)])
+                holdfast.verify(["Bearer a\nb"])
+        self.assertEqual(len(logged.output), 1)
+        self.assertIn("ConnectionRefusedError", logged.output[0])
+
+    def test_closing_leaves_no_connection(self) -> None:
+        with Server(lambda _: ACCEPTED) as server, warnings.catch_warnings():
+            warnings.simplefilter("error")
+            holdfast = Holdfast(server.url)
+            holdfast.verify(["Bearer x"])
+            self.assertEqual(len(holdfast._connections._idle), 1)
+            holdfast.close()
+            self.assertEqual(len(holdfast._connections._idle), 0)
+            self.assertIsInstance(holdfast.verify(["Bearer x"]), Caller)
+            holdfast.close()
+
+    def test_the_trusted_certificates_are_read_once(self) -> None:
+        with mock.patch("ssl.SSLContext.load_default_certs", autospec=True) as read:
+            holdfast = Holdfast("https://127.0.0.1:1")
+            for each in range(5):
+                holdfast.verify([token(time.time() + 60, jti=each)])
+        self.assertEqual(read.call_count, 1)
+
     def test_answers_and_errors(self) -> None:
         def answer(path: str) -> Answer:
             if path.endswith("/status"):
@@ -838,8 +1022,9 @@ class Service(unittest.TestCase):
 
     def test_a_query_writes_what_instagram_reads(self) -> None:
         with Server(lambda _: (200, {"content-type": "application/json"}, b"{}")) as server:
-            Holdfast(server.url, service_key="hf_sk_x").service.graph("user_1", "me", query={"a": True, "b": 1, "c": None})
-            self.assertTrue(server.asked[0].endswith("/graph/me?a=true&b=1"), server.asked)
+            query = {"a": True, "b": 1, "c": None, "fields": ["id", "caption"]}
+            Holdfast(server.url, service_key="hf_sk_x").service.graph("user_1", "me", query=query)
+            self.assertTrue(server.asked[0].endswith("/graph/me?a=true&b=1&fields=id%2Ccaption"), server.asked)
 
     def test_a_path_or_an_id_never_leads_to_another_route(self) -> None:
         with Server(lambda _: (200, {"content-type": "application/json"}, b"{}")) as server:
@@ -947,7 +1132,7 @@ class Webhooks(unittest.TestCase):
         return {"Webhook-Id": "msg_1", "Webhook-Timestamp": timestamp, "Webhook-Signature": f"v1,AAAA v1,{signature}"}
 
     def test_what_is_signed_is_believed(self) -> None:
-        event = verify_webhook(self.body, self.signed(), ["whsec_AAAA", self.secret])
+        event = verify_webhook(self.body, self.signed(), ["whsec_AAAA", f"{self.secret}\n"])
         assert event["type"] == "instagram.status"
         self.assertEqual(event["data"]["user_id"], "user_1")
 

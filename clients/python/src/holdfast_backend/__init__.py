@@ -35,13 +35,28 @@ class Holdfast:
         capacity: int = 10_000,
         timeout: float = 3.0,
     ) -> None:
-        connections = Connections(url)
-        verifier = Verifier(connections, judge_every_method, capacity, timeout)
-        self.verify, self.verify_async = verifier.verify, verifier.verify_async
+        self._connections = Connections(url)
+        self._verifier = Verifier(self._connections, judge_every_method, capacity, timeout)
         self._assertions = (
             AssertionVerifier(assertion_secret, issuer or url, audience, judge_every_method) if assertion_secret else None
         )
-        self._service = Service(connections, service_key) if service_key else None
+        self._service = Service(self._connections, service_key) if service_key and service_key.strip() else None
+
+    def verify(
+        self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
+    ) -> Caller | None | Refusal:
+        """`authorization`: every value of that header. None is a caller who need not, and did not, say who they are; also OPTIONS."""
+        return self._verifier.verify(authorization, requirements, method)
+
+    async def verify_async(
+        self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
+    ) -> Caller | None | Refusal:
+        """The same; a token that is not remembered is asked about in a thread, waiting for one included in `timeout`."""
+        return await self._verifier.verify_async(authorization, requirements, method)
+
+    def close(self) -> None:
+        """Closes the connections that are kept; whoever asks after it opens new ones."""
+        self._connections.close()
 
     @property
     def service(self) -> Service:
@@ -53,6 +68,10 @@ class Holdfast:
         self, assertion: str | None, requirements: Requirements = Requirements(), method: str = "GET"
     ) -> Caller | None | Refusal:
         """Who is calling, by the `X-Auth-Assertion` of the proxy in front; requirements are checked on it."""
+        return self.assertions.verify(assertion, requirements, method)
+
+    @property
+    def assertions(self) -> AssertionVerifier:
         if self._assertions is None:
-            raise ValueError("verify_assertion needs assertion_secret")
-        return self._assertions.verify(assertion, requirements, method)
+            raise ValueError("verify_assertion, and behind_proxy, need assertion_secret")
+        return self._assertions

@@ -21,7 +21,8 @@ class AssertionVerifier:
     def __init__(
         self, secret: str | Sequence[str], issuer: str, audience: str | None = None, judge_every_method: bool = False
     ) -> None:
-        self._secrets = [each.encode() for each in ([secret] if isinstance(secret, str) else secret)]
+        # Values from files and variables end in line ends and blanks. Holdfast takes them off its own, the same secrets.
+        self._secrets = [each.strip().encode() for each in ([secret] if isinstance(secret, str) else secret)]
         self._issuer, self._audience = _as_written(issuer), audience
         self._judge_every_method = judge_every_method
         if not self._secrets or any(len(each) < 32 for each in self._secrets):
@@ -71,7 +72,7 @@ class AssertionVerifier:
 
 def _as_written(address: str) -> str:
     """An address as Holdfast writes it in assertions, however `HOLDFAST_PUBLIC_URL` was written."""
-    parts = urlsplit(address)
+    parts = urlsplit(address.strip())
     host = parts.netloc.lower().removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))
     return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
 

@@ -44,12 +44,15 @@ class Connections(OfOneProcess):
     """A pool for any number of threads. Raises `OSError` or `HTTPException` where there was no whole answer."""
 
     def __init__(self, url: str, largest: int = 16) -> None:
-        parts = urlsplit(url)
+        parts = urlsplit(url.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("url must begin with http:// or https://")
-        https = parts.scheme == "https"
-        self._class = _TlsConnection if https else _Connection
-        self._host, self._port, self._prefix = parts.hostname, parts.port, parts.path.rstrip("/")
+        if "@" in parts.netloc:
+            raise ValueError("url must not hold a name and a password: Holdfast takes none")
+        # One for all connections: making one reads every certificate that the machine trusts.
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._host, self._port = parts.hostname, parts.port or (443 if self._tls else 80)
+        self._prefix = parts.path.rstrip("/")
         self._largest = largest
         self._enter()
 
@@ -74,7 +77,16 @@ class Connections(OfOneProcess):
                 self._close_kept()
                 if not repeatable:
                     raise
-        return self._exchange(self._class(self._host, self._port), method, path, headers, body, until)
+        return self._exchange(self._new(), method, path, headers, body, until)
+
+    def close(self) -> None:
+        self._enter()
+        self._close_kept()
+
+    def _new(self) -> _Connection:
+        if self._tls is None:
+            return _Connection(self._host, self._port)
+        return _TlsConnection(self._host, self._port, context=self._tls)
 
     def _take_kept(self) -> _Connection | None:
         while True:

@@ -25,5 +25,12 @@ class Middleware(Generic[App]):
     ) -> None:
         self.app, self.holdfast, self.behind_proxy = app, holdfast, behind_proxy
         self.requirements = Requirements(optional, org, role, permission)
+        if behind_proxy:
+            _ = holdfast.assertions  # raises now, and not with the first request
         #: A string is one path: taken apart, its parts would be public too.
         self.public = frozenset([public] if isinstance(public, str) else public)
+
+
+def effective_method(method: str, overrides: Iterable[object]) -> str:
+    """OPTIONS passes unjudged. What lies further in, and takes the method from a header, would make it another one."""
+    return "GET" if method == "OPTIONS" and any(overrides) else method

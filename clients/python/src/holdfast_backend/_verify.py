@@ -7,6 +7,7 @@ import base64
 import hashlib
 import http.client
 import json
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -27,6 +28,9 @@ PASSED_ON = ("www-authenticate", "retry-after", "x-request-id")
 LONGEST_MEMORY_S = 60.0
 #: Questions under way at once, of ASGI apps. Threads of their own: the app needs those of the event loop itself.
 THREADS = 32
+#: Between two lines in the log about a Holdfast that does not answer.
+TELL_EVERY_S = 60.0
+_LOG = logging.getLogger("holdfast_backend")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,8 @@ class Verifier(OfOneProcess):
     def __init__(self, connections: Connections, judge_every_method: bool, capacity: int, timeout: float) -> None:
         self._connections, self._capacity, self._timeout = connections, capacity, timeout
         self._judge_every_method = judge_every_method
-        self._accepted: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+        self._silent_until = 0.0
+        self._accepted: OrderedDict[bytes, tuple[Caller, tuple[float, float]]] = OrderedDict()
         self._enter()
 
     def _begin(self) -> None:
@@ -147,8 +152,8 @@ class Verifier(OfOneProcess):
 
     def _recall(self, key: bytes) -> Caller | None:
         with self._lock:
-            caller, until = self._accepted.get(key, (None, 0.0))
-            if caller is not None and time.monotonic() < until:
+            caller, until = self._accepted.get(key, (None, (0.0, 0.0)))
+            if caller is not None and all(now < end for now, end in zip(_clocks(), until)):
                 return caller
             self._accepted.pop(key, None)
         return None
@@ -159,7 +164,10 @@ class Verifier(OfOneProcess):
         try:
             path = f"/forward-auth{requirements.query}"
             answer = self._connections.send("GET", path, headers, until, repeatable=True)
-        except (OSError, http.client.HTTPException, ValueError):
+        except (OSError, http.client.HTTPException) as error:
+            self._tell(error)
+            return _UNKNOWN
+        except ValueError:  # the credential is no header
             return _UNKNOWN
         if answer.status != 200:
             return _refusal(answer) or CANNOT_JUDGE
@@ -176,16 +184,33 @@ class Verifier(OfOneProcess):
         self._remember(key, caller, _remaining(claims, answer.headers["date"]))
         return caller
 
+    def _tell(self, error: Exception) -> None:
+        """A 503 of ours says the same whatever the cause is: a wrong address, a certificate, nobody there."""
+        now = time.monotonic()
+        with self._lock:
+            if now < self._silent_until:
+                return
+            self._silent_until = now + TELL_EVERY_S
+        # What was received instead is not quoted: it may be what was sent.
+        why = f"{type(error).__name__}: {error}" if isinstance(error, OSError) else type(error).__name__
+        _LOG.warning("Holdfast does not answer, so callers get 503: %s", why)
+
     def _remember(self, key: bytes, caller: Caller, seconds: float) -> None:
         if seconds <= 0 or self._capacity < 1:
             return
         with self._lock:
             while len(self._accepted) >= self._capacity:
                 self._accepted.popitem(last=False)
-            self._accepted[key] = (caller, time.monotonic() + seconds)
+            monotonic, wall = _clocks()
+            self._accepted[key] = (caller, (monotonic + seconds, wall + seconds))
 
 
 _UNKNOWN = object()
+
+
+def _clocks() -> tuple[float, float]:
+    """One that is never set back, and one that goes on while the machine sleeps."""
+    return time.monotonic(), time.time()
 
 
 def is_preflight(method: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Awaitable, Callable, MutableMapping
 
 from . import Caller, Holdfast, Refusal, Requirements
-from ._middleware import Middleware
+from ._middleware import Middleware, effective_method
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -14,6 +14,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: The extension of ASGI by which a handshake is answered with a response.
 DENIAL = "websocket.http.response"
+OVERRIDES = (b"x-http-method-override", b"x-http-method", b"x-method-override")
 
 
 class HoldfastMiddleware(Middleware[App]):
@@ -30,7 +31,7 @@ class HoldfastMiddleware(Middleware[App]):
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         verdict = None
-        if scope.get("path") not in self.public:
+        if _route(scope) not in self.public:
             verdict = await judge(self.holdfast, scope, self.behind_proxy, self.requirements)
         if not isinstance(verdict, Refusal):
             # Into a copy: Hypercorn before 0.18 gives all requests of a connection the same `state`.
@@ -48,6 +49,12 @@ class HoldfastMiddleware(Middleware[App]):
         await send({"type": f"{kind}.response.body", "body": b"" if scope.get("method") == "HEAD" else verdict.body})
 
 
+def _route(scope: Scope) -> str:
+    """The path below where the app is mounted, as its routes have it."""
+    path, root = str(scope.get("path", "")), str(scope.get("root_path") or "").rstrip("/")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
+
+
 def close_code(refusal: Refusal) -> int:
     """Of a WebSocket (RFC 6455, 7.4): 1013 is "try again later", 1008 "policy violation"."""
     return 1013 if refusal.status == 503 else 1008
@@ -56,7 +63,7 @@ def close_code(refusal: Refusal) -> int:
 async def judge(
     holdfast: Holdfast, scope: Scope, behind_proxy: bool, requirements: Requirements
 ) -> Caller | None | Refusal:
-    method = scope.get("method", "GET")
+    method = effective_method(scope.get("method", "GET"), (_values(scope, name) for name in OVERRIDES))
     if behind_proxy:
         # Of several none is the proxy's: joined, they are no assertion.
         assertion = ",".join(_values(scope, b"x-auth-assertion"))

@@ -70,4 +70,6 @@ def require_caller(
     permission: str | Sequence[str] = NOT_ASKED,
 ) -> Callable[[HTTPConnection], Awaitable[Caller | None]]:
     """A dependency that gives the `Caller`; None only for OPTIONS (see `judge_every_method`), and with `optional=True`."""
+    if behind_proxy:
+        _ = holdfast.assertions  # raises now, and not with the first request
     return _RequireCaller(holdfast, behind_proxy, Requirements(optional, org, role, permission))

@@ -26,10 +26,16 @@ class HoldfastError(Exception):
         self.retry_after = int(retry_after) if retry_after and re.fullmatch(r"[0-9]{1,9}", retry_after) else None
         super().__init__(self.problem.get("detail") or f"Holdfast answered {status}" if status else "Holdfast does not answer")
 
+    def __reduce__(self) -> Any:
+        """Copied and pickled by what it was made of, and not by its text."""
+        return type(self), (self.status, self.problem, str(self.retry_after) if self.retry_after is not None else None)
+
 
 class Service:
     def __init__(self, connections: Connections, key: str, timeout: float = 15.0) -> None:
-        self._connections, self._key, self._timeout = connections, key, timeout
+        self._connections, self._key, self._timeout = connections, key.strip(), timeout
+        if not re.fullmatch(r"[!-~]+", self._key):
+            raise ValueError("service_key has characters that no header can hold")  # and is not quoted: this is logged
 
     def status(self, user_id: str) -> InstagramStatus:
         return cast("InstagramStatus", self._call("GET", _instagram(user_id, "/status")))
@@ -56,21 +62,17 @@ class Service:
         return cast("ConnectionsPage", self._call("GET", "/service/connections", query))
 
     def _call(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
-        headers = {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
-        content = None
-        if body is not None:
-            headers["Content-Type"], content = "application/json", json.dumps(body).encode()
-        # As JSON writes them: Instagram knows no `True`.
-        given = {name: value for name, value in (query or {}).items() if value is not None}
-        pairs = {name: json.dumps(value) if isinstance(value, bool) else value for name, value in given.items()}
+        content = None if body is None else json.dumps(body).encode()
+        pairs = {name: _parameter(value) for name, value in (query or {}).items() if value is not None}
         address = f"{path}?{urlencode(pairs)}" if pairs else path
         try:
             # Of what changes something, only the calls of the Graph API are not the same done twice.
             repeatable = method == "GET" or "/graph/" not in path
             until = time.monotonic() + self._timeout
-            answer = self._connections.send(method, address, headers, until, content, repeatable)
+            answer = self._connections.send(method, address, self._headers(body), until, content, repeatable)
         except (OSError, http.client.HTTPException) as error:
-            raise HoldfastError(0) from error
+            # Without the frames it came through: a crash report has their variables, and so the key.
+            raise HoldfastError(0) from error.with_traceback(None)
         try:
             parsed = json.loads(answer.body)
         except (ValueError, RecursionError):
@@ -78,6 +80,17 @@ class Service:
         if 200 <= answer.status < 300:
             return parsed
         raise HoldfastError(answer.status, parsed, answer.headers.get("retry-after"))
+
+    def _headers(self, body: Any) -> dict[str, str]:
+        content = {} if body is None else {"Content-Type": "application/json"}
+        return {"Authorization": f"Bearer {self._key}", "Accept": "application/json", **content}
+
+
+def _parameter(value: Any) -> str:
+    """As JSON writes it, for Instagram knows no `True`; several as Instagram lists them."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(_parameter, value))
+    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def _instagram(user_id: str, rest: str = "") -> str:

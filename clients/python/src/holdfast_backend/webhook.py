@@ -82,6 +82,7 @@ def verify_webhook(body: bytes, headers: Headers, secret: str | Sequence[str]) -
 
 
 def _key(secret: str) -> bytes:
+    secret = secret.strip()  # a file's ends in a line end
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True) if secret.startswith("whsec_") else b""
     except binascii.Error:

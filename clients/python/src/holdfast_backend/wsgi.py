@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Iterable, Mapping
 
 from . import Caller, Refusal
-from ._middleware import Middleware
+from ._middleware import Middleware, effective_method
 
 StartResponse = Callable[..., Any]
+OVERRIDES = ("HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_X_HTTP_METHOD", "HTTP_X_METHOD_OVERRIDE")
 App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 class HoldfastMiddleware(Middleware[App]):
-    """Puts the `Caller` into `environ["holdfast.caller"]`, or answers. Add CORS outside it.
+    """Puts the `Caller` into `environ["holdfast.caller"]`, or answers. CORS has to be outside it, as no extension of
+    Flask's or middleware of Django's is: `holdfast_backend.flask` and `.django` judge inside them.
 
     A path that is in `public`, exactly as written there, passes without a caller: Holdfast's events, a health check.
     OPTIONS passes without a caller, unless `holdfast` has `judge_every_method`.
     """
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        verdict = None if environ.get("PATH_INFO") in self.public else self._judge(environ)
+        verdict = self.verdict(environ)
         if not isinstance(verdict, Refusal):
             environ["holdfast.caller"] = verdict
             return self.app(environ, start_response)
@@ -28,8 +30,10 @@ class HoldfastMiddleware(Middleware[App]):
         start_response(f"{verdict.status} {HTTPStatus(verdict.status).phrase}", headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [verdict.body]
 
-    def _judge(self, environ: dict[str, Any]) -> Caller | None | Refusal:
-        method = environ["REQUEST_METHOD"]
+    def verdict(self, environ: Mapping[str, Any]) -> Caller | None | Refusal:
+        if environ.get("PATH_INFO") in self.public:
+            return None
+        method = effective_method(environ["REQUEST_METHOD"], map(environ.get, OVERRIDES))
         if self.behind_proxy:
             return self.holdfast.verify_assertion(environ.get("HTTP_X_AUTH_ASSERTION"), self.requirements, method)
         # A WSGI server joins several headers of one name by commas, and a session token has none.
