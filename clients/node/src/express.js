@@ -12,6 +12,7 @@ function requireCaller(holdfast, options) {
           request.caller = verdict.caller;
           return next();
         }
+        if (response.headersSent) return; // something else has answered meanwhile, a time limit for example
         response.statusCode = verdict.status;
         for (const [name, value] of Object.entries(verdict.headers))
           response.setHeader(name, value);

@@ -1,11 +1,11 @@
-import type { FastifyReply, FastifyRequest } from "fastify";
-import type { Caller, Holdfast, WrapperOptions } from "./index.js";
+import type {} from "fastify";
+import type { AnyRequest, Caller, Holdfast, WrapperOptions } from "./index.js";
 
 /** An `onRequest` hook that sets `request.caller`, or answers. Register `@fastify/cors` before it. */
 export declare function requireCaller(
   holdfast: Pick<Holdfast, "verify" | "verifyAssertion">,
   options?: WrapperOptions,
-): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
+): (request: { raw: AnyRequest }, reply: object) => Promise<unknown>;
 
 declare module "fastify" {
   interface FastifyRequest {

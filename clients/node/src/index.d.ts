@@ -62,29 +62,29 @@ export interface Options {
   /** Where Holdfast answers, as this backend reaches it. */
   url: string | URL;
   /** `hf_sk_…`, for `service`. */
-  serviceKey?: string;
+  serviceKey?: string | undefined;
   /** `HOLDFAST_FORWARD_AUTH_SECRET`, for `verifyAssertion`; several while one replaces another. */
-  assertionSecret?: string | readonly string[];
+  assertionSecret?: string | readonly string[] | undefined;
   /** `HOLDFAST_WEBHOOK_SECRET`, for `verifyWebhook`; several while one replaces another. */
-  webhookSecret?: string | readonly string[];
+  webhookSecret?: string | readonly string[] | undefined;
   /** `HOLDFAST_PUBLIC_URL`, where it differs from `url`: assertions are checked against it. */
-  issuer?: string;
+  issuer?: string | undefined;
   /** The host that assertions must be for. */
-  audience?: string;
+  audience?: string | undefined;
   /**
    * Judges OPTIONS like every other method. By default it passes without a caller, whatever a route requires, because
    * a browser's preflight carries no credentials. Better where `cors()` in front answers preflights.
    */
-  judgeEveryMethod?: boolean;
+  judgeEveryMethod?: boolean | undefined;
   /** Accepted tokens that are remembered. Default 10,000. */
-  capacity?: number;
+  capacity?: number | undefined;
   /** How long Holdfast may take to judge, in milliseconds. Default 3,000. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 export interface GraphCall {
-  method?: "GET" | "POST" | "DELETE";
-  query?: Record<string, string | number | boolean | null | undefined>;
+  method?: "GET" | "POST" | "DELETE" | undefined;
+  query?: Record<string, string | number | boolean | null | undefined> | undefined;
   body?: unknown;
 }
 

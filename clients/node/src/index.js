@@ -28,12 +28,19 @@ function createHoldfast({
       judgeEveryMethod,
     }),
     verifyWebhook: (body, headers) => verifyWebhook(body, headers, trimmed(webhookSecret)),
-    service: createService({ send, serviceKey }),
+    service: createService({ send, serviceKey: headerValue(trimmed(serviceKey)) }),
   };
 }
 
 /** Values from files and variables end in line ends and blanks. Holdfast takes them off its own, the same secrets. */
 const trimmed = (secret) => (Array.isArray(secret) ? secret.map(trimmed) : secret?.trim());
+
+/** Not quoted where it is wrong: errors are logged, and this is a secret. */
+function headerValue(key) {
+  if (key && !/^[!-~]+$/.test(key))
+    throw new TypeError("serviceKey has characters that no header can hold");
+  return key;
+}
 
 /** An address as Holdfast writes it in assertions, however `HOLDFAST_PUBLIC_URL` was written. */
 function asWritten(address) {

@@ -9,6 +9,8 @@ function createSend(base) {
   const root = new URL(base.endsWith("/") ? base : `${base}/`);
   if (!/^https?:$/.test(root.protocol))
     throw new TypeError("url must begin with http:// or https://");
+  if (root.username || root.password)
+    throw new TypeError("url must not hold a name and a password: Holdfast takes none");
 
   const once = async (path, options) => {
     const response = await fetch(new URL(path, root), {

@@ -10,6 +10,12 @@ const { readRequirements } = require("./requirements.js");
 const PASSED_ON = ["www-authenticate", "retry-after", "x-request-id"];
 /** Clerk's session tokens live for a minute; nothing is remembered for longer, whatever a token says. */
 const LONGEST_MEMORY_MS = 60_000;
+/** Questions at a time: each has a connection of its own, and a Holdfast that hangs must not have all of the app's. */
+const MOST_QUESTIONS = 256;
+/** Between two warnings that Holdfast does not answer. */
+const WARN_EVERY_MS = 60_000;
+/** Headers from which something further in may take another method than the request's own. */
+const OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override"];
 /** RFC 9110, 11.1: the name of a scheme has no case. */
 const BEARER = /^\s*bearer\b/i;
 const NOBODY = Object.freeze({ ok: true, caller: null });
@@ -20,16 +26,17 @@ function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeo
   const accepted = new Map();
   /** What is being asked, by the same keys: one question for all who come while it is under way. */
   const asking = new Map();
+  let warnedAt = -Infinity;
 
   const remember = (key, caller, forMs) => {
     if (forMs <= 0 || capacity < 1) return;
     if (accepted.size >= capacity) accepted.delete(accepted.keys().next().value);
-    accepted.set(key, { caller, until: performance.now() + forMs });
+    accepted.set(key, { caller, until: clocks().map((now) => now + forMs) });
   };
 
   const recall = (key) => {
     const entry = accepted.get(key);
-    if (entry && performance.now() < entry.until) return entry;
+    if (entry && clocks().every((now, each) => now < entry.until[each])) return entry;
     accepted.delete(key);
     return undefined;
   };
@@ -46,6 +53,7 @@ function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeo
 
     const until = performance.now() + timeout;
     const joined = asking.get(key);
+    if (!joined && asking.size >= MOST_QUESTIONS) return CANNOT_JUDGE;
     const begun = () => asking.get(key) ?? begin(key, credential, query, optional);
     let verdict = await within(joined ?? begun(), timeout);
     // Another's question may have begun, and failed, long before this request's time is over.
@@ -59,10 +67,21 @@ function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeo
     return answer;
   }
 
+  /** A 503 of ours says the same whatever the cause is: a wrong address, a certificate, nobody there. */
+  function warn(error) {
+    if (performance.now() - warnedAt < WARN_EVERY_MS) return;
+    warnedAt = performance.now();
+    // Of the errors that `fetch` gives, none quotes what was sent.
+    const why = error.cause?.code ?? error.cause?.message ?? error.name;
+    process.emitWarning(`Holdfast does not answer, so callers get 503: ${why}`, {
+      code: "HOLDFAST_UNREACHABLE",
+    });
+  }
+
   /** The verdict; null where no answer came. */
   async function ask(key, credential, query, optional) {
     const headers = credential === undefined ? {} : { authorization: credential };
-    const answer = await send(`forward-auth${query}`, { headers, timeout }).catch(() => null);
+    const answer = await send(`forward-auth${query}`, { headers, timeout }).catch(warn);
     if (!answer) return null;
     if (answer.status !== 200) return refusal(answer) ?? CANNOT_JUDGE;
     const caller = callerOf(answer.headers);
@@ -84,7 +103,11 @@ function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeo
  * A preflight carries no credentials, and what it asks about is not done by it. Anybody can send OPTIONS, though:
  * a handler that runs for it too must look at the caller.
  */
-const isPreflight = (request) => request.method === "OPTIONS";
+const isPreflight = (request) =>
+  request.method === "OPTIONS" && !OVERRIDES.some((name) => headerOf(request, name));
+
+/** One that is never set back, and one that goes on while the machine sleeps. */
+const clocks = () => [performance.now(), Date.now()];
 
 /** What `promise` gives, or null once `ms` have passed. */
 function within(promise, ms) {
@@ -100,7 +123,9 @@ function credentialsOf(request) {
     // Several come joined by commas, and a session token has none.
     return request.headers.get("authorization")?.split(",") ?? [];
   }
-  return request.headersDistinct?.authorization ?? [request.headers.authorization ?? []].flat();
+  const distinct = request.headersDistinct?.authorization ?? [];
+  // A middleware before this one may have put another in its place.
+  return distinct.length > 1 ? distinct : [request.headers.authorization ?? []].flat();
 }
 
 function headerOf({ headers }, name) {

@@ -8,7 +8,11 @@ import * as forFastify from "holdfast-backend/fastify";
 import * as forHono from "holdfast-backend/hono";
 import { withCaller } from "holdfast-backend/next";
 
-const holdfast = createHoldfast({ url: "http://127.0.0.1:8080", serviceKey: "hf_sk_x" });
+// As the README has it: a variable of the environment may be missing.
+const holdfast = createHoldfast({
+  url: "http://127.0.0.1:8080",
+  serviceKey: process.env["HOLDFAST_SERVICE_KEY"],
+});
 
 express()
   .use(forExpress.requireCaller(holdfast, { role: ["admin", "owner"] }))
@@ -17,6 +21,12 @@ express()
 fastify()
   .addHook("onRequest", forFastify.requireCaller(holdfast, { behindProxy: true }))
   .get("/", async (request) => ({ user: request.caller?.userId }));
+
+fastify({ http2: true }).get(
+  "/",
+  { onRequest: forFastify.requireCaller(holdfast) },
+  async (request) => ({ user: request.caller?.userId }),
+);
 
 new Hono()
   .use(forHono.requireCaller(holdfast, { credentials: "optional" }))

@@ -239,6 +239,94 @@ test("what needs no asking is not asked", async () => {
   assert.equal(server.count(), 0);
 });
 
+test("OPTIONS that becomes another method further in is judged", async () => {
+  const server = await serve(() => [
+    401,
+    PROBLEM,
+    `{"code":"session-token-missing","source":"session"}`,
+  ]);
+  const { verify } = createHoldfast({ url: server.url });
+  for (const headers of [
+    { "x-http-method-override": "DELETE" },
+    new Headers({ "X-Method-Override": "DELETE" }),
+  ])
+    assert.equal((await verify({ method: "OPTIONS", headers })).status, 401);
+});
+
+test("a credential that a middleware has put in the place of another counts", async () => {
+  const server = await serve(({ headers }) =>
+    headers.authorization === "Bearer new" ? ACCEPTED : [500],
+  );
+  const { verify } = createHoldfast({ url: server.url });
+  const replaced = asking("Bearer new", { headersDistinct: { authorization: ["Bearer old"] } });
+  assert.equal((await verify(replaced)).ok, true);
+});
+
+test("a Holdfast that hangs has a bounded number of questions", async () => {
+  let open = 0;
+  const hanging = createServer(() => (open += 1)).listen(0, "127.0.0.1");
+  servers.push(hanging);
+  await once(hanging, "listening");
+  const url = `http://127.0.0.1:${hanging.address().port}`;
+  const { verify } = createHoldfast({ url, timeout: 4_000 });
+  const many = Array.from({ length: 1_000 }, (_, each) =>
+    verify(asking(`Bearer ${token(now() + 60, { each })}`)),
+  );
+  const [first] = await Promise.all([Promise.any(many.slice(900)), once(hanging, "connection")]);
+  assert.deepEqual([first.status, first.headers["retry-after"]], [503, "2"]);
+  const all = await Promise.all(many);
+  assert.ok(all.every(({ status }) => status === 503));
+  assert.ok(open > 0 && open <= 256, `${open} questions`);
+});
+
+test("it is said once why nobody answers, and the credential is not", async () => {
+  const warnings = [];
+  const hear = (warning) => warnings.push(warning);
+  process.on("warning", hear);
+  const { verify } = createHoldfast({ url: "http://127.0.0.1:1" });
+  for (let each = 0; each < 3; each += 1) await verify(asking("Bearer secret"));
+  await new Promise(setImmediate);
+  process.off("warning", hear);
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ["HOLDFAST_UNREACHABLE"],
+  );
+  assert.match(warnings[0].message, /ECONNREFUSED|bad port/);
+  assert.doesNotMatch(String(warnings[0].stack), /secret/);
+});
+
+test("no error quotes a secret, and an address has none", () => {
+  const make = (more) => () => createHoldfast({ url: "http://127.0.0.1:1", ...more });
+  for (const serviceKey of ["hf_sk_x\nhf_sk_x", "hf_sk_x\0", "hf_sk_x…"])
+    assert.throws(make({ serviceKey }), ({ message }) => !message.includes("hf_sk_x"));
+  assert.throws(
+    make({ url: "http://holdfast:hf_sk_x@127.0.0.1" }),
+    ({ message }) => !message.includes("hf_sk_x"),
+  );
+  assert.doesNotThrow(make({ serviceKey: "\r\nhf_sk_x\r\n" }));
+});
+
+test("where something has answered meanwhile, nothing more is sent", async () => {
+  const server = await serve(() => [
+    401,
+    PROBLEM,
+    `{"code":"session-token-missing","source":"session"}`,
+  ]);
+  const failed = [];
+  const middleware = requireCaller(createHoldfast({ url: server.url }));
+  const app = createServer((request, response) => {
+    middleware(request, response, (error) => failed.push(error));
+    response.writeHead(503).end("too slow");
+  }).listen(0, "127.0.0.1");
+  servers.push(app);
+  await once(app, "listening");
+  const answered = await fetch(`http://127.0.0.1:${app.address().port}`);
+  assert.equal(answered.status, 503);
+  while (server.count() === 0) await new Promise(setImmediate);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.deepEqual(failed, []);
+});
+
 test("where every method is judged, OPTIONS is too", async () => {
   const refusal = [401, PROBLEM, `{"code":"session-token-missing","source":"session"}`];
   const server = await serve(({ headers }) => (headers.authorization ? ACCEPTED : refusal));

@@ -1112,8 +1112,9 @@ class Assertions(unittest.TestCase):
             assertion(None),
             "a.b.c",
             "ä.ö.ü",
+            f"{base64.urlsafe_b64encode(b'[' * 100_000).decode()}.b.c",
         ]:
-            with self.subTest(value=value):
+            with self.subTest(value=repr(value)[:80]):
                 verdict = self.holdfast.verify_assertion(value)
                 assert isinstance(verdict, Refusal), verdict
                 self.assertEqual(verdict.status, 403)

@@ -65,7 +65,7 @@ class AssertionVerifier:
             if not any(hmac.compare_digest(hmac.digest(each, message, hashlib.sha256), given) for each in self._secrets):
                 return None
             claims = json.loads(_decode(payload))
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             return None
         return claims if isinstance(claims, dict) else None
 
