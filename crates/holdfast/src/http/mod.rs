@@ -81,7 +81,7 @@ pub fn app(state: AppState, allowed_origins: &AllowedOrigins) -> Application {
     let mut api = openapi::skeleton(&edge.public_url);
     let (routes, direct) = routes::all().into_inner();
     let routes = routes.finish_api(&mut api);
-    state.publish(routes::documents_of(openapi::finished(api)));
+    state.publish(routes::documents_of(&openapi::finished(api)));
     let layers = layers(edge, allowed_origins);
     let router = layered(routes.with_state(state.clone()), Arc::clone(&layers));
     Application::new(router, direct, layers, state)

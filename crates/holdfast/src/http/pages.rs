@@ -10,6 +10,7 @@ use aide::operation::OperationOutput;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 
@@ -47,7 +48,8 @@ pub struct Page {
     status: StatusCode,
     cache: &'static str,
     policy: &'static LazyLock<HeaderValue>,
-    html: String,
+    /// Shared by all answers: who reads none of them must not have a copy kept for each.
+    html: Bytes,
     /// What a page that says what went wrong is remembered and counted as.
     told: Option<(ProblemCode, &'static str)>,
 }
@@ -95,6 +97,7 @@ impl Page {
              <main>{body}{FOOT}",
             Text(title)
         );
+        let html = html.into();
         Self { status: StatusCode::OK, cache: "no-store", policy: &CONTENT_POLICY, html, told: None }
     }
 
@@ -128,14 +131,12 @@ impl Page {
 impl Page {
     /// The finished answer of a page that says what went wrong. `response` is what
     /// [`Page::into_response`] made, possibly with headers added since.
-    pub(super) fn with_request_id(mut self, id: &str, mut response: Response) -> Response {
+    pub(super) fn with_request_id(self, id: &str, mut response: Response) -> Response {
         let mut foot = Markup::default();
         foot.raw("<p class=\"soft\">Request id <code>").text(id).raw("</code></p>");
-        self.html.truncate(self.html.len() - FOOT.len());
-        self.html.push_str(&foot.0);
-        self.html.push_str(FOOT);
+        let above = &self.html[..self.html.len() - FOOT.len()];
         response.headers_mut().remove(header::CONTENT_LENGTH);
-        *response.body_mut() = self.html.into();
+        *response.body_mut() = [above, foot.0.as_bytes(), FOOT.as_bytes()].concat().into();
         response
     }
 

@@ -4,8 +4,8 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRef;
+use bytes::Bytes;
 use secrecy::SecretString;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -76,8 +76,8 @@ struct Shared {
 /// What is made from the routes themselves.
 #[derive(Debug)]
 pub struct Documents {
-    /// The OpenAPI document.
-    pub openapi: Value,
+    /// The OpenAPI document, as it is sent.
+    pub openapi: Bytes,
     /// The page that shows it.
     pub reference: Page,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -123,10 +123,23 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 #[error("the connection is closed without an answer")]
 struct HungUp;
 
-async fn answer(app: Router, request: Request<Incoming>) -> Result<Response<Body>, HungUp> {
+/// Why no stand-in takes a request, if so: any page in the developer's browser can send it some,
+/// under a name of its own that leads here, or blindly.
+pub(super) fn foreign<B>(request: &Request<B>) -> Option<(StatusCode, &'static str)> {
+    let is_control = request.uri().path().contains("/dev/") && request.method() != Method::OPTIONS;
     if !names_this_machine(request.headers()) {
-        let mut refused = Response::new(Body::from("a stand-in answers to localhost and 127.0.0.1 only\n"));
-        *refused.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+        Some((StatusCode::MISDIRECTED_REQUEST, "a stand-in answers to localhost and 127.0.0.1 only\n"))
+    } else if is_control && request.headers().get(header::ORIGIN).is_some_and(|page| !is_page_here(page)) {
+        Some((StatusCode::FORBIDDEN, "pages of other machines have no say in what a stand-in does\n"))
+    } else {
+        None
+    }
+}
+
+async fn answer(app: Router, request: Request<Incoming>) -> Result<Response<Body>, HungUp> {
+    if let Some((status, why)) = foreign(&request) {
+        let mut refused = Response::new(Body::from(why));
+        *refused.status_mut() = status;
         return Ok(refused);
     }
     let answered: Result<Response<Body>, Infallible> = app.oneshot(request.map(Body::new)).await;

@@ -106,6 +106,7 @@ codes! {
                 "The query or the body carries a credential (access_token, client_secret, appsecret_proof); \
                  Holdfast adds the grant itself.",
                 "The query or the body contains further calls (batch).",
+                "The query names a method as a parameter: what is sent as a read could be done twice.",
                 "The body is not a form, a multipart form or JSON, or cannot be read as what its \
                  Content-Type says.",
             ],

@@ -6,6 +6,7 @@ mod reference;
 
 use axum::Json;
 use axum::extract::State;
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use schemars::JsonSchema;
@@ -28,12 +29,12 @@ pub fn document(public_url: &str) -> Value {
 }
 
 fn documents(public_url: &str) -> Documents {
-    documents_of(document(public_url))
+    documents_of(&document(public_url))
 }
 
 /// The documents of that description.
-pub(in crate::http) fn documents_of(openapi: Value) -> Documents {
-    Documents { reference: reference::page(&openapi), openapi }
+pub(in crate::http) fn documents_of(openapi: &Value) -> Documents {
+    Documents { reference: reference::page(openapi), openapi: openapi.to_string().into() }
 }
 
 /// Adds the routes.
@@ -83,9 +84,12 @@ async fn home(State(state): State<AppState>) -> Json<Home> {
     })
 }
 
-async fn openapi(State(state): State<AppState>) -> ([(header::HeaderName, HeaderValue); 1], Json<Value>) {
-    let cache = HeaderValue::from_static("public, max-age=300");
-    ([(header::CACHE_CONTROL, cache)], Json(state.documents(documents).openapi.clone()))
+async fn openapi(State(state): State<AppState>) -> ([(header::HeaderName, HeaderValue); 2], Bytes) {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+    ];
+    (headers, state.documents(documents).openapi.clone())
 }
 
 async fn docs(State(state): State<AppState>) -> Page {

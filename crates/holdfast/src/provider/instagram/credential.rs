@@ -20,6 +20,8 @@ const CREDENTIALS: [&str; 7] = [
 ];
 /// The parameter with further calls, which have parameters of their own.
 const BATCH: &str = "batch";
+/// The parameter by which a call can be another one than its method says.
+const METHOD: &str = "method";
 /// Paths that hand out or inspect tokens; one that the app fetched by itself would be lost to the
 /// connection.
 const TOKEN_PATHS: [&str; 4] = ["accesstoken", "refreshaccesstoken", "oauth", "debugtoken"];
@@ -43,6 +45,9 @@ pub(super) enum NotPassable {
         "The call contains a batch of calls. Send each call by itself: Holdfast adds the grant to one call at a time."
     )]
     Batch,
+    /// Its method is a parameter: what is sent as a read may be done twice.
+    #[error("The call names a method as a parameter. Use that method for the call itself.")]
+    Method,
     /// The body cannot be parsed as its content type.
     #[error("The body does not match its Content-Type, so it cannot be passed on.")]
     Unreadable,
@@ -59,7 +64,12 @@ pub(super) fn path(path: &str) -> Result<(), NotPassable> {
 
 /// Checks the parameter names of a query, which are decoded once.
 pub(super) fn query(pairs: &[(String, String)]) -> Result<(), NotPassable> {
-    none_of(pairs.iter().map(|(name, _)| name.as_str()))
+    let mut names = pairs.iter().map(|(name, _)| name.as_str());
+    none_of(names.clone())?;
+    if names.any(|name| spellings(name).any(|each| each == METHOD)) {
+        return Err(NotPassable::Method);
+    }
+    Ok(())
 }
 
 /// Checks a body. Answers with the content type that it goes out with: what was said beside the one
@@ -268,6 +278,14 @@ mod tests {
         let json = r#"{"batch": [{"method": "GET", "relative_url": "me"}]}"#;
         assert_eq!(body("application/json", &json.into()), Err(NotPassable::Batch));
         assert_eq!(query(&[("BATCH[]".into(), "x".into())]), Err(NotPassable::Batch));
+    }
+
+    #[test]
+    fn a_read_is_not_made_another_call_by_a_parameter() {
+        for name in ["method", "METHOD", "_method", "%6dethod", "method[]"] {
+            assert_eq!(query(&[(name.into(), "delete".into())]), Err(NotPassable::Method), "{name}");
+        }
+        assert!(query(&[("methods".into(), "x".into())]).is_ok());
     }
 
     #[test]

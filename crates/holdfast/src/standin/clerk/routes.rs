@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::super::server::is_page_here;
+use super::super::server::{foreign, is_page_here};
 use super::faults::{Fault, Rotation, Surface};
 use super::people::Person;
 use super::state::Shared;
@@ -28,6 +28,9 @@ pub struct HangUp;
 
 /// Answers one request.
 pub async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Reply, HangUp> {
+    if let Some((status, why)) = foreign(&request) {
+        return Ok(plain(status, "text/plain", Bytes::from_static(why.as_bytes())));
+    }
     let origin = request.headers().get(header::ORIGIN).cloned();
     let mut reply = if request.method() == Method::OPTIONS {
         plain(StatusCode::NO_CONTENT, "text/plain", Bytes::new())

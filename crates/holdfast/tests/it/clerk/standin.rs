@@ -67,6 +67,35 @@ async fn a_page_signs_in_and_gets_tokens_that_the_key_set_verifies() {
 }
 
 #[tokio::test]
+async fn pages_of_other_machines_have_no_say_in_what_it_does() {
+    let clerk = Clerk::start().await;
+    let state = clerk.standin.url().join("/v1/dev/state").unwrap();
+    let skew = clerk.standin.url().join("/v1/dev/skew").unwrap();
+    for (method, url, name, origin, status) in [
+        // A name of the page's own that leads to this machine.
+        (Method::GET, &state, Some("evil.example"), None, 421),
+        (Method::GET, &state, None, None, 200),
+        // Sent blindly: such a request asks for no permission first.
+        (Method::POST, &skew, None, Some("https://evil.example"), 403),
+        (Method::POST, &skew, None, Some("null"), 403),
+        (Method::POST, &skew, None, Some("http://localhost:5173"), 200),
+        (Method::POST, &skew, None, None, 200),
+    ] {
+        let mut request = Outgoing::new(method, url.clone());
+        for (header, value) in [("host", name), ("origin", origin)] {
+            if let Some(value) = value {
+                request.headers.insert(header, HeaderValue::from_static(value));
+            }
+        }
+        request.headers.insert("content-type", HeaderValue::from_static("text/plain"));
+        request.body = r#"{"seconds": 0}"#.into();
+        let answered = clerk.transport.send(request).await.unwrap();
+        assert_eq!(answered.status.is_success(), status == 200, "{name:?} {origin:?}: {}", answered.status);
+        assert!(status == 200 || answered.status == status, "{name:?} {origin:?}: {}", answered.status);
+    }
+}
+
+#[tokio::test]
 async fn only_pages_on_this_machine_may_read_its_answers() {
     let clerk = Clerk::start().await;
     for (origin, allowed) in [

@@ -170,3 +170,27 @@ async fn slow_connections_of_every_kind_are_cut_in_time_and_memory_stays_flat() 
     // A buffer of 16 KiB left behind by each connection would be twice that.
     assert!(grown < 24 * 1024, "memory grew by {grown} KiB");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_a_document_has_no_copy_of_it_kept() {
+    if !is_alone("edge::slow::who_does_not_read_a_document_has_no_copy_of_it_kept") {
+        return;
+    }
+    let app = App::start().await;
+    app.is_ready().await;
+    for path in ["/docs", "/openapi.json"] {
+        let size = app.get(path).await.body.len();
+        let before = resident_kib();
+        let mut readers = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut reader = Raw::connect_narrow(app.address()).await;
+            reader.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).await.unwrap();
+            readers.push(reader);
+        }
+        settle(&app).await;
+        let grown = resident_kib() - before;
+        println!("{path}, {size} bytes: {CONNECTIONS} that do not read cost {grown} KiB");
+        let copies = i64::try_from(size * CONNECTIONS / 1024).unwrap();
+        assert!(grown < copies / 2, "{path}: memory grew by {grown} KiB; a copy for each is {copies}");
+    }
+}
