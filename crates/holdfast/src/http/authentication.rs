@@ -2,6 +2,8 @@
 //!
 //! `caller` knows nothing of HTTP; only this file decides how its judgements look to a client.
 
+pub mod refused;
+
 use std::borrow::Cow;
 use std::ops::Deref;
 
@@ -24,6 +26,7 @@ use super::state::AppState;
 use crate::caller::service::{ServiceCaller, ServiceJudgement, ServiceRefusal};
 use crate::caller::{Authentication, Caller};
 use crate::telemetry::traces::note;
+use refused::Refused;
 
 /// A caller who is not impersonated: required by routes that change something in a person's name.
 #[derive(Debug, Clone)]
@@ -145,7 +148,7 @@ fn verdict(judgement: Authentication, credentials: &[&[u8]], metrics: &Metrics) 
         }
         Authentication::Refused(refusal) => {
             told(metrics, "refused", refusal.code.as_str());
-            Err(Problem::new(refusal.code)
+            Err(Problem::new(session(refusal.code))
                 .with_detail(refusal.public_detail().to_owned())
                 .with_judgement(Judgement::of(&refusal, credentials)))
         }
@@ -171,7 +174,7 @@ fn verdict(judgement: Authentication, credentials: &[&[u8]], metrics: &Metrics) 
             let detail = format!("This very session token keeps being refused: {}", refusal.public_detail());
             // The action is that of the repeated refusal, which is not always a fresh token.
             Err(Problem::new(RequestCode::StopRepeating)
-                .with_action(Problem::new(refusal.code).action())
+                .with_action(session(refusal.code).entry().action)
                 .with_detail(detail)
                 .with_reason(refusal.code.as_str())
                 .with_judgement(Judgement::of(&refusal, credentials))
@@ -210,12 +213,18 @@ fn service_verdict(judgement: ServiceJudgement, metrics: &Metrics) -> Result<Ser
             ServiceRefusal::Unknown | ServiceRefusal::Revoked => (ServiceKeyCode::Invalid, None),
         },
     };
-    told(metrics, "refused", ProblemCode::from(code).entry().code);
+    let code = ProblemCode::ServiceKey(Refused::with(code));
+    told(metrics, "refused", code.entry().code);
     let problem = Problem::new(code);
     Err(match detail {
         Some(detail) => problem.with_detail(Cow::Borrowed(detail)),
         None => problem,
     })
+}
+
+/// The problem of a refused session token.
+fn session(code: RefusalCode) -> ProblemCode {
+    ProblemCode::Session(Refused::with(code))
 }
 
 /// Counts a verdict and notes it in the request's span.
@@ -229,7 +238,7 @@ fn told(metrics: &Metrics, verdict: &'static str, code: &'static str) {
 
 impl OperationInput for Caller {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
-        let mut codes: Vec<ProblemCode> = RefusalCode::ALL.iter().copied().map(ProblemCode::from).collect();
+        let mut codes: Vec<ProblemCode> = Refused::<RefusalCode>::all().map(ProblemCode::Session).collect();
         codes.extend([
             ProblemCode::from(RequestCode::MultipleCredentials),
             RequestCode::SessionPending.into(),
@@ -257,7 +266,7 @@ impl OperationInput for CallerOrNobody {
 impl OperationInput for ServiceCaller {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         let mut codes: Vec<ProblemCode> =
-            ServiceKeyCode::ALL.iter().copied().map(ProblemCode::from).collect();
+            Refused::<ServiceKeyCode>::all().map(ProblemCode::ServiceKey).collect();
         codes.push(RequestCode::MultipleCredentials.into());
         codes.push(ServerCode::DatabaseUnavailable.into());
         require(operation, SERVICE_KEY);

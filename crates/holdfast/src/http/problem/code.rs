@@ -11,17 +11,19 @@ use super::server::ServerCode;
 use super::service_key::ServiceKeyCode;
 use super::{instagram, session};
 use crate::connection::Reason;
+use crate::http::authentication::refused::Refused;
 
 /// Everything that can go wrong in an answer of ours.
 ///
 /// There is no conversion from [`crate::provider::Failure`]: what Instagram said reaches an answer
-/// only as a [`Reason`], and a reason is never a 401.
+/// only as a [`Reason`], and a reason is never a 401. What is one holds a [`Refused`], which only
+/// the authentication makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemCode {
     /// The session token is missing or refused: the only way to a 401 outside `/service`.
-    Session(RefusalCode),
+    Session(Refused<RefusalCode>),
     /// The service key is missing or refused: the only way to a 401 on `/service`.
-    ServiceKey(ServiceKeyCode),
+    ServiceKey(Refused<ServiceKeyCode>),
     /// The request itself.
     Request(RequestCode),
     /// Instagram, on a route that uses a grant.
@@ -30,18 +32,6 @@ pub enum ProblemCode {
     NotConnected,
     /// Clerk's keys, the database, or this server.
     Server(ServerCode),
-}
-
-impl From<RefusalCode> for ProblemCode {
-    fn from(code: RefusalCode) -> Self {
-        Self::Session(code)
-    }
-}
-
-impl From<ServiceKeyCode> for ProblemCode {
-    fn from(code: ServiceKeyCode) -> Self {
-        Self::ServiceKey(code)
-    }
 }
 
 impl From<RequestCode> for ProblemCode {
@@ -65,9 +55,9 @@ impl From<ServerCode> for ProblemCode {
 impl ProblemCode {
     /// Every code, in the order of the index page.
     pub fn all() -> impl Iterator<Item = Self> {
-        let session = RefusalCode::ALL.iter().copied().map(Self::Session);
+        let session = Refused::<RefusalCode>::all().map(Self::Session);
         session
-            .chain(ServiceKeyCode::ALL.iter().copied().map(Self::ServiceKey))
+            .chain(Refused::<ServiceKeyCode>::all().map(Self::ServiceKey))
             .chain(RequestCode::ALL.iter().copied().map(Self::Request))
             .chain([Self::NotConnected])
             .chain(Reason::ALL.iter().copied().map(Self::Instagram))
@@ -93,8 +83,8 @@ impl ProblemCode {
     /// Its row.
     pub fn entry(self) -> Entry {
         match self {
-            Self::Session(code) => session::entry(code),
-            Self::ServiceKey(code) => code.entry(),
+            Self::Session(refused) => session::entry(refused.code()),
+            Self::ServiceKey(refused) => refused.code().entry(),
             Self::Request(code) => code.entry(),
             Self::Instagram(reason) => instagram::entry(reason),
             Self::NotConnected => instagram::NOT_CONNECTED,

@@ -279,8 +279,8 @@ pub fn type_url(public_url: &str, code: &str) -> String {
 /// `invalid_token` where one was refused, and nothing on any other answer.
 fn challenge(code: ProblemCode, detail: Option<&str>) -> Option<HeaderValue> {
     let is_missing = match code {
-        ProblemCode::Session(code) => session::is_missing(code),
-        ProblemCode::ServiceKey(code) => code == ServiceKeyCode::Missing,
+        ProblemCode::Session(refused) => session::is_missing(refused.code()),
+        ProblemCode::ServiceKey(refused) => refused.code() == ServiceKeyCode::Missing,
         ProblemCode::Request(_)
         | ProblemCode::Instagram(_)
         | ProblemCode::NotConnected
