@@ -117,9 +117,10 @@ impl Page {
 
     /// A page that says what went wrong, in `detail`; `holdfast why` knows it by `code`.
     #[must_use]
-    pub(super) fn of_problem(mut self, status: StatusCode, code: RequestCode, detail: &'static str) -> Self {
-        self.told = Some((ProblemCode::Request(code), detail));
-        self.with_status(status)
+    pub(super) fn of_problem(mut self, code: RequestCode, detail: &'static str) -> Self {
+        let code = ProblemCode::Request(code);
+        self.told = Some((code, detail));
+        self.with_status(code.entry().status)
     }
 
     /// What it is remembered as, where it says what went wrong.

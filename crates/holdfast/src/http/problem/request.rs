@@ -47,6 +47,15 @@ codes! {
             remedy: "Compare the body with the request schema of the route in /docs; the detail names the \
                      member and what it takes.",
         }
+        CallbackWithoutAttempt = "callback-without-attempt", BAD_REQUEST, Connect, "No usable attempt" {
+            meaning: "Instagram's redirect does not lead to a connect attempt that can go on.",
+            causes: [
+                "The attempt ended more than a day ago, or the page was opened again after the attempt had ended.",
+                "The redirect carries no `state`, or one that this server did not issue.",
+                "The attempt's return address is no longer one of HOLDFAST_RETURN_URLS.",
+            ],
+            remedy: "Start again with POST /user/instagram/connect. The detail is what the page told the person.",
+        }
         MalformedParameter = "malformed-parameter", BAD_REQUEST, FixRequest, "Malformed parameter" {
             meaning: "A query parameter or a part of the path is not valid.",
             causes: [

@@ -22,7 +22,9 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                      usable attempt it is a page that says what happened.",
                 )
                 .response_with::<303, (), _>(|answer| answer.description("On to `return_to`."))
-                .response_with::<400, Page, _>(|answer| answer.description("No usable attempt: a page."))
+                .response_with::<400, Page, _>(|answer| {
+                    answer.description("`callback-without-attempt`, as a page.")
+                })
                 .problems(&failure::CHANGING)
         })
         .done()
@@ -93,5 +95,5 @@ fn page(what: CallbackPage) -> Page {
     let mut body = Markup::default();
     body.raw("<h1>").text(title).raw("</h1><p class=\"lead\">").text(text).raw("</p>");
     body.raw("<div class=\"card remedy\"><h2>What to do</h2><p>").text(remedy).raw("</p></div>");
-    Page::for_people(title, &body).of_problem(StatusCode::BAD_REQUEST, RequestCode::AttemptNotFound, text)
+    Page::for_people(title, &body).of_problem(RequestCode::CallbackWithoutAttempt, text)
 }

@@ -7,7 +7,6 @@ mod reference;
 use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{self, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -149,9 +148,5 @@ fn no_such_code() -> Page {
     let mut body = Markup::default();
     body.raw("<h1>No such code</h1><p class=\"lead\">").text(WHAT).raw("</p>");
     body.raw("<p><a href=\"../errors\">All codes</a></p>");
-    Page::new("No such code", Width::Narrow, "../../", &body).of_problem(
-        StatusCode::NOT_FOUND,
-        RequestCode::NotFound,
-        WHAT,
-    )
+    Page::new("No such code", Width::Narrow, "../../", &body).of_problem(RequestCode::NotFound, WHAT)
 }

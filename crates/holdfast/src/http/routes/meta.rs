@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use http::HeaderMap;
-use http::StatusCode;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -181,5 +180,5 @@ fn no_such_request() -> Page {
         "<div class=\"card remedy\"><h2>What to do</h2><p>Compare the address with the one that Instagram showed you. \
          If it is the same, ask the app's support.</p></div>",
     );
-    Page::for_people("Data deletion", &body).of_problem(StatusCode::NOT_FOUND, RequestCode::NotFound, WHAT)
+    Page::for_people("Data deletion", &body).of_problem(RequestCode::NotFound, WHAT)
 }

@@ -100,7 +100,8 @@ async fn a_page_that_says_what_went_wrong_is_explained_too() {
         let remembered: serde_json::Value = serde_json::from_str(&remembered).unwrap();
         assert!(remembered["detail"].as_str().unwrap().contains(says), "{remembered}");
         assert_eq!(remembered["status"], status, "{remembered}");
-        assert!(holdfast::http::problem::ProblemCode::parse(remembered["code"].as_str().unwrap()).is_some());
+        let code = holdfast::http::problem::ProblemCode::parse(remembered["code"].as_str().unwrap()).unwrap();
+        assert_eq!(code.entry().status, status, "the reference says the same: {remembered}");
     }
 }
 
