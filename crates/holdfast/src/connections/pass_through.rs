@@ -11,7 +11,7 @@ use crate::connection::observation::{Call, Observation};
 use crate::connection::reasons::reason_of;
 use crate::connection::status::InstagramStatus;
 use crate::connection::{Connection, EvidenceSource, GrantFacts, Reason};
-use crate::provider::{Failure, Grant, Meaning, PassThrough, PassedThrough};
+use crate::provider::{Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough};
 
 /// Success is recorded at most this often, so that a busy backend does not cost a write per call.
 const PROVEN_EVERY: Duration = Duration::from_mins(1);
@@ -50,6 +50,9 @@ pub enum UseError {
         /// Why, for the developer who made the call.
         detail: String,
     },
+    /// The call was answered, with more than is passed on.
+    #[error("the answer is too large to be passed on")]
+    AnswerTooLarge,
     /// An internal failure.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -85,15 +88,17 @@ impl Connections {
                 self.gate.learn_usage(answer.usage, answer.failure.as_ref());
                 let noted = match &answer.failure {
                     Some(failure) => self.failed_in_use(&connection, facts, tools, failure).await,
-                    // An answer too large to read proves nothing.
-                    None if answer.is_too_large => Ok(()),
                     None => self.worked(&connection, facts, answer.needs_scope).await.map_err(UseError::from),
                 };
                 unless_only_unnoted(noted)?;
                 Ok(answer)
             }
-            Err(Failure { meaning: Meaning::Content, detail, .. }) => Err(UseError::NotPassedOn { detail }),
-            Err(failure) => {
+            // An answer too large to read proves nothing.
+            Err(NotPassed::TooLarge) => Err(UseError::AnswerTooLarge),
+            Err(NotPassed::Failed(Failure { meaning: Meaning::Content, detail, .. })) => {
+                Err(UseError::NotPassedOn { detail })
+            }
+            Err(NotPassed::Failed(failure)) => {
                 unless_only_unnoted(self.failed_in_use(&connection, facts, tools, &failure).await)?;
                 let reason = reason_of(failure.meaning);
                 let may_be_done = changes && failure.was_sent;

@@ -197,6 +197,7 @@ pub(super) fn using(error: UseError) -> Problem {
         UseError::NotPassedOn { detail } => {
             Problem::new(RequestCode::GraphCallNotAllowed).with_detail(detail)
         }
+        UseError::AnswerTooLarge => RequestCode::GraphAnswerTooLarge.into(),
         UseError::Service(error) => error.into(),
     }
 }

@@ -11,7 +11,9 @@ use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::{Failure, Grant, Meaning, PassThrough, Provider, ProviderId, ShortGrant};
+use super::{
+    Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough, Provider, ProviderId, ShortGrant,
+};
 use crate::clock::{Clock as _, ManualClock};
 
 /// A provider, its far side, and the hands of the person who owns the account.
@@ -48,6 +50,15 @@ pub async fn passes<B: Bench, F: Future<Output = B>>(make: impl Fn() -> F) {
     revocation_is_noticed_everywhere(&make().await).await;
     an_outage_kills_nothing(&make().await).await;
     nothing_prints_a_secret(&make().await).await;
+}
+
+/// What became of an app's call.
+pub fn outcome(used: Result<PassedThrough, NotPassed>) -> Result<(), Failure> {
+    match used {
+        Ok(passed) => passed.failure.map_or(Ok(()), Err),
+        Err(NotPassed::Failed(failure)) => Err(failure),
+        Err(NotPassed::TooLarge) => Err(Failure::new(Meaning::Content, "larger than what is passed on")),
+    }
 }
 
 async fn code(bench: &impl Bench) -> SecretString {
@@ -143,8 +154,7 @@ async fn revocation_is_noticed_everywhere(bench: &impl Bench) {
     let provider = bench.provider();
     let refreshed = provider.refresh(&grant).await.outcome.map(|_| ());
     let identified = provider.identify(&grant).await.outcome.map(|_| ());
-    let used = provider.pass_through(&grant, bench.harmless_call()).await;
-    let used = used.and_then(|passed| passed.failure.map_or(Ok(()), Err));
+    let used = outcome(provider.pass_through(&grant, bench.harmless_call()).await);
     for outcome in [refreshed, identified, used] {
         let failure = outcome.expect_err("a revoked grant");
         assert!(matches!(failure.meaning, Meaning::Dead(_) | Meaning::DeadUnexplained), "{failure:?}");
@@ -164,7 +174,7 @@ async fn an_outage_kills_nothing(bench: &impl Bench) {
         provider.extend(&short).await.outcome.map(|_| ()),
         provider.refresh(&grant).await.outcome.map(|_| ()),
         provider.identify(&grant).await.outcome.map(|_| ()),
-        used.and_then(|passed| passed.failure.map_or(Ok(()), Err)),
+        outcome(used),
     ]
     .into_iter()
     .map(|outcome| outcome.expect_err("down"))

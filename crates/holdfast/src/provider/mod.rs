@@ -288,22 +288,20 @@ pub struct PassedThrough {
     pub usage: Usage,
     /// The provider's own usage headers, for the caller.
     pub usage_headers: http::HeaderMap,
-    /// The answer was too large to pass on; nothing else is known about it.
-    pub is_too_large: bool,
 }
 
-impl PassedThrough {
-    /// An answer that was too large to be read.
-    pub fn too_large() -> Self {
-        Self {
-            status: 0,
-            body: None,
-            failure: None,
-            needs_scope: None,
-            usage: Usage::default(),
-            usage_headers: http::HeaderMap::new(),
-            is_too_large: true,
-        }
+/// Why there is no answer to pass on.
+#[derive(Debug)]
+pub enum NotPassed {
+    /// The call was not made, or not answered.
+    Failed(Failure),
+    /// The answer was too large to be read; nothing else is known about it.
+    TooLarge,
+}
+
+impl From<Failure> for NotPassed {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 
@@ -337,7 +335,7 @@ pub trait Provider: Debug + Send + Sync + 'static {
         &'a self,
         grant: &'a Grant,
         call: PassThrough,
-    ) -> BoxFuture<'a, Result<PassedThrough, Failure>>;
+    ) -> BoxFuture<'a, Result<PassedThrough, NotPassed>>;
     /// What a person must do to revoke our access at the provider itself, in one sentence.
     fn revoke_hint(&self) -> &'static str;
 }

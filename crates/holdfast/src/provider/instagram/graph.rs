@@ -16,7 +16,9 @@ use super::failure::{Answered, unanswered};
 use super::meaning::Context;
 use super::wire::{self, Body};
 use super::{Instagram, credential, endpoint, usage};
-use crate::provider::{Account, DeathCause, Failure, Grant, Meaning, PassThrough, PassedThrough, Reply};
+use crate::provider::{
+    Account, DeathCause, Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough, Reply,
+};
 use crate::transport::{Outgoing, TransportError};
 
 /// The fields of `/me` that we read. Only one source reports that `user_id` makes it fail for some
@@ -52,7 +54,7 @@ impl Instagram {
         .await
     }
 
-    pub(super) async fn pass(&self, grant: &Grant, call: PassThrough) -> Result<PassedThrough, Failure> {
+    pub(super) async fn pass(&self, grant: &Grant, call: PassThrough) -> Result<PassedThrough, NotPassed> {
         let token = grant.access_token.expose_secret();
         let content_type = looked_through(&call)?;
         let root = endpoint(&self.config.graph_url, [self.config.graph_version.as_str()]);
@@ -81,8 +83,8 @@ impl Instagram {
 
         let answer = match self.transport.send(request).await {
             Ok(answer) => answer,
-            Err(TransportError::TooLarge) => return Ok(PassedThrough::too_large()),
-            Err(error) => return Err(unanswered(Context::Use, error)),
+            Err(TransportError::TooLarge) => return Err(NotPassed::TooLarge),
+            Err(error) => return Err(unanswered(Context::Use, error).into()),
         };
         let (usage, usage_headers) = (usage::read(&answer.headers), usage::copy(&answer.headers));
         let status = answer.status.as_u16();
@@ -95,7 +97,7 @@ impl Instagram {
             Some(_) | None => Some(answered.unreadable(answer.body.len())),
         };
         let body = body.and_then(|body| RawValue::from_string(redacted(body, token)).ok());
-        Ok(PassedThrough { status, body, failure, needs_scope, usage, usage_headers, is_too_large: false })
+        Ok(PassedThrough { status, body, failure, needs_scope, usage, usage_headers })
     }
 }
 

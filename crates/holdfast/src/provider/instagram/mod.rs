@@ -28,8 +28,8 @@ use self::failure::{Answered, unanswered};
 use self::meaning::Context;
 use self::wire::{Body, Unusable};
 use super::{
-    Account, Failure, Grant, Meaning, PassThrough, PassedThrough, Provider, ProviderId, Reply, ShortGrant,
-    Usage,
+    Account, Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough, Provider, ProviderId, Reply,
+    ShortGrant, Usage,
 };
 use crate::clock::SharedClock;
 use crate::transport::{Outgoing, SharedTransport};
@@ -128,7 +128,7 @@ impl Provider for Instagram {
         &'a self,
         grant: &'a Grant,
         call: PassThrough,
-    ) -> BoxFuture<'a, Result<PassedThrough, Failure>> {
+    ) -> BoxFuture<'a, Result<PassedThrough, NotPassed>> {
         Box::pin(self.pass(grant, call))
     }
 

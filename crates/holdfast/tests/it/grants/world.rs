@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use holdfast::clock::{Clock, ManualClock, after};
 use holdfast::provider::{
-    Account, AppFault, DeathCause, Failure, Grant, Meaning, PassThrough, PassedThrough, Provider, ProviderId,
-    Reply, ShortGrant, Usage, UserAction,
+    Account, AppFault, DeathCause, Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough, Provider,
+    ProviderId, Reply, ShortGrant, Usage, UserAction,
 };
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -358,7 +358,7 @@ impl Provider for World {
         &'a self,
         _: &'a Grant,
         _: PassThrough,
-    ) -> BoxFuture<'a, Result<PassedThrough, Failure>> {
+    ) -> BoxFuture<'a, Result<PassedThrough, NotPassed>> {
         unreachable!("these tests make no calls of an app")
     }
 

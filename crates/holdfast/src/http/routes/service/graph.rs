@@ -130,9 +130,6 @@ async fn graph(
         .run(async move { connections.pass_through(&owner, call).await })
         .await?
         .map_err(failure::using)?;
-    if answer.is_too_large {
-        return Err(RequestCode::GraphAnswerTooLarge.into());
-    }
     Ok((answer.usage_headers, Json(GraphAnswer { status: answer.status, body: answer.body })))
 }
 

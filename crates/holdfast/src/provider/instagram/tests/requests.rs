@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::clock::{ManualClock, after};
+use crate::provider::contract::outcome;
 use crate::provider::instagram::{Instagram, InstagramConfig};
 use crate::provider::{
     DeathCause, Grant, LONGEST_LIFE, LimitScope, Meaning, PassThrough, Provider as _, ShortGrant,
@@ -196,7 +197,7 @@ async fn what_changes_something_is_given_more_time() {
 async fn tokens_are_not_fetched_behind_the_connections_back() {
     for path in ["refresh_access_token", "me/../access_token", "oauth/access_token"] {
         let (instagram, script) = instagram(Ok((200, HeaderMap::new(), "{}")));
-        let failure = instagram.pass_through(&grant(), call(path, &[])).await.unwrap_err();
+        let failure = outcome(instagram.pass_through(&grant(), call(path, &[])).await).unwrap_err();
         assert_eq!(failure.meaning, Meaning::Content);
         assert!(script.sent.lock().unwrap().is_empty());
     }

@@ -4,7 +4,8 @@ use http::HeaderMap;
 use secrecy::SecretString;
 
 use super::requests::{call, grant, instagram, short};
-use crate::provider::{AppFault, DeathCause, LimitScope, Meaning, PassedThrough, Provider as _, UserAction};
+use crate::provider::contract::outcome;
+use crate::provider::{AppFault, DeathCause, LimitScope, Meaning, Provider as _, UserAction};
 
 const TABLE: &str = include_str!("../testdata/answers.md");
 
@@ -69,7 +70,7 @@ async fn told(status: u16, body: &str) -> [&'static str; 5] {
         client.extend(&short()).await.outcome.map(|_| ()),
         client.refresh(&grant()).await.outcome.map(|_| ()),
         client.identify(&grant()).await.outcome.map(|_| ()),
-        used.and_then(|PassedThrough { failure, .. }| failure.map_or(Ok(()), Err)),
+        outcome(used),
     ];
     outcomes.map(|outcome| outcome.err().map_or("works", |failure| word(failure.meaning)))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 
 use super::{Rig, own_media, rig};
+use crate::provider::contract::outcome;
 use crate::provider::{AppFault, DeathCause, Failure, LimitScope, Meaning, Provider as _, UserAction};
 use crate::standin::instagram::{Decision, Effect, Endpoint, Fault, RefreshWorld};
 
@@ -87,11 +88,7 @@ async fn meet(rig: &Rig, fault: Fault, endpoint: Endpoint) -> Result<(), Failure
         Endpoint::Graph => {
             let grant = rig.grant(ADA).await;
             arm();
-            let passed = rig.under(fault, instagram.pass_through(&grant, own_media())).await?;
-            if passed.is_too_large {
-                return Err(Failure::new(Meaning::Content, "larger than what is passed on"));
-            }
-            passed.failure.map_or(Ok(()), Err)
+            outcome(rig.under(fault, instagram.pass_through(&grant, own_media())).await)
         }
     }
 }
