@@ -48,12 +48,11 @@ impl From<StoreError> for Problem {
             | StoreError::KeyRetired { .. }
             | StoreError::Denied(_) => ServerCode::DatabaseUnavailable,
             StoreError::Full(_) => ServerCode::DatabaseFull,
-            StoreError::Corrupt { .. } | StoreError::Refused(_) => ServerCode::Internal,
+            StoreError::Corrupt { .. } | StoreError::Damaged(_) | StoreError::Refused(_) => {
+                ServerCode::Internal
+            }
         };
-        let retry_after = match code {
-            ServerCode::Internal => None,
-            _ => Some(error.retry_after()),
-        };
+        let retry_after = (code != ServerCode::Internal).then(|| error.retry_after());
         Self::new(code).with_retry_after(retry_after).with_cause(error.to_string())
     }
 }

@@ -6,7 +6,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::engine::{Engine, Sqlite};
-use super::error::DAMAGED;
 use super::{OpenError, SchemaState, Store, StoreError, StoreOptions};
 use crate::clock::SharedClock;
 
@@ -179,20 +178,22 @@ async fn check(
     let opened = Store::open(&options, clock).await;
     let store = opened.map_err(|error| match error {
         OpenError::NotADatabase(_) => BackupError::NotADatabase(source.to_owned()),
-        OpenError::Unusable(found) => damaged(source, &found),
+        OpenError::Unusable(StoreError::Damaged(found)) => damaged(source, found),
+        OpenError::Unusable(why) => damaged(source, why.to_string()),
         other => BackupError::Open(other),
     })?;
     let verdict = inspect(source, &store).await;
     // Closing the last connection removes the write-ahead log.
     store.close().await;
     verdict.map_err(|error| match error {
-        BackupError::Store(StoreError::Corrupt { why, .. }) => damaged(source, &why),
+        BackupError::Store(StoreError::Damaged(why) | StoreError::Corrupt { why, .. }) => {
+            damaged(source, why)
+        }
         other => other,
     })
 }
 
-fn damaged(source: &Path, found: &str) -> BackupError {
-    let found = found.strip_prefix(DAMAGED).unwrap_or(found).to_owned();
+fn damaged(source: &Path, found: String) -> BackupError {
     BackupError::Damaged { path: source.to_owned(), found }
 }
 
@@ -200,7 +201,7 @@ async fn inspect(source: &Path, store: &Store) -> Result<Restored, BackupError> 
     let Engine::Sqlite(sqlite) = &store.inner.engine else { return Err(BackupError::NotSqlite) };
     let found = sqlite.integrity().await?;
     if found != "ok" {
-        return Err(damaged(source, &found));
+        return Err(damaged(source, found));
     }
     if !store.is_migrated().await? {
         return Err(BackupError::NotOurs(source.to_owned()));

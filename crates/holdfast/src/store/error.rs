@@ -32,7 +32,7 @@ pub enum StoreError {
         key_id: String,
     },
     /// A stored row is in a form that this version does not write.
-    #[error("{}", unreadable(table, row, why))]
+    #[error("row {row} of table {table} cannot be read: {why}")]
     Corrupt {
         /// The table.
         table: &'static str,
@@ -41,6 +41,9 @@ pub enum StoreError {
         /// What is wrong.
         why: String,
     },
+    /// The database's file is damaged.
+    #[error("the database's file is damaged: {0}")]
+    Damaged(String),
     /// The role may not do what the statement asks for, or does not see the table.
     #[error("the database's role lacks a right: {0}; `holdfast doctor` says what to grant")]
     Denied(String),
@@ -49,34 +52,20 @@ pub enum StoreError {
     Refused(String),
 }
 
-/// The "table" of a [`StoreError::Corrupt`] that is about the database's file itself.
-pub(super) const WHOLE_FILE: &str = "(file)";
-
-/// How an error about the whole file begins.
-pub(super) const DAMAGED: &str = "the database's file is damaged: ";
-
-fn unreadable(table: &str, row: &str, why: &str) -> String {
-    if table == WHOLE_FILE {
-        format!("{DAMAGED}{why}")
-    } else {
-        format!("row {row} of table {table} cannot be read: {why}")
-    }
-}
-
 impl StoreError {
     /// Whether only one row is at fault: all others can be read and written.
     pub fn is_of_one_row(&self) -> bool {
-        matches!(self, Self::Corrupt { table, .. } if *table != WHOLE_FILE)
+        matches!(self, Self::Corrupt { .. })
     }
 
     /// Whether the whole database is down, full or damaged, so that nothing can be stored.
     pub fn is_of_the_database(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::Full(_) => true,
-            Self::Corrupt { .. } => !self.is_of_one_row(),
+            Self::Unavailable(_) | Self::Full(_) | Self::Damaged(_) => true,
             Self::Busy(_)
             | Self::OutcomeUnknown
             | Self::KeyRetired { .. }
+            | Self::Corrupt { .. }
             | Self::Denied(_)
             | Self::Refused(_) => false,
         }
@@ -90,6 +79,7 @@ impl StoreError {
             Self::Full(_)
             | Self::KeyRetired { .. }
             | Self::Corrupt { .. }
+            | Self::Damaged(_)
             | Self::Denied(_)
             | Self::Refused(_) => Duration::from_secs(30),
         }
@@ -155,7 +145,7 @@ pub enum OpenError {
     },
     /// The file exists, but SQLite cannot use it.
     #[error("the database file cannot be used ({0}); run `holdfast doctor`, and check the file and its disk")]
-    Unusable(String),
+    Unusable(StoreError),
     /// A setting that durability needs could not be made.
     #[error("the database's `{name}` is `{got}` and must be `{want}`, or acknowledged writes could be lost")]
     Setting {

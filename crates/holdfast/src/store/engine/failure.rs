@@ -5,7 +5,6 @@
 
 use sqlx::error::{DatabaseError, ErrorKind};
 
-use crate::store::error::WHOLE_FILE;
 use crate::store::{Rejected, StoreError};
 
 /// A failed statement or unit of work.
@@ -173,7 +172,7 @@ fn of_sqlite(code: &str, message: &str) -> Failure {
         13 => StoreError::Full(text),
         _ if code == NO_ROOM_FOR_MEMORY => StoreError::Full(text),
         8 | 10 | 14 | 15 => StoreError::Unavailable(text),
-        11 | 26 => StoreError::Corrupt { table: WHOLE_FILE, row: String::new(), why: text },
+        11 | 26 => StoreError::Damaged(text),
         _ => StoreError::Refused(text),
     })
 }

@@ -199,9 +199,7 @@ impl Sqlite {
             connection.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY")?;
             Ok(connection)
         };
-        open().map_err(|error: rusqlite::Error| {
-            OpenError::Unusable(Failure::from(error).into_error().to_string())
-        })
+        open().map_err(|error: rusqlite::Error| OpenError::Unusable(Failure::from(error).into_error()))
     }
 
     /// How readers and writer are used.
@@ -349,7 +347,7 @@ fn explain(error: sqlx::Error, path: &Path) -> OpenError {
         // SQLite tells an input or output error where it cannot make its files as long as it needs.
         8 | 10 | 14 if is_full(path) => OpenError::NoRoom(path.to_owned()),
         8 | 10 | 14 => OpenError::NotWritable { path: path.to_owned(), why: format!("SQLite {code}") },
-        _ => OpenError::Unusable(Failure::from(error).into_error().to_string()),
+        _ => OpenError::Unusable(Failure::from(error).into_error()),
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn serve(engine: &Sqlite, mut questions: Questions, serving: Serving)
     let connection = engine.open_reader()?;
     // Fail on a lock at once: the runtime must not wait, and the caller reads elsewhere.
     let impatient = connection.busy_timeout(Duration::ZERO);
-    impatient.map_err(|error| OpenError::Unusable(Failure::from(error).into_error().to_string()))?;
+    impatient.map_err(|error| OpenError::Unusable(Failure::from(error).into_error()))?;
     tokio::spawn(async move {
         let (mut batch, mut columns) = (Vec::new(), Vec::new());
         while questions.gather(&mut batch).await {
