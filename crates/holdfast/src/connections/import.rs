@@ -15,14 +15,13 @@ use crate::caller::OwnerId;
 use crate::clock::after;
 use crate::connection::clock_repair::USUAL_LIFE;
 use crate::connection::observation::Observation;
-use crate::connection::reasons::reason_of;
 use crate::connection::transition::{apply, same_account};
 use crate::connection::{Connection, Reason, State};
 use crate::connections::grants::{self, RowSeal};
 use crate::connections::listing::holders;
 use crate::connections::recorder::{Conflicts, change};
 use crate::connections::{Connections, ServiceError};
-use crate::provider::{Account, Failure, Grant, LONGEST_LIFE, Meaning, SharedProvider};
+use crate::provider::{Account, Grant, LONGEST_LIFE, Meaning, SharedProvider};
 use crate::store::CommitOutcome;
 
 /// How often Instagram is asked about one grant.
@@ -60,12 +59,11 @@ pub enum Imported {
     AccountTaken,
     /// The person has disconnected here, and only they can connect again.
     Disconnected,
-    /// Instagram does not accept the token.
-    TokenRefused(Reason),
+    /// Instagram did not say whose the token is: it does not accept it, or could not be asked, or
+    /// its answer was not about the token.
+    Unproven(Meaning),
     /// The user was deleted.
     UserDeleted,
-    /// Unknown: Instagram could not be asked, or its answer was not about the token.
-    TryAgain(Reason),
 }
 
 /// Imports one grant after another, as the rate budget allows.
@@ -166,7 +164,7 @@ impl Importer {
                 | Meaning::CodeRejected => false,
             };
             if !may_pass || tries >= TRIES {
-                return Err(outcome_of(&failure));
+                return Err(Imported::Unproven(failure.meaning));
             }
             self.connections.parts.clock.sleep(failure.retry_after.unwrap_or(PAUSE).max(PAUSE)).await;
         }
@@ -184,7 +182,7 @@ impl Importer {
             let now = clock.now();
             let is_throttled = self.connections.gate.spent_until(now).is_some();
             if !is_throttled && after(*answered, OUTAGE_PATIENCE) <= now {
-                return Err(Imported::TryAgain(Reason::ProviderUnavailable));
+                return Err(Imported::Unproven(Meaning::Unavailable));
             }
             clock.sleep(LOOK_AGAIN).await;
         }
@@ -291,20 +289,6 @@ fn to_grant(offered: &Offered, min_age: Duration, now: Timestamp) -> (Grant, boo
     let obtained_at = offered.obtained_at.or(derived).unwrap_or(old_enough).min(now);
     let grant = Grant { access_token: offered.access_token.clone(), scopes: None, obtained_at, expires_at };
     (grant, known.is_some())
-}
-
-fn outcome_of(failure: &Failure) -> Imported {
-    let reason = reason_of(failure.meaning);
-    match failure.meaning {
-        Meaning::Dead(_) | Meaning::DeadUnexplained => Imported::TokenRefused(reason),
-        Meaning::UserAction(_)
-        | Meaning::Permission
-        | Meaning::RateLimited(_)
-        | Meaning::Unavailable
-        | Meaning::App(_)
-        | Meaning::Content
-        | Meaning::CodeRejected => Imported::TryAgain(reason),
-    }
 }
 
 #[cfg(test)]

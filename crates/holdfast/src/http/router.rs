@@ -272,9 +272,10 @@ impl<S: Clone + Send + Sync + 'static> Routes<S, Anybody> {
         O: OperationOutput,
         T: 'static,
     {
-        let methods = match route {
-            PublicRoute::Healthz => get_with(handler.clone(), anywhere(doc)),
-            _ => get_with(handler.clone(), admitted(doc)),
+        let methods = if route == PublicRoute::Healthz {
+            get_with(handler.clone(), anywhere(doc))
+        } else {
+            get_with(handler.clone(), admitted(doc))
         };
         self.add_get(route.as_str(), handler, methods)
     }

@@ -19,10 +19,10 @@ use super::printer::Printer;
 use super::serve::seams;
 use crate::app;
 use crate::caller::OwnerId;
-use crate::connection::Reason;
 use crate::connections::ServiceError;
 use crate::connections::import::{Imported, Importer, Proven};
 use crate::names::names;
+use crate::provider::{DeathCause, Meaning};
 use crate::settings::Purpose;
 use crate::telemetry;
 use input::{Entry, Line, Unusable};
@@ -221,32 +221,41 @@ fn words(imported: &Imported) -> (Ending, &'static str) {
         Imported::Disconnected => {
             (Ending::TokenRefused, "the person has disconnected here; only they can connect again")
         }
-        Imported::TokenRefused(reason) => (Ending::TokenRefused, refused(*reason)),
+        Imported::Unproven(meaning) => unproven(*meaning),
         Imported::UserDeleted => (Ending::UserDeleted, "the user was deleted"),
-        Imported::TryAgain(reason) => (Ending::TryAgain, waiting(*reason)),
     }
 }
 
-fn refused(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Expired => "Instagram says that the token has expired",
-        Reason::Revoked => "Instagram says that the person has removed the app",
-        Reason::PasswordChanged => "Instagram says that the person has changed the password",
-        Reason::AccountIneligible => "Instagram says that the account is no longer a professional account",
-        _ => {
-            "Instagram does not accept the token; it must be a long-lived token of this app, by Instagram Login"
+fn unproven(meaning: Meaning) -> (Ending, &'static str) {
+    match meaning {
+        Meaning::Dead(DeathCause::Expired) => {
+            (Ending::TokenRefused, "Instagram says that the token has expired")
         }
-    }
-}
-
-fn waiting(reason: Reason) -> &'static str {
-    match reason {
-        Reason::ProviderUnavailable => "Instagram did not answer; start the import again later",
-        Reason::RateLimited => "Instagram limits the app; start the import again later",
-        Reason::Checkpoint | Reason::Unconfirmed | Reason::Restricted | Reason::ConsentBlocked => {
-            "the person has to do something in the Instagram app first; then start the import again"
+        Meaning::Dead(DeathCause::Revoked) => {
+            (Ending::TokenRefused, "Instagram says that the person has removed the app")
         }
-        _ => "Instagram refuses the app, not the token: run `holdfast doctor`, then start the import again",
+        Meaning::Dead(DeathCause::PasswordChanged) => {
+            (Ending::TokenRefused, "Instagram says that the person has changed the password")
+        }
+        Meaning::Dead(DeathCause::AccountIneligible) => {
+            (Ending::TokenRefused, "Instagram says that the account is no longer a professional account")
+        }
+        Meaning::Dead(DeathCause::Invalid) | Meaning::DeadUnexplained => (
+            Ending::TokenRefused,
+            "Instagram does not accept the token; it must be a long-lived token of this app, by Instagram Login",
+        ),
+        Meaning::Unavailable => (Ending::TryAgain, "Instagram did not answer; start the import again later"),
+        Meaning::RateLimited(_) => {
+            (Ending::TryAgain, "Instagram limits the app; start the import again later")
+        }
+        Meaning::UserAction(_) => (
+            Ending::TryAgain,
+            "the person has to do something in the Instagram app first; then start the import again",
+        ),
+        Meaning::Permission | Meaning::App(_) | Meaning::Content | Meaning::CodeRejected => (
+            Ending::TryAgain,
+            "Instagram refuses the app, not the token: run `holdfast doctor`, then start the import again",
+        ),
     }
 }
 

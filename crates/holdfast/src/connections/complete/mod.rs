@@ -265,19 +265,22 @@ fn is_completion_of(attempt: &Attempt, completion: &SecretString) -> bool {
 
 /// The outcome, if it may be told to the owner without the completion.
 fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteError> {
-    match (attempt.stage, attempt.outcome) {
-        (AttemptStage::Closed, Some(AttemptOutcome::Denied)) => Some(CompleteError::Denied),
-        (AttemptStage::Closed, Some(AttemptOutcome::Expired | AttemptOutcome::Disconnected)) => {
-            Some(CompleteError::Expired)
+    match attempt.stage {
+        AttemptStage::Open | AttemptStage::Returned => {
+            (attempt.expires_at <= now).then_some(CompleteError::Expired)
         }
-        // It failed at the callback, which carried no completion that could be presented.
-        (AttemptStage::Closed, Some(AttemptOutcome::Failed(reason))) if attempt.completion_hash.is_none() => {
-            Some(CompleteError::Ended { reason })
-        }
-        (AttemptStage::Open | AttemptStage::Returned, _) if attempt.expires_at <= now => {
-            Some(CompleteError::Expired)
-        }
-        _ => None,
+        AttemptStage::Redeeming | AttemptStage::ShortGranted | AttemptStage::Granted => None,
+        AttemptStage::Closed => match attempt.outcome? {
+            AttemptOutcome::Denied => Some(CompleteError::Denied),
+            AttemptOutcome::Expired | AttemptOutcome::Disconnected => Some(CompleteError::Expired),
+            // It failed at the callback, which carried no completion that could be presented.
+            AttemptOutcome::Failed(reason) => {
+                attempt.completion_hash.is_none().then_some(CompleteError::Ended { reason })
+            }
+            AttemptOutcome::Connected | AttemptOutcome::DifferentAccount | AttemptOutcome::AccountTaken => {
+                None
+            }
+        },
     }
 }
 

@@ -137,7 +137,7 @@ impl<'a> Survey<'a> {
                 (false, Some(since)) if now < since || after(since, GRACE) <= now => {
                     of_address.silent.push((since, held));
                 }
-                (false, _) => survey.arriving += 1,
+                (false, Some(_) | None) => survey.arriving += 1,
             }
         }
         Some(survey)

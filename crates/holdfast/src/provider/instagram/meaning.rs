@@ -145,10 +145,12 @@ fn app_fault(context: Context, text: &Text) -> Option<Meaning> {
         (&["unauthorized source ip address", "invalid signed-request"], AppFault::Request),
     ];
     let (_, fault) = TEXTS.into_iter().find(|(starts, _)| text.begins(starts))?;
-    Some(match (context, fault) {
+    Some(match context {
         // About one permission's access level, or one recipient's role: other calls still work.
-        (Context::Use, AppFault::NotAdmitted) => Meaning::Permission,
-        _ => Meaning::App(fault),
+        Context::Use if fault == AppFault::NotAdmitted => Meaning::Permission,
+        Context::Redeem | Context::Extend | Context::Refresh | Context::Identify | Context::Use => {
+            Meaning::App(fault)
+        }
     })
 }
 
