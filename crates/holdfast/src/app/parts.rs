@@ -76,8 +76,8 @@ pub fn connections(
         return_urls: ReturnUrls::parse(settings.return_urls.iter().map(String::as_str))?,
         check_interval: settings.check_interval,
         refresh: settings.refresh,
-    })
-    .with_journal(Journal::in_directory(settings.journal_directory.clone())))
+        journal: Journal::in_directory(settings.journal_directory.clone()),
+    }))
 }
 
 pub(super) fn server_limits(settings: &Settings, budget: Budget) -> ServerLimits {

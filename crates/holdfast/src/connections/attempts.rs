@@ -51,7 +51,7 @@ impl Connections {
             return Ok(());
         }
         for attempt in &open {
-            self.journal.forget(attempt.id);
+            self.parts.journal.forget(attempt.id);
         }
         let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await? else {
             return Ok(());

@@ -65,7 +65,7 @@ impl Connections {
         if let Some(Recorded { connection, .. }) = &recorded
             && connection.grant.is_none()
         {
-            self.journal.forget_link(id, &connection.user_id);
+            self.parts.journal.forget_link(id, &connection.user_id);
         }
         Ok(recorded)
     }

@@ -75,6 +75,8 @@ pub struct Parts {
     pub check_interval: Duration,
     /// When grants are refreshed.
     pub refresh: RefreshPolicy,
+    /// Where new tokens are written before the database.
+    pub journal: Journal,
 }
 
 /// Connections to Instagram accounts.
@@ -85,7 +87,6 @@ pub struct Connections {
     incidents: Incidents,
     gate: ProviderGate,
     clock_suspicion: ClockSuspicion,
-    journal: Journal,
     /// Grants that were found damaged.
     unreadable: Counter,
     mechanisms: Mechanisms,
@@ -104,16 +105,9 @@ impl Connections {
             incidents: Incidents::new(store, clock.clone()),
             gate: ProviderGate::new(clock),
             clock_suspicion: ClockSuspicion::default(),
-            journal: Journal::none(),
             unreadable: Counter::default(),
             mechanisms: Mechanisms::default(),
         }
-    }
-
-    /// Writes new tokens to `journal` before the database.
-    #[must_use]
-    pub fn with_journal(self, journal: Journal) -> Self {
-        Self { journal, ..self }
     }
 
     /// Disables one mechanism: the simulation shows what each is for.
@@ -127,7 +121,7 @@ impl Connections {
 
     /// The journal, which holds new tokens until the database has them.
     pub fn journal(&self) -> &Journal {
-        &self.journal
+        &self.parts.journal
     }
 
     /// How many connections a worker may take on now, at most `most`: as the provider's rate budget

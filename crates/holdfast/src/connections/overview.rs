@@ -29,11 +29,11 @@ impl Connections {
 
     /// The names of the journaled tokens' files; `None` if they cannot be listed.
     pub fn journal_entries(&self) -> Option<BTreeSet<OsString>> {
-        self.journal.names().ok()
+        self.parts.journal.names().ok()
     }
 
     /// Whether a token could be journaled now.
     pub fn journal_is_writable(&self) -> bool {
-        self.journal.probe().is_ok()
+        self.parts.journal.probe().is_ok()
     }
 }

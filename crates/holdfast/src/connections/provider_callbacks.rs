@@ -116,7 +116,7 @@ impl Connections {
                     return Ok(false);
                 }
                 if self.end_attempt(&attempt, AttemptOutcome::Disconnected, now).await? {
-                    self.journal.forget(attempt.id);
+                    self.parts.journal.forget(attempt.id);
                     return Ok(true);
                 }
             }

@@ -138,11 +138,11 @@ impl Connections {
             linked_at: connection.linked_at,
             from_version: facts.version,
         };
-        let reservation = self.journal.reserve(origin).await;
+        let reservation = self.parts.journal.reserve(origin).await;
         let reply = tools.provider.refresh(tools.grant).await;
         let entry = reply.outcome.as_ref().ok().map(|renewed| {
             let sealed = RowSeal::of_connection(key, connection).seal_journaled(facts.version, renewed);
-            self.journal.write(reservation, &connection.user_id, origin, sealed)
+            self.parts.journal.write(reservation, &connection.user_id, origin, sealed)
         });
         let renewed = match self.gate.observe(reply) {
             Ok(renewed) => renewed,

@@ -50,6 +50,7 @@ pub fn connections(
     store: &Store,
     clock: &SharedClock,
     entropy: &SharedEntropy,
+    journal: Journal,
 ) -> Connections {
     let address = |text: &str| text.parse().expect("an address");
     let config = InstagramConfig {
@@ -73,6 +74,7 @@ pub fn connections(
         return_urls: ReturnUrls::parse(["https://app.example"]).expect("addresses"),
         check_interval: Duration::from_mins(1),
         refresh: POLICY,
+        journal,
     })
 }
 
@@ -85,12 +87,16 @@ pub fn start(place: &Arc<Place>, database: &Store, journal: &Path, plan: &Plan, 
         error: place.error.clone(),
     });
     let store = database.over(Arc::new(ToDatabase(place.clone())), clock.clone());
-    let connections = connections(place, &store, &clock, &entropy);
-    let kept = Journal::in_directory(journal.join(place.replica.to_string()));
+    let journal = match plan.without {
+        Without::Journal => Journal::none(),
+        Without::Nothing | Without::Mechanism(_) => {
+            Journal::in_directory(journal.join(place.replica.to_string()))
+        }
+    };
+    let connections = connections(place, &store, &clock, &entropy, journal);
     let connections = match plan.without {
-        Without::Nothing => connections.with_journal(kept),
-        Without::Journal => connections,
-        Without::Mechanism(mechanism) => connections.with_journal(kept).without(mechanism),
+        Without::Nothing | Without::Journal => connections,
+        Without::Mechanism(mechanism) => connections.without(mechanism),
     };
     let name = format!("replica-{}-{life}", place.replica);
     let worker = Worker::new(connections.clone(), store.clone(), clock, name).with_pace(plan.pace);

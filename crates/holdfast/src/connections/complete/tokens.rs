@@ -16,7 +16,7 @@ use crate::connections::{Connections, ServiceError};
 impl Connections {
     /// Reserves journal space for the token of `step`.
     pub(super) async fn reserve(&self, attempt: &Attempt, step: Step) -> Option<Reservation> {
-        self.journal.reserve(Origin::Attempt { attempt_id: attempt.id, step }).await
+        self.parts.journal.reserve(Origin::Attempt { attempt_id: attempt.id, step }).await
     }
 
     /// Journals and stores a new token. `None` if the attempt was moved on meanwhile.
@@ -28,8 +28,8 @@ impl Connections {
         reservation: Option<Reservation>,
     ) -> Result<Option<Attempt>, ServiceError> {
         let origin = Origin::Attempt { attempt_id: attempt.id, step };
-        let _guard = self.journal.guard_attempt(attempt.id);
-        let entry = self.journal.write(reservation, &attempt.user_id, origin, Ok(sealed.clone()));
+        let _guard = self.parts.journal.guard_attempt(attempt.id);
+        let entry = self.parts.journal.write(reservation, &attempt.user_id, origin, Ok(sealed.clone()));
         let stored = self.advance(attempt, self.with_token(attempt, step, sealed)).await;
         match &stored {
             Ok(Some(_)) | Err(ServiceError::UserGone) => entry.discard(),
@@ -72,7 +72,7 @@ impl Connections {
         attempt: &Attempt,
     ) -> Result<bool, ServiceError> {
         for step in Step::ALL.into_iter().filter(|step| step.is_news_at(attempt.stage)) {
-            let found = self.journal.find(&Origin::Attempt { attempt_id: attempt.id, step });
+            let found = self.parts.journal.find(&Origin::Attempt { attempt_id: attempt.id, step });
             let Some(token) = found.filter(|found| found.user_id == attempt.user_id) else { continue };
             match self.replay(&token).await {
                 Err(error) if !error.concerns_all() => {

@@ -13,15 +13,15 @@ impl Connections {
     /// Compares the database's timeline with the known one, and stores again what a promoted
     /// standby lacks.
     pub(super) async fn survive_failover(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
-        self.journal.recent().age(self.parts.clock.now());
+        self.parts.journal.recent().age(self.parts.clock.now());
         let timeline = match self.parts.store.timeline().await {
             Ok(Some(timeline)) => timeline,
             // Without a readable timeline, no failover can be noticed.
             Ok(None) | Err(StoreError::Denied(_) | StoreError::Refused(_)) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let Some(tokens) = self.journal.recent().of_another_than(&timeline) else {
-            self.journal.recent().is_of(timeline);
+        let Some(tokens) = self.parts.journal.recent().of_another_than(&timeline) else {
+            self.parts.journal.recent().is_of(timeline);
             return Ok(());
         };
         let (remembered, mut restored) = (tokens.len(), 0_u32);
@@ -59,7 +59,7 @@ impl Connections {
             "the database has failed over to a standby; its missing grants of the last minutes are stored again; users whose \
              link is lost must connect again"
         );
-        self.journal.recent().is_of(timeline);
+        self.parts.journal.recent().is_of(timeline);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ impl Connections {
     /// continue.
     pub async fn replay_journal(&self, stop: &CancellationToken) -> Result<usize, ServiceError> {
         self.survive_failover(stop).await?;
-        let all = self.journal.read().unwrap_or_else(|error| {
+        let all = self.parts.journal.read().unwrap_or_else(|error| {
             tracing::error!(%error, "the journal cannot be read");
             Vec::new()
         });
@@ -33,7 +33,7 @@ impl Connections {
     /// another task of this process is about to store it.
     pub(in crate::connections) async fn replay(&self, token: &Journaled) -> Result<bool, ServiceError> {
         if let Origin::Attempt { attempt_id, .. } = token.origin
-            && self.journal.is_in_hand(attempt_id)
+            && self.parts.journal.is_in_hand(attempt_id)
         {
             return Ok(false);
         }
@@ -42,7 +42,7 @@ impl Connections {
             Ok(_) | Err(ServiceError::UserGone) => {}
             Err(error) => return Err(error),
         }
-        self.journal.remove(&token.origin);
+        self.parts.journal.remove(&token.origin);
         Ok(true)
     }
 

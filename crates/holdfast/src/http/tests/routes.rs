@@ -34,6 +34,7 @@ use crate::client_address::TrustedProxies;
 use crate::clock::{ManualClock, SharedClock, from_millis};
 use crate::connection::return_url::ReturnUrls;
 use crate::connection::schedule::RefreshPolicy;
+use crate::connections::journal::Journal;
 use crate::connections::{Connections, Parts};
 use crate::entropy::{SharedEntropy, SystemEntropy};
 use crate::standin::clerk::{Case, ClerkStandin, Fault, Person, Surface};
@@ -87,6 +88,7 @@ async fn stage() -> Stage {
         entropy: entropy.clone(),
         return_urls: ReturnUrls::parse(["https://app.example.com"]).unwrap(),
         refresh: RefreshPolicy { min_age: Duration::from_hours(24), at: 0.5 },
+        journal: Journal::none(),
     });
     let state = AppState::new(AppStateParts {
         edge: Arc::new(Edge {

@@ -101,7 +101,7 @@ impl Replica {
     ) -> Self {
         let Seams { clock: own_clock, entropy } = seams;
         let vault = Vault::new(ring(), entropy.clone());
-        let mut connections = Connections::new(Parts {
+        let connections = Connections::new(Parts {
             store: store.clone(),
             vault: vault.clone(),
             provider: Some(world.clone()),
@@ -110,10 +110,8 @@ impl Replica {
             return_urls: ReturnUrls::parse(["https://app.example"]).expect("addresses"),
             check_interval: MINUTE,
             refresh: RefreshPolicy { min_age: DAY, at: 0.5 },
+            journal: journal.map_or_else(Journal::none, |path| Journal::in_directory(path.to_owned())),
         });
-        if let Some(directory) = journal {
-            connections = connections.with_journal(Journal::in_directory(directory.to_owned()));
-        }
         let worker = Worker::new(connections.clone(), store.clone(), own_clock, name.to_owned());
         Self { store, clock: clock.clone(), world: world.clone(), connections, worker, vault, entropy }
     }
