@@ -16,14 +16,6 @@ codes! {
             remedy: "Wait for Retry-After and send the request again with the same token; nobody needs to \
                      sign in again. If it lasts, run `holdfast doctor`.",
         }
-        ClerkUnavailable = "clerk-unavailable", SERVICE_UNAVAILABLE, Retry, "Clerk does not answer" {
-            meaning: "Clerk's Backend API did not give a usable answer.",
-            causes: [
-                "Clerk has an outage, or the network a fault.",
-                "Clerk does not accept CLERK_SECRET_KEY.",
-            ],
-            remedy: "Wait for Retry-After and send the request again. If it lasts, run `holdfast doctor`.",
-        }
         DatabaseUnavailable = "database-unavailable", SERVICE_UNAVAILABLE, Retry, "Database not available" {
             meaning: "The stored data cannot be read: the database did not answer in time, or this server \
                       may not use it, or cannot open what it holds.",
@@ -75,7 +67,7 @@ impl ServerCode {
     /// Whose fault it is.
     pub(super) fn source(self) -> Source {
         match self {
-            Self::KeysUnavailable | Self::ClerkUnavailable => Source::Clerk,
+            Self::KeysUnavailable => Source::Clerk,
             Self::DatabaseUnavailable | Self::DatabaseFull => Source::Database,
             Self::DeadlineExceeded | Self::Overloaded | Self::NotSetUp | Self::Internal => Source::Server,
         }
