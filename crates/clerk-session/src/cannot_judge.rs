@@ -4,11 +4,19 @@ use std::time::Duration;
 
 /// A token cannot be judged at the moment. This is not a "no".
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CannotJudge {
     /// Why.
     pub reason: CannotJudgeReason,
     /// When to try again.
     pub retry_after: Duration,
+}
+
+impl CannotJudge {
+    /// For that reason; try again after `retry_after`.
+    pub fn new(reason: CannotJudgeReason, retry_after: Duration) -> Self {
+        Self { reason, retry_after }
+    }
 }
 
 /// Why a token cannot be judged.

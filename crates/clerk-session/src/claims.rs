@@ -109,6 +109,7 @@ impl Actor {
 
 /// Whether the session is active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SessionStatus {
     /// `active`, or not said: instances that never opted in do not say.
     Active,

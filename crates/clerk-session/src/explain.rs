@@ -41,6 +41,7 @@ pub enum VerdictWord {
 
 /// One step of the verifier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ExplainedStep {
     /// Its name.
     pub step: &'static str,
@@ -50,7 +51,7 @@ pub struct ExplainedStep {
     pub detail: String,
 }
 
-/// What came of a step.
+/// What came of a step. Exhaustive: whoever shows steps must have a word for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepOutcome {

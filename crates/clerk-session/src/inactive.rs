@@ -14,6 +14,7 @@ pub(crate) const UNKNOWN: &str = "The session is not active: it has a status tha
 
 /// Why a genuine session does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Inactive {
     /// The user still has tasks to do.
     Pending,

@@ -13,6 +13,7 @@ pub struct PublishableKey {
 
 /// A text that is not a publishable key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PublishableKeyError {
     /// A secret key.
     #[error("it is a secret key; the publishable key begins with pk_test_ or pk_live_")]

@@ -350,10 +350,7 @@ fn an_accepted_token_shows_every_step() {
 
 #[test]
 fn without_keys_the_form_is_examined_all_the_same() {
-    let cannot = CannotJudge {
-        reason: CannotJudgeReason::KeysNotLoaded,
-        retry_after: std::time::Duration::from_secs(1),
-    };
+    let cannot = CannotJudge::new(CannotJudgeReason::KeysNotLoaded, std::time::Duration::from_secs(1));
     let verifier = Verifier::new(policy());
     let told = explain(&verifier, &mint(json!({}), json!({})), Err(&cannot), NOW);
     assert_eq!((told.verdict, told.code), (VerdictWord::CannotJudge, Some("jwk-remote-failed-to-load")));

@@ -176,7 +176,7 @@ impl SessionVerifier {
         }
         let told = self.keys.explain(&self.verifier.load(), token, now.as_millisecond());
         let fingerprint = clerk_session::fingerprint(token);
-        for ExplainedStep { step, outcome, detail } in &told.steps {
+        for ExplainedStep { step, outcome, detail, .. } in &told.steps {
             tracing::debug!(step, ?outcome, detail, fingerprint, request_id, "verification step");
         }
     }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clerk_session::{CannotJudge, CannotJudgeReason, FetchJwks as _, KeySet};
 
@@ -63,8 +64,7 @@ fn named(source: &KeySource) -> String {
 }
 
 async fn fetch(source: &KeySource, printer: &mut Printer) -> Result<KeySet, CannotJudge> {
-    let cannot =
-        || CannotJudge { reason: CannotJudgeReason::KeysNotLoaded, retry_after: std::time::Duration::ZERO };
+    let cannot = || CannotJudge::new(CannotJudgeReason::KeysNotLoaded, Duration::ZERO);
     let mut why = |what: String| printer.warning(format!("{} cannot be had: {what}", named(source)));
     let transport = ReqwestTransport::new().map_err(|error| {
         why(error.to_string());

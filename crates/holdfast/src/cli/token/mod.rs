@@ -115,7 +115,7 @@ fn show(judge: &Judge<'_>, explanation: &Explanation, input: &Input, printer: &m
     if let Some(note) = &input.note {
         printer.remark(format!("note: {note}"));
     }
-    for ExplainedStep { step, outcome, detail } in &explanation.steps {
+    for ExplainedStep { step, outcome, detail, .. } in &explanation.steps {
         let (word, tone) = match outcome {
             StepOutcome::Passed => ("ok", Tone::Good),
             StepOutcome::Failed => ("FAILED", Tone::Bad),

@@ -109,13 +109,10 @@ pub fn skew(text: &str) -> Read<Duration> {
 /// A publishable key.
 pub fn publishable_key(text: &str) -> Read<PublishableKey> {
     PublishableKey::parse(text).map_err(|error| {
-        let remedy = match error {
-            PublishableKeyError::SecretKey => {
-                "put it into CLERK_SECRET_KEY, and keep it out of the front end"
-            }
-            PublishableKeyError::Prefix | PublishableKeyError::Content => {
-                "copy it from Clerk's dashboard, API keys; it starts with pk_"
-            }
+        let remedy = if error == PublishableKeyError::SecretKey {
+            "put it into CLERK_SECRET_KEY, and keep it out of the front end"
+        } else {
+            "copy it from Clerk's dashboard, API keys; it starts with pk_"
         };
         Wrong::new(format!("is not a publishable key: {error}"), remedy)
     })
