@@ -7,12 +7,14 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 /// More signatures than this in one header are not looked at; a rotation needs two.
 const MAX_SIGNATURES: usize = 16;
 
-/// A `whsec_…` secret, ready for use.
-pub struct SigningKey(hmac::Key);
+/// The bytes of a `whsec_…` secret.
+#[derive(Clone)]
+pub struct SigningKey(Zeroizing<Vec<u8>>);
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,12 +26,21 @@ impl SigningKey {
     /// `None` where the secret is not `whsec_` followed by base64 of at least one byte.
     pub fn parse(secret: &str) -> Option<Self> {
         let bytes = STANDARD.decode(secret.strip_prefix("whsec_")?).ok().filter(|bytes| !bytes.is_empty())?;
-        Some(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+        Some(Self(Zeroizing::new(bytes)))
+    }
+
+    /// The secret itself.
+    pub fn expose_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &self.0)
     }
 
     /// The value of the signature header: `v1,` and base64. `timestamp` is in unix seconds.
     pub fn sign(&self, id: &str, timestamp: &str, body: &[u8]) -> String {
-        format!("v1,{}", STANDARD.encode(hmac::sign(&self.0, &signed_content(id, timestamp, body))))
+        format!("v1,{}", STANDARD.encode(hmac::sign(&self.key(), &signed_content(id, timestamp, body))))
     }
 }
 
@@ -42,7 +53,7 @@ pub fn is_signed(keys: &[SigningKey], signatures: &str, id: &str, timestamp: &st
         .filter_map(|each| each.strip_prefix("v1,"))
         .filter_map(|each| STANDARD.decode(each).ok())
         // `hmac::verify` compares in constant time.
-        .any(|tag| keys.iter().any(|key| hmac::verify(&key.0, &content, &tag).is_ok()))
+        .any(|tag| keys.iter().any(|key| hmac::verify(&key.key(), &content, &tag).is_ok()))
 }
 
 fn signed_content(id: &str, timestamp: &str, body: &[u8]) -> Vec<u8> {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use clerk_session::Policy;
-use secrecy::ExposeSecret as _;
 
 use super::{Seams, StartError};
 use crate::budget::Budget;
@@ -11,7 +10,6 @@ use crate::caller::keys::{KeySettings, KeySource};
 use crate::caller::{self, ClerkConfig, KeptKeys, SessionVerifier};
 use crate::clerk::backend::BackendApi;
 use crate::clerk::webhook::WebhookVerifier;
-use crate::connection::return_url::ReturnUrls;
 use crate::connections::journal::Journal;
 use crate::connections::{Connections, Parts};
 use crate::entropy::SharedEntropy;
@@ -23,10 +21,9 @@ use crate::provider::SharedProvider;
 use crate::provider::calls::{CallCounts, Counted};
 use crate::provider::instagram::Instagram;
 use crate::settings::{ClerkSettings, Settings};
-use crate::standard_webhooks::SigningKey;
 use crate::store::Store;
 use crate::telemetry::traces::{Exporter, Traced, Traces};
-use crate::vault::{KeyRing, Vault};
+use crate::vault::Vault;
 
 /// The policy that every session token is judged by.
 pub fn policy(clerk: &ClerkSettings) -> Policy {
@@ -44,14 +41,14 @@ pub fn key_source(clerk: &ClerkSettings) -> Option<KeySource> {
         jwks_url: clerk.jwks_url.clone().filter(|_| clerk.jwks_url_is_named),
         frontend_api: clerk.publishable_key.as_ref().map(|key| key.frontend_api_host().to_owned()),
         secret_key: clerk.secret_key.clone(),
-        api_url: Some(clerk.api_url.clone()),
+        api_url: clerk.api_url.clone(),
     })
 }
 
 /// The key ring of the configuration.
 pub fn vault(settings: &Settings, entropy: SharedEntropy) -> Result<Vault, StartError> {
-    let keys = settings.encryption_keys.as_ref().ok_or(StartError::NoKeys)?;
-    Ok(Vault::new(KeyRing::parse(keys.expose_secret())?, entropy))
+    let ring = settings.encryption_keys.clone().ok_or(StartError::NoKeys)?;
+    Ok(Vault::new(ring, entropy))
 }
 
 /// The provider of the configuration; `None` where no app is configured.
@@ -61,23 +58,18 @@ pub fn provider(settings: &Settings, seams: &Seams) -> Option<SharedProvider> {
 }
 
 /// The domain over an open database.
-pub fn connections(
-    settings: &Settings,
-    seams: &Seams,
-    store: &Store,
-    vault: &Vault,
-) -> Result<Connections, StartError> {
-    Ok(Connections::new(Parts {
+pub fn connections(settings: &Settings, seams: &Seams, store: &Store, vault: &Vault) -> Connections {
+    Connections::new(Parts {
         store: store.clone(),
         vault: vault.clone(),
         provider: provider(settings, seams),
         clock: seams.clock.clone(),
         entropy: seams.entropy.clone(),
-        return_urls: ReturnUrls::parse(settings.return_urls.iter().map(String::as_str))?,
+        return_urls: settings.return_urls.iter().cloned().collect(),
         check_interval: settings.check_interval,
         refresh: settings.refresh,
         journal: Journal::in_directory(settings.journal_directory.clone()),
-    }))
+    })
 }
 
 pub(super) fn server_limits(settings: &Settings, budget: Budget) -> ServerLimits {
@@ -120,12 +112,11 @@ pub(super) fn dispatcher(
     seams: &Seams,
     connections: Connections,
     store: Store,
-) -> Result<Option<Dispatcher>, StartError> {
-    let Some(webhook) = settings.webhook.as_ref().filter(|_| settings.worker) else { return Ok(None) };
-    let key = SigningKey::parse(webhook.secret.expose_secret()).ok_or(StartError::EventSecret)?;
-    let endpoint = Endpoint { url: webhook.url.clone(), key };
+) -> Option<Dispatcher> {
+    let webhook = settings.webhook.as_ref().filter(|_| settings.worker)?;
+    let endpoint = Endpoint { url: webhook.url.clone(), key: webhook.key.clone() };
     let Seams { clock, entropy, transport } = seams.clone();
-    Ok(Some(Dispatcher::new(endpoint, connections, store, clock, entropy, transport)))
+    Some(Dispatcher::new(endpoint, connections, store, clock, entropy, transport))
 }
 
 pub(super) fn verifier(
@@ -142,18 +133,12 @@ pub(super) fn verifier(
     Ok(SessionVerifier::new(config, seams.transport.clone(), seams.clock.clone())?)
 }
 
-pub(super) fn backend(clerk: &ClerkSettings, seams: &Seams) -> Result<Option<Arc<BackendApi>>, StartError> {
-    let Some(secret_key) = &clerk.secret_key else { return Ok(None) };
-    let api =
-        BackendApi::new(clerk.api_url.clone(), secret_key, seams.transport.clone(), seams.clock.clone())?;
-    Ok(Some(Arc::new(api)))
+pub(super) fn backend(clerk: &ClerkSettings, seams: &Seams) -> Option<Arc<BackendApi>> {
+    let (url, Seams { transport, clock, .. }) = (clerk.api_url.clone(), seams.clone());
+    Some(Arc::new(BackendApi::new(url, clerk.secret_key.as_ref()?, transport, clock)))
 }
 
 /// The verifier of Clerk's webhooks; `None` where no secret for them is set.
-pub(super) fn clerk_webhooks(
-    clerk: &ClerkSettings,
-    seams: &Seams,
-) -> Result<Option<WebhookVerifier>, StartError> {
-    let secret = clerk.webhook_secret.as_ref();
-    Ok(secret.map(|secret| WebhookVerifier::new(secret, seams.clock.clone())).transpose()?)
+pub(super) fn clerk_webhooks(clerk: &ClerkSettings, seams: &Seams) -> Option<WebhookVerifier> {
+    Some(WebhookVerifier::new(clerk.webhook_keys.clone()?, seams.clock.clone()))
 }

@@ -10,7 +10,6 @@ use jiff::Timestamp;
 
 use super::{Seams, StartError, policy, vault};
 use crate::clock::within;
-use crate::connection::return_url::ReturnUrls;
 use crate::http::{AllowedOrigins, AppState};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
@@ -49,7 +48,6 @@ impl Reloader {
     /// database that is away keeps only a changed key ring waiting, which it has to confirm: that
     /// is returned, for [`Self::confirm`].
     pub async fn apply(&self, settings: &Settings) -> Result<Option<Vault>, StartError> {
-        let return_urls = ReturnUrls::parse(settings.return_urls.iter().map(String::as_str))?;
         let ring = vault(settings, self.seams.entropy.clone())?;
         let unconfirmed = match self.prove(&ring).await {
             Ok(()) => None,
@@ -59,7 +57,7 @@ impl Reloader {
         if unconfirmed.is_none() {
             self.state.vault.replace(&ring);
         }
-        self.state.connections.return_urls().replace(&return_urls);
+        self.state.connections.return_urls().replace(&settings.return_urls.iter().cloned().collect());
         self.state.verifier.replace_policy(policy(&settings.clerk));
         self.origins.replace(settings.allowed_origins.clone());
         let origins: Vec<&str> = settings.allowed_origins.iter().map(OriginPattern::as_str).collect();

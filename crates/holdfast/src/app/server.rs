@@ -82,7 +82,7 @@ impl Server {
         let vault = vault(settings, seams.entropy.clone())?;
         let store = open_store(settings, seams, &vault).await?;
         let (calls, metrics, places) = (CallCounts::default(), Metrics::default(), PlaceMetrics::default());
-        let connections = connections(settings, &counted(seams, &calls), &store, &vault)?;
+        let connections = connections(settings, &counted(seams, &calls), &store, &vault);
         connections.journal().prepare();
         let tally = Arc::new(Tally::default());
         let overview =
@@ -92,11 +92,11 @@ impl Server {
         let state = AppState::new(AppStateParts {
             edge: Arc::new(edge(settings, seams, &metrics, budget, &traces)),
             verifier: Arc::new(verifier(settings, seams, &vault)?),
-            users: Users::new(store.clone(), backend(&settings.clerk, seams)?, seams.clock.clone()),
+            users: Users::new(store.clone(), backend(&settings.clerk, seams), seams.clock.clone()),
             connections: connections.clone(),
             store: store.clone(),
             vault,
-            clerk_webhooks: clerk_webhooks(&settings.clerk, seams)?,
+            clerk_webhooks: clerk_webhooks(&settings.clerk, seams),
             service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
             meta_secrets: settings.instagram.iter().flat_map(|app| app.callback_secrets.clone()).collect(),
             leaving: leave.clone(),
@@ -109,7 +109,7 @@ impl Server {
         let reloader = Reloader { state: state.clone(), origins, seams: seams.clone() };
         let worker = worker(settings, seams, &connections, &store, &tally)?;
         // The clock of the app's receiver is nobody's measure.
-        let dispatcher = dispatcher(settings, &traced, connections.clone(), store)?;
+        let dispatcher = dispatcher(settings, &traced, connections.clone(), store);
         let (limits, drain) = (server_limits(settings, budget), settings.drain);
         let server = Self {
             application,

@@ -3,7 +3,7 @@
 use clerk_session::{PemError, Policy};
 
 use super::kept_keys::KeptKeys;
-use super::keys::{KeySource, UnusableSource};
+use super::keys::KeySource;
 use super::repeat_limiter::RepeatLimits;
 
 /// Verified tokens that are remembered: some tens of megabytes when full.
@@ -44,7 +44,4 @@ pub enum ConfigError {
     /// The pinned key is not a public key.
     #[error("CLERK_JWT_KEY: {0}")]
     JwtKey(#[from] PemError),
-    /// The key source cannot be asked.
-    #[error(transparent)]
-    Source(#[from] UnusableSource),
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use clerk_session::{CacheOptions, FetchError, FetchJwks, Fetched};
 use http::{HeaderValue, Method, StatusCode, header};
-use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::transport::{Outgoing, SharedTransport, TransportError};
@@ -40,7 +39,31 @@ pub struct BackendKeys {
     /// `CLERK_API_URL`, without `/v1`.
     pub base: Url,
     /// `CLERK_SECRET_KEY`.
-    pub secret_key: SecretString,
+    pub secret_key: SecretKey,
+}
+
+/// `CLERK_SECRET_KEY`, as the header that it is sent in.
+#[derive(Debug, Clone)]
+pub struct SecretKey(HeaderValue);
+
+impl SecretKey {
+    /// `None` where a character cannot stand in a header.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", text.trim())).ok()?;
+        // So that no log shows it.
+        bearer.set_sensitive(true);
+        Some(Self(bearer))
+    }
+
+    /// The value of `Authorization`.
+    pub fn bearer(&self) -> &HeaderValue {
+        &self.0
+    }
+
+    /// Whether it is of a production instance.
+    pub fn is_live(&self) -> bool {
+        [&b"Bearer sk_live_"[..], b"Bearer live_"].iter().any(|start| self.0.as_bytes().starts_with(start))
+    }
 }
 
 impl fmt::Debug for BackendKeys {
@@ -60,7 +83,7 @@ impl fmt::Debug for KeySource {
 }
 
 /// The settings that a key source is chosen from.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct KeySettings {
     /// `CLERK_JWT_KEY`.
     pub jwt_key: Option<String>,
@@ -69,9 +92,9 @@ pub struct KeySettings {
     /// The Frontend API's host, from `CLERK_PUBLISHABLE_KEY`.
     pub frontend_api: Option<String>,
     /// `CLERK_SECRET_KEY`.
-    pub secret_key: Option<SecretString>,
+    pub secret_key: Option<SecretKey>,
     /// `CLERK_API_URL`.
-    pub api_url: Option<Url>,
+    pub api_url: Url,
 }
 
 impl KeySource {
@@ -83,7 +106,7 @@ impl KeySource {
         if let Some(pem) = jwt_key {
             return Some(Self::Pinned(pem));
         }
-        let backend_api = api_url.zip(secret_key).map(|(base, secret_key)| BackendKeys { base, secret_key });
+        let backend_api = secret_key.map(|secret_key| BackendKeys { base: api_url, secret_key });
         if let Some(url) = jwks_url {
             // The secret goes to the Backend API, and to no other host.
             let of_backend = backend_api.filter(|api| is_backend_jwks(&url) && same_origin(&url, &api.base));
@@ -107,11 +130,6 @@ pub fn same_origin(one: &Url, other: &Url) -> bool {
     one.origin() == other.origin()
 }
 
-/// The settings name a source that cannot be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the request for Clerk's keys cannot be built: check CLERK_SECRET_KEY and CLERK_API_URL")]
-pub struct UnusableSource;
-
 /// Fetches a key set through the transport.
 #[derive(Debug)]
 pub(crate) struct JwksFetcher {
@@ -131,28 +149,25 @@ impl Address {
         Self { url, authorization: None }
     }
 
-    fn backend_api(api: &BackendKeys) -> Result<Self, UnusableSource> {
+    fn backend_api(api: &BackendKeys) -> Self {
         let mut url = api.base.clone();
-        url.path_segments_mut().map_err(|()| UnusableSource)?.pop_if_empty().extend(["v1", "jwks"]);
-        let authorization = Some(bearer(&api.secret_key).ok_or(UnusableSource)?);
-        Ok(Self { url, authorization })
+        // Fails only for addresses such as `mailto:`, which the transport then cannot send to.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["v1", "jwks"]);
+        }
+        Self { url, authorization: Some(api.secret_key.bearer().clone()) }
     }
 }
 
 impl JwksFetcher {
     /// A fetcher from a public address, and from the Backend API where that fails.
-    pub(crate) fn public(
-        url: Url,
-        otherwise: Option<&BackendKeys>,
-        transport: SharedTransport,
-    ) -> Result<Self, UnusableSource> {
-        let otherwise = otherwise.map(Address::backend_api).transpose()?;
-        Ok(Self { address: Address::public(url), otherwise, transport })
+    pub(crate) fn public(url: Url, otherwise: Option<&BackendKeys>, transport: SharedTransport) -> Self {
+        Self { address: Address::public(url), otherwise: otherwise.map(Address::backend_api), transport }
     }
 
     /// A fetcher from the Backend API.
-    pub(crate) fn backend_api(api: &BackendKeys, transport: SharedTransport) -> Result<Self, UnusableSource> {
-        Ok(Self { address: Address::backend_api(api)?, otherwise: None, transport })
+    pub(crate) fn backend_api(api: &BackendKeys, transport: SharedTransport) -> Self {
+        Self { address: Address::backend_api(api), otherwise: None, transport }
     }
 
     /// The address it asks first.
@@ -211,14 +226,6 @@ impl FetchJwks for JwksFetcher {
     }
 }
 
-/// `Bearer` and the secret key, marked so that no log shows it; `None` where a character cannot
-/// stand in a header.
-pub(crate) fn bearer(secret_key: &SecretString) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", secret_key.expose_secret().trim())).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,8 +235,8 @@ mod tests {
             jwt_key: Some("pem".to_owned()),
             jwks_url: Url::parse("https://keys.example.com/jwks").ok(),
             frontend_api: Some("clerk.example.com".to_owned()),
-            secret_key: Some(SecretString::from("sk_test_x")),
-            api_url: Url::parse("https://api.clerk.com").ok(),
+            secret_key: SecretKey::parse("sk_test_x"),
+            api_url: Url::parse("https://api.clerk.com").unwrap(),
         }
     }
 
@@ -272,13 +279,10 @@ mod tests {
 
     #[test]
     fn no_secret_is_printed() {
-        let value = bearer(&SecretString::from("sk_test_hidden\n")).unwrap();
-        assert!(value.is_sensitive() && !format!("{value:?}").contains("hidden"));
-        assert!(bearer(&SecretString::from("sk_\n_test")).is_none());
-        let api = BackendKeys {
-            base: Url::parse("https://api.clerk.com").unwrap(),
-            secret_key: SecretString::from("sk_test_hidden"),
-        };
+        let key = SecretKey::parse("sk_test_hidden\n").unwrap();
+        assert!(key.bearer().is_sensitive() && !format!("{key:?}").contains("hidden"));
+        assert!(SecretKey::parse("sk_\n_test").is_none());
+        let api = BackendKeys { base: Url::parse("https://api.clerk.com").unwrap(), secret_key: key };
         assert!(!format!("{:?}", KeySource::BackendApi(api)).contains("hidden"));
     }
 }

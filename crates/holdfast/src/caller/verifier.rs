@@ -82,9 +82,9 @@ impl SessionVerifier {
         let keys = match config.keys {
             KeySource::Pinned(pem) => KeyCache::pinned(KeySet::from_pem(&pem)?),
             KeySource::Jwks { url, otherwise } => {
-                fetching(JwksFetcher::public(url, otherwise.as_ref(), transport)?)
+                fetching(JwksFetcher::public(url, otherwise.as_ref(), transport))
             }
-            KeySource::BackendApi(api) => fetching(JwksFetcher::backend_api(&api, transport)?),
+            KeySource::BackendApi(api) => fetching(JwksFetcher::backend_api(&api, transport)),
         };
         let skew_ms = config.policy.clock_skew_ms;
         let verifier = Verifier::new(config.policy);

@@ -14,13 +14,12 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
-use secrecy::SecretString;
 use url::Url;
 
 use super::UserFacts;
 use super::pauses::UserPauses;
 use super::wire::WireUser;
-use crate::caller::keys::{API_VERSION, bearer};
+use crate::caller::keys::{API_VERSION, SecretKey};
 use crate::clock::{SharedClock, after};
 use crate::lock::Lock;
 use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
@@ -126,22 +125,11 @@ impl fmt::Debug for BackendApi {
     }
 }
 
-/// The secret key has a character that no header can carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("CLERK_SECRET_KEY has a character that HTTP headers do not allow")]
-pub struct UnusableSecret;
-
 impl BackendApi {
     /// `base` is `CLERK_API_URL`, without `/v1`.
-    pub fn new(
-        base: Url,
-        secret_key: &SecretString,
-        transport: SharedTransport,
-        clock: SharedClock,
-    ) -> Result<Self, UnusableSecret> {
-        let authorization = bearer(secret_key).ok_or(UnusableSecret)?;
-        let state = Lock::new(State::new());
-        Ok(Self { transport, clock, base, authorization, state })
+    pub fn new(base: Url, secret_key: &SecretKey, transport: SharedTransport, clock: SharedClock) -> Self {
+        let (authorization, state) = (secret_key.bearer().clone(), Lock::new(State::new()));
+        Self { transport, clock, base, authorization, state }
     }
 
     /// `GET /v1/users/{user_id}`. Shares a request for the same user that is under way; asks

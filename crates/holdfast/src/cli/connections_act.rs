@@ -50,7 +50,7 @@ impl Desk {
         } else {
             context.vault(&settings)?
         };
-        let connections = app::connections(&settings, &seams(context)?, &store, &vault).map_err(told)?;
+        let connections = app::connections(&settings, &seams(context)?, &store, &vault);
         let owner = named(&store, whose).await?;
         let connection = connection_of(&store, &owner).await?;
         Ok((Self { connections, store }, owner, connection))

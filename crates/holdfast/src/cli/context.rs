@@ -13,7 +13,7 @@ use crate::clock::{SharedClock, SystemClock, within};
 use crate::entropy::{SharedEntropy, SystemEntropy};
 use crate::settings::{self, ConfigFile, Environment, Fault, Faults, Purpose, Reading, Settings};
 use crate::store::{self, OpenError, SchemaState, Store, StoreError, StoreOptions};
-use crate::vault::{KeyRing, Vault};
+use crate::vault::Vault;
 
 /// A database that does not let go of its connections in this time is left to notice by itself.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -196,14 +196,8 @@ impl Context {
 
     /// The configured key ring as a vault.
     pub fn vault(&self, settings: &Settings) -> Result<Vault, Failure> {
-        let Some(keys) = &settings.encryption_keys else {
-            return Err(Failure::setup(
-                "HOLDFAST_ENCRYPTION_KEYS is not set",
-                "give this command the server's key ring",
-            ));
-        };
-        let ring = KeyRing::parse(keys.expose_secret()).map_err(|faults| {
-            Failure::setup(format!("HOLDFAST_ENCRYPTION_KEYS: {faults}"), "correct the list")
+        let ring = settings.encryption_keys.clone().ok_or_else(|| {
+            Failure::setup("HOLDFAST_ENCRYPTION_KEYS is not set", "give this command the server's key ring")
         })?;
         Ok(Vault::new(ring, self.entropy.clone()))
     }

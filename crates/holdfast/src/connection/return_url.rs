@@ -12,8 +12,7 @@ use url::{Position, Url};
 /// Longest accepted `return_to`, in bytes.
 pub const MAX_RETURN_TO: usize = 2048;
 
-/// The allow-list: origins (any path), full addresses (that path and paths below it), and native
-/// app addresses (exact match). Clones share it.
+/// The allow-list. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct ReturnUrls {
     list: Arc<ArcSwap<List>>,
@@ -24,6 +23,20 @@ struct List {
     pages: Vec<Page>,
     /// Each entry as written, and parsed.
     apps: Vec<(String, Url)>,
+}
+
+/// An entry of the allow-list: an origin or a pattern of origins (any path), an address with a path
+/// (that path and paths below it), or an address of a native app (exact match).
+#[derive(Debug, Clone)]
+pub struct ReturnUrl {
+    written: String,
+    to: To,
+}
+
+#[derive(Debug, Clone)]
+enum To {
+    Page(Page),
+    App(Url),
 }
 
 #[derive(Debug, Clone)]
@@ -37,13 +50,8 @@ struct Page {
 
 /// An entry of the allow-list that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{entry}` is not an address to return to: {why}")]
-pub struct ReturnUrlError {
-    /// The entry as written.
-    pub entry: String,
-    /// What is wrong with it.
-    pub why: String,
-}
+#[error("is not an address to return to: {0}")]
+pub struct ReturnUrlError(String);
 
 /// A `return_to` that is not on the list, with the reason for the developer who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -68,21 +76,34 @@ pub enum ReturnToError {
     Missing,
 }
 
-impl ReturnUrls {
-    /// Reads the list; every entry is an origin, an origin pattern, an address with a path, or an
-    /// address of a native app.
-    pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, ReturnUrlError> {
-        let mut list = List::default();
-        for entry in entries {
-            if is_of_an_app(entry) {
-                list.apps.push((entry.to_owned(), app_address(entry)?));
-            } else {
-                list.pages.push(Page::parse(entry)?);
-            }
-        }
-        Ok(Self { list: Arc::new(ArcSwap::from_pointee(list)) })
+impl ReturnUrl {
+    /// Reads an entry.
+    pub fn parse(entry: &str) -> Result<Self, ReturnUrlError> {
+        let to =
+            if is_of_an_app(entry) { To::App(app_address(entry)?) } else { To::Page(Page::parse(entry)?) };
+        Ok(Self { written: entry.to_owned(), to })
     }
 
+    /// The entry as written.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+}
+
+impl FromIterator<ReturnUrl> for ReturnUrls {
+    fn from_iter<I: IntoIterator<Item = ReturnUrl>>(entries: I) -> Self {
+        let mut list = List::default();
+        for ReturnUrl { written, to } in entries {
+            match to {
+                To::App(url) => list.apps.push((written, url)),
+                To::Page(page) => list.pages.push(page),
+            }
+        }
+        Self { list: Arc::new(ArcSwap::from_pointee(list)) }
+    }
+}
+
+impl ReturnUrls {
     /// Takes over the entries of `other`, in every clone.
     pub fn replace(&self, other: &Self) {
         self.list.store(other.list.load_full());
@@ -134,7 +155,7 @@ impl List {
 
 impl Page {
     fn parse(entry: &str) -> Result<Self, ReturnUrlError> {
-        let fault = |why: &str| ReturnUrlError { entry: entry.to_owned(), why: why.to_owned() };
+        let fault = |why: &str| ReturnUrlError(why.to_owned());
         let after_scheme = entry
             .find("://")
             .map(|at| at + 3)
@@ -178,7 +199,7 @@ fn is_of_an_app(address: &str) -> bool {
 }
 
 fn app_address(entry: &str) -> Result<Url, ReturnUrlError> {
-    let fault = |why: &str| ReturnUrlError { entry: entry.to_owned(), why: why.to_owned() };
+    let fault = |why: &str| ReturnUrlError(why.to_owned());
     if entry.contains(['#', '*']) || entry.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
         return Err(fault(
             "an app's address must match exactly and must not contain `#`, `*`, white space or a backslash",

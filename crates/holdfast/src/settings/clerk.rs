@@ -2,13 +2,12 @@
 //! because of them.
 
 use clerk_session::{OriginPattern, PublishableKey};
-use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::load::Reader;
 use super::parse::ProxyAddress;
 use super::{ClerkSettings, Purpose, table};
-use crate::caller::keys::{is_backend_jwks, same_origin};
+use crate::caller::keys::{SecretKey, is_backend_jwks, same_origin};
 
 impl Reader {
     pub(super) fn clerk(
@@ -28,7 +27,7 @@ impl Reader {
         let parties_mode = self.read(&table::CLERK_AUTHORIZED_PARTIES_MODE);
         let audience = self.read(&table::CLERK_AUDIENCE).unwrap_or_default();
         let clock_skew = self.read(&table::CLERK_CLOCK_SKEW_MS);
-        let webhook_secret = self.read(&table::CLERK_WEBHOOK_SIGNING_SECRET);
+        let webhook_keys = self.read(&table::CLERK_WEBHOOK_SIGNING_SECRET);
 
         let derived = publishable_key.as_ref().map(PublishableKey::issuer);
         let derived = derived.or_else(|| jwks_url.as_ref().and_then(jwks_issuer));
@@ -66,7 +65,7 @@ impl Reader {
             parties_mode: parties_mode?,
             audience,
             clock_skew: clock_skew?,
-            webhook_secret,
+            webhook_keys,
         })
     }
 
@@ -117,10 +116,8 @@ impl Reader {
     }
 
     /// Keys of a development and of a production instance never go together.
-    fn judge_pair(&mut self, key: &PublishableKey, secret: &SecretString) {
-        let secret = secret.expose_secret();
-        let secret_is_live = secret.starts_with("sk_live_") || secret.starts_with("live_");
-        if key.is_live() != secret_is_live {
+    fn judge_pair(&mut self, key: &PublishableKey, secret: &SecretKey) {
+        if key.is_live() != secret.is_live() {
             self.warn(
                 table::CLERK_SECRET_KEY.env,
                 "it belongs to another instance than CLERK_PUBLISHABLE_KEY: one is for production, one for development",

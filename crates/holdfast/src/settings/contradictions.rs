@@ -66,7 +66,7 @@ fn return_urls(settings: &Settings) -> Option<Fault> {
     let may_call = |origin: &str| {
         settings.allowed_origins.iter().any(|each| each.as_str() == origin || each.matches(origin))
     };
-    let pages = settings.return_urls.iter().filter_map(|entry| page_origin(entry));
+    let pages = settings.return_urls.iter().filter_map(|entry| page_origin(entry.as_str()));
     let unheard: Vec<&str> = pages.filter(|origin| !may_call(origin)).collect();
     (!unheard.is_empty()).then(|| {
         Fault::new(

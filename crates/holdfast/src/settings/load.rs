@@ -23,6 +23,7 @@ use super::weak_secrets;
 use super::{ClerkSettings, OutgoingWebhook, Purpose, Reading, Settings};
 use crate::address::is_this_machine;
 use crate::client_address::TrustedProxies;
+use crate::connection::return_url::ReturnUrl;
 use crate::connection::schedule::RefreshPolicy;
 use crate::provider::instagram::InstagramConfig;
 
@@ -231,10 +232,10 @@ impl Reader {
 
     /// A browser that returns to a stranger's page hands over the completion, with which the
     /// stranger links the account. So by default the hosts that strangers can take are left out.
-    fn return_urls(&mut self, allowed_origins: &[OriginPattern]) -> Vec<String> {
-        let is_open = |address: &String| takers(address).is_some();
+    fn return_urls(&mut self, allowed_origins: &[OriginPattern]) -> Vec<ReturnUrl> {
+        let is_open = |address: &&str| takers(address).is_some();
         if let Some(named) = self.read(&table::RETURN_URLS) {
-            let open: Vec<_> = named.iter().filter(|each| is_open(each)).map(String::as_str).collect();
+            let open: Vec<_> = named.iter().map(ReturnUrl::as_str).filter(is_open).collect();
             if !open.is_empty() {
                 let what = format!(
                     "strangers can take hosts that {} matches, and link the account of anybody who opens a link of theirs",
@@ -246,7 +247,7 @@ impl Reader {
             return named;
         }
         let (open, own): (Vec<_>, Vec<_>) =
-            allowed_origins.iter().map(|each| each.as_str().to_owned()).partition(is_open);
+            allowed_origins.iter().map(OriginPattern::as_str).partition(is_open);
         if !open.is_empty() {
             let what = format!(
                 "strangers can take hosts that {} matches, so by default no browser returns there from Instagram",
@@ -255,7 +256,8 @@ impl Reader {
             let remedy = "name each origin without `*`, give previews a domain of your own, or set HOLDFAST_RETURN_URLS";
             self.warn(table::ALLOWED_ORIGINS.env, what, remedy);
         }
-        own
+        // Every origin is an address to return to.
+        own.into_iter().filter_map(|origin| ReturnUrl::parse(origin).ok()).collect()
     }
 
     fn refresh(&mut self) -> Option<RefreshPolicy> {
@@ -284,7 +286,7 @@ impl Reader {
         }
     }
 
-    /// Refuses unencrypted addresses that keys, grants or secrets travel to or from.
+    /// Warns of unencrypted addresses that keys, grants or secrets travel to or from.
     fn warn_of_plain_http(
         &mut self,
         public_url: Option<&Url>,
@@ -320,9 +322,9 @@ impl Reader {
 
     fn webhook(&mut self) -> Option<OutgoingWebhook> {
         let url = self.read(&table::WEBHOOK_URL);
-        let secret = self.read(&table::WEBHOOK_SECRET);
-        match (url, secret) {
-            (Some(url), Some(secret)) => Some(OutgoingWebhook { url, secret }),
+        let key = self.read(&table::WEBHOOK_SECRET);
+        match (url, key) {
+            (Some(url), Some(key)) => Some(OutgoingWebhook { url, key }),
             (Some(_), None) if self.is_missing(&table::WEBHOOK_SECRET) => {
                 self.fault(
                     table::WEBHOOK_SECRET.env,

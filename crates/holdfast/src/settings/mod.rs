@@ -34,9 +34,13 @@ use clerk_session::{OriginPattern, PublishableKey};
 use secrecy::SecretString;
 use url::Url;
 
+use crate::caller::keys::SecretKey;
 use crate::client_address::TrustedProxies;
+use crate::connection::return_url::ReturnUrl;
 use crate::connection::schedule::RefreshPolicy;
 use crate::provider::instagram::InstagramConfig;
+use crate::standard_webhooks::SigningKey;
+use crate::vault::KeyRing;
 pub use entry::{Fallback, Setting};
 pub use fault::{Fault, Faults, Origin};
 pub use load::{load, load_again, load_with_reading};
@@ -74,13 +78,12 @@ pub struct Settings {
     /// Directory of the journal, which holds grants that the database could not take when they
     /// arrived.
     pub journal_directory: PathBuf,
-    /// The key ring, in the form of [`crate::vault::KeyRing::parse`]. Present where the purpose was
-    /// [`Purpose::Serve`].
-    pub encryption_keys: Option<SecretString>,
+    /// The key ring. Present where the purpose was [`Purpose::Serve`].
+    pub encryption_keys: Option<KeyRing>,
     /// Origins (and patterns) that browsers may call from.
     pub allowed_origins: Vec<OriginPattern>,
     /// Where `return_to` may point.
-    pub return_urls: Vec<String>,
+    pub return_urls: Vec<ReturnUrl>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
     /// Connections at a time.
@@ -124,8 +127,8 @@ pub struct Settings {
 pub struct OutgoingWebhook {
     /// Address.
     pub url: Url,
-    /// Signing secret, `whsec_…`.
-    pub secret: SecretString,
+    /// What signs them.
+    pub key: SigningKey,
 }
 
 impl Settings {
@@ -143,7 +146,7 @@ pub struct ClerkSettings {
     /// Pinned public key, PEM.
     pub jwt_key: Option<String>,
     /// Secret key for the Backend API.
-    pub secret_key: Option<SecretString>,
+    pub secret_key: Option<SecretKey>,
     /// Backend API.
     pub api_url: Url,
     /// Where the keys are; `None` where only the pinned key or the Backend API gives them.
@@ -160,8 +163,8 @@ pub struct ClerkSettings {
     pub audience: Vec<String>,
     /// Allowed difference of clocks.
     pub clock_skew: Duration,
-    /// Signing secret of Clerk's webhooks, `whsec_…`.
-    pub webhook_secret: Option<SecretString>,
+    /// What signs Clerk's webhooks: several while one replaces another.
+    pub webhook_keys: Option<Vec<SigningKey>>,
 }
 
 /// How the log is written.

@@ -18,7 +18,8 @@ use super::database_address::misspelt_parameter;
 use super::entry::Wrong;
 use super::preview_hosts::{Takers, takers};
 use crate::client_address::{Network, TrustedProxies};
-use crate::connection::return_url::ReturnUrls;
+use crate::connection::return_url::ReturnUrl;
+use crate::standard_webhooks::SigningKey;
 use crate::vault::KeyRing;
 
 pub use clerk::{
@@ -121,23 +122,17 @@ pub fn signing_secret(text: &str) -> Read<SecretString> {
 }
 
 /// One, or several between commas while one replaces another.
-pub fn webhook_secrets(text: &str) -> Read<SecretString> {
+pub fn webhook_secrets(text: &str) -> Read<Vec<SigningKey>> {
     each_part(text, "copy each in full; it is whsec_ and base64", |secret| {
         webhook_secret(secret).map_err(|wrong| wrong.what)
-    })?;
-    Ok(SecretString::from(text))
+    })
 }
 
 /// `whsec_…`, base64 after the prefix.
-pub fn webhook_secret(text: &str) -> Read<SecretString> {
-    use base64::Engine as _;
-    let wrong = || Wrong::new("is not a webhook signing secret", "copy it in full; it is whsec_ and base64");
-    let encoded = text.strip_prefix("whsec_").ok_or_else(wrong)?;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).map_err(|_| wrong())?;
-    if bytes.is_empty() {
-        return Err(wrong());
-    }
-    Ok(SecretString::from(text))
+pub fn webhook_secret(text: &str) -> Read<SigningKey> {
+    SigningKey::parse(text).ok_or_else(|| {
+        Wrong::new("is not a webhook signing secret", "copy it in full; it is whsec_ and base64")
+    })
 }
 
 /// Comma-separated words; at least one.
@@ -191,10 +186,10 @@ pub fn number(text: &str) -> Read<NonZeroUsize> {
 }
 
 /// Where `return_to` may point.
-pub fn return_urls(text: &str) -> Read<Vec<String>> {
-    each_part(text, "write https://host or https://host/path", |word| match ReturnUrls::parse([word]) {
-        Ok(_) => refuse_open_to_everybody(word).map(|()| word.to_owned()),
-        Err(error) => Err(format!("is not an address to return to: {}", error.why)),
+pub fn return_urls(text: &str) -> Read<Vec<ReturnUrl>> {
+    each_part(text, "write https://host or https://host/path", |word| {
+        let url = ReturnUrl::parse(word).map_err(|error| error.to_string())?;
+        refuse_open_to_everybody(word).map(|()| url)
     })
 }
 
@@ -323,8 +318,8 @@ fn refuse_open_to_everybody(pattern: &str) -> Result<(), String> {
 }
 
 /// A key ring, as the vault reads it. Its faults name entries and ids, never key bytes.
-pub fn key_ring(text: &str) -> Read<SecretString> {
-    KeyRing::parse(text).map(|_| SecretString::from(text)).map_err(|faults| {
+pub fn key_ring(text: &str) -> Read<KeyRing> {
+    KeyRing::parse(text).map_err(|faults| {
         Wrong::new(
             format!("is not a key ring: {faults}"),
             "write id:base64, comma-separated; `holdfast keys generate` makes an entry",

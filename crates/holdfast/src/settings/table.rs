@@ -15,7 +15,11 @@ use url::Url;
 use super::entry::{Entry, Fallback, Setting, either, settings};
 use super::{LogFormat, PartiesMode};
 use super::{parse, traces};
+use crate::caller::keys::SecretKey;
 use crate::client_address::TrustedProxies;
+use crate::connection::return_url::ReturnUrl;
+use crate::standard_webhooks::SigningKey;
+use crate::vault::KeyRing;
 
 settings! {
     /// Holdfast's own.
@@ -65,7 +69,7 @@ settings! {
               `holdfast doctor` say so. Use a directory that outlives the process: a volume for containers with Postgres.",
         read: parse::directory,
     }
-    ENCRYPTION_KEYS: SecretString {
+    ENCRYPTION_KEYS: KeyRing {
         env: "HOLDFAST_ENCRYPTION_KEYS",
         default: Fallback::Absent("required by `serve`"),
         form: "id:base64(32 bytes), comma-separated",
@@ -84,7 +88,7 @@ settings! {
               tokens that Clerk issued to them are accepted (see CLERK_AUTHORIZED_PARTIES).",
         read: parse::origins,
     }
-    RETURN_URLS: Vec<String> {
+    RETURN_URLS: Vec<ReturnUrl> {
         env: "HOLDFAST_RETURN_URLS",
         default: Fallback::Derived("the allowed origins"),
         form: "https://host[/path], comma-separated",
@@ -168,7 +172,7 @@ settings! {
         doc: "The app's address for events: every change of a user's status is sent to it, as Standard Webhooks define.",
         read: parse::url,
     }
-    WEBHOOK_SECRET: SecretString {
+    WEBHOOK_SECRET: SigningKey {
         env: "HOLDFAST_WEBHOOK_SECRET",
         default: Fallback::Absent("off"),
         form: "whsec_…",
@@ -249,7 +253,7 @@ settings! {
               is needed to verify a token; when Clerk's key changes, this value must change too.",
         read: parse::pem,
     }
-    CLERK_SECRET_KEY: SecretString {
+    CLERK_SECRET_KEY: SecretKey {
         env: "CLERK_SECRET_KEY",
         default: Fallback::Absent("none"),
         form: "sk_live_… or sk_test_…",
@@ -329,7 +333,7 @@ settings! {
         doc: "The difference allowed between the clocks of this server and of Clerk.",
         read: parse::skew,
     }
-    CLERK_WEBHOOK_SIGNING_SECRET: SecretString {
+    CLERK_WEBHOOK_SIGNING_SECRET: Vec<SigningKey> {
         env: "CLERK_WEBHOOK_SIGNING_SECRET",
         aliases: &["CLERK_WEBHOOK_SECRET"],
         default: Fallback::Absent("none: `/webhooks/clerk` answers 503"),

@@ -26,6 +26,10 @@ fn texts(origins: &[OriginPattern]) -> Vec<&str> {
     origins.iter().map(OriginPattern::as_str).collect()
 }
 
+fn returns(settings: &Settings) -> Vec<&str> {
+    settings.return_urls.iter().map(ReturnUrl::as_str).collect()
+}
+
 fn faulty_names<const N: usize>(values: [(&str, &str); N]) -> Vec<String> {
     tools(values).unwrap_err().0.into_iter().map(|fault| fault.name).collect()
 }

@@ -1,13 +1,12 @@
 //! Secrets that somebody could guess. They work, so they are warnings: a server that ran yesterday
 //! must start today.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
 use super::Settings;
 use super::fault::Fault;
 use super::table;
+use crate::standard_webhooks::SigningKey;
 use crate::vault::KeyRing;
 
 /// The shortest key that Standard Webhooks and Svix, and so Clerk, use.
@@ -20,7 +19,7 @@ pub(super) fn of(settings: &Settings) -> Vec<Fault> {
     let mut found = Vec::new();
     let mut warn = |name: &str, what: &str, remedy: &str| found.push(Fault::new(name, what, remedy));
     if let Some(webhook) = &settings.webhook
-        && webhook_keys(&webhook.secret).any(|key| is_weak(&key))
+        && is_weak(&webhook.key)
     {
         warn(
             table::WEBHOOK_SECRET.env,
@@ -39,17 +38,14 @@ pub(super) fn of(settings: &Settings) -> Vec<Fault> {
             "make one with `openssl rand -base64 32`, and give it to your backends too",
         );
     }
-    if let Some(secrets) = &settings.clerk.webhook_secret
-        && webhook_keys(secrets).any(|key| is_weak(&key))
-    {
+    if settings.clerk.webhook_keys.iter().flatten().any(is_weak) {
         warn(
             table::CLERK_WEBHOOK_SIGNING_SECRET.env,
             "the value is shorter than Clerk makes them or hardly random: who guesses it can erase your users here",
             "copy it in full from the Clerk dashboard, Webhooks",
         );
     }
-    let ring = settings.encryption_keys.as_ref().and_then(|keys| KeyRing::parse(keys.expose_secret()).ok());
-    for id in ring.iter().flat_map(KeyRing::guessable_ids) {
+    for id in settings.encryption_keys.iter().flat_map(KeyRing::guessable_ids) {
         warn(
             table::ENCRYPTION_KEYS.env,
             &format!("the key {id} is one byte repeated, which anybody can guess"),
@@ -59,14 +55,8 @@ pub(super) fn of(settings: &Settings) -> Vec<Fault> {
     found
 }
 
-/// The keys in `whsec_…`, or in several of those.
-fn webhook_keys(secrets: &SecretString) -> impl Iterator<Item = Vec<u8>> {
-    let each = secrets.expose_secret().split([',', ' ']).map(str::trim);
-    each.filter_map(|secret| STANDARD.decode(secret.strip_prefix("whsec_")?).ok())
-}
-
-fn is_weak(key: &[u8]) -> bool {
-    key.len() < SHORTEST_WEBHOOK_KEY || is_monotonous(key)
+fn is_weak(key: &SigningKey) -> bool {
+    key.expose_bytes().len() < SHORTEST_WEBHOOK_KEY || is_monotonous(key.expose_bytes())
 }
 
 fn is_monotonous(key: &[u8]) -> bool {

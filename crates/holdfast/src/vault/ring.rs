@@ -10,12 +10,13 @@ use zeroize::Zeroizing;
 use super::blob::{KeyBytes, MAX_KEY_ID};
 
 /// Keys of 256 bits, each with an id that is written in the blobs it seals. Never empty.
+#[derive(Clone)]
 pub struct KeyRing {
     sealing: Named,
     older: Vec<Named>,
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Named {
     id: String,
     bytes: KeyBytes,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use holdfast::clock::SharedClock;
-use holdfast::connection::return_url::ReturnUrls;
+use holdfast::connection::return_url::ReturnUrl;
 use holdfast::connection::schedule::RefreshPolicy;
 use holdfast::connections::callback::{CallbackOutcome, CallbackQuery};
 use holdfast::connections::connect::ConnectRequest;
@@ -71,7 +71,7 @@ pub fn connections(
         provider: Some(Arc::new(Instagram::new(config, transport, clock.clone()))),
         clock: clock.clone(),
         entropy: entropy.clone(),
-        return_urls: ReturnUrls::parse(["https://app.example"]).expect("addresses"),
+        return_urls: [ReturnUrl::parse("https://app.example").expect("an address")].into_iter().collect(),
         check_interval: Duration::from_mins(1),
         refresh: POLICY,
         journal,

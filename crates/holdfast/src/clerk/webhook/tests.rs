@@ -12,7 +12,8 @@ const SVIX_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn verifier_at(second: i64, secrets: &str) -> WebhookVerifier {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(second).unwrap()));
-    WebhookVerifier::new(&SecretString::from(secrets), clock).unwrap()
+    let keys = secrets.split(',').map(|secret| SigningKey::parse(secret).unwrap());
+    WebhookVerifier::new(keys.collect(), clock)
 }
 
 fn sign(secret: &str, id: &str, timestamp: i64, body: &str) -> String {
@@ -92,7 +93,7 @@ fn the_tolerance_is_300_seconds_either_way() {
 #[test]
 fn while_secrets_rotate_either_signs() {
     let other = "whsec_c2Vjb25kIHNlY3JldCBzZWNvbmQgc2VjcmV0";
-    for list in [format!("{other},{SVIX_SECRET}"), format!("{SVIX_SECRET} {other}")] {
+    for list in [format!("{other},{SVIX_SECRET}"), format!("{SVIX_SECRET},{other}")] {
         let verifier = verifier_at(NOW, &list);
         assert!(deliver(&verifier, NOW, UPDATED).is_ok());
         // Svix sends both signatures in one header for a while.
@@ -157,12 +158,7 @@ fn a_deletion_names_the_user() {
 }
 
 #[test]
-fn bad_secrets_are_named_by_place_and_never_shown() {
-    let clock: SharedClock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
-    let error = |list: &str| WebhookVerifier::new(&SecretString::from(list), Arc::clone(&clock)).unwrap_err();
-    assert_eq!(error(" , "), SecretError::Empty);
-    assert_eq!(error("whsec_AAAA, secret"), SecretError::Malformed(2));
-    assert_eq!(error("whsec_"), SecretError::Malformed(1));
+fn secrets_are_never_shown() {
     let shown = format!("{:?}", verifier_at(NOW, SVIX_SECRET));
     assert!(!shown.contains("MfKQ9r8G"), "{shown}");
 }

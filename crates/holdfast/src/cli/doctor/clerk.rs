@@ -8,7 +8,6 @@ use url::Url;
 use super::report::{Check, Report};
 use super::{ask, code};
 use crate::app::Seams;
-use crate::caller::keys::bearer;
 use crate::overview::clock_watch::ahead;
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
 use crate::transport::Outgoing;
@@ -210,7 +209,7 @@ fn backend_request(clerk: &ClerkSettings) -> Option<Outgoing> {
     let secret = clerk.secret_key.as_ref()?;
     let base = clerk.api_url.as_str().trim_end_matches('/').trim_end_matches("/v1");
     let mut request = Outgoing::new(Method::GET, Url::parse(&format!("{base}/v1/jwks")).ok()?);
-    request.headers.insert(header::AUTHORIZATION, bearer(secret)?);
+    request.headers.insert(header::AUTHORIZATION, secret.bearer().clone());
     Some(request)
 }
 
@@ -270,7 +269,7 @@ pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
     }
     check_parties(settings, report);
     let address = super::instagram::address(&settings.public_url, "/webhooks/clerk");
-    report.add(if clerk.webhook_secret.is_some() {
+    report.add(if clerk.webhook_keys.is_some() {
         Check::passed(code::CLERK_WEBHOOKS, format!("register this endpoint at Clerk: {address}"))
     } else {
         Check::warning(

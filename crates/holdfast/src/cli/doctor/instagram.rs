@@ -12,6 +12,7 @@ use super::report::{Check, Report};
 use super::{ask, code};
 use crate::app::{self, Seams};
 use crate::clock::after;
+use crate::connection::return_url::ReturnUrl;
 use crate::provider::instagram::{InstagramConfig, VersionEnd};
 use crate::provider::{AppFault, Failure, Grant, Meaning, SharedProvider};
 use crate::settings::Settings;
@@ -174,10 +175,11 @@ pub(super) fn check_settings(settings: &Settings, now: Timestamp, report: &mut R
     }
     check_scopes(instagram, report);
     report.add(check_version(&instagram.graph_version, instagram.version_end(), now));
-    report.add(if settings.return_urls.is_empty() {
+    let urls: Vec<_> = settings.return_urls.iter().map(ReturnUrl::as_str).collect();
+    report.add(if urls.is_empty() {
         Check::failed(code::RETURN_URLS, "none")
     } else {
-        Check::passed(code::RETURN_URLS, settings.return_urls.join(", "))
+        Check::passed(code::RETURN_URLS, urls.join(", "))
     });
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::args::ImportArgs;
 use super::context::Context;
-use super::exit::{ExitStatus, Failure, Outcome, told};
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use super::serve::seams;
 use crate::app;
@@ -79,7 +79,7 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     } else {
         context.sealing_vault(&settings, &store, false).await?
     };
-    let connections = app::connections(&settings, &seams(context)?, &store, &vault).map_err(told)?;
+    let connections = app::connections(&settings, &seams(context)?, &store, &vault);
     let importer = connections.importer(args.dry_run).ok_or_else(|| {
         Failure::setup("Instagram is not configured", "set INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET")
     })?;

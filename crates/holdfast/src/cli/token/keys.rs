@@ -13,7 +13,7 @@ use super::super::printer::Printer;
 use crate::app;
 use crate::caller::keys::{JwksFetcher, KeySource};
 use crate::settings::ClerkSettings;
-use crate::transport::ReqwestTransport;
+use crate::transport::{ReqwestTransport, SharedTransport};
 
 /// Loads them. Keys that cannot be had now are no usage error: the verdict is then "cannot judge".
 pub(super) async fn load(
@@ -36,8 +36,15 @@ pub(super) async fn load(
             "set CLERK_PUBLISHABLE_KEY, or give --jwks FILE or --jwt-key FILE",
         )),
         Some(KeySource::Pinned(pem)) => Ok(Ok(pinned(&pem, "CLERK_JWT_KEY")?)),
-        Some(source @ (KeySource::Jwks { .. } | KeySource::BackendApi(_))) => {
-            Ok(fetch(&source, printer).await)
+        Some(KeySource::Jwks { url, otherwise }) => {
+            // Of the address only the host: the rest may be nobody's business.
+            let named = format!("the keys at {}", url.host_str().unwrap_or_default());
+            let fetcher = |transport| JwksFetcher::public(url, otherwise.as_ref(), transport);
+            Ok(fetch(&named, fetcher, printer).await)
+        }
+        Some(KeySource::BackendApi(api)) => {
+            let fetcher = |transport| JwksFetcher::backend_api(&api, transport);
+            Ok(fetch("the keys of Clerk's Backend API", fetcher, printer).await)
         }
     }
 }
@@ -54,47 +61,29 @@ fn pinned(pem: &str, name: &str) -> Result<KeySet, Failure> {
     })
 }
 
-/// The source in words. Of an address only the host: the rest may be nobody's business.
-fn named(source: &KeySource) -> String {
-    match source {
-        KeySource::Jwks { url, .. } => format!("the keys at {}", url.host_str().unwrap_or_default()),
-        KeySource::BackendApi(_) => "the keys of Clerk's Backend API".to_owned(),
-        KeySource::Pinned(_) => "the pinned key".to_owned(),
-    }
-}
-
-async fn fetch(source: &KeySource, printer: &mut Printer) -> Result<KeySet, CannotJudge> {
+async fn fetch(
+    named: &str,
+    fetcher: impl FnOnce(SharedTransport) -> JwksFetcher,
+    printer: &mut Printer,
+) -> Result<KeySet, CannotJudge> {
     let cannot = || CannotJudge::new(CannotJudgeReason::KeysNotLoaded, Duration::ZERO);
-    let mut why = |what: String| printer.warning(format!("{} cannot be had: {what}", named(source)));
+    let mut why = |what: String| printer.warning(format!("{named} cannot be had: {what}"));
     let transport = ReqwestTransport::new().map_err(|error| {
         why(error.to_string());
         cannot()
     })?;
-    let fetcher = match source {
-        KeySource::Jwks { url, otherwise } => {
-            JwksFetcher::public(url.clone(), otherwise.as_ref(), Arc::new(transport)).ok()
-        }
-        KeySource::BackendApi(api) => JwksFetcher::backend_api(api, Arc::new(transport)).ok(),
-        // Handled before: nothing is fetched for it.
-        KeySource::Pinned(_) => None,
-    };
-    let Some(fetcher) = fetcher else {
-        why("the source cannot be called".to_owned());
-        return Err(cannot());
-    };
-    let fetched = fetcher.fetch().await.map_err(|error| {
+    let fetched = fetcher(Arc::new(transport)).fetch().await.map_err(|error| {
         why(error.to_string());
         cannot()
     })?;
     if !fetched.age.is_zero() {
         let age_s = fetched.age.as_secs();
         printer.warning(format!(
-            "{} are a copy that a cache has kept for {age_s} s; a key made since is missing",
-            named(source)
+            "{named} are a copy that a cache has kept for {age_s} s; a key made since is missing"
         ));
     }
     KeySet::from_jwks(&fetched.document).map(|document| document.keys).map_err(|error| {
-        printer.warning(format!("{} cannot be had: {error}", named(source)));
+        printer.warning(format!("{named} cannot be had: {error}"));
         cannot()
     })
 }

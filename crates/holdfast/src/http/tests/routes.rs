@@ -32,11 +32,12 @@ use crate::caller::{ClerkConfig, SessionVerifier, policy};
 use crate::clerk::webhook::WebhookVerifier;
 use crate::client_address::TrustedProxies;
 use crate::clock::{ManualClock, SharedClock, from_millis};
-use crate::connection::return_url::ReturnUrls;
+use crate::connection::return_url::ReturnUrl;
 use crate::connection::schedule::RefreshPolicy;
 use crate::connections::journal::Journal;
 use crate::connections::{Connections, Parts};
 use crate::entropy::{SharedEntropy, SystemEntropy};
+use crate::standard_webhooks::SigningKey;
 use crate::standin::clerk::{Case, ClerkStandin, Fault, Person, Surface};
 use crate::store::{NewServiceKey, Store, StoreOptions};
 use crate::transport::ReqwestTransport;
@@ -86,7 +87,7 @@ async fn stage() -> Stage {
         provider: None,
         clock: shared.clone(),
         entropy: entropy.clone(),
-        return_urls: ReturnUrls::parse(["https://app.example.com"]).unwrap(),
+        return_urls: [ReturnUrl::parse("https://app.example.com").unwrap()].into_iter().collect(),
         refresh: RefreshPolicy { min_age: Duration::from_hours(24), at: 0.5 },
         journal: Journal::none(),
     });
@@ -106,7 +107,10 @@ async fn stage() -> Stage {
         connections,
         store: store.clone(),
         vault,
-        clerk_webhooks: Some(WebhookVerifier::new(&WEBHOOK_SECRET.into(), shared.clone()).unwrap()),
+        clerk_webhooks: Some(WebhookVerifier::new(
+            vec![SigningKey::parse(WEBHOOK_SECRET).unwrap()],
+            shared.clone(),
+        )),
         service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
         meta_secrets: vec!["app-secret".into()],
         leaving: CancellationToken::new(),

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use clerk_session::{KeySet, PublishableKey, PublishableKeyError};
-use secrecy::SecretString;
 use url::Url;
 
 use super::super::PartiesMode;
 use super::super::entry::Wrong;
 use super::{Read, base_url, each_part, secret};
+use crate::caller::keys::SecretKey;
 
 /// Clerk's Backend API, with or without the version that every path of it begins with.
 pub fn clerk_api_url(text: &str) -> Read<Url> {
@@ -67,7 +67,7 @@ pub fn issuers(text: &str) -> Read<Vec<String>> {
 }
 
 /// `sk_live_…`, `sk_test_…`, or the legacy `live_…`, `test_…`.
-pub fn secret_key(text: &str) -> Read<SecretString> {
+pub fn secret_key(text: &str) -> Read<SecretKey> {
     let known = ["sk_live_", "sk_test_", "live_", "test_"].iter().any(|prefix| text.starts_with(prefix));
     if text.starts_with("pk_") {
         return Err(Wrong::new(
@@ -81,7 +81,9 @@ pub fn secret_key(text: &str) -> Read<SecretString> {
             "copy it from the Clerk dashboard; it starts with sk_",
         ));
     }
-    secret(text)
+    secret(text)?;
+    SecretKey::parse(text)
+        .ok_or_else(|| Wrong::new("has a character that HTTP headers do not allow", "copy it again, in full"))
 }
 
 /// `enforce`, `if_present` or `report`.

@@ -13,11 +13,11 @@ fn what_is_derived_follows_what_is_set() {
     assert_eq!(settings.public_url.as_str(), "http://127.0.0.1:9000/");
     assert_eq!(settings.clerk.issuers, ["https://clerk.example.com"]);
     assert_eq!(
-        settings.clerk.jwks_url.map(String::from).as_deref(),
+        settings.clerk.jwks_url.as_ref().map(Url::as_str),
         Some("https://clerk.example.com/.well-known/jwks.json")
     );
     assert_eq!(texts(&settings.clerk.parties), ["https://app.example.com"]);
-    assert_eq!(settings.return_urls, ["https://app.example.com"]);
+    assert_eq!(returns(&settings), ["https://app.example.com"]);
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_pattern_that_strangers_can_meet_is_no_return_address_by_default() {
     let origins = format!("{},{STRANGERS}", OWN.join(","));
     let origins = ("HOLDFAST_ALLOWED_ORIGINS", origins.as_str());
     let settings = tools([origins]).unwrap();
-    assert_eq!(settings.return_urls, OWN);
+    assert_eq!(returns(&settings), OWN);
     assert!(texts(&settings.allowed_origins).contains(&STRANGERS), "its pages may call");
     let about = |settings: &Settings, name: &str| {
         let found = settings.warnings.iter().find(|each| each.name == name && each.what.contains(STRANGERS));
@@ -39,7 +39,7 @@ fn a_pattern_that_strangers_can_meet_is_no_return_address_by_default() {
     let settings = tools([origins, ("HOLDFAST_RETURN_URLS", "https://app.example.com/settings")]).unwrap();
     assert_eq!(about(&settings, "HOLDFAST_ALLOWED_ORIGINS"), None, "the remedy ends the warning");
     let settings = tools([origins, ("HOLDFAST_RETURN_URLS", STRANGERS)]).unwrap();
-    assert_eq!(settings.return_urls, [STRANGERS], "who names it has it");
+    assert_eq!(returns(&settings), [STRANGERS], "who names it has it");
     assert!(about(&settings, "HOLDFAST_RETURN_URLS").is_some());
 }
 
@@ -181,7 +181,7 @@ fn c7_origins_of_apps_are_parties_origins_and_return_addresses() {
     ])
     .unwrap();
     assert_eq!(texts(&settings.clerk.parties), texts(&settings.allowed_origins));
-    assert_eq!(settings.return_urls, ["https://app.example.com", "myapp://instagram"]);
+    assert_eq!(returns(&settings), ["https://app.example.com", "myapp://instagram"]);
     for origin in ["file://x", "data:x", "blob:https://x.example", "javascript:x"] {
         assert_eq!(faulty_names([("HOLDFAST_ALLOWED_ORIGINS", origin)]), ["HOLDFAST_ALLOWED_ORIGINS"]);
         assert_eq!(faulty_names([("HOLDFAST_RETURN_URLS", origin)]), ["HOLDFAST_RETURN_URLS"]);

@@ -40,6 +40,7 @@ fn single_values_are_read_strictly() {
         ("CLERK_PUBLISHABLE_KEY", "pk_live_"),
         ("CLERK_PUBLISHABLE_KEY", "pk_live_bm9kb2xsYXIuY29t"),
         ("CLERK_SECRET_KEY", "sk_live_with space"),
+        ("CLERK_SECRET_KEY", "sk_live_control\u{1}character"),
         ("CLERK_ISSUER", "https://clerk.example.com/"),
         ("CLERK_CLOCK_SKEW_MS", "-1"),
         ("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_"),
@@ -213,7 +214,7 @@ fn an_origin_is_compared_as_browsers_write_it() {
     let settings = tools([("HOLDFAST_ALLOWED_ORIGINS", pages)]).unwrap();
     let lower = ["https://app.example.com", "https://deploy-preview-*--site.netlify.app"];
     assert_eq!(texts(&settings.allowed_origins), lower);
-    assert_eq!(settings.return_urls, lower);
+    assert_eq!(returns(&settings), lower);
 }
 
 #[test]
@@ -319,7 +320,7 @@ fn a_file_in_another_encoding_is_told_from_one_that_may_not_be_read() {
     assert!(fault.what.ends_with("is not UTF-8") && fault.remedy.contains("UTF-8"), "{fault:?}");
     let marked = written("marked", b"\xef\xbb\xbfsk_test_of_nobody\r\n");
     let settings = tools([("CLERK_SECRET_KEY_FILE", marked.to_str().unwrap())]).unwrap();
-    assert_eq!(settings.clerk.secret_key.unwrap().expose_secret(), "sk_test_of_nobody");
+    assert_eq!(settings.clerk.secret_key.unwrap().bearer(), "Bearer sk_test_of_nobody");
 }
 
 #[test]
@@ -347,7 +348,7 @@ fn addresses_are_shown_without_what_may_be_secret_in_them() {
 #[test]
 fn while_signing_secrets_rotate_several_are_read() {
     let both = "whsec_YWJjZGVmZ2g=,whsec_aWprbG1ub3A=";
-    assert!(tools([("CLERK_WEBHOOK_SIGNING_SECRET", both)]).unwrap().clerk.webhook_secret.is_some());
+    assert!(tools([("CLERK_WEBHOOK_SIGNING_SECRET", both)]).unwrap().clerk.webhook_keys.is_some());
     assert_eq!(
         faulty_names([("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_YWJjZGVmZ2g=,secret")]),
         ["CLERK_WEBHOOK_SIGNING_SECRET"]

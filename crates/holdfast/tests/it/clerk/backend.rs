@@ -8,11 +8,15 @@ use holdfast::standin::clerk::{Fault, Person, Surface};
 use holdfast::transport::TransportError;
 use secrecy::SecretString;
 
-use super::{Clerk, transport};
+use super::{Clerk, as_read, transport};
 
 fn api(clerk: &Clerk) -> BackendApi {
-    BackendApi::new(clerk.standin.url(), &clerk.standin.secret_key(), transport(), clerk.shared_clock())
-        .unwrap()
+    BackendApi::new(
+        clerk.standin.url(),
+        &as_read(&clerk.standin.secret_key()),
+        transport(),
+        clerk.shared_clock(),
+    )
 }
 
 #[tokio::test]
@@ -133,6 +137,6 @@ async fn a_wrong_secret_key_is_told_from_an_unknown_user() {
     let unknown = api(&clerk).user("user_nobody").await.unwrap_err();
     assert_eq!(unknown, BackendError::NoSuchUser);
     let wrong = SecretString::from("sk_test_wrong");
-    let api = BackendApi::new(clerk.standin.url(), &wrong, transport(), clerk.shared_clock()).unwrap();
+    let api = BackendApi::new(clerk.standin.url(), &as_read(&wrong), transport(), clerk.shared_clock());
     assert_eq!(api.user(Person::Ada.user_id()).await.unwrap_err(), BackendError::SecretRefused(401));
 }

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{json, transport};
+use super::{as_read, json, transport};
 use crate::support::leaks::{self, Watch};
 use crate::support::ports::ReservedPort;
 use crate::support::waiting::{PATIENCE, until};
@@ -84,7 +84,7 @@ impl Emulate {
     }
 
     pub fn api(&self, clock: SharedClock) -> BackendApi {
-        BackendApi::new(self.url.clone(), &Self::secret_key(), transport(), clock).unwrap()
+        BackendApi::new(self.url.clone(), &as_read(&Self::secret_key()), transport(), clock)
     }
 }
 

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::{Clerk, ORIGIN, transport};
+use super::{Clerk, ORIGIN, as_read, transport};
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
@@ -97,11 +97,11 @@ async fn the_secret_key_is_not_written_when_it_is_used() {
     let clerk = Clerk::start().await;
     let secret_key = clerk.standin.secret_key();
     let keys =
-        KeySource::BackendApi(BackendKeys { base: clerk.standin.url(), secret_key: secret_key.clone() });
+        KeySource::BackendApi(BackendKeys { base: clerk.standin.url(), secret_key: as_read(&secret_key) });
     let config = ClerkConfig::new(policy(vec![clerk.standin.issuer()], Vec::new()), keys);
     let verifier = SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap();
     let backend =
-        BackendApi::new(clerk.standin.url(), &secret_key, transport(), clerk.shared_clock()).unwrap();
+        BackendApi::new(clerk.standin.url(), &as_read(&secret_key), transport(), clerk.shared_clock());
     let session = clerk.standin.sign_in(Person::Ada).unwrap();
     let token = clerk.standin.token(&session, None).unwrap();
     let written = Written::default();

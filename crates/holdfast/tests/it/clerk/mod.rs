@@ -14,13 +14,14 @@ mod webhooks;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdfast::caller::keys::SecretKey;
 use holdfast::clock::{Clock, ManualClock, SharedClock};
 use holdfast::entropy::SystemEntropy;
 use holdfast::standin::clerk::ClerkStandin;
 use holdfast::store::{Store, StoreOptions};
 use holdfast::transport::{Answer, Outgoing, ReqwestTransport, SharedTransport};
 use http::{HeaderValue, Method};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tempfile::TempDir;
 use url::Url;
@@ -30,6 +31,11 @@ use crate::support::waiting::PATIENCE;
 
 /// The page that asks for tokens.
 pub const ORIGIN: &str = "https://app.example.com";
+
+/// A secret key as the configuration reads it.
+pub fn as_read(secret: &SecretString) -> SecretKey {
+    SecretKey::parse(secret.expose_secret()).unwrap()
+}
 
 /// A stand-in and the service's clock, which stands still until it is moved.
 pub struct Clerk {

@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::emulate::Emulate;
-use super::{Clerk, Database, ORIGIN, json, transport};
+use super::{Clerk, Database, ORIGIN, as_read, json, transport};
 use crate::store::events::erase;
 use crate::support::leaks;
 
@@ -46,7 +46,7 @@ async fn proven(verifier: &SessionVerifier, token: &str) -> Caller {
 }
 
 fn backend(clerk: &Clerk, secret_key: &SecretString) -> Arc<BackendApi> {
-    Arc::new(BackendApi::new(clerk.standin.url(), secret_key, transport(), clerk.shared_clock()).unwrap())
+    Arc::new(BackendApi::new(clerk.standin.url(), &as_read(secret_key), transport(), clerk.shared_clock()))
 }
 
 #[tokio::test]
@@ -264,8 +264,10 @@ async fn a_person_who_signs_in_at_the_emulator_is_verified_and_synchronised() {
     // Its tokens name no party: they are minted by a backend, not by a page.
     let clock: SharedClock = Arc::new(SystemClock);
     let issuer = emulate.url.as_str().trim_end_matches('/').to_owned();
-    let keys =
-        KeySource::BackendApi(BackendKeys { base: emulate.url.clone(), secret_key: Emulate::secret_key() });
+    let keys = KeySource::BackendApi(BackendKeys {
+        base: emulate.url.clone(),
+        secret_key: as_read(&Emulate::secret_key()),
+    });
     let config = ClerkConfig::new(policy(vec![issuer], Vec::new()), keys);
     let verifier = SessionVerifier::new(config, transport(), Arc::clone(&clock)).unwrap();
     let caller = proven(&verifier, &token).await;

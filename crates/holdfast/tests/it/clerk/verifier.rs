@@ -14,9 +14,10 @@ use holdfast::clock::Clock;
 use holdfast::standin::clerk::{Case, Expectation, Fault, Person, Rotation, Surface};
 use holdfast::transport::Outgoing;
 use http::{HeaderMap, Method};
+use secrecy::SecretString;
 use url::Url;
 
-use super::{Clerk, ORIGIN, transport};
+use super::{Clerk, ORIGIN, as_read, transport};
 use crate::support::waiting::until;
 
 /// What a judgement amounts to, for comparison.
@@ -408,13 +409,14 @@ async fn a_pinned_key_needs_no_network() {
 #[tokio::test]
 async fn keys_come_from_the_backend_api_too_and_a_wrong_secret_key_refuses_nobody() {
     let clerk = Clerk::start().await;
-    let with = |secret_key| {
+    let with = |secret_key: &SecretString| {
+        let secret_key = as_read(secret_key);
         let keys = KeySource::BackendApi(BackendKeys { base: clerk.standin.url(), secret_key });
         verifier(&clerk, ClerkConfig { keys, ..config(&clerk) })
     };
-    let right = with(clerk.standin.secret_key());
+    let right = with(&clerk.standin.secret_key());
     assert_eq!(judge(&right, &genuine(&clerk)).await, Outcome::Accepted);
-    let wrong = with("sk_test_wrong".into());
+    let wrong = with(&"sk_test_wrong".into());
     assert_eq!(judge(&wrong, &genuine(&clerk)).await, Outcome::CannotJudge);
     assert!(!wrong.can_judge());
 }
@@ -425,15 +427,16 @@ async fn keys_come_from_the_backend_api_too_and_a_wrong_secret_key_refuses_nobod
 async fn where_the_publishable_keys_host_gives_no_keys_the_backend_api_does() {
     let clerk = Clerk::start().await;
     let nowhere = || clerk.standin.url().join("nowhere/.well-known/jwks.json").unwrap();
-    let with = |secret_key| {
+    let with = |secret_key: &SecretString| {
+        let secret_key = as_read(secret_key);
         let otherwise = Some(BackendKeys { base: clerk.standin.url(), secret_key });
         verifier(
             &clerk,
             ClerkConfig { keys: KeySource::Jwks { url: nowhere(), otherwise }, ..config(&clerk) },
         )
     };
-    assert_eq!(judge(&with(clerk.standin.secret_key()), &genuine(&clerk)).await, Outcome::Accepted);
-    assert_eq!(judge(&with("sk_test_wrong".into()), &genuine(&clerk)).await, Outcome::CannotJudge);
+    assert_eq!(judge(&with(&clerk.standin.secret_key()), &genuine(&clerk)).await, Outcome::Accepted);
+    assert_eq!(judge(&with(&"sk_test_wrong".into()), &genuine(&clerk)).await, Outcome::CannotJudge);
     let alone = KeySource::Jwks { url: nowhere(), otherwise: None };
     let alone = verifier(&clerk, ClerkConfig { keys: alone, ..config(&clerk) });
     assert_eq!(judge(&alone, &genuine(&clerk)).await, Outcome::CannotJudge);

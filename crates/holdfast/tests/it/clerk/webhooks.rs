@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use holdfast::caller::OwnerId;
 use holdfast::clerk::webhook::{Delivery, WebhookVerifier};
+use holdfast::standard_webhooks::SigningKey;
 use holdfast::standin::clerk::{Deliver, Delivered, EventKind, Person};
 use holdfast::store::{EventOutcome, Store};
 use http::{Method, Request, Response};
@@ -13,6 +14,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -27,7 +29,8 @@ struct Receiver {
 
 impl Receiver {
     async fn start(clerk: &Clerk, store: Store) -> Self {
-        let verifier = WebhookVerifier::new(&clerk.standin.webhook_secret(), clerk.shared_clock()).unwrap();
+        let key = SigningKey::parse(clerk.standin.webhook_secret().expose_secret()).unwrap();
+        let verifier = WebhookVerifier::new(vec![key], clerk.shared_clock());
         let (verifier, clock) = (Arc::new(verifier), clerk.shared_clock());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = format!("http://{}/webhooks/clerk", listener.local_addr().unwrap());

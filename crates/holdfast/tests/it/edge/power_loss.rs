@@ -124,7 +124,7 @@ async fn inspect(app: &App, place: &Path, done: &[Done], at: u64) -> usize {
     store.migrate().await.expect("it is up to date");
     let vault = vault(&settings, seams.entropy.clone()).expect("a key ring");
     vault.prove(&store.sentinels().await.expect("it answers")).expect("the key ring is the database's");
-    let connections = connections(&settings, &seams, &store, &vault).expect("the domain");
+    let connections = connections(&settings, &seams, &store, &vault);
     connections.journal().prepare();
     connections.replay_journal(&CancellationToken::new()).await.expect("the journal is stored");
     let issued: Vec<String> =

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use holdfast::caller::OwnerId;
 use holdfast::clock::{Clock as _, ManualClock, SharedClock};
-use holdfast::connection::return_url::ReturnUrls;
+use holdfast::connection::return_url::ReturnUrl;
 use holdfast::connection::schedule::RefreshPolicy;
 use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
 use holdfast::connections::callback::{CallbackOutcome, CallbackQuery};
@@ -107,7 +107,7 @@ impl Replica {
             provider: Some(world.clone()),
             clock: own_clock.clone(),
             entropy: entropy.clone(),
-            return_urls: ReturnUrls::parse(["https://app.example"]).expect("addresses"),
+            return_urls: [ReturnUrl::parse("https://app.example").expect("an address")].into_iter().collect(),
             check_interval: MINUTE,
             refresh: RefreshPolicy { min_age: DAY, at: 0.5 },
             journal: journal.map_or_else(Journal::none, |path| Journal::in_directory(path.to_owned())),

@@ -11,6 +11,7 @@ use holdfast::caller::OwnerId;
 use holdfast::clerk::UserFacts;
 use holdfast::clerk::webhook::{Delivery, SignedEvent, WebhookVerifier};
 use holdfast::clock::{Clock as _, ManualClock};
+use holdfast::standard_webhooks::SigningKey;
 use holdfast::store::{EventOutcome, Store, StoreError, SyncedUser};
 use jiff::Timestamp;
 use serde_json::json;
@@ -33,8 +34,8 @@ pub fn event(id: &str, kind: &str, data: &serde_json::Value) -> SignedEvent {
     ] {
         headers.insert(name, value.parse().expect("a header"));
     }
-    let secret = format!("whsec_{}", STANDARD.encode([7; 24])).into();
-    let verifier = WebhookVerifier::new(&secret, Arc::new(clock)).expect("a secret");
+    let key = SigningKey::parse(&format!("whsec_{}", STANDARD.encode([7; 24]))).expect("a secret");
+    let verifier = WebhookVerifier::new(vec![key], Arc::new(clock));
     match verifier.verify(&headers, body.as_bytes()) {
         Ok(Delivery::User(event)) => event,
         other => panic!("{other:?}"),
