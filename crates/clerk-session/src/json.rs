@@ -18,18 +18,18 @@ pub(crate) fn text(bytes: Vec<u8>) -> Result<String, NotAnObject> {
 
 /// Reads one JSON object with unique member names and nothing behind it.
 pub(crate) fn object(text: &str) -> Result<Map<String, Value>, NotAnObject> {
-    read(text, Unique { repeated: Repeated::Refused })
+    read(text, Repeated::Refused)
 }
 
 /// As [`object`], but an inner object that names a member twice is read as `null`, so that one odd
 /// entry of a list does not cost the others.
 pub(crate) fn object_with_odd_entries(text: &str) -> Result<Map<String, Value>, NotAnObject> {
-    read(text, Unique { repeated: Repeated::Null })
+    read(text, Repeated::Null)
 }
 
-fn read(text: &str, unique: Unique) -> Result<Map<String, Value>, NotAnObject> {
+fn read(text: &str, repeated: Repeated) -> Result<Map<String, Value>, NotAnObject> {
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = unique.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let value = repeated.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     match value {
         Ok(Value::Object(members)) => Ok(members),
         // What is `null` in place of an object that names a member twice.
@@ -45,11 +45,6 @@ fn read(text: &str, unique: Unique) -> Result<Map<String, Value>, NotAnObject> {
 #[error("{0}")]
 pub(crate) struct NotAnObject(&'static str);
 
-#[derive(Clone, Copy)]
-struct Unique {
-    repeated: Repeated,
-}
-
 /// What becomes of an object that names a member twice.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Repeated {
@@ -57,7 +52,7 @@ enum Repeated {
     Null,
 }
 
-impl<'de> DeserializeSeed<'de> for Unique {
+impl<'de> DeserializeSeed<'de> for Repeated {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -65,7 +60,7 @@ impl<'de> DeserializeSeed<'de> for Unique {
     }
 }
 
-impl<'de> Visitor<'de> for Unique {
+impl<'de> Visitor<'de> for Repeated {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,10 +87,6 @@ impl<'de> Visitor<'de> for Unique {
         Ok(Value::String(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
     fn visit_unit<E>(self) -> Result<Value, E> {
         Ok(Value::Null)
     }
@@ -114,7 +105,7 @@ impl<'de> Visitor<'de> for Unique {
         while let Some(name) = members.next_key::<String>()? {
             let value = members.next_value_seed(self)?;
             if object.insert(name, value).is_some() {
-                if self.repeated == Repeated::Refused {
+                if self == Repeated::Refused {
                     return Err(de::Error::custom("duplicate member"));
                 }
                 unique = false;

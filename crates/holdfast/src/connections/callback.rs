@@ -103,7 +103,7 @@ impl Connections {
             }
             if attempt.expires_at <= now {
                 if self.end_attempt(&attempt, AttemptOutcome::Expired, now).await? {
-                    return Ok(redirect(&attempt, "expired", Some(Reason::AttemptExpired)));
+                    return Ok(redirect(&attempt, "expired", Reason::AttemptExpired));
                 }
                 continue;
             }
@@ -182,22 +182,20 @@ fn completed(attempt: &Attempt, completion: &SecretString) -> CallbackOutcome {
 
 fn ended(attempt: &Attempt, outcome: AttemptOutcome) -> CallbackOutcome {
     match outcome {
-        AttemptOutcome::Denied => redirect(attempt, "denied", Some(Reason::Denied)),
+        AttemptOutcome::Denied => redirect(attempt, "denied", Reason::Denied),
         AttemptOutcome::Expired | AttemptOutcome::Disconnected => {
-            redirect(attempt, "expired", Some(Reason::AttemptExpired))
+            redirect(attempt, "expired", Reason::AttemptExpired)
         }
-        AttemptOutcome::Failed(reason) => redirect(attempt, "failed", Some(reason)),
+        AttemptOutcome::Failed(reason) => redirect(attempt, "failed", reason),
         AttemptOutcome::DifferentAccount | AttemptOutcome::AccountTaken | AttemptOutcome::Connected => {
-            redirect(attempt, "failed", Some(Reason::AttemptFailed))
+            redirect(attempt, "failed", Reason::AttemptFailed)
         }
     }
 }
 
-fn redirect(attempt: &Attempt, word: &str, reason: Option<Reason>) -> CallbackOutcome {
+fn redirect(attempt: &Attempt, word: &str, reason: Reason) -> CallbackOutcome {
     let id = attempt.id.to_string();
-    let mut pairs = vec![("instagram", word), ("attempt", &id)];
-    pairs.extend(reason.map(|reason| ("reason", reason.as_str())));
-    back(attempt, &pairs)
+    back(attempt, &[("instagram", word), ("attempt", &id), ("reason", reason.as_str())])
 }
 
 /// Redirects to `return_to`, which was checked when the attempt began and stored as parsed.

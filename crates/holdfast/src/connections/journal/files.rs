@@ -21,7 +21,7 @@ const TORN: &str = "torn";
 const RESERVED_BYTES: usize = 8 * 1024;
 
 /// A directory of journaled tokens. It is made on the first use.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Directory(pub(super) PathBuf);
 
 /// Whether the bytes are not JSON, as the record of every version is.

@@ -90,12 +90,8 @@ impl Journal {
     /// Reserves space for the provider's answer. `None`: there is no space or no journal, and only
     /// the database can keep the answer.
     pub(super) async fn reserve(&self, origin: Origin) -> Option<Reservation> {
-        self.0.directory.as_ref()?;
-        let inner = Arc::clone(&self.0);
-        let reserve = move || match &inner.directory {
-            Some(directory) => directory.reserve(&origin),
-            None => Err(io::Error::other("there is no journal")),
-        };
+        let directory = self.0.directory.clone()?;
+        let reserve = move || directory.reserve(&origin);
         let reserved = match Handle::current().runtime_flavor() {
             // On one thread nothing could run meanwhile; and in a simulation nothing may.
             RuntimeFlavor::CurrentThread => reserve(),

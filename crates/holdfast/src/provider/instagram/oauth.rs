@@ -41,7 +41,7 @@ impl Instagram {
     }
 
     pub(super) async fn redeem_code(&self, code: &SecretString) -> Reply<ShortGrant> {
-        let (code, app_secret) = (bare_code(code.expose_secret()), self.config.app_secret.expose_secret());
+        let (code, app_secret) = (code.expose_secret(), self.config.app_secret.expose_secret());
         let form = Serializer::new(String::new())
             .append_pair("client_id", &self.config.app_id)
             .append_pair("client_secret", app_secret)
@@ -119,10 +119,4 @@ fn assumed_expiry(old: &Grant) -> Timestamp {
         "Instagram refreshed a grant without a lifetime; the remaining lifetime of the old one is assumed"
     );
     old.expires_at
-}
-
-/// Instagram appends `#_` to the redirect. Browsers do not send a fragment; in-app web views and
-/// pasted addresses may.
-fn bare_code(code: &str) -> &str {
-    code.strip_suffix("#_").unwrap_or(code)
 }

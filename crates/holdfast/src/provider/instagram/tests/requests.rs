@@ -96,9 +96,9 @@ fn the_consent_address_is_as_documented() {
 }
 
 #[tokio::test]
-async fn the_code_exchange_is_a_form_without_the_stray_fragment() {
+async fn the_code_exchange_is_a_form() {
     let (instagram, script) = instagram(Ok((200, HeaderMap::new(), r#"{"access_token":"t"}"#)));
-    instagram.redeem(&SecretString::from("AQ-code#_")).await.outcome.unwrap();
+    instagram.redeem(&SecretString::from("AQ-code")).await.outcome.unwrap();
     let (method, url, body) = only(&script);
     assert_eq!((method, url.as_str()), (Method::POST, "https://api.instagram.com/oauth/access_token"));
     assert_eq!(

@@ -20,7 +20,7 @@ async fn from_consent_to_a_year_later_in_both_forms() {
         assert!(back.as_str().starts_with(CALLBACK));
         assert_eq!(back.fragment(), Some("_"), "as Instagram does it");
         assert_eq!(parameter(&back, "state").as_deref(), Some("st&te"));
-        let code = SecretString::from(parameter(&back, "code").unwrap() + "#_");
+        let code = SecretString::from(parameter(&back, "code").unwrap());
         let short = rig.instagram.redeem(&code).await.outcome.unwrap();
         assert_eq!(short.account_id.as_deref(), Some("27640875392278831"), "{shape:?}");
         assert_eq!(short.scopes.as_deref(), Some(&SCOPES.map(str::to_owned)[..]), "{shape:?}");
