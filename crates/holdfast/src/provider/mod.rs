@@ -245,9 +245,7 @@ pub enum AppFault {
 pub struct Usage {
     /// Of the whole app (`X-App-Usage`): the highest of its figures.
     pub app_percent: Option<u32>,
-    /// Of this account (`X-Business-Use-Case-Usage`): the highest of its figures.
-    pub account_percent: Option<u32>,
-    /// Time until the provider serves this account again.
+    /// Time until the provider serves this account again (`X-Business-Use-Case-Usage`).
     pub account_regains_in: Option<Duration>,
 }
 
@@ -313,9 +311,7 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// The scopes that we ask for.
     fn scopes(&self) -> &[String];
     /// The scope without which a grant is worth nothing, where there is one.
-    fn essential_scope(&self) -> Option<&str> {
-        None
-    }
+    fn essential_scope(&self) -> Option<&str>;
     /// Where to send the browser.
     fn authorize_url(&self, state: &str, force_reauth: bool) -> Url;
     /// Exchanges an authorization code, once, for a short-lived token.
@@ -327,9 +323,7 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// Asks whose grant it is; also the liveness probe.
     fn identify<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Account>>;
     /// Why the call cannot be passed on whatever the grant, if so; asks nobody.
-    fn objection(&self, _call: &PassThrough) -> Option<Failure> {
-        None
-    }
+    fn objection(&self, call: &PassThrough) -> Option<Failure>;
     /// Makes an API call with the grant.
     fn pass_through<'a>(
         &'a self,

@@ -44,7 +44,6 @@ pub fn read(headers: &HeaderMap) -> Usage {
         for entry in
             objects.0.into_iter().filter(|entry| entry.kind.as_deref().is_none_or(|kind| kind == "instagram"))
         {
-            usage.account_percent = usage.account_percent.max(entry.figures.highest());
             let regains = entry.minutes_to_regain.map(minutes).filter(|wait| !wait.is_zero());
             usage.account_regains_in = usage.account_regains_in.max(regains);
         }
@@ -93,8 +92,6 @@ impl Figures {
 struct Entry {
     #[serde(rename = "type", default)]
     kind: Option<String>,
-    #[serde(flatten)]
-    figures: Figures,
     /// In minutes.
     #[serde(rename = "estimated_time_to_regain_access", default, deserialize_with = "figure")]
     minutes_to_regain: Option<f64>,
@@ -171,7 +168,7 @@ mod tests {
             r#"{"call_count":28,"total_time":25.2,"total_cputime":91.01}"#,
         )]));
         assert_eq!(usage.app_percent, Some(92));
-        assert_eq!(usage.account_percent, None);
+        assert_eq!(usage.account_regains_in, None);
     }
 
     #[test]
@@ -180,7 +177,6 @@ mod tests {
             "x-business-use-case-usage",
             r#"{"1":[{"type":"instagram","call_count":95,"total_cputime":20,"total_time":20,"estimated_time_to_regain_access":19}],"1":[{"type":"instagram","call_count":5,"total_cputime":20,"total_time":20,"estimated_time_to_regain_access":0}],"2":[{"type":"ads_insights","call_count":100,"estimated_time_to_regain_access":600}]}"#,
         )]));
-        assert_eq!(usage.account_percent, Some(95));
         assert_eq!(usage.account_regains_in, Some(Duration::from_mins(19)));
         assert_eq!(usage.app_percent, None);
     }
@@ -194,7 +190,6 @@ mod tests {
                 r#"{{"178414":{odd},"178415":[{{"type":"instagram","call_count":"95","total_time":null,"total_cputime":{{}},"estimated_time_to_regain_access":"19"}}]}}"#
             );
             let usage = read(&headers(&[("x-business-use-case-usage", &value)]));
-            assert_eq!(usage.account_percent, Some(95), "{odd}");
             assert_eq!(usage.account_regains_in, Some(Duration::from_mins(19)), "{odd}");
         }
         let app =

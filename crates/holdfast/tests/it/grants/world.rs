@@ -299,6 +299,10 @@ impl Provider for World {
         &[]
     }
 
+    fn essential_scope(&self) -> Option<&str> {
+        None
+    }
+
     fn authorize_url(&self, state: &str, _: bool) -> Url {
         Url::parse_with_params("https://instagram.example/authorize", [("state", state)]).unwrap()
     }
@@ -352,6 +356,10 @@ impl Provider for World {
     fn identify<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Account>> {
         let outcome = self.judge("identify", &grant.access_token).map(|id| account(&id));
         Box::pin(async move { Reply { outcome, usage: self.usage() } })
+    }
+
+    fn objection(&self, _: &PassThrough) -> Option<Failure> {
+        unreachable!("these tests make no calls of an app")
     }
 
     fn pass_through<'a>(

@@ -146,7 +146,7 @@ async fn limits_come_with_their_headers() {
     let grant = rig.grant(ADA).await;
     rig.standin.set_fault(Some(ADA), Fault::AccountRateLimit).unwrap();
     let reply = rig.instagram.identify(&grant).await;
-    assert_eq!(reply.usage.account_percent, Some(100));
+    assert_eq!(reply.usage.account_regains_in, Some(Duration::from_mins(19)));
     assert_eq!(reply.outcome.unwrap_err().retry_after, Some(Duration::from_mins(19)));
     rig.standin.clear(None).unwrap();
     rig.standin.set_fault(None, Fault::AppRateLimit).unwrap();
