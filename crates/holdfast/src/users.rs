@@ -11,7 +11,7 @@ use crate::clerk::pauses::UserPauses;
 use crate::clerk::{User, UserFacts, facts_from_claims};
 use crate::clock::{SharedClock, after};
 use crate::lock::Lock;
-use crate::store::{Store, StoreError, SyncedUser, UserRecord, Visit};
+use crate::store::{Store, StoreError, Synced, UserRecord, Visit};
 
 /// `last_seen_at` is written at most this often per user: a page that polls must not cost a write
 /// each time.
@@ -22,15 +22,6 @@ const FIRST_RETRY: Duration = Duration::from_secs(10);
 const LAST_RETRY: Duration = Duration::from_hours(1);
 /// Users remembered for that.
 const REMEMBERED: usize = 10_000;
-
-/// A record after a synchronisation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Synced {
-    /// The record as it is now.
-    pub user: User,
-    /// Whether this was the user's first `sync`, even where a record was there.
-    pub created: bool,
-}
 
 /// Why there is no record. Neither variant is about the caller's credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -91,10 +82,8 @@ impl Users {
         let facts = self.facts(caller).await;
         // An impersonator's visit is not the person's.
         let visit = if caller.is_impersonated() { Visit::Impersonated } else { visit };
-        match self.store.meet_user(caller.owner(), &facts, self.clock.now(), visit).await? {
-            SyncedUser::Stored { user, created } => Ok(Synced { user, created }),
-            SyncedUser::Erased => Err(UsersError::Erased),
-        }
+        let met = self.store.meet_user(caller.owner(), &facts, self.clock.now(), visit).await?;
+        met.ok_or(UsersError::Erased)
     }
 
     /// Facts that could not be had are asked for again by later calls, until they are there.

@@ -10,19 +10,14 @@ use crate::clerk::webhook::{SignedEvent, UserChange};
 use crate::clerk::{User, UserFacts};
 use crate::provider::ProviderId;
 
-/// The outcome of a synchronisation.
+/// A record after a synchronisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SyncedUser {
+pub struct Synced {
     /// The record as it is now.
-    Stored {
-        /// The record.
-        user: User,
-        /// Whether this was the user's first `sync`, even if there was a record; true for one of
-        /// any number of parallel calls.
-        created: bool,
-    },
-    /// The user was erased; there is no record, and none is made.
-    Erased,
+    pub user: User,
+    /// Whether this was the user's first `sync`, even if there was a record; true for one of any
+    /// number of parallel calls.
+    pub created: bool,
 }
 
 /// The outcome of an event.
@@ -78,30 +73,21 @@ impl Store {
         }))
     }
 
-    /// Makes or refreshes the caller's record, and notes that they were seen. Dated facts replace
-    /// older ones; undated ones (token claims) replace undated ones.
-    pub async fn sync_user(
-        &self,
-        owner: &OwnerId,
-        facts: &UserFacts,
-        now: Timestamp,
-    ) -> Result<SyncedUser, StoreError> {
-        self.meet_user(owner, facts, now, Visit::Sync).await
-    }
-
-    /// Makes or refreshes the caller's record.
+    /// Makes or refreshes the caller's record. Dated facts replace older ones; undated ones (token
+    /// claims) replace undated ones. `None` where the user was erased: there is no record, and none
+    /// is made.
     pub async fn meet_user(
         &self,
         owner: &OwnerId,
         facts: &UserFacts,
         now: Timestamp,
         visit: Visit,
-    ) -> Result<SyncedUser, StoreError> {
+    ) -> Result<Option<Synced>, StoreError> {
         engine::retrying(|| async {
             let mut unit = self.begin().await?;
             unit.run(statements::USER_INSERT, vec![owner.as_str().into(), now.into()]).await?;
             let Some(mut stored) = lock_user(&mut unit, owner.as_str()).await? else {
-                return Ok(SyncedUser::Erased);
+                return Ok(None);
             };
             stored.learn(facts, now);
             if visit != Visit::Impersonated {
@@ -113,7 +99,7 @@ impl Store {
             }
             save_user(&mut unit, &stored).await?;
             unit.commit().await?;
-            Ok(SyncedUser::Stored { user: stored.user, created })
+            Ok(Some(Synced { user: stored.user, created }))
         })
         .await
     }

@@ -14,7 +14,7 @@ use holdfast::connection::State;
 use holdfast::connections::complete::CompleteError;
 use holdfast::connections::connect::ConnectRequest;
 use holdfast::provider::ProviderId;
-use holdfast::store::{EventOutcome, SyncedUser};
+use holdfast::store::{EventOutcome, Synced, Visit};
 use holdfast::worker::sweep::Sweeper;
 use jiff::Timestamp;
 use serde_json::json;
@@ -181,11 +181,12 @@ impl Sequence<'_> {
     async fn sync(&mut self, user: usize) {
         let name = format!("token-{}", self.made);
         let facts = UserFacts { first_name: Some(name.clone()), ..UserFacts::default() };
-        let synced = self.replica.store.sync_user(&owner(&self.name(user)), &facts, self.now()).await;
+        let (owner, now) = (owner(&self.name(user)), self.now());
+        let synced = self.replica.store.meet_user(&owner, &facts, now, Visit::Sync).await;
         let person = &mut self.people[user];
         match synced.expect("it syncs") {
-            SyncedUser::Erased => assert!(person.is_deleted),
-            SyncedUser::Stored { created, .. } => {
+            None => assert!(person.is_deleted),
+            Some(Synced { created, .. }) => {
                 assert!(!person.is_deleted);
                 let record = person.record.get_or_insert_default();
                 assert_eq!(created, !record.has_synced, "the first one says so");

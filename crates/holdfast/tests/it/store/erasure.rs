@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use holdfast::clerk::UserFacts;
 use holdfast::entropy::SystemEntropy;
-use holdfast::store::{CommitOutcome, StatusFacts};
+use holdfast::store::{CommitOutcome, StatusFacts, Visit};
 use holdfast::vault::{KeyRing, Place, Vault};
 
 use super::events::erase;
@@ -73,7 +73,7 @@ async fn the_file_holds_no_plaintext_and_after_erasure_no_sealed_bytes_either() 
     let mut blobs = Vec::new();
     for name in ["ada", "grace"] {
         let user = owner(name);
-        store.sync_user(&user, &UserFacts::default(), start_of_time()).await.expect("it syncs");
+        store.meet_user(&user, &UserFacts::default(), start_of_time(), Visit::Sync).await.expect("it syncs");
         let (key, wrapped) = vault.new_user_key(user.as_str()).expect("a key");
         store.insert_user_key(user.as_str(), &wrapped).await.expect("it stores");
         let place = |table, row| Place {
@@ -139,7 +139,7 @@ async fn parallel_work_of_many_users_does_not_deadlock() {
             async move {
                 let name = format!("user-{}", index % 5);
                 let user = owner(&name);
-                store.sync_user(&user, &UserFacts::default(), start_of_time()).await?;
+                store.meet_user(&user, &UserFacts::default(), start_of_time(), Visit::Sync).await?;
                 store.commit(&insert(&connection(&user, &name))).await?;
                 store.commit(&begin(&attempt(&user, u8::try_from(index).unwrap()), Some(5))).await?;
                 store.status_facts(&user, INSTAGRAM).await.map(|facts| facts.connection.is_some())

@@ -12,7 +12,7 @@ use holdfast::clerk::UserFacts;
 use holdfast::clerk::webhook::{Delivery, SignedEvent, WebhookVerifier};
 use holdfast::clock::{Clock as _, ManualClock};
 use holdfast::standard_webhooks::SigningKey;
-use holdfast::store::{EventOutcome, Store, StoreError, SyncedUser};
+use holdfast::store::{EventOutcome, Store, StoreError, Visit};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -116,8 +116,9 @@ async fn a_deletion_erases_and_late_events_bring_nobody_back() {
         let late = store.apply_clerk_event(&updated("msg_2", "Ghost", later(DAY)), start_of_time()).await;
         assert_eq!(late, Ok(EventOutcome::Stale));
         assert_eq!(store.user(&owner("ada")).await, Ok(None));
-        let synced = store.sync_user(&owner("ada"), &UserFacts::default(), start_of_time()).await;
-        assert_eq!(synced, Ok(SyncedUser::Erased));
+        let synced =
+            store.meet_user(&owner("ada"), &UserFacts::default(), start_of_time(), Visit::Sync).await;
+        assert_eq!(synced, Ok(None));
         assert_eq!(store.apply_clerk_event(&deleted("msg_1"), later(DAY)).await, Ok(EventOutcome::Duplicate));
         assert_eq!(store.apply_clerk_event(&deleted("msg_3"), later(DAY)).await, Ok(EventOutcome::Applied));
     })

@@ -6,7 +6,7 @@ use holdfast::clock::Clock as _;
 use holdfast::connection::{Reason, Standing};
 use holdfast::connections::grants::{RowSeal, renew_user_key};
 use holdfast::entropy::SystemEntropy;
-use holdfast::store::{DataDeletion, NewServiceKey, Retired, StoreError};
+use holdfast::store::{DataDeletion, NewServiceKey, Retired, StoreError, Visit};
 use holdfast::vault::{KeyRing, Place, SentinelError, Vault};
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
@@ -40,7 +40,10 @@ async fn of_many_that_make_a_users_key_one_wins_and_all_get_it() {
         store.insert_sentinels(&vault.prove(&[]).unwrap(), start_of_time()).await.expect("it stores");
         let (_, early) = vault.new_user_key("user_ada").expect("a key");
         assert_eq!(store.insert_user_key("user_ada", &early).await, Ok(None), "no record, no key");
-        store.sync_user(&owner("ada"), &UserFacts::default(), start_of_time()).await.expect("it syncs");
+        store
+            .meet_user(&owner("ada"), &UserFacts::default(), start_of_time(), Visit::Sync)
+            .await
+            .expect("it syncs");
         let winners =
             in_parallel(20, |_| {
                 let (store, (_, wrapped)) = (store.clone(), vault.new_user_key("user_ada").expect("a key"));
@@ -65,7 +68,10 @@ async fn rotation_renews_keys_online_and_then_the_old_key_retires() {
         store.insert_sentinels(&old.prove(&[]).unwrap(), start_of_time()).await.expect("it stores");
         let mut blobs = Vec::new();
         for name in ["ada", "edsger", "grace"] {
-            store.sync_user(&owner(name), &UserFacts::default(), start_of_time()).await.expect("it syncs");
+            store
+                .meet_user(&owner(name), &UserFacts::default(), start_of_time(), Visit::Sync)
+                .await
+                .expect("it syncs");
             let user_id = owner(name).as_str().to_owned();
             let (key, wrapped) = old.new_user_key(&user_id).expect("a key");
             store.insert_user_key(&user_id, &wrapped).await.expect("it stores");
@@ -107,7 +113,10 @@ async fn rotation_renews_keys_online_and_then_the_old_key_retires() {
             assert_eq!(opened.expose_secret(), name.as_bytes());
         }
         // A replica that was left behind, and one that has stored its key just before.
-        store.sync_user(&owner("late"), &UserFacts::default(), start_of_time()).await.expect("it syncs");
+        store
+            .meet_user(&owner("late"), &UserFacts::default(), start_of_time(), Visit::Sync)
+            .await
+            .expect("it syncs");
         let late = owner("late").as_str().to_owned();
         let (_, by_old) = old.new_user_key(&late).expect("a key");
         let refused = store.insert_user_key(&late, &by_old).await;

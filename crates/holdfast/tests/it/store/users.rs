@@ -1,5 +1,5 @@
 use holdfast::clerk::UserFacts;
-use holdfast::store::SyncedUser;
+use holdfast::store::{Synced, Visit};
 
 use super::events::erase;
 use super::fixtures::{DAY, in_parallel, later, owner};
@@ -18,20 +18,21 @@ fn facts(first_name: &str) -> UserFacts {
 async fn of_a_hundred_parallel_first_calls_one_creates() {
     on_each_engine(async |db| {
         let store = db.store.clone();
-        let synced =
-            in_parallel(100, |_| {
-                let store = store.clone();
-                async move {
-                    store.sync_user(&owner("ada"), &facts("Ada"), start_of_time()).await.expect("it syncs")
-                }
-            })
-            .await;
-        let created =
-            synced.iter().filter(|each| matches!(each, SyncedUser::Stored { created: true, .. })).count();
+        let synced = in_parallel(100, |_| {
+            let store = store.clone();
+            async move {
+                store
+                    .meet_user(&owner("ada"), &facts("Ada"), start_of_time(), Visit::Sync)
+                    .await
+                    .expect("it syncs")
+            }
+        })
+        .await;
+        let created = synced.iter().filter(|each| matches!(each, Some(Synced { created: true, .. }))).count();
         assert_eq!(created, 1);
         let stored = store.user(&owner("ada")).await.expect("it reads").expect("a record");
         for each in synced {
-            let SyncedUser::Stored { user, .. } = each else { panic!("{each:?}") };
+            let Some(Synced { user, .. }) = each else { panic!("{each:?}") };
             assert_eq!(user, stored);
         }
         assert_eq!(stored.email.as_deref(), Some("ada@example.com"));
@@ -45,11 +46,10 @@ async fn of_a_hundred_parallel_first_calls_one_creates() {
 async fn dated_facts_replace_older_ones_and_claims_replace_none_of_them() {
     on_each_engine(async |db| {
         let (store, ada) = (&db.store, owner("ada"));
-        let sync =
-            async |facts: UserFacts, now| match store.sync_user(&ada, &facts, now).await.expect("it syncs") {
-                SyncedUser::Stored { user, .. } => user,
-                SyncedUser::Erased => panic!("erased"),
-            };
+        let sync = async |facts: UserFacts, now| {
+            let synced = store.meet_user(&ada, &facts, now, Visit::Sync).await.expect("it syncs");
+            synced.expect("not erased").user
+        };
         let claims = sync(facts("From claims"), start_of_time()).await;
         assert_eq!(claims.updated_at, start_of_time());
         let dated = UserFacts {
@@ -84,11 +84,11 @@ async fn dated_facts_replace_older_ones_and_claims_replace_none_of_them() {
 async fn an_erased_user_does_not_come_back() {
     on_each_engine(async |db| {
         let (store, ada) = (&db.store, owner("ada"));
-        store.sync_user(&ada, &facts("Ada"), start_of_time()).await.expect("it syncs");
+        store.meet_user(&ada, &facts("Ada"), start_of_time(), Visit::Sync).await.expect("it syncs");
         erase(store, &ada, later(DAY)).await.expect("it erases");
         assert_eq!(store.user(&ada).await, Ok(None));
-        let synced = store.sync_user(&ada, &facts("Ada"), later(DAY)).await;
-        assert_eq!(synced, Ok(SyncedUser::Erased));
+        let synced = store.meet_user(&ada, &facts("Ada"), later(DAY), Visit::Sync).await;
+        assert_eq!(synced, Ok(None));
         assert_eq!(store.user(&ada).await, Ok(None), "the refused call leaves no record");
         erase(store, &ada, later(DAY)).await.expect("erasing again is fine");
     })
