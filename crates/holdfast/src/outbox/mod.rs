@@ -80,16 +80,14 @@ pub struct Endpoint {
     pub key: SigningKey,
 }
 
-const DELIVERIES: Metric = Metric {
-    name: "webhook_deliveries",
-    kind: Kind::Counter,
-    labels: &[("outcome", "`delivered`, `failed` (it is tried again) or `given_up`")],
-    help: "Deliveries of events to the app by outcome: delivered, failed, given_up",
-    watch: "Alert on any `given_up`: that event will not be sent again. Alert when `failed` rises and `delivered` does not for 15 minutes.",
-};
-
-/// The outbox's metrics; present only if `HOLDFAST_WEBHOOK_URL` is set.
-pub const TABLE: &[Metric] = &[DELIVERIES];
+metrics! {
+    /// The outbox's metrics; present only if `HOLDFAST_WEBHOOK_URL` is set.
+    TABLE;
+    DELIVERIES = Counter "webhook_deliveries",
+        "Deliveries of events to the app by outcome: delivered, failed, given_up",
+        "Alert on any `given_up`: that event will not be sent again. Alert when `failed` rises and `delivered` does not for 15 minutes.",
+        by [("outcome", "`delivered`, `failed` (it is tried again) or `given_up`")];
+}
 
 /// Sends the events in the outbox.
 #[derive(Debug)]
@@ -236,8 +234,8 @@ impl Dispatcher {
     async fn deliver(&self, event: &PendingEvent) -> Result<Result<(), DeliveryError>, StoreError> {
         let status = self.connections.status_for(event).await?;
         let data = Data { user_id: event.user_id(), status };
-        let message = Message { kind: KIND, timestamp: event.occurred_at(), data };
-        Ok(self.post(event.id(), &message).await)
+        let message = Message { kind: KIND, timestamp: event.occurred_at, data };
+        Ok(self.post(&event.id, &message).await)
     }
 
     async fn post(&self, id: &str, message: &impl Serialize) -> Result<(), DeliveryError> {
@@ -284,15 +282,15 @@ impl Dispatcher {
     }
 
     async fn failed(&self, event: &PendingEvent, error: DeliveryError) -> Result<Outcome, StoreError> {
-        let (now, tries) = (self.clock.now(), event.tries());
-        if now >= after(event.occurred_at(), GIVE_UP_AFTER) {
-            tracing::debug!(event = event.id(), %error, tries, "an event is given up");
+        let (now, tries) = (self.clock.now(), event.tries);
+        if now >= after(event.occurred_at, GIVE_UP_AFTER) {
+            tracing::debug!(event = event.id, %error, tries, "an event is given up");
             self.store.remove_event(event).await?;
             return Ok(Outcome::GivenUp);
         }
         let pause = self.pause(tries);
         tracing::debug!(
-            event = event.id(), %error, tries, retry_in_s = pause.as_secs(),
+            event = event.id, %error, tries, retry_in_s = pause.as_secs(),
             "an event could not be delivered to the app"
         );
         self.store.reschedule_event(event, after(now, pause)).await?;

@@ -48,30 +48,18 @@ impl Subject<'_> {
 pub struct PendingEvent {
     user_id: String,
     provider: ProviderId,
-    id: String,
-    occurred_at: Timestamp,
-    tries: u32,
+    /// The same for every delivery of this event.
+    pub id: String,
+    /// When the status changed.
+    pub occurred_at: Timestamp,
+    /// How often it has been claimed, this time included.
+    pub tries: u32,
 }
 
 impl PendingEvent {
     /// Clerk user id.
     pub fn user_id(&self) -> &str {
         &self.user_id
-    }
-
-    /// The same for every delivery of this event.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// When the status changed.
-    pub fn occurred_at(&self) -> Timestamp {
-        self.occurred_at
-    }
-
-    /// How often it has been claimed, this time included.
-    pub fn tries(&self) -> u32 {
-        self.tries
     }
 }
 

@@ -184,7 +184,7 @@ async fn a_change_while_its_predecessor_is_on_the_way_is_not_lost() {
         let [second] = &store.claim_events(db.clock.now(), minute, 9).await.unwrap()[..] else {
             panic!("the newer event")
         };
-        assert_ne!(first.id(), second.id());
+        assert_ne!(first.id, second.id);
         store.close().await;
     })
     .await;
@@ -199,9 +199,9 @@ async fn replicas_do_not_send_the_same_event_and_a_crash_delays_it_only() {
         }
         let (now, minute) = (db.clock.now(), Duration::from_mins(1));
         let (a, b) = tokio::join!(one.claim_events(now, minute, 15), other.claim_events(now, minute, 15));
-        let mut ids: Vec<_> = a.unwrap().into_iter().chain(b.unwrap()).map(|e| e.id().to_owned()).collect();
+        let mut ids: Vec<_> = a.unwrap().into_iter().chain(b.unwrap()).map(|e| e.id.clone()).collect();
         // Under load one of them may have passed over rows that the other was just claiming.
-        ids.extend(one.claim_events(now, minute, 99).await.unwrap().iter().map(|e| e.id().to_owned()));
+        ids.extend(one.claim_events(now, minute, 99).await.unwrap().iter().map(|e| e.id.clone()));
         ids.sort();
         ids.dedup();
         assert_eq!(ids.len(), 20);
@@ -209,7 +209,7 @@ async fn replicas_do_not_send_the_same_event_and_a_crash_delays_it_only() {
         // Whoever claimed them was killed.
         let again = other.claim_events(now + minute, minute, 99).await.unwrap();
         assert_eq!(again.len(), 20);
-        assert!(again.iter().all(|event| event.tries() == 2));
+        assert!(again.iter().all(|event| event.tries == 2));
         one.close().await;
         other.close().await;
     })
