@@ -42,22 +42,6 @@ pub struct Metric {
 }
 
 impl Metric {
-    /// A counter without labels.
-    pub const fn counter(name: &'static str, help: &'static str, watch: &'static str) -> Self {
-        Self { name, kind: Kind::Counter, labels: &[], help, watch }
-    }
-
-    /// A gauge without labels.
-    pub const fn gauge(name: &'static str, help: &'static str, watch: &'static str) -> Self {
-        Self { name, kind: Kind::Gauge, labels: &[], help, watch }
-    }
-
-    /// The same, split by these.
-    #[must_use]
-    pub const fn by(self, labels: &'static [(&'static str, &'static str)]) -> Self {
-        Self { labels, ..self }
-    }
-
     /// The name that queries use.
     pub fn full_name(&self) -> String {
         let suffix = match self.kind {

@@ -10,21 +10,20 @@ use crate::connection::observation::Observation;
 use crate::connection::{Connection, GrantFacts, Reason};
 use crate::connections::grants::{RowSeal, open_user_key};
 use crate::connections::{Connections, ServiceError};
-use crate::metric::Metric;
+use crate::metric::metrics;
 use crate::provider::Grant;
 use crate::vault::{UserKey, VaultError};
 
 /// Most grants tried again at once.
 const LOOKED_AT_ONCE: usize = 256;
 
-const UNREADABLE: Metric = Metric::counter(
-    "grants_unreadable",
-    "Stored grants that were found damaged",
-    "Alert on any: something other than Holdfast changed the rows. The log names the connection.",
-);
-
-/// The metrics of grants, in the order of the reference page.
-pub const TABLE: &[Metric] = &[UNREADABLE];
+metrics! {
+    /// The metrics of grants, in the order of the reference page.
+    TABLE;
+    UNREADABLE = Counter "grants_unreadable",
+        "Stored grants that were found damaged",
+        "Alert on any: something other than Holdfast changed the rows. The log names the connection.";
+}
 
 impl Connections {
     /// Registers the counter.

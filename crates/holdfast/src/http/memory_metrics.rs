@@ -12,24 +12,22 @@ use super::detached::Detached;
 use super::memory::RefusalMemory;
 use crate::caller::SessionVerifier;
 use crate::connections::Connections;
-use crate::metric::{Kind, Metric};
+use crate::metric::metrics;
 use crate::store::Store;
 use crate::users::Users;
 
-const ENTRIES: Metric = Metric {
-    name: "memory_entries",
-    kind: Kind::Gauge,
-    labels: &[(
-        "memory",
-        "`verified_tokens`, `repeated_tokens`, `refused_requests`, `refused_origins`, `clerk_answers`, `clerk_failures`, \
-         `missing_facts`, `addresses`, `large_bodies`, `outlasting_work`, `unreadable_rows` or `stored_grants`",
-    )],
-    help: "Entries of what this process keeps in memory",
-    watch: "Nothing to alert on: each stays below its bound, which SECURITY.md lists. What is full forgets something.",
-};
-
-/// What this process keeps in memory, in the order of the reference page.
-pub const TABLE: &[Metric] = &[ENTRIES];
+metrics! {
+    /// What this process keeps in memory, in the order of the reference page.
+    TABLE;
+    ENTRIES = Gauge "memory_entries",
+        "Entries of what this process keeps in memory",
+        "Nothing to alert on: each stays below its bound, which SECURITY.md lists. What is full forgets something.",
+        by [(
+            "memory",
+            "`verified_tokens`, `repeated_tokens`, `refused_requests`, `refused_origins`, `clerk_answers`, `clerk_failures`, \
+             `missing_facts`, `addresses`, `large_bodies`, `outlasting_work`, `unreadable_rows` or `stored_grants`",
+        )];
+}
 
 /// Collects the sizes at each scrape.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 
 use super::memory::{RefusalMemory, RefusedOrigin};
 use crate::clock::SharedClock;
-use crate::metric::Metric;
+use crate::metric::metrics;
 use crate::nearest::nearest;
 
 /// At most one log line in this time, for all origins together.
@@ -19,15 +19,14 @@ const LOG_EVERY: Duration = Duration::from_mins(1);
 /// Bytes of an origin that are kept: more than a mistyped one has.
 const LONGEST: usize = 200;
 
-const REFUSED: Metric = Metric::counter(
-    "cors_origins_refused",
-    "Requests of pages whose origin is not allowed",
-    "Alert when it rises after a release: a page has moved to an origin that HOLDFAST_ALLOWED_ORIGINS lacks. The log \
-            names both origins.",
-);
-
-/// In the order of the reference page.
-pub const TABLE: &[Metric] = &[REFUSED];
+metrics! {
+    /// In the order of the reference page.
+    TABLE;
+    REFUSED = Counter "cors_origins_refused",
+        "Requests of pages whose origin is not allowed",
+        "Alert when it rises after a release: a page has moved to an origin that HOLDFAST_ALLOWED_ORIGINS lacks. The log \
+         names both origins.";
+}
 
 /// Counts and, now and then, names the origins that are refused.
 #[derive(Debug)]

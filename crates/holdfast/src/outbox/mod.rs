@@ -27,7 +27,7 @@ use crate::clock::{SharedClock, after};
 use crate::connection::status::InstagramStatus;
 use crate::connections::Connections;
 use crate::entropy::{SharedEntropy, random};
-use crate::metric::{Kind, Labels, Metric};
+use crate::metric::{Labels, metrics};
 use crate::names::names;
 use crate::standard_webhooks::SigningKey;
 use crate::store::{PendingEvent, Store, StoreError};

@@ -6,25 +6,23 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use crate::metric::{Kind, Labels, Metric};
+use crate::metric::{Labels, metrics};
 use crate::transport::{Answer, Outgoing, SharedTransport, Transport, TransportError};
 
-const CALLS: Metric = Metric {
-    name: "provider_calls",
-    kind: Kind::Counter,
-    labels: &[
-        ("endpoint", "the template of what was asked, such as `/refresh_access_token`"),
-        (
-            "outcome",
-            "`ok`, `refused` (4xx: of one connection, or of the app), `rate_limited` (429), `failed` (5xx), `no_connection`, `timeout` or `broken`",
-        ),
-    ],
-    help: "Calls to Instagram by endpoint and outcome",
-    watch: "Alert where `failed`, `no_connection` and `timeout` are more than half of all for 10 minutes (`HoldfastInstagramDown`).",
-};
-
-/// The metrics of calls.
-pub const TABLE: &[Metric] = &[CALLS];
+metrics! {
+    /// The metrics of calls.
+    TABLE;
+    CALLS = Counter "provider_calls",
+        "Calls to Instagram by endpoint and outcome",
+        "Alert where `failed`, `no_connection` and `timeout` are more than half of all for 10 minutes (`HoldfastInstagramDown`).",
+        by [
+            ("endpoint", "the template of what was asked, such as `/refresh_access_token`"),
+            (
+                "outcome",
+                "`ok`, `refused` (4xx: of one connection, or of the app), `rate_limited` (429), `failed` (5xx), `no_connection`, `timeout` or `broken`",
+            ),
+        ];
+}
 
 /// The counters; clones count together.
 #[derive(Debug, Clone, Default)]

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SharedClock, before};
-use crate::metric::{Kind, Labels, Metric};
+use crate::metric::{Labels, metrics};
 use crate::store::{HistoryStep, Kept, Store, StoreError};
 
 /// Delay after the start, so that urgent work comes first.
@@ -51,25 +51,21 @@ fn kept_for(kept: Kept) -> Duration {
     }
 }
 
-const SWEPT: Metric = Metric {
-    name: "swept_rows",
-    kind: Kind::Counter,
-    labels: &[(
-        "what",
-        "`attempts`, `completions`, `clerk_events`, `data_deletions`, `withdrawals`, `outbox`, `scope_refusals`, `audit`, \
-         `notices`, `refresh_tally`, `grants` or `connection_history`",
-    )],
-    help: "Rows deleted at the end of their retention",
-    watch: "Alert on any of `outbox`: no server that sends events has run for a day, and these are lost.",
-};
-const SWEPT_AT: Metric = Metric::gauge(
-    "last_sweep_timestamp_seconds",
-    "When the last sweep ended, in unix seconds; 0 before the first",
-    "Alert when it is more than a day ago: the database grows.",
-);
-
-/// The metrics of sweeps, in the order of the reference page.
-pub const TABLE: &[Metric] = &[SWEPT, SWEPT_AT];
+metrics! {
+    /// The metrics of sweeps, in the order of the reference page.
+    TABLE;
+    SWEPT = Counter "swept_rows",
+        "Rows deleted at the end of their retention",
+        "Alert on any of `outbox`: no server that sends events has run for a day, and these are lost.",
+        by [(
+            "what",
+            "`attempts`, `completions`, `clerk_events`, `data_deletions`, `withdrawals`, `outbox`, `scope_refusals`, `audit`, \
+             `notices`, `refresh_tally`, `grants` or `connection_history`",
+        )];
+    SWEPT_AT = Gauge "last_sweep_timestamp_seconds",
+        "When the last sweep ended, in unix seconds; 0 before the first",
+        "Alert when it is more than a day ago: the database grows.";
+}
 
 /// Deletes rows at the end of their retention.
 #[derive(Debug, Clone)]

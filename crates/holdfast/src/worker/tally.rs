@@ -13,26 +13,24 @@ use crate::connection::reasons::reason_of;
 use crate::connections::ServiceError;
 use crate::connections::refresh::Refreshed;
 use crate::lock::Lock;
-use crate::metric::{Kind, Labels, Metric};
+use crate::metric::{Labels, metrics};
 
-const REFRESHES: Metric = Metric {
-    name: "refreshes",
-    kind: Kind::Counter,
-    labels: &[(
-        "outcome",
-        "`renewed`, `skipped` (nothing to do), `not_stored` (the database did not store the result), or the reason of a \
-         failure, as in a status",
-    )],
-    help: "Refreshes of grants by outcome",
-    watch: "Alert where other outcomes than `renewed` and `skipped` are more than half of all for 15 minutes.",
-};
+metrics! {
+    /// The worker's metrics.
+    TABLE;
+    REFRESHES = Counter "refreshes",
+        "Refreshes of grants by outcome",
+        "Alert where other outcomes than `renewed` and `skipped` are more than half of all for 15 minutes.",
+        by [(
+            "outcome",
+            "`renewed`, `skipped` (nothing to do), `not_stored` (the database did not store the result), or the reason of a \
+             failure, as in a status",
+        )];
+}
 
 const RENEWED: &str = "renewed";
 const SKIPPED: &str = "skipped";
 const NOT_STORED: &str = "not_stored";
-
-/// The worker's metrics.
-pub const TABLE: &[Metric] = &[REFRESHES];
 
 /// The counts of this process's worker.
 #[derive(Debug)]

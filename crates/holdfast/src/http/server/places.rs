@@ -23,7 +23,7 @@ use prometheus_client::registry::Registry;
 use super::watch::Watch;
 use crate::client_address::ClientAddress;
 use crate::clock::{SharedClock, after};
-use crate::metric::Metric;
+use crate::metric::metrics;
 
 /// Divisor of all places that gives how many connections that have asked are closed at once:
 /// finding them walks over all.
@@ -42,20 +42,17 @@ const ARRIVING: usize = 8;
 /// Time between two lines in the log.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-const OPEN: Metric = Metric::gauge(
-    "http_connections",
-    "Open connections of the public listener",
-    "Compare with `HOLDFAST_MAX_CONNECTIONS`, or with the lower number that the log names at start if the limit of \
-            open files is too low.",
-);
-const CLOSED: Metric = Metric::counter(
-    "http_connections_closed_for_room",
-    "Idle or slow connections that were closed because connection slots ran short or all were taken",
-    "A steady rise is a flood of connections; the log names the address with the most.",
-);
-
-/// What is counted of connections, in the order of the reference page.
-pub const TABLE: &[Metric] = &[OPEN, CLOSED];
+metrics! {
+    /// What is counted of connections, in the order of the reference page.
+    TABLE;
+    OPEN = Gauge "http_connections",
+        "Open connections of the public listener",
+        "Compare with `HOLDFAST_MAX_CONNECTIONS`, or with the lower number that the log names at start if the limit of \
+         open files is too low.";
+    CLOSED = Counter "http_connections_closed_for_room",
+        "Idle or slow connections that were closed because connection slots ran short or all were taken",
+        "A steady rise is a flood of connections; the log names the address with the most.";
+}
 
 /// What is counted of connections.
 #[derive(Debug, Clone, Default)]

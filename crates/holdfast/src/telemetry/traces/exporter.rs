@@ -26,7 +26,7 @@ use url::Url;
 
 use super::queue::{self, BATCH, Counts, Outcome, Queue, Waiting};
 use crate::clock::{SharedClock, after};
-use crate::metric::{Kind, Metric};
+use crate::metric::metrics;
 use crate::settings::TraceSettings;
 use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
 
@@ -44,20 +44,18 @@ const WARN_EVERY: Duration = Duration::from_mins(1);
 /// An answer says little.
 const MAX_ANSWER: usize = 64 * 1024;
 
-const SPANS: Metric = Metric {
-    name: "trace_spans",
-    kind: Kind::Counter,
-    labels: &[(
-        "outcome",
-        "`exported`, `queue_full` (more came than could be sent) or `export_failed` (the collector did not take it)",
-    )],
-    help: "Finished spans by outcome: exported, queue_full, export_failed",
-    watch: "Nothing to alert on at night: only traces are missing. If `export_failed` rises and `exported` does not, look at \
-            the collector.",
-};
-
-/// What is counted of traces; there only where `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
-pub const TABLE: &[Metric] = &[SPANS];
+metrics! {
+    /// What is counted of traces; there only where `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
+    TABLE;
+    SPANS = Counter "trace_spans",
+        "Finished spans by outcome: exported, queue_full, export_failed",
+        "Nothing to alert on at night: only traces are missing. If `export_failed` rises and `exported` does not, look \
+         at the collector.",
+        by [(
+            "outcome",
+            "`exported`, `queue_full` (more came than could be sent) or `export_failed` (the collector did not take it)",
+        )];
+}
 
 /// Sends spans until it is told to stop.
 pub struct Exporter {
