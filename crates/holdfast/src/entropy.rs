@@ -120,7 +120,6 @@ impl Entropy for SeededEntropy {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -227,7 +227,6 @@ fn tell(one: &Remembered, json: bool, printer: &mut Printer) -> ExitStatus {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use std::io::Read as _;
 

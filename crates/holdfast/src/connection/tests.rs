@@ -1,5 +1,4 @@
 //! The rules that are about one connection and one moment, each at its borders.
-#![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
 

@@ -207,7 +207,6 @@ fn back(attempt: &Attempt, pairs: &[(&str, &str)]) -> CallbackOutcome {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

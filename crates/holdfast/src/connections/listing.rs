@@ -233,7 +233,6 @@ fn fits(filter: &Filter, status: &InstagramStatus) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

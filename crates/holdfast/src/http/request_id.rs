@@ -72,7 +72,6 @@ fn is_well_formed(id: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::entropy::SeededEntropy;

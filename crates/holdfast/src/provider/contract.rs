@@ -3,8 +3,6 @@
 //!
 //! A new provider implements [`Bench`] over its stand-in and calls [`passes`].
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;

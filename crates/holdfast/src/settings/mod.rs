@@ -19,7 +19,6 @@ mod reading;
 mod sources;
 pub mod table;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 pub mod traces;
 mod weak_secrets;

@@ -129,7 +129,6 @@ pub fn all() -> Vec<(&'static str, Sql)> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     #[test]
     fn every_statement_is_listed() {

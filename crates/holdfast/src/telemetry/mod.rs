@@ -109,7 +109,6 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};

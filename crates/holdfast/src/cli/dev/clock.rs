@@ -60,7 +60,6 @@ impl Clock for MovableClock {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -233,7 +233,6 @@ fn time(text: &str) -> Result<Option<Timestamp>, ()> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use secrecy::ExposeSecret as _;
 

@@ -121,7 +121,6 @@ impl<R: BufRead> Records<R> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

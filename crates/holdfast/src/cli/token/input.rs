@@ -108,7 +108,6 @@ pub(super) fn line(reader: &mut impl BufRead) -> io::Result<Option<Input>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

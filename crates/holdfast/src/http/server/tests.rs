@@ -1,5 +1,5 @@
 //! The listener over real sockets, with hostile and careless clients.
-#![allow(clippy::unwrap_used, clippy::format_collect)]
+#![allow(clippy::format_collect)]
 
 mod hostile;
 mod stopping;

@@ -81,7 +81,6 @@ fn killer(death: Death) -> Fault {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::people::everybody;
     use super::super::world::{Armed, BASIC, TokenKind};

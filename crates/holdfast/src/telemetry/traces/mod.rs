@@ -16,7 +16,6 @@ mod parent;
 mod queue;
 mod server;
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests;
 
 use std::sync::Arc;

@@ -1,7 +1,5 @@
 //! The real provider, through the real client, against the stand-in; and the stand-in by itself.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod consent;
 mod contract;
 mod controls;
