@@ -207,6 +207,6 @@ export function createFakeClient(initial) {
     },
     getSnapshot: () => snapshot,
     getServerSnapshot: () => start,
-    getSessionKey: () => "fake",
+    getSessionKey: () => "0",
   };
 }

@@ -17,6 +17,7 @@ export function instagramStatusSwr(
   sessionId?: string | null,
 ): [
   key: InstagramStatusKey,
+  /** Rejects with `session-changed` where another person's status would be kept under the key. */
   fetcher: () => Promise<InstagramStatus>,
   configuration: {
     shouldRetryOnError: (error: AnyHoldfastError) => boolean;

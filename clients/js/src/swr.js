@@ -1,4 +1,5 @@
 /** SWR (v2): `useSWR(...instagramStatusSwr(client))`, and a way to feed its cache with live updates. */
+import { isFor, readerFor } from "./core/keyed.js";
 
 const NAME = "holdfast/instagram/status";
 
@@ -11,7 +12,7 @@ export const instagramStatusKey = (client, sessionId) => [
 /** @type {typeof import("./swr.d.ts").instagramStatusSwr} */
 export const instagramStatusSwr = (client, sessionId) => [
   instagramStatusKey(client, sessionId),
-  () => client.status(),
+  readerFor(client, sessionId),
   {
     // The client itself retries what makes sense, and a refused session must not be asked about again.
     shouldRetryOnError: (error) => error.kind === "network",
@@ -27,6 +28,7 @@ export function feedSwr(client, mutate, sessionId) {
     // Only what is new: writing also clears the error beside it, and makes SWR drop the read that is under way.
     if (status === fed) return;
     fed = status;
+    if (status && !isFor(client, sessionId)) return;
     if (status) key = instagramStatusKey(client, sessionId);
     // Null clears what was fed: another person's status must not linger.
     mutate(key, status ?? undefined, { revalidate: false });

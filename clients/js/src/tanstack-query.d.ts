@@ -23,17 +23,22 @@ export function instagramStatusOptions(
   sessionId?: string | null,
 ): {
   queryKey: InstagramStatusKey;
-  queryFn: () => Promise<InstagramStatus>;
+  /** Rejects with `session-changed` where another person's status would be kept under the key. */
+  queryFn: (context?: { signal?: AbortSignal }) => Promise<InstagramStatus>;
   retry: (failures: number, error: AnyHoldfastError) => boolean;
   staleTime: number;
 };
+
+interface Resettable {
+  reset(): void;
+}
 
 /** Writes live updates into the cache until the returned function is called. */
 export function feedQueryClient(
   client: HoldfastClient,
   queryClient: {
     setQueryData(key: InstagramStatusKey, status: InstagramStatus): unknown;
-    resetQueries(filter: { queryKey: InstagramStatusKey }): unknown;
+    getQueryCache(): { find(filter: { queryKey: InstagramStatusKey }): Resettable | undefined };
   },
   sessionId?: string | null,
 ): () => void;

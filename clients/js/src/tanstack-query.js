@@ -1,4 +1,5 @@
 /** TanStack Query (v5): options for `useQuery` and a way to feed its cache with live updates. */
+import { isFor, readerFor } from "./core/keyed.js";
 
 const NAME = /** @type {const} */ (["holdfast", "instagram", "status"]);
 
@@ -12,7 +13,7 @@ export const instagramStatusKey = (client, sessionId) =>
  */
 export const instagramStatusOptions = (client, sessionId) => ({
   queryKey: instagramStatusKey(client, sessionId),
-  queryFn: () => client.status(),
+  queryFn: readerFor(client, sessionId),
   retry: (failures, error) => error.kind === "network" && failures < 2,
   staleTime: 30_000,
 });
@@ -25,11 +26,13 @@ export function feedQueryClient(client, queryClient, sessionId) {
     if (status === fed) return;
     fed = status;
     if (status) {
+      if (!isFor(client, sessionId)) return;
       key = instagramStatusKey(client, sessionId);
       queryClient.setQueryData(key, status);
     } else {
-      // Another person's status must not linger, in the cache or in a component that shows it.
-      queryClient.resetQueries({ queryKey: key });
+      // Another person's status must not linger, in the cache or in a component that shows it. Not
+      // `resetQueries`, which would read for this key again, now that another person is signed in.
+      queryClient.getQueryCache().find({ queryKey: key })?.reset();
     }
   });
 }

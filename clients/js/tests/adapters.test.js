@@ -1,7 +1,7 @@
 /** TanStack Query and SWR on top: no second layer of retries, live updates reach their caches. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { QueryClient } from "@tanstack/react-query";
+import { QueryClient, QueryObserver } from "@tanstack/react-query";
 import { createElement as h } from "react";
 import { renderToString } from "react-dom/server";
 import useSWR, { SWRConfig, useSWRConfig } from "swr";
@@ -13,7 +13,7 @@ import {
   instagramStatusOptions,
 } from "../src/tanstack-query.js";
 import { errorOf, setUp } from "./support/harness.js";
-import { connected } from "./support/scripted-server.js";
+import { connected, json } from "./support/scripted-server.js";
 import { until } from "./support/until.js";
 
 test("TanStack Query: a refused session is asked about once", async (t) => {
@@ -102,4 +102,93 @@ test("an app without getSessionId says whose key it is", () => {
     instagramStatusSwr(client, "sess_1")[0],
     instagramStatusSwr(client, "sess_2")[0],
   );
+});
+
+const grace = { ...connected, account: { ...connected.account, username: "grace.hops" } };
+
+/** Ada (`sess_1`) and Grace (`sess_9`), of whom one is signed in, at a server that tells each her own. */
+async function setUpTwo(t, hasIds = true) {
+  let id = "sess_1";
+  const two = await setUp(t, hasIds ? { getSessionId: () => id } : {});
+  let letGo = () => {};
+  let held = Promise.resolve();
+  two.server.script("GET /user/instagram/status", async (request, response) => {
+    const claims = request.headers.authorization.split(".")[1];
+    const { sid } = JSON.parse(Buffer.from(claims, "base64url"));
+    await held;
+    json(response, 200, sid === "sess_1" ? connected : grace);
+  });
+  return {
+    ...two,
+    become(next, tells) {
+      two.signIn.become(`user_of_${next}`, next);
+      id = next;
+      if (tells) two.client.sessionChanged();
+    },
+    hold: () => (held = new Promise((resolve) => (letGo = resolve))),
+    letGo: () => letGo(),
+  };
+}
+
+for (const [what, hasIds, tells] of [
+  ["ids known, the change told", true, true],
+  ["ids known, the change not told", true, false],
+  ["no ids", false, true],
+])
+  test(`a read under way while somebody else signs in is not kept as the first one's; ${what}`, async (t) => {
+    const two = await setUpTwo(t, hasIds);
+    const { client, server } = two;
+    const queries = new QueryClient();
+    t.after(() => queries.clear());
+    await client.status();
+    two.hold();
+    const [, fetchSwr] = instagramStatusSwr(client, "sess_1");
+    const reads = [
+      errorOf(queries.fetchQuery(instagramStatusOptions(client, "sess_1"))),
+      errorOf(fetchSwr()),
+    ];
+    await until(() => server.unanswered() === 1, "a read under way");
+    two.become("sess_9", tells);
+    two.letGo();
+    for (const error of await Promise.all(reads)) assert.equal(error.code, "session-changed");
+    assert.equal(queries.getQueryData(instagramStatusKey(client, "sess_1")), undefined);
+    const status = await queries.fetchQuery(instagramStatusOptions(client, "sess_9"));
+    assert.equal(status.account.username, "grace.hops");
+  });
+
+test("the feed of a page that still shows the first person writes nothing of the second one", async (t) => {
+  const two = await setUpTwo(t);
+  const { client } = two;
+  const queries = new QueryClient();
+  t.after(() => queries.clear());
+  const written = [];
+  t.after(feedQueryClient(client, queries, "sess_1"));
+  t.after(feedSwr(client, (_, status) => written.push(status?.account.username), "sess_1"));
+  await client.status();
+  const kept = () => queries.getQueryData(instagramStatusKey(client, "sess_1"));
+  assert.equal(kept().account.username, "ada.makes");
+  two.become("sess_9", true);
+  assert.equal((await client.status()).account.username, "grace.hops");
+  assert.equal(kept(), undefined);
+  assert.deepEqual(written, ["ada.makes", undefined]);
+});
+
+test("when the person is gone, nothing is read for their key as the next one", async (t) => {
+  const two = await setUpTwo(t);
+  const { client } = two;
+  const queries = new QueryClient();
+  t.after(() => queries.clear());
+  let reads = 0;
+  const options = instagramStatusOptions(client, "sess_1");
+  const observer = new QueryObserver(queries, {
+    ...options,
+    queryFn: () => ((reads += 1), options.queryFn()),
+  });
+  t.after(observer.subscribe(() => {}));
+  t.after(feedQueryClient(client, queries, "sess_1"));
+  await until(() => observer.getCurrentResult().data, "Ada's");
+  two.become("sess_9", true);
+  assert.equal(observer.getCurrentResult().data, undefined);
+  await client.status();
+  assert.equal(reads, 1);
 });

@@ -104,6 +104,16 @@ test("Svelte: a store that follows, for as long as somebody subscribes", async (
   assert.equal(get(store).status.state, "connected");
 });
 
+test("what was read is for the session that is still there, or for nobody", async (t) => {
+  const { readFor } = await moduleOf(t, readmeBlock("js", "// profile(), history()"));
+  const client = createFakeClient();
+  let id = "sess_1";
+  client.getSessionKey = () => id;
+  assert.equal(await readFor(client, "sess_1", async () => "Ada's"), "Ada's");
+  const read = async () => ((id = "sess_9"), "Grace's");
+  await assert.rejects(readFor(client, "sess_1", read), /Somebody else/);
+});
+
 test("pictures and links of the README are in the package, or on the web", () => {
   const packed = JSON.parse(
     execFileSync("npm", ["pack", "--dry-run", "--json"], { cwd: root, encoding: "utf8" }),

@@ -494,3 +494,38 @@ for (const [every, fault] of [
     assert.ok(minutes[0] <= 8 && minutes[1] <= 2, `${minutes} requests`);
   });
 }
+
+test("a token that was asked for before the session changed is not used as the next one's", async (t) => {
+  let id = "sess_1";
+  let give = () => {};
+  const asked = new Promise((resolve) => (give = resolve));
+  const { server, signIn, client } = await setUp(t, {
+    getSessionId: () => id,
+    getToken: async () => (id === "sess_1" ? asked : signIn.token()),
+  });
+  const whose = () => server.requests.map(({ token }) => token);
+  const before = signIn.token();
+  const read = client.status();
+  id = "sess_9";
+  signIn.become("user_2", "sess_9");
+  give(before);
+  await read;
+  assert.deepEqual(whose(), [signIn.token()]);
+});
+
+test("an answer that comes after the session changed is dropped, though nobody told of the change", async (t) => {
+  let id = "sess_1";
+  const { server, signIn, client } = await setUp(t, { getSessionId: () => id });
+  await client.status();
+  let answer = () => {};
+  server.script("POST /user/instagram/check", (_, response) => {
+    answer = () => json(response, 200, server.state.status);
+  });
+  const check = errorOf(client.check());
+  await until(() => server.unanswered() === 1, "a check under way");
+  id = "sess_9";
+  signIn.become("user_2", "sess_9");
+  answer();
+  assert.equal((await check).code, "session-changed");
+  assert.equal(client.getSnapshot().status, null);
+});

@@ -1,6 +1,6 @@
 /** `fetch` with the rule for 401, for those who keep a wrapper of their own. */
 import { SHORTEST_PAUSE } from "./limits.js";
-import { checkServer } from "./options.js";
+import { checkServer, fail } from "./options.js";
 import { ignore } from "./pending.js";
 import { createSession } from "./session.js";
 import { realClock, within } from "./timing.js";
@@ -26,22 +26,8 @@ export function authorizedFetch(options) {
     const home = new URL(`${base}/`, globalThis.location?.href);
     const { href } = new URL(base + path, home);
     if (!/^\/(?![\s/\\])/.test(path) || !href.startsWith(home.href))
-      throw new TypeError(`Holdfast: "${path}" is no path of ${home}, which begins with a slash`);
+      fail(`"${path}" is no path of ${home}, which begins with a slash`);
     return href;
-  }
-
-  /**
-   * @param {string} token
-   * @param {string} address
-   * @param {RequestInit} [init]
-   */
-  async function exchange(token, address, init) {
-    const headers = new Headers(init?.headers);
-    headers.set("authorization", `Bearer ${token}`);
-    const response = await send(address, { redirect: "error", ...init, headers });
-    if (response.status !== 401) return { response, text: "" };
-    refused = response.clone();
-    return { response, text: await response.clone().text() };
   }
 
   return async (path, init) => {
@@ -57,7 +43,15 @@ export function authorizedFetch(options) {
       session.authorize(
         async (token) => {
           if (final) throw final;
-          const answer = await exchange(token, address, init);
+          const headers = new Headers(init?.headers);
+          headers.set("authorization", `Bearer ${token}`);
+          const response = await send(address, { redirect: "error", ...init, headers });
+          let text = "";
+          if (response.status === 401) {
+            refused = response.clone();
+            text = await response.clone().text();
+          }
+          const answer = { response, text };
           if (duplex) final = answer;
           return answer;
         },

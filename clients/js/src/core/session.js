@@ -74,6 +74,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
 
   /** @param {number} since the epoch in which something was asked for */
   function check(since) {
+    if (owner && owner.id !== getSessionId?.()) forget();
     if (since !== epoch) throw sessionChanged();
   }
 
@@ -82,10 +83,11 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
    * as B.
    * @param {string | null | undefined} token
    * @param {number} since
+   * @param {string | null} [id] of the session when the token was asked for
    */
-  function meet(token, since) {
+  function meet(token, since, id) {
     check(since);
-    const next = ownerOf(token, getSessionId?.());
+    const next = ownerOf(token, id ?? getSessionId?.());
     if (owner && owner.identity !== next.identity) forget();
     if (!token) throw new HoldfastSessionError({ code: "signed-out" });
     if (!owner) onArrival();
@@ -116,10 +118,9 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
    */
   async function currentToken(since, isFor) {
     const id = getSessionId?.();
-    if (owner && owner.id !== id) forget();
     check(since);
     if (refusal && id) throw refusal; // without even asking for a token
-    const token = meet(await askForToken(), since);
+    const token = meet(await askForToken(), since, id);
     if (isFor && !isFor(/** @type {Owner} */ (owner).user)) throw sessionChanged();
     if (refusal) throw refusal;
     return token === refused?.token ? replacement(since) : token;
@@ -161,7 +162,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
      * Sends with a token, by the rule above.
      * @template {Answer} A
      * @param {(token: string) => Promise<A>} send
-     * @param {{ mayProve?: boolean, isFor?: IsFor }} options `mayProve`: the answer comes soon
+     * @param {{ mayProve?: boolean, isFor?: IsFor | undefined }} options `mayProve`: the answer comes soon
      *        enough for others to wait for it
      * @returns {Promise<A>}
      */
@@ -208,7 +209,11 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
 
 /**
  * `id` is the session's as the sign-in library names it.
- * @typedef {{ user?: string, identity?: string | null, id?: string | null }} Owner
+ * @typedef {{
+ *   user?: string,
+ *   identity: string | null | undefined,
+ *   id: string | null | undefined,
+ * }} Owner
  */
 
 /**

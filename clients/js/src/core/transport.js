@@ -10,7 +10,7 @@ import { within } from "./timing.js";
  * @property {unknown} [body] sent as JSON
  * @property {AbortSignal} [stream] the body is left unread; this ends it
  * @property {boolean} [mayProve] see `authorize` of the session
- * @property {import("./session.js").IsFor} [isFor] likewise
+ * @property {import("./session.js").IsFor | undefined} [isFor] likewise
  */
 
 /** @typedef {ReturnType<typeof createTransport>} Transport */

@@ -1,0 +1,34 @@
+/** For the adapters: what a cache keeps under the id of a session is that session's, and nobody else's. */
+import { sessionChanged } from "./errors.js";
+
+/** @typedef {import("../holdfast-client.d.ts").HoldfastClient} HoldfastClient */
+
+/**
+ * May what the client knows be kept under that id? A client without `getSessionId` counts sessions, and cannot tell.
+ * @param {HoldfastClient} client
+ * @param {string | null} [sessionId] none where the key is the client's own
+ */
+export function isFor(client, sessionId) {
+  const now = client.getSessionKey();
+  return !sessionId || now === sessionId || isCount(now);
+}
+
+const isCount = (/** @type {string} */ key) => !isNaN(Number(key));
+
+/**
+ * Reads for a key that is made now. `status()` alone gives what is true of whoever is signed in when the answer comes.
+ * @param {HoldfastClient} client
+ * @param {string | null} [sessionId]
+ */
+export function readerFor(client, sessionId) {
+  const key = sessionId ?? client.getSessionKey();
+  /** @param {{ signal?: AbortSignal }} [context] TanStack Query ends by the signal what nobody shows any more */
+  return ({ signal } = {}) => {
+    const before = client.getSessionKey();
+    return client.status().finally(() => {
+      const now = client.getSessionKey();
+      const isSame = now === (sessionId && isCount(now) ? before : key);
+      if (signal?.aborted || !isSame) throw sessionChanged();
+    });
+  };
+}
