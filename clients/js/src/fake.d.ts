@@ -11,7 +11,7 @@ type StatusOf<S extends InstagramStatus["state"]> = Extract<InstagramStatus, { s
 /** A plausible status of the given state; `now` (milliseconds since the epoch) places its times. */
 export function fakeStatus<S extends InstagramStatus["state"]>(
   state: S,
-  options?: Partial<StatusOf<S>> & { now?: number },
+  options?: Partial<StatusOf<S>> & { now?: number | undefined },
 ): StatusOf<S>;
 
 type Operation =

@@ -223,11 +223,11 @@ export interface Problem {
 }
 
 export interface ErrorFacts {
-  message?: string;
+  message?: string | undefined;
   code: string;
-  status?: number;
-  problem?: Problem;
-  retryAfterMs?: number;
+  status?: number | undefined;
+  problem?: Problem | undefined;
+  retryAfterMs?: number | undefined;
   cause?: unknown;
 }
 
@@ -236,11 +236,11 @@ declare abstract class ErrorOfKind extends Error {
   /** The problem's `code`, or one of the client's own, named at the classes. */
   readonly code: string;
   /** The HTTP status, where there was an answer. */
-  readonly status?: number;
+  readonly status?: number | undefined;
   /** The problem document, where the server sent one. */
-  readonly problem?: Problem;
+  readonly problem?: Problem | undefined;
   /** What `Retry-After` asked for. Until it has passed, the same call is answered with this error, unsent. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
 }
 
 /**
@@ -305,29 +305,29 @@ export interface AuthorizedFetchOptions {
    * Id of the present session, if it is at hand. By it, a change of session is noticed without asking for a token, and a
    * library that gives none although there is a session (offline, for example) is not taken to say that nobody is signed in.
    */
-  getSessionId?: () => string | null | undefined;
-  fetch?: typeof globalThis.fetch;
-  clock?: Clock;
+  getSessionId?: (() => string | null | undefined) | undefined;
+  fetch?: typeof globalThis.fetch | undefined;
+  clock?: Clock | undefined;
 }
 
 export interface HoldfastClientOptions extends AuthorizedFetchOptions {
   /** How to leave for `authorize_url`; `location.assign` if not given. Required where there is no address bar. */
-  navigate?: (authorizeUrl: string) => unknown;
+  navigate?: ((authorizeUrl: string) => unknown) | undefined;
   /**
    * Somebody is back from Instagram, and this is how it ended. Called once for each return; once more
    * where it was another person's (`attempt-not-yours`), who signs in in this tab later.
    */
-  onReturn?: (outcome: ConnectOutcome) => void;
+  onReturn?: ((outcome: ConnectOutcome) => void) | undefined;
 }
 
 export interface ConnectOptions {
   /** Where to come back to; this page if not given. Must be on the server's allow-list. */
-  returnTo?: string;
+  returnTo?: string | undefined;
   /** Makes Instagram ask for the password, to choose another account. */
-  forceReauth?: boolean;
-  expect?: "same_account" | "any_account";
+  forceReauth?: boolean | undefined;
+  expect?: "same_account" | "any_account" | undefined;
   /** False: do not leave, only resolve to the attempt. */
-  navigate?: boolean;
+  navigate?: boolean | undefined;
 }
 
 /** What came back from Instagram in the address. */
@@ -394,6 +394,10 @@ export type HoldfastSnapshot =
 export interface HoldfastClient {
   /** Creates or refreshes the user's record. Idempotent. */
   sync(): Promise<SyncResult>;
+  /**
+   * Reads are for whoever is signed in when the answer comes: before you keep one under the id of a person or of a
+   * session, see that `getSessionKey()` is the same before and after. The adapters do.
+   */
   profile(): Promise<Profile>;
   /**
    * Concurrent calls share one request; so there is no `AbortSignal` here: what one caller gives up, another awaits. Every
@@ -419,7 +423,7 @@ export interface HoldfastClient {
   disconnect(): Promise<DisconnectReceipt>;
   /** Asks Instagram now, at most once a minute. */
   check(): Promise<InstagramStatus>;
-  history(options?: { cursor?: string | null }): Promise<HistoryPage>;
+  history(options?: { cursor?: string | null | undefined }): Promise<HistoryPage>;
   /**
    * Tell the client that somebody signed in, out or over. It notices by itself whenever it is given a token. Does nothing
    * where `getSessionId` says that the session is the same.

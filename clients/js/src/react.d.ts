@@ -23,7 +23,7 @@ export interface Auth {
 
 interface ProviderProps {
   /** Texts and language of the components below; English if not given. */
-  locale?: Locale;
+  locale?: Locale | undefined;
   children?: ReactNode;
 }
 interface ProviderWithAuth
@@ -35,7 +35,7 @@ interface ProviderWithAuth
 interface ProviderWithClient extends ProviderProps {
   /** A client made elsewhere, or the fake one. */
   client: HoldfastClient;
-  useAuth?: () => Auth;
+  useAuth?: (() => Auth) | undefined;
 }
 
 /**
@@ -88,11 +88,11 @@ export function useInstagram(): Instagram;
 
 export interface InstagramConnectionProps {
   /** Level of the heading "Instagram"; 2 if not given. */
-  headingLevel?: 1 | 2 | 3 | 4 | 5 | 6;
+  headingLevel?: 1 | 2 | 3 | 4 | 5 | 6 | undefined;
   /** Added to the class of the outermost element. */
-  className?: string;
+  className?: string | undefined;
   /** Texts and language; those of the provider if not given. */
-  locale?: Locale;
+  locale?: Locale | undefined;
 }
 
 /**

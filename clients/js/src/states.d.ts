@@ -68,8 +68,10 @@ export type Description = StateText & { another?: string } & (
  * that cannot be known while the server is away.
  */
 export function describe(
-  snapshot: Pick<HoldfastSnapshot, "phase" | "status" | "error"> &
-    Partial<Pick<HoldfastSnapshot, "isCompleting" | "isStale">>,
+  snapshot: Pick<HoldfastSnapshot, "phase" | "status" | "error"> & {
+    isCompleting?: boolean | undefined;
+    isStale?: boolean | undefined;
+  },
   locale?: Locale,
 ): Description;
 

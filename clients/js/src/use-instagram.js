@@ -18,7 +18,7 @@ import { createHoldfastClient } from "./holdfast-client.js";
 /** @typedef {Omit<HoldfastClientOptions, "getToken">} Given */
 /** @typedef {import("./states.d.ts").Locale} Locale */
 
-/** @typedef {ReturnType<typeof createBinding> & { away: "signed-out" | "loading" | false, locale?: Locale }} Shared */
+/** @typedef {ReturnType<typeof createBinding> & { away: "signed-out" | "loading" | false, locale?: Locale | undefined }} Shared */
 
 const Context = React.createContext(/** @type {Shared | null} */ (null));
 const never = () => ignore;

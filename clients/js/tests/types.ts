@@ -202,6 +202,30 @@ HoldfastProvider({ baseUrl: "https://api.example.com", useAuth });
 HoldfastProvider({ client, locale: { ...de, labels: { ...de.labels, disconnect: "Lösen" } } });
 HoldfastProvider({ baseUrl: "/holdfast", useAuth, onReturn: closePopup });
 InstagramConnection({ locale: en });
+
+/** `undefined` for what is not known yet, also where `exactOptionalPropertyTypes` tells it from "not given". */
+export function undecided(isGerman: boolean, returnTo?: string, sessionId?: string) {
+  const locale = isGerman ? de : undefined;
+  HoldfastProvider({
+    baseUrl: "/holdfast",
+    useAuth,
+    locale,
+    onReturn: isGerman ? closePopup : undefined,
+    fetch: isGerman ? fetch : undefined,
+    navigate: undefined,
+  });
+  InstagramConnection({ locale, headingLevel: undefined, className: returnTo });
+  describe({ phase: "loading", status: null, error: null, isStale: undefined }, locale);
+  createHoldfastClient({
+    baseUrl: "/holdfast",
+    getToken: async () => null,
+    getSessionId: isGerman ? () => sessionId : undefined,
+    clock: undefined,
+  });
+  void client.connect({ returnTo, expect: undefined, forceReauth: undefined, navigate: undefined });
+  void client.history({ cursor: returnTo });
+  new HoldfastNetworkError({ code: "x", message: returnTo, retryAfterMs: undefined });
+}
 declare const getInitialUrl: () => Promise<string | null>; // React Native's
 getInitialUrl().then(client.completeFromUrl);
 // @ts-expect-error neither a client nor a way to get tokens
