@@ -4,7 +4,14 @@ import { test } from "node:test";
 import { HoldfastRequestError } from "../src/holdfast-client.js";
 import { connectInPopup } from "../src/popup.js";
 import { connected, faults, json, problem } from "./support/scripted-server.js";
-import { alternating, errorOf, forbidStorage, install, setUp } from "./support/harness.js";
+import {
+  alternating,
+  errorOf,
+  forbidStorage,
+  install,
+  openPage as openPageEvents,
+  setUp,
+} from "./support/harness.js";
 
 const COMPLETE = "POST /user/instagram/connect/a1/complete";
 const CALLBACK =
@@ -76,6 +83,67 @@ test("a page that keeps its route in the fragment keeps it through the dance", a
   assert.equal((await client.completeFromUrl()).outcome, "complete");
   assert.equal(globalThis.location.href, `${own}#/settings?tab=b%20c`);
 });
+
+for (const [what, tail] of [
+  ["longer than the server takes", `?filter=${"x".repeat(2_048)}#top`],
+  ["with a backslash in its query", "?path=C:\\photos"],
+  ["with a backslash in its fragment", "#a\\b"],
+]) {
+  test(`from an address ${what} the way back is to its path`, async (t) => {
+    const { server, client } = await setUp(t);
+    openPage(t, `https://app.example.com/list${tail}`);
+    await client.connect();
+    assert.equal(server.requests[0].body.return_to, "https://app.example.com/list");
+  });
+}
+
+test("an address as long as the server takes is come back to whole", async (t) => {
+  const { server, client } = await setUp(t);
+  const own = `https://app.example.com/list?filter=`.padEnd(2_048, "x");
+  openPage(t, own);
+  await client.connect();
+  assert.equal(server.requests[0].body.return_to, own);
+});
+
+test("who hears that connecting failed can connect again at once, in another way", async (t) => {
+  const { server, client, departures } = await setUp(t);
+  server.state.fault = "reset";
+  const attempt = await client.connect().catch(() => {
+    server.state.fault = null;
+    return client.connect({ forceReauth: true });
+  });
+  assert.deepEqual(departures, [attempt.authorize_url]);
+  assert.equal(server.requests.at(-1).body.force_reauth, true);
+});
+
+test("a page that could not be left can be left at once", async (t) => {
+  let fails = true;
+  const left = [];
+  const navigate = async (url) => {
+    if (fails) throw new Error("no browser");
+    left.push(url);
+  };
+  const { client } = await setUp(t, { navigate });
+  await errorOf(client.connect());
+  assert.equal(client.getSnapshot().isConnecting, false);
+  fails = false;
+  await client.connect();
+  assert.equal(left.length, 1);
+});
+
+for (const listens of [true, false]) {
+  test(`back by "back", the page ${listens ? "listening" : "not listening"}: the button works at once`, async (t) => {
+    const page = openPageEvents(t);
+    const { client, departures } = await setUp(t);
+    if (listens) t.after(client.subscribe(() => {}));
+    await client.connect();
+    page.tell("pagehide");
+    page.tell("pageshow");
+    assert.equal(client.getSnapshot().isConnecting, false);
+    await client.connect();
+    assert.equal(departures.length, 2);
+  });
+}
 
 test("navigate: false stays here", async (t) => {
   const { client, departures } = await setUp(t);

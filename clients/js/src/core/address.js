@@ -12,7 +12,7 @@
  * parameters of its own by the same names: the server's come last, and never one without the others.
  * @param {string | URL | Location} address
  */
-export function parseReturn(address) {
+function parseReturn(address) {
   const url = new URL(/** @type {URL} */ (address));
   const { href, searchParams } = url;
   /** @param {string} name */
@@ -41,4 +41,10 @@ export function takeReturn(address) {
     dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
   }
   return /** @type {Return} */ (found);
+}
+
+/** Where to come back to: this page, without its query and fragment where the server refuses those. */
+export function thisPage() {
+  const { rest } = parseReturn(location);
+  return /\\|.{2049}/.test(rest) ? rest.split(/[?#]/)[0] : rest;
 }

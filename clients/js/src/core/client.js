@@ -64,7 +64,7 @@ export function createHoldfastClient(options) {
     operation,
     write,
   );
-  const live = createLiveUpdates(base, clock, session, store, allowance, ask, connecting.release);
+  const live = createLiveUpdates(base, clock, session, store, allowance, ask);
 
   /** What belonged to the person before is dropped, and what they had pressed is not done. */
   function onChange() {

@@ -1,5 +1,5 @@
 /** Connecting: leaving for Instagram, coming back, and handing in what came back, whatever happens in between. */
-import { parseReturn, takeReturn } from "./address.js";
+import { takeReturn, thisPage } from "./address.js";
 import { asHoldfastError, unreadableAnswer } from "./errors.js";
 import { ATTEMPT_LIFE, NAVIGATION_GRACE } from "./limits.js";
 import { byAddressBar } from "./options.js";
@@ -60,27 +60,24 @@ export function createConnecting(
     if (connecting) return connecting;
     // What failed before has been read. Where no status is known it is all there is to show.
     store.set({ isConnecting: true, ...(store.get().status && { error: null }) });
+    // Also where nobody listens: a page that is thawed on "back" can be left again.
+    globalThis.addEventListener?.("pagehide", release, { once: true });
     /** @type {Promise<ConnectAttempt>} */
     const promise = operation("action", async () => {
-      let grace = 0;
-      try {
-        const attempt = /** @type {ConnectAttempt} */ (
-          await write("POST", CONNECT, {
-            return_to: returnTo ?? (globalThis.location && parseReturn(location.href).rest),
-            force_reauth: forceReauth,
-            expect,
-          })
-        );
-        if (!/^https?:\/\//.test(attempt.authorize_url)) throw unreadableAnswer();
-        if (navigate) {
-          grace = NAVIGATION_GRACE;
-          await leaveTo(attempt.authorize_url);
-        }
-        return attempt;
-      } finally {
-        clock.setTimeout(() => connecting === promise && release(), grace);
-      }
+      const attempt = /** @type {ConnectAttempt} */ (
+        await write("POST", CONNECT, {
+          return_to: returnTo ?? (globalThis.location && thisPage()),
+          force_reauth: forceReauth,
+          expect,
+        })
+      );
+      if (!/^https?:\/\//.test(attempt.authorize_url)) throw unreadableAnswer();
+      if (navigate) await leaveTo(attempt.authorize_url);
+      return attempt;
     });
+    const end = () => connecting === promise && release();
+    // Before whoever called hears of it, so that they can begin anew.
+    promise.then(() => (navigate ? clock.setTimeout(end, NAVIGATION_GRACE) : end()), end);
     return (connecting = promise);
   }
 
@@ -172,7 +169,6 @@ export function createConnecting(
     connect,
     completeFromUrl,
     resume,
-    release,
     /** Another person may connect at once, or have something to finish here. */
     restart() {
       connecting = completing = current = null;

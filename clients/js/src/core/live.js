@@ -28,9 +28,8 @@ import { backoff, pauseAfter, within } from "./timing.js";
  * @param {import("./store.js").Store} store
  * @param {import("./timing.js").Allowance} allowance
  * @param {import("./client.js").Ask} ask
- * @param {() => void} onAway the page is put away
  */
-export function createLiveUpdates(base, clock, session, store, allowance, ask, onAway) {
+export function createLiveUpdates(base, clock, session, store, allowance, ask) {
   const tabs = createTabs(base, session.identity, store.hear);
 
   /** Identity of the running loop, whose page events end with it; null while nothing runs. */
@@ -163,7 +162,6 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask, o
     if (type === "pagehide") {
       abort.abort();
       tabs.close();
-      onAway();
     } else if (isHidden()) {
       hideTimer = clock.setTimeout(() => abort.abort(), tabs.areShared() ? HIDDEN_GRACE : 0);
     } else {
