@@ -1,5 +1,5 @@
 /** SWR (v2): `useSWR(...instagramStatusSwr(client))`, and a way to feed its cache with live updates. */
-import { isFor, readerFor } from "./core/keyed.js";
+import { isFor, mayPass, readerFor } from "./core/keyed.js";
 
 const NAME = "holdfast/instagram/status";
 
@@ -15,7 +15,7 @@ export const instagramStatusSwr = (client, sessionId) => [
   readerFor(client, sessionId),
   {
     // The client itself retries what makes sense, and a refused session must not be asked about again.
-    shouldRetryOnError: (error) => error.kind === "network",
+    shouldRetryOnError: mayPass,
     errorRetryCount: 2,
   },
 ];

@@ -1,5 +1,5 @@
 /** TanStack Query (v5): options for `useQuery` and a way to feed its cache with live updates. */
-import { isFor, readerFor } from "./core/keyed.js";
+import { isFor, mayPass, readerFor } from "./core/keyed.js";
 
 const NAME = /** @type {const} */ (["holdfast", "instagram", "status"]);
 
@@ -14,7 +14,7 @@ export const instagramStatusKey = (client, sessionId) =>
 export const instagramStatusOptions = (client, sessionId) => ({
   queryKey: instagramStatusKey(client, sessionId),
   queryFn: readerFor(client, sessionId),
-  retry: (failures, error) => error.kind === "network" && failures < 2,
+  retry: (failures, error) => mayPass(error) && failures < 2,
   staleTime: 30_000,
 });
 

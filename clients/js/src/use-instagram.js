@@ -35,14 +35,15 @@ function createBinding(given, options) {
   let auth = /** @type {Auth | undefined} */ (undefined);
   let onReturn = options.onReturn;
   let load = /** @type {(auth: Auth) => void} */ (ignore);
-  const loaded = new Promise((resolve) => (load = resolve));
+  // Never on a server, where no effect runs: nobody is signed in there, and nothing waits.
+  const loaded = globalThis.window && new Promise((resolve) => (load = resolve));
   const client =
     given ??
     createHoldfastClient({
       ...options,
       onReturn: (outcome) => onReturn?.(outcome),
       getSessionId: () => auth?.sessionId,
-      getToken: (options) => loaded.then(() => (auth?.isSignedIn ? auth.getToken(options) : null)),
+      getToken: (options) => loaded?.then(() => (auth?.isSignedIn ? auth.getToken(options) : null)),
     });
   /**
    * Failures are in `error`; promises of event handlers that nobody awaits must not reject.

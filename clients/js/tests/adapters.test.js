@@ -192,3 +192,16 @@ test("when the person is gone, nothing is read for their key as the next one", a
   await client.status();
   assert.equal(reads, 1);
 });
+
+test("a token for which the client has waited its 8 s in vain is not waited for again", () => {
+  const { retry } = instagramStatusOptions(createFakeClient());
+  const [, , { shouldRetryOnError }] = instagramStatusSwr(createFakeClient());
+  for (const [code, again] of [
+    ["token-timeout", false],
+    ["token-failed", true],
+    ["request-failed", true],
+  ]) {
+    assert.equal(retry(0, { kind: "network", code }), again);
+    assert.equal(shouldRetryOnError({ kind: "network", code }), again);
+  }
+});

@@ -1,10 +1,19 @@
 /** Rendering on a server: no window, no request, no token, and the same markup as the first one in the browser. */
 import assert from "node:assert/strict";
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
-import { createElement as h, StrictMode } from "react";
-import { renderToString } from "react-dom/server";
+import { createElement as h, StrictMode, Suspense } from "react";
+import { QueryClient, QueryClientProvider, useSuspenseQuery } from "@tanstack/react-query";
+import { renderToPipeableStream, renderToString } from "react-dom/server";
 import { createFakeClient, fakeStatus } from "../src/fake.js";
-import { HoldfastProvider, InstagramConnection, useInstagram } from "../src/react.js";
+import {
+  HoldfastProvider,
+  InstagramConnection,
+  useHoldfastClient,
+  useInstagram,
+} from "../src/react.js";
+import { instagramStatusOptions } from "../src/tanstack-query.js";
 
 const forbidden = () => assert.fail("not on a server");
 
@@ -53,6 +62,48 @@ test("a client that knows something on the server does not show it: the browser 
   const client = createFakeClient(fakeStatus("connected"));
   const html = renderToString(h(HoldfastProvider, { client }, h(InstagramConnection)));
   assert.doesNotMatch(html, /ada\.makes/);
+});
+
+test("a query that suspends does not hold the page: the browser asks", async () => {
+  const useAuth = () => ({
+    isLoaded: true,
+    isSignedIn: true,
+    sessionId: "sess_1",
+    getToken: forbidden,
+  });
+  const State = () => {
+    const client = useHoldfastClient();
+    return h("p", null, useSuspenseQuery(instagramStatusOptions(client, "sess_1")).data.state);
+  };
+  const app = h(
+    QueryClientProvider,
+    { client: new QueryClient() },
+    h(
+      HoldfastProvider,
+      // A time limit that nothing sets off: the page must not come to depend on one.
+      {
+        baseUrl: "https://x",
+        useAuth,
+        fetch: forbidden,
+        clock: { now: () => 0, setTimeout: () => 0, clearTimeout() {} },
+      },
+      h(Suspense, { fallback: h("p", null, "One moment") }, h(State)),
+    ),
+  );
+  const html = await new Promise((resolve, reject) => {
+    const codes = [];
+    const { pipe } = renderToPipeableStream(app, {
+      onError: ({ code }) => void codes.push(code),
+      onShellError: reject,
+      onAllReady() {
+        assert.deepEqual(codes, ["signed-out"]);
+        const out = new PassThrough();
+        pipe(out);
+        resolve(text(out));
+      },
+    });
+  });
+  assert.match(html, /One moment/);
 });
 
 test("the hook outside a provider says what is missing", () => {

@@ -32,3 +32,9 @@ export function readerFor(client, sessionId) {
     });
   };
 }
+
+/**
+ * May the library ask again by itself? The client has waited 8 s for a token: a page that a server renders waits no longer.
+ * @param {import("../holdfast-client.d.ts").AnyHoldfastError} error
+ */
+export const mayPass = ({ kind, code }) => kind === "network" && code !== "token-timeout";
