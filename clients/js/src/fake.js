@@ -199,6 +199,7 @@ export function createFakeClient(initial) {
         revoke_hint: "Remove the app in Instagram under Settings, Website permissions.",
       };
     }),
+    showError: (error) => set({ phase: snapshot.status ? "ready" : "failed", error }),
     sessionChanged: () => void calls.push({ name: "sessionChanged", args: [] }),
     subscribe(listener) {
       const own = (/** @type {HoldfastSnapshot} */ next) => listener(next);

@@ -332,12 +332,14 @@ export interface ConnectOptions {
 
 /** What came back from Instagram in the address. */
 export type ConnectOutcome =
-  | { outcome: "complete"; attempt: string; reason: null; status: InstagramStatus }
+  | { outcome: "complete"; attempt: string; reason: null; status: InstagramStatus; error?: never }
   | {
       outcome: "denied" | "failed" | "expired" | "complete";
       attempt: string | null;
       reason: string | null;
       status: null;
+      /** What the server answered to the completion, where it came to that. */
+      error?: AnyHoldfastError | undefined;
     };
 
 export type HoldfastPhase =
@@ -429,6 +431,8 @@ export interface HoldfastClient {
    * where `getSessionId` says that the session is the same.
    */
   sessionChanged(): void;
+  /** Shows what a person did elsewhere, such as in a popup, as failed: it becomes the `error` of the snapshot. */
+  showError(error: AnyHoldfastError): void;
   /** Live updates run while somebody listens. Returns how to stop. */
   subscribe(listener: (snapshot: HoldfastSnapshot) => void): () => void;
   getSnapshot(): HoldfastSnapshot;

@@ -7,7 +7,7 @@ import type {
 
 /**
  * Connects in a window of its own; where that is blocked, the page itself leaves. Call it in the press itself. The window
- * finishes the attempt and closes; the page learns of it by the client's snapshot.
+ * finishes the attempt and closes; the page learns of it by the client's snapshot, and of a failure by its `error`.
  */
 export function connectInPopup(
   client: HoldfastClient,

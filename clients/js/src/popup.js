@@ -1,7 +1,9 @@
 /**
  * Connecting in a window of its own. Instagram's pages may cut the tie between the two windows, so they find each other
- * again by a channel of this origin: the window says which attempt has returned, and who waits for that asks it to close.
+ * again by a channel of this origin: the window says which attempt has returned, and how it failed if it did; who waits for
+ * that asks it to close, and shows the failure.
  */
+import { HoldfastNetworkError, HoldfastRequestError, HoldfastServiceError } from "./core/errors.js";
 
 /** @typedef {import("./holdfast-client.d.ts").HoldfastClient} HoldfastClient */
 /** @typedef {import("./holdfast-client.d.ts").ConnectAttempt} ConnectAttempt */
@@ -29,10 +31,12 @@ const pressed = /** @type {WeakMap<HoldfastClient, Promise<ConnectAttempt>>} */ 
 
 /** @type {typeof import("./popup.d.ts").connectInPopup} */
 export function connectInPopup(client, options) {
-  const attempt =
-    pressed.get(client) ??
-    begin(client, options).finally(() => setTimeout(() => pressed.delete(client), DOUBLE_CLICK));
+  const running = pressed.get(client);
+  if (running) return running;
+  const attempt = begin(client, options);
   pressed.set(client, attempt);
+  const end = () => pressed.delete(client);
+  attempt.then(() => setTimeout(end, DOUBLE_CLICK), end);
   return attempt;
 }
 
@@ -54,6 +58,13 @@ async function begin(client, options) {
   }
 }
 
+/** An error of another window, by its kind: what is posted loses its class. */
+const ERRORS = {
+  network: HoldfastNetworkError,
+  request: HoldfastRequestError,
+  service: HoldfastServiceError,
+};
+
 /**
  * @param {HoldfastClient} client
  * @param {ConnectAttempt} attempt
@@ -61,21 +72,30 @@ async function begin(client, options) {
 function awaitReturn(client, { attempt_id: id }) {
   const channel = openChannel();
   if (!channel) return;
+  const person = client.getSessionKey();
   const timer = setTimeout(() => channel.close(), RETURNS_WITHIN);
-  channel.onmessage = ({ data }) => {
+  channel.onmessage = async ({ data }) => {
     if (data.returned !== id) return;
     clearTimeout(timer);
     channel.postMessage({ close: id });
     channel.close();
-    client.status().catch(() => {}); // what it says is in the snapshot
+    await client.status().catch(() => {}); // what it says is in the snapshot
+    const { error } = data;
+    const Failure = ERRORS[/** @type {keyof typeof ERRORS} */ (error?.kind)];
+    if (Failure && person === client.getSessionKey())
+      client.showError(/** @type {any} */ (new Failure(error)));
   };
 }
 
 /** @type {typeof import("./popup.d.ts").closePopup} */
-export function closePopup({ attempt }) {
+export function closePopup({ attempt, error }) {
   const channel = openChannel();
   if (!channel) return;
   channel.onmessage = ({ data }) => data.close === attempt && globalThis.close();
-  channel.postMessage({ returned: attempt });
+  const { kind, code, message, status, problem, retryAfterMs } = error ?? {};
+  channel.postMessage({
+    returned: attempt,
+    error: { kind, code, message, status, problem, retryAfterMs },
+  });
   setTimeout(() => channel.close(), ASKED_WITHIN);
 }

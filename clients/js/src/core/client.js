@@ -137,6 +137,7 @@ export function createHoldfastClient(options) {
     completeFromUrl: connecting.completeFromUrl,
     disconnect: () => operation("action", disconnect),
     sessionChanged: session.change,
+    showError: (error) => store.fail(error, true),
     subscribe(listener) {
       const remove = store.add(listener);
       // Put off by a moment, so that a double mount (React's StrictMode) neither starts nor stops anything twice.

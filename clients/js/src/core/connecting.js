@@ -148,7 +148,7 @@ export function createConnecting(
         if (!isPassing(error) || !isAlive(kept)) {
           // It waits for the person whose it is, and is not sent for this one again.
           unfinished.keep(error.status === 403 ? { ...kept, user: null, not: user } : null);
-          tell({ outcome: "failed", attempt, reason: error.code, status: null });
+          tell({ outcome: "failed", attempt, reason: error.code, status: null, error });
           throw error;
         }
         if (failures && error.kind !== "request") store.fail(error, true);

@@ -224,6 +224,52 @@ test("in a popup: it finishes, closes, and the page that opened it knows", async
   assert.equal(count(app, COMPLETE), 1);
 });
 
+for (const [status, code, another] of [
+  [409, "different-account", true],
+  [409, "account-belongs-to-another-user", true],
+  [424, "account_not_admitted", false],
+])
+  test(`in a popup that ends with ${code}: it closes, and the page that opened it says why${another ? ", and offers another account" : ""}`, async (t) => {
+    const app = await openApp(t, { browser, page: "popup.html" });
+    const back = new URL(app.url);
+    for (const [name, value] of Object.entries(CALLBACK)) back.searchParams.set(name, value);
+    app.server.state.authorizeUrl = back.href;
+    app.server.script(COMPLETE, (request, response) => problem(response, status, code));
+    await shows(app, /not_connected/);
+    const error = app.page.getByRole("alert");
+    const press = async (name) => {
+      const opened = app.context.waitForEvent("page");
+      await app.page.getByRole("button", { name }).click();
+      const popup = await opened;
+      if (!popup.isClosed()) await popup.waitForEvent("close");
+    };
+    await press("Connect");
+    await until(async () => (await error.innerText()) || (await app.pass(100)), "why it failed");
+    const said = await app.page.evaluate(() => {
+      const { code, name, message, status } = window.client.getSnapshot().error;
+      return { code, name, message, status };
+    });
+    assert.equal(said.code, code);
+    assert.equal(said.status, status);
+    assert.equal(said.name, status === 409 ? "HoldfastRequestError" : "HoldfastServiceError");
+    assert.equal(await error.innerText(), said.message);
+    const button = app.page.getByRole("button", { name: "Use another account" });
+    assert.equal(await button.count(), another ? 1 : 0);
+    if (!another) return;
+    // With the second attempt the account is the right one.
+    await app.pass(1_000);
+    back.searchParams.set("attempt", "a2");
+    app.server.state.authorizeUrl = back.href;
+    await press("Use another account");
+    await until(
+      async () => /^connected/.test(await app.text()) || (await app.pass(1_000)),
+      "connected",
+    );
+    assert.equal(await error.innerText(), "");
+    const [, second] = app.requests().filter(({ route }) => route === CONNECT);
+    assert.equal(second.body.force_reauth, true);
+  });
+
 test("the page of the README, with Clerk loaded later", async (t) => {
   const app = await openApp(t, {
     browser,
