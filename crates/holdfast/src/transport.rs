@@ -38,6 +38,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 pub type SharedTransport = Arc<dyn Transport>;
 
 /// A request to somebody else's server.
+#[derive(Clone)]
 pub struct Outgoing {
     /// Method.
     pub method: Method,

@@ -11,7 +11,7 @@ use url::Url;
 use crate::transport::{Outgoing, SharedTransport, TransportError};
 
 /// The Backend API version that we ask for.
-pub const API_VERSION: &str = "2026-05-12";
+const API_VERSION: &str = "2026-05-12";
 
 /// A key set is fetched within this time or not at all.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -33,7 +33,7 @@ pub enum KeySource {
     BackendApi(BackendKeys),
 }
 
-/// Access to the keys of the Backend API.
+/// Access to the Backend API.
 #[derive(Clone)]
 pub struct BackendKeys {
     /// `CLERK_API_URL`, without `/v1`.
@@ -64,6 +64,42 @@ impl SecretKey {
     pub fn is_live(&self) -> bool {
         [&b"Bearer sk_live_"[..], b"Bearer live_"].iter().any(|start| self.0.as_bytes().starts_with(start))
     }
+}
+
+impl BackendKeys {
+    /// A GET of `path` below `/v1`.
+    pub(crate) fn request(&self, path: &[&str]) -> Outgoing {
+        let mut url = self.base.clone();
+        // Fails only for addresses such as `mailto:`, which the transport then cannot send to.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("v1").extend(path);
+        }
+        let mut request = Outgoing::new(Method::GET, url);
+        request.headers.insert(header::AUTHORIZATION, self.secret_key.bearer().clone());
+        request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        request.headers.insert("clerk-api-version", HeaderValue::from_static(API_VERSION));
+        request
+    }
+
+    /// The request for its keys.
+    pub(crate) fn keys(&self) -> Outgoing {
+        for_keys(self.request(&["jwks"]))
+    }
+}
+
+/// The request for the keys at a public address.
+pub(crate) fn public_keys(url: Url) -> Outgoing {
+    let mut request = Outgoing::new(Method::GET, url);
+    request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    for_keys(request)
+}
+
+fn for_keys(mut request: Outgoing) -> Outgoing {
+    request.timeout = FETCH_TIMEOUT;
+    request.max_answer = CacheOptions::default().max_document;
+    // A stored copy may lack the key that we ask for.
+    request.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    request.named("{jwks_url}")
 }
 
 impl fmt::Debug for BackendKeys {
@@ -133,53 +169,32 @@ pub fn same_origin(one: &Url, other: &Url) -> bool {
 /// Fetches a key set through the transport.
 #[derive(Debug)]
 pub(crate) struct JwksFetcher {
-    address: Address,
-    otherwise: Option<Address>,
+    request: Outgoing,
+    otherwise: Option<Outgoing>,
     transport: SharedTransport,
-}
-
-#[derive(Debug)]
-struct Address {
-    url: Url,
-    authorization: Option<HeaderValue>,
-}
-
-impl Address {
-    fn public(url: Url) -> Self {
-        Self { url, authorization: None }
-    }
-
-    fn backend_api(api: &BackendKeys) -> Self {
-        let mut url = api.base.clone();
-        // Fails only for addresses such as `mailto:`, which the transport then cannot send to.
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["v1", "jwks"]);
-        }
-        Self { url, authorization: Some(api.secret_key.bearer().clone()) }
-    }
 }
 
 impl JwksFetcher {
     /// A fetcher from a public address, and from the Backend API where that fails.
     pub(crate) fn public(url: Url, otherwise: Option<&BackendKeys>, transport: SharedTransport) -> Self {
-        Self { address: Address::public(url), otherwise: otherwise.map(Address::backend_api), transport }
+        Self { request: public_keys(url), otherwise: otherwise.map(BackendKeys::keys), transport }
     }
 
     /// A fetcher from the Backend API.
     pub(crate) fn backend_api(api: &BackendKeys, transport: SharedTransport) -> Self {
-        Self { address: Address::backend_api(api), otherwise: None, transport }
+        Self { request: api.keys(), otherwise: None, transport }
     }
 
     /// The address it asks first.
     pub(super) fn source(&self) -> &str {
-        self.address.url.as_str()
+        self.request.url.as_str()
     }
 
     async fn get(&self) -> Result<Fetched, FetchError> {
-        let first = self.get_from(&self.address).await;
+        let first = self.send(&self.request).await;
         let (Err(error), Some(otherwise)) = (&first, &self.otherwise) else { return first };
         tracing::warn!(%error, "Clerk's Frontend API gives no keys; the Backend API is tried");
-        match self.get_from(otherwise).await {
+        match self.send(otherwise).await {
             Ok(document) => Ok(document),
             Err(second) => {
                 tracing::warn!(error = %second, "Clerk's Backend API gives no keys either");
@@ -188,18 +203,8 @@ impl JwksFetcher {
         }
     }
 
-    async fn get_from(&self, address: &Address) -> Result<Fetched, FetchError> {
-        let mut request = Outgoing::new(Method::GET, address.url.clone()).named("{jwks_url}");
-        request.timeout = FETCH_TIMEOUT;
-        request.max_answer = CacheOptions::default().max_document;
-        request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        // A stored copy may lack the key that we ask for.
-        request.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        if let Some(authorization) = &address.authorization {
-            request.headers.insert(header::AUTHORIZATION, authorization.clone());
-            request.headers.insert("clerk-api-version", HeaderValue::from_static(API_VERSION));
-        }
-        let answer = self.transport.send(request).await.map_err(|error| match error {
+    async fn send(&self, request: &Outgoing) -> Result<Fetched, FetchError> {
+        let answer = self.transport.send(request.clone()).await.map_err(|error| match error {
             TransportError::TooLarge => FetchError::TooLarge,
             TransportError::Connect
             | TransportError::Certificate(_)
@@ -212,7 +217,9 @@ impl JwksFetcher {
                 let age = answer.headers.get(header::AGE).and_then(|value| value.to_str().ok());
                 Ok(Fetched::with_age(answer.body.into(), age))
             }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if address.authorization.is_some() => {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+                if request.headers.contains_key(header::AUTHORIZATION) =>
+            {
                 Err(FetchError::SecretKeyInvalid)
             }
             other => Err(FetchError::Status(other.as_u16())),

@@ -12,17 +12,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::StatusCode;
 use jiff::Timestamp;
 use url::Url;
 
 use super::UserFacts;
 use super::pauses::UserPauses;
 use super::wire::WireUser;
-use crate::caller::keys::{API_VERSION, SecretKey};
+use crate::caller::keys::{BackendKeys, SecretKey};
 use crate::clock::{SharedClock, after};
 use crate::lock::Lock;
-use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
+use crate::transport::{Answer, SharedTransport, TransportError};
 
 pub use error::BackendError;
 
@@ -51,8 +51,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 pub struct BackendApi {
     transport: SharedTransport,
     clock: SharedClock,
-    base: Url,
-    authorization: HeaderValue,
+    access: BackendKeys,
     state: Lock<State>,
 }
 
@@ -121,15 +120,15 @@ type Flight = tokio::sync::Mutex<Option<Result<UserFacts, BackendError>>>;
 
 impl fmt::Debug for BackendApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BackendApi").field("host", &self.base.host_str()).finish_non_exhaustive()
+        f.debug_struct("BackendApi").field("access", &self.access).finish_non_exhaustive()
     }
 }
 
 impl BackendApi {
     /// `base` is `CLERK_API_URL`, without `/v1`.
     pub fn new(base: Url, secret_key: &SecretKey, transport: SharedTransport, clock: SharedClock) -> Self {
-        let (authorization, state) = (secret_key.bearer().clone(), Lock::new(State::new()));
-        Self { transport, clock, base, authorization, state }
+        let access = BackendKeys { base, secret_key: secret_key.clone() };
+        Self { transport, clock, access, state: Lock::new(State::new()) }
     }
 
     /// `GET /v1/users/{user_id}`. Shares a request for the same user that is under way; asks
@@ -196,17 +195,9 @@ impl BackendApi {
     }
 
     async fn ask(&self, user_id: &str) -> Result<UserFacts, BackendError> {
-        let mut url = self.base.clone();
-        url.path_segments_mut()
-            .map_err(|()| BackendError::Unreachable(TransportError::Unsendable))?
-            .pop_if_empty()
-            .extend(["v1", "users", user_id]);
-        let mut request = Outgoing::new(Method::GET, url).named("/v1/users/{user_id}");
+        let mut request = self.access.request(&["users", user_id]).named("/v1/users/{user_id}");
         request.timeout = TIMEOUT;
         request.max_answer = MAX_ANSWER;
-        request.headers.insert(header::AUTHORIZATION, self.authorization.clone());
-        request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        request.headers.insert("clerk-api-version", HeaderValue::from_static(API_VERSION));
         match self.transport.send(request).await {
             Ok(answer) => read(&answer, user_id, self.clock.now()),
             Err(TransportError::TooLarge) => Err(BackendError::OddRecord),
@@ -285,7 +276,7 @@ fn within_bounds(wait: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use http::HeaderMap;
+    use http::{HeaderMap, HeaderValue, header};
 
     use super::*;
 

@@ -2,12 +2,12 @@
 //! clock.
 
 use clerk_session::{KeySet, OriginPattern};
-use http::{Method, header};
 use url::Url;
 
 use super::report::{Check, Report};
 use super::{ask, code};
 use crate::app::Seams;
+use crate::caller::keys::{BackendKeys, public_keys};
 use crate::overview::clock_watch::ahead;
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
 use crate::transport::Outgoing;
@@ -39,11 +39,13 @@ impl Told {
 }
 
 pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams, report: &mut Report) {
-    let backend = backend_request(clerk);
+    let secret_key = clerk.secret_key.clone();
+    let access = secret_key.map(|secret_key| BackendKeys { base: clerk.api_url.clone(), secret_key });
+    let backend = access.as_ref().map(BackendKeys::keys);
     // The Backend API's own list, named as the address: it wants the secret key, and is the same
     // question.
     let named_backend = backend.as_ref().is_some_and(|request| clerk.jwks_url.as_ref() == Some(&request.url));
-    let public = clerk.jwks_url.clone().filter(|_| !named_backend).map(|url| Outgoing::new(Method::GET, url));
+    let public = clerk.jwks_url.clone().filter(|_| !named_backend).map(public_keys);
     let host = clerk.jwks_url.as_ref().and_then(Url::host_str).unwrap_or("Clerk").to_owned();
     let (public, backend) = tokio::join!(keys_of(seams, public), keys_of(seams, backend));
     let (public, first) = public.unzip();
@@ -109,7 +111,7 @@ async fn check_issuers(clerk: &ClerkSettings, known: &KeySet, seams: &Seams) -> 
     }
     let asked = clerk.issuers.iter().take(MOST_ISSUERS).map(|issuer| async move {
         let address = Url::parse(&format!("{issuer}/.well-known/jwks.json")).ok();
-        let told = keys_of(seams, address.map(|url| Outgoing::new(Method::GET, url))).await;
+        let told = keys_of(seams, address.map(public_keys)).await;
         (issuer, told.map(|(told, _)| told))
     });
     let told = futures_util::future::join_all(asked).await;
@@ -203,14 +205,6 @@ fn check_instance(
             )
         });
     }
-}
-
-fn backend_request(clerk: &ClerkSettings) -> Option<Outgoing> {
-    let secret = clerk.secret_key.as_ref()?;
-    let base = clerk.api_url.as_str().trim_end_matches('/').trim_end_matches("/v1");
-    let mut request = Outgoing::new(Method::GET, Url::parse(&format!("{base}/v1/jwks")).ok()?);
-    request.headers.insert(header::AUTHORIZATION, secret.bearer().clone());
-    Some(request)
 }
 
 /// What a source says, and how far our clock is ahead of its. `None` where there is no such source.

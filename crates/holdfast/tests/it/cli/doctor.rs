@@ -9,6 +9,8 @@ use holdfast::standin::instagram::{Endpoint, Fault as InstagramFault, InstagramS
 use holdfast::transport::ReqwestTransport;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::support::{Ended, Place, ring_entry};
 use crate::support::database::execute;
@@ -102,6 +104,26 @@ async fn a_complete_installation_passes_every_check() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_backend_api_is_asked_as_the_server_asks_it() {
+    let (outside, listener) = (Outside::start().await, TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let address = format!("http://{}/v1", listener.local_addr().unwrap());
+    let heard = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"\r\n\r\n") {
+            heard.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8(heard).unwrap()
+    });
+    let (_, ended) = run(outside.installation().with("CLERK_API_URL", address), &["doctor", "--json"]).await;
+    assert!(codes(&ended, "failed").contains(&"clerk-secret-key".to_owned()), "{}", ended.stdout);
+    let heard = heard.await.unwrap();
+    assert!(heard.starts_with("GET /v1/jwks HTTP/1.1\r\n"), "{heard}");
+    assert!(heard.contains("clerk-api-version: 2026-05-12\r\n"), "{heard}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_told_is_not_said_to_be_good() {
     let outside = Outside::start().await;
     let (place, _) = run(outside.installation(), &["migrate"]).await;
@@ -191,7 +213,7 @@ async fn a_database_that_falls_silent_half_way_has_connections_enough() {
 async fn whatever_hangs_it_ends_within_fifteen_seconds() {
     let outside = Outside::start().await;
     outside.clerk.set_fault(Surface::Jwks, Some(Fault::Hang));
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
     let place = outside
         .installation()
