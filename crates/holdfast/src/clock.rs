@@ -57,6 +57,31 @@ pub fn before(at: Timestamp, duration: Duration) -> Timestamp {
     at.saturating_sub(duration).unwrap_or(Timestamp::MIN)
 }
 
+/// Whether `period` has passed since `since`, or the clock was set back behind it.
+pub fn is_over(since: Timestamp, period: Duration, now: Timestamp) -> bool {
+    now < since || after(since, period) <= now
+}
+
+/// `until`, if it is ahead by at most `longest`: a clock that was set back prolongs no pause.
+pub fn still_ahead(until: Timestamp, longest: Duration, now: Timestamp) -> Option<Timestamp> {
+    (until > now && until <= after(now, longest)).then_some(until)
+}
+
+/// Admits one event per period, and the next at once after the clock was set back.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Throttle {
+    last: Option<Timestamp>,
+}
+
+impl Throttle {
+    /// Whether the event may happen now, which then begins a period.
+    pub fn admits(&mut self, period: Duration, now: Timestamp) -> bool {
+        let admits = self.last.is_none_or(|last| is_over(last, period, now));
+        self.last = if admits { Some(now) } else { self.last };
+        admits
+    }
+}
+
 /// The instant `ms` milliseconds after the unix epoch, held within the representable range.
 pub fn from_millis(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
@@ -139,5 +164,25 @@ impl Clock for ManualClock {
             // An error means that the clock is gone; nobody can be waiting for it then.
             let _ = watch.wait_for(|now| *now >= at).await;
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_throttle_admits_once_per_period_and_after_the_clock_was_set_back() {
+        let (mut throttle, period) = (Throttle::default(), Duration::from_millis(10));
+        let admitted = [100, 109, 110, 119, 50, 59, 60].map(|ms| throttle.admits(period, from_millis(ms)));
+        assert_eq!(admitted, [true, false, true, false, true, false, true]);
+    }
+
+    #[test]
+    fn a_pause_further_ahead_than_any_is_none() {
+        let (until, pause) = (from_millis(100), Duration::from_millis(10));
+        assert_eq!(still_ahead(until, pause, from_millis(90)), Some(until));
+        assert_eq!(still_ahead(until, pause, from_millis(89)), None);
+        assert_eq!(still_ahead(until, pause, until), None);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clerk_session::{FetchError, KeyStatus};
 use jiff::Timestamp;
 
-use crate::clock::after;
+use crate::clock::is_over;
 
 /// Pause between two log lines about one lasting failure.
 const REPORT_EVERY: Duration = Duration::from_mins(1);
@@ -17,14 +17,17 @@ pub(super) struct KeyReporter {
 }
 
 impl KeyReporter {
-    pub(super) fn report(&mut self, status: &KeyStatus, now: Timestamp) {
-        let news = match &self.last {
+    fn is_news(&self, status: &KeyStatus, now: Timestamp) -> bool {
+        match &self.last {
             None => status.last_try_ms.is_some(),
             Some((error, at)) => {
-                *error != status.last_error || (error.is_some() && after(*at, REPORT_EVERY) <= now)
+                *error != status.last_error || (error.is_some() && is_over(*at, REPORT_EVERY, now))
             }
-        };
-        if !news {
+        }
+    }
+
+    pub(super) fn report(&mut self, status: &KeyStatus, now: Timestamp) {
+        if !self.is_news(status, now) {
             return;
         }
         let kids = status.kids.join(", ");
@@ -44,5 +47,21 @@ impl KeyReporter {
             }
         }
         self.last = Some((status.last_error.clone(), now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+
+    #[test]
+    fn a_clock_set_back_does_not_silence_a_lasting_failure() {
+        let mut status = KeyStatus::default();
+        (status.last_try_ms, status.last_error) = (Some(0), Some(FetchError::Status(503)));
+        let (mut reporter, began) = (KeyReporter::default(), 3_600_000);
+        reporter.report(&status, from_millis(began));
+        let news = [began + 59_999, began + 60_000, 0].map(|at| reporter.is_news(&status, from_millis(at)));
+        assert_eq!(news, [false, true, true]);
     }
 }

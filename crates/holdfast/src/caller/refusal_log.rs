@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::after;
+use crate::clock::is_over;
 use crate::lock::Lock;
 
 /// Lines of one code within [`WINDOW`]; further ones are counted and reported with the next line.
@@ -74,7 +74,7 @@ impl RefusalLog {
     fn admit(&self, code: &'static str, now: Timestamp) -> Option<u64> {
         let mut windows = self.windows.lock();
         let window = windows.entry(code).or_insert(Window { began: now, lines: 0, suppressed: 0 });
-        if now < window.began || after(window.began, WINDOW) <= now {
+        if is_over(window.began, WINDOW, now) {
             window.began = now;
             window.lines = 0;
         }

@@ -20,7 +20,7 @@ use super::UserFacts;
 use super::pauses::UserPauses;
 use super::wire::WireUser;
 use crate::caller::keys::{BackendKeys, SecretKey};
-use crate::clock::{SharedClock, after};
+use crate::clock::{SharedClock, after, is_over, still_ahead};
 use crate::lock::Lock;
 use crate::transport::{Answer, SharedTransport, TransportError};
 
@@ -84,12 +84,12 @@ impl State {
 
     fn recent(&self, user_id: &str, now: Timestamp) -> Option<Result<UserFacts, BackendError>> {
         let (at, answer) = self.recent.get(user_id)?;
-        (*at <= now && now < after(*at, FRESH)).then(|| answer.clone())
+        (!is_over(*at, FRESH, now)).then(|| answer.clone())
     }
 
     fn remember(&mut self, user_id: &str, answer: Result<UserFacts, BackendError>, now: Timestamp) {
         if self.recent.len() >= REMEMBERED {
-            self.recent.retain(|_, (at, _)| *at <= now && now < after(*at, FRESH));
+            self.recent.retain(|_, (at, _)| !is_over(*at, FRESH, now));
         }
         if self.recent.len() < REMEMBERED || self.recent.contains_key(user_id) {
             self.recent.insert(user_id.to_owned(), (now, answer));
@@ -106,7 +106,7 @@ impl State {
     /// Takes one request out of the budget; the error says until when it is spent.
     fn spend(&mut self, now: Timestamp) -> Result<(), Timestamp> {
         let (began, asked) =
-            self.window.filter(|(began, _)| *began <= now && now < after(*began, WINDOW)).unwrap_or((now, 0));
+            self.window.filter(|(began, _)| !is_over(*began, WINDOW, now)).unwrap_or((now, 0));
         if asked >= BUDGET {
             return Err(after(began, WINDOW));
         }
@@ -188,9 +188,7 @@ impl BackendApi {
 
     fn quiet_until(&self) -> Option<Timestamp> {
         let (now, mut state) = (self.clock.now(), self.state.lock());
-        // A clock that was set back must not prolong the quiet.
-        state.quiet_until =
-            state.quiet_until.filter(|until| *until > now && *until <= after(now, MAX_COOL_DOWN));
+        state.quiet_until = state.quiet_until.and_then(|until| still_ahead(until, MAX_COOL_DOWN, now));
         state.quiet_until
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::after;
+use crate::clock::{after, still_ahead};
 
 /// A bounded memory of failures, by user id. Every failure in a row doubles the pause.
 #[derive(Debug)]
@@ -29,10 +29,9 @@ impl UserPauses {
         Self { first, longest, most, users: HashMap::new() }
     }
 
-    /// Until when this user is not asked about. A clock that was set back does not prolong it.
+    /// Until when this user is not asked about.
     pub fn until(&self, user_id: &str, now: Timestamp) -> Option<Timestamp> {
-        let until = self.users.get(user_id)?.until;
-        (until > now && until <= after(now, self.longest)).then_some(until)
+        still_ahead(self.users.get(user_id)?.until, self.longest, now)
     }
 
     /// A question about this user failed.

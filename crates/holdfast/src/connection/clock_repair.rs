@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Connection, EvidenceSource, GrantFacts, Reason};
-use crate::clock::after;
+use crate::clock::{after, still_ahead};
 
 /// The longest wait that is believed: the provider counts its limits over 24 hours at most.
 pub const LONGEST_WAIT: Duration = Duration::from_hours(24);
@@ -23,10 +23,9 @@ pub const USUAL_LIFE: Duration = Duration::from_hours(60 * 24);
 pub const PROOF_LASTS: Duration = Duration::from_hours(24);
 
 impl Connection {
-    /// Until when the provider may not be asked about this connection. Ignores a time further off
-    /// than [`LONGEST_WAIT`]: its clock was ahead.
+    /// Until when the provider may not be asked about this connection.
     pub fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.retry_after.filter(|until| *until > now && *until <= after(now, LONGEST_WAIT))
+        still_ahead(self.retry_after?, LONGEST_WAIT, now)
     }
 
     /// Whether the grant has recently worked past its stored expiry: then a clock is wrong, and the

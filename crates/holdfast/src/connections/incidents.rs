@@ -21,7 +21,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::mechanisms::{Mechanism, Mechanisms};
-use crate::clock::{SharedClock, after, before};
+use crate::clock::{SharedClock, after, before, is_over};
 use crate::connection::belief::{
     CONFIRM_IN_USE, INCIDENT_MIN_STRUCK, OTHERS_NEEDED, Population, SPANS, healthy_to_rule_out,
 };
@@ -217,15 +217,14 @@ impl Incidents {
 
     fn recent(&self, now: Timestamp) -> Option<Population> {
         let seen = *self.seen.lock();
-        // Ignore a time in the future: the clock has been set back since.
-        seen.filter(|(at, _)| *at <= now && now < after(*at, RECOUNT)).map(|(_, population)| population)
+        seen.filter(|(at, _)| !is_over(*at, RECOUNT, now)).map(|(_, population)| population)
     }
 
     /// Remembers a count that showed an incident. Returns whether the incident is new.
     fn remember(&self, now: Timestamp, incident: Population) -> bool {
         let mut seen = self.seen.lock();
         let before = seen.replace((now, incident));
-        before.is_none_or(|(at, _)| at > now || after(at, ALARM_GAP) <= now)
+        before.is_none_or(|(at, _)| is_over(at, ALARM_GAP, now))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::after;
+use crate::clock::is_over;
 use crate::lock::Lock;
 
 /// How often it is said anew.
@@ -26,7 +26,7 @@ impl ReadinessLog {
                 *said = None;
                 tracing::info!("ready again");
             }
-            (Some(_), Some(at)) if at <= now && now < after(at, EVERY) => {}
+            (Some(_), Some(at)) if !is_over(at, EVERY, now) => {}
             (Some(why), _) => {
                 *said = Some(now);
                 tracing::warn!(why, "not ready");
@@ -41,6 +41,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::clock::after;
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);

@@ -1,7 +1,6 @@
 //! Origins that are not allowed: a browser shows its developer a CORS error without a cause, so the
 //! operator's log and metrics name the origin and the allowed one that was probably meant.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use clerk_session::OriginPattern;
@@ -10,7 +9,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
 use super::memory::{RefusalMemory, RefusedOrigin};
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, Throttle};
+use crate::lock::Lock;
 use crate::metric::metrics;
 use crate::nearest::nearest;
 
@@ -34,14 +34,13 @@ pub struct RefusedOrigins {
     clock: SharedClock,
     count: Counter,
     memory: RefusalMemory,
-    /// When a line was last written, in unix milliseconds.
-    logged_at: AtomicI64,
+    lines: Lock<Throttle>,
 }
 
 impl RefusedOrigins {
     /// Nothing refused yet.
     pub fn new(clock: SharedClock, memory: RefusalMemory) -> Self {
-        Self { clock, count: Counter::default(), memory, logged_at: AtomicI64::new(i64::MIN) }
+        Self { clock, count: Counter::default(), memory, lines: Lock::default() }
     }
 
     /// Adds the counter.
@@ -60,21 +59,12 @@ impl RefusedOrigins {
             nearest: nearest.clone(),
             at,
         });
-        if self.is_line_due(at.as_millisecond()) {
+        if self.lines.lock().admits(LOG_EVERY, at) {
             tracing::warn!(
                 origin,
                 nearest,
                 "a page called whose origin is not in HOLDFAST_ALLOWED_ORIGINS; its browser hides the answer from it"
             );
         }
-    }
-
-    /// Whether the last line was long enough ago; if so, this one is the last.
-    fn is_line_due(&self, now: i64) -> bool {
-        let last = self.logged_at.load(Ordering::Relaxed);
-        let pause = i64::try_from(LOG_EVERY.as_millis()).unwrap_or(i64::MAX);
-        // A clock that was set back must not silence it.
-        let is_due = now >= last.saturating_add(pause) || now < last;
-        is_due && self.logged_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }

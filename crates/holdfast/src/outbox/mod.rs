@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::receiver::{DeliveryError, Receiver};
-use crate::clock::{SharedClock, after};
+use crate::clock::{SharedClock, after, still_ahead};
 use crate::connection::status::InstagramStatus;
 use crate::connections::Connections;
 use crate::entropy::{SharedEntropy, random};
@@ -256,10 +256,9 @@ impl Dispatcher {
         Err(DeliveryError::Refused(answer.status))
     }
 
-    /// Until when the app asked to be left alone, if it did. A clock that was set back does not
-    /// prolong it.
+    /// Until when the app asked to be left alone, if it did.
     fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.receiver.rests_until().filter(|until| *until > now && *until <= after(now, LONGEST_PAUSE))
+        still_ahead(self.receiver.rests_until()?, LONGEST_PAUSE, now)
     }
 
     fn request(&self, id: &str, message: &impl Serialize) -> Result<Outgoing, DeliveryError> {

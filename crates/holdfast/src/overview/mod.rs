@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{SharedClock, before};
+use crate::clock::{SharedClock, before, is_over};
 use crate::connection::Reason;
 use crate::connections::Connections;
 use crate::store::{ConnectionCount, Refreshes, Store, StoreError, TableRows};
@@ -186,7 +186,7 @@ impl Overview {
         let seen = Arc::new(seen);
         self.inner.snapshot.store(Arc::clone(&seen));
         self.keep_tally().await?;
-        let is_due = seen.slowly_at.is_none_or(|at| at > now || before(now, SLOWLY) >= at);
+        let is_due = seen.slowly_at.is_none_or(|at| is_over(at, SLOWLY, now));
         if is_due { self.rest().await } else { Ok(()) }
     }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::engine::Row;
 use super::statements::Sql;
 use super::{Store, StoreError, Value, rows};
-use crate::clock;
+use crate::clock::Throttle;
 use crate::lock::Lock;
 
 /// How long such a row is postponed, and not logged again.
@@ -19,7 +19,7 @@ const REMEMBERED: usize = 1000;
 
 /// When each unreadable row was last logged.
 #[derive(Debug, Default)]
-pub(super) struct LoggedRows(Lock<BTreeMap<(&'static str, String), Timestamp>>);
+pub(super) struct LoggedRows(Lock<BTreeMap<(&'static str, String), Throttle>>);
 
 impl LoggedRows {
     /// Whether the row has not been logged lately; marks it as logged.
@@ -28,12 +28,7 @@ impl LoggedRows {
         if said.len() >= REMEMBERED {
             said.clear();
         }
-        let lately = |at: &Timestamp| *at <= now && clock::after(*at, UNREADABLE_RESTS) > now;
-        if said.get(&(table, row.to_owned())).is_some_and(lately) {
-            return false;
-        }
-        said.insert((table, row.to_owned()), now);
-        true
+        said.entry((table, row.to_owned())).or_default().admits(UNREADABLE_RESTS, now)
     }
 }
 

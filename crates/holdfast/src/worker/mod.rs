@@ -8,17 +8,17 @@ pub mod sweep;
 mod tally;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{SharedClock, after, from_millis};
+use crate::clock::{SharedClock, Throttle, after};
 use crate::connection::clock_repair::TOLERANCE;
 use crate::connections::refresh::Refreshed;
 use crate::connections::{Connections, ServiceError};
+use crate::lock::Lock;
 use crate::store::{Lease, Store};
 use crate::telemetry::traces::{in_span, note};
 
@@ -79,21 +79,25 @@ pub struct Worker {
     name: String,
     tally: Arc<Tally>,
     pace: Pace,
-    /// When stored times are next checked, in unix milliseconds.
-    times_due_at: AtomicI64,
-    /// The time of the last tick, in unix milliseconds.
-    ticked_at: AtomicI64,
-    /// When damaged grants are next looked at, in unix milliseconds.
-    damage_due_at: AtomicI64,
+    past: Lock<Past>,
+}
+
+/// What is known of earlier ticks.
+#[derive(Debug, Default)]
+struct Past {
+    /// The last tick.
+    ticked_at: Option<Timestamp>,
+    /// When stored times are next checked.
+    times_due_at: Option<Timestamp>,
+    /// Looks at damaged grants.
+    damage: Throttle,
 }
 
 impl Worker {
     /// A worker that claims under `name`, which must be unique among replicas and their restarts.
     pub fn new(connections: Connections, store: Store, clock: SharedClock, name: String) -> Self {
-        let (times_due_at, ticked_at) = (AtomicI64::new(i64::MIN), AtomicI64::new(i64::MIN));
-        let damage_due_at = AtomicI64::new(i64::MIN);
-        let (tally, pace) = (Arc::default(), Pace::default());
-        Self { connections, store, clock, name, tally, pace, times_due_at, ticked_at, damage_due_at }
+        let (tally, pace, past) = (Arc::default(), Pace::default(), Lock::default());
+        Self { connections, store, clock, name, tally, pace, past }
     }
 
     /// Sets the pace: a simulated year would spend two million ticks with nothing due.
@@ -209,13 +213,9 @@ impl Worker {
     }
 
     async fn retry_unreadable(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
-        let now = self.clock.now();
-        let due = from_millis(self.damage_due_at.load(Ordering::Relaxed));
-        // Ignore a time too far off: its clock was ahead.
-        if now < due && due <= after(now, DAMAGE_LOOKED_AT_EVERY) {
+        if !self.past.lock().damage.admits(DAMAGE_LOOKED_AT_EVERY, self.clock.now()) {
             return Ok(());
         }
-        self.damage_due_at.store(after(now, DAMAGE_LOOKED_AT_EVERY).as_millisecond(), Ordering::Relaxed);
         self.connections.reopen_unreadable(stop).await.map(drop)
     }
 
@@ -223,21 +223,20 @@ impl Worker {
     /// clock that was unwatched for a while or has jumped.
     async fn repair_times(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
         let now = self.clock.now();
-        let ticked_at = from_millis(self.ticked_at.swap(now.as_millisecond(), Ordering::Relaxed));
-        if now > after(ticked_at, TOLERANCE) {
+        let ticked_at = self.past.lock().ticked_at.replace(now);
+        if ticked_at.is_none_or(|at| now > after(at, TOLERANCE)) {
             self.connections.suspect_clock();
         }
-        if ticked_at > after(now, TOLERANCE) {
+        if let Some(ticked_at) = ticked_at.filter(|at| *at > after(now, TOLERANCE)) {
             tracing::warn!(%ticked_at, %now, "the clock was set back; stored times are repaired");
-            self.times_due_at.store(i64::MIN, Ordering::Relaxed);
+            self.past.lock().times_due_at = None;
         }
-        if now.as_millisecond() < self.times_due_at.load(Ordering::Relaxed) {
+        if self.past.lock().times_due_at.is_some_and(|due| now < due) {
             return Ok(());
         }
         // If more are left, or on an error, the next tick continues.
         if self.connections.repair_times(REPAIRED_AT_ONCE, stop).await? < REPAIRED_AT_ONCE {
-            let due = after(now, TIMES_CHECKED_EVERY).as_millisecond();
-            self.times_due_at.store(due, Ordering::Relaxed);
+            self.past.lock().times_due_at = Some(after(now, TIMES_CHECKED_EVERY));
         }
         Ok(())
     }

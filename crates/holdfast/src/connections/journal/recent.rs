@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::record::Journaled;
-use crate::clock::after;
+use crate::clock::is_over;
 use crate::lock::Lock;
 
 /// Tokens are remembered for at least this long, and at most twice: longer than the lag of a
@@ -71,7 +71,7 @@ impl Recent {
         let mut all = self.0.lock();
         let began = *all.began.get_or_insert(now);
         // A clock that was ahead must not keep tokens for ever.
-        if now < began || after(began, GENERATION) <= now {
+        if is_over(began, GENERATION, now) {
             all.turn();
             all.began = Some(now);
         }
@@ -94,7 +94,7 @@ impl Recent {
 mod tests {
     use super::super::Origin;
     use super::*;
-    use crate::clock::from_millis;
+    use crate::clock::{after, from_millis};
 
     fn token(number: i64) -> Journaled {
         let origin = Origin::Refresh { connection_id: Uuid::nil(), linked_at: None, from_version: number };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::after;
+use crate::clock::{after, is_over};
 use crate::lock::Lock;
 use crate::provider::{Failure, LimitScope, Meaning, Usage};
 
@@ -70,7 +70,7 @@ impl Budget {
     /// The used share in percent, by the newest answer; 0 if that is older than [`STALE`].
     pub fn used(&self, now: Timestamp) -> u32 {
         let state = *self.state.lock();
-        let is_known = state.seen_at.is_some_and(|seen| seen <= now && now < after(seen, STALE));
+        let is_known = state.seen_at.is_some_and(|seen| !is_over(seen, STALE, now));
         if is_known { state.percent } else { 0 }
     }
 

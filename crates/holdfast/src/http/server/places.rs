@@ -22,7 +22,7 @@ use prometheus_client::registry::Registry;
 
 use super::watch::Watch;
 use crate::client_address::ClientAddress;
-use crate::clock::{SharedClock, after};
+use crate::clock::{SharedClock, Throttle, is_over};
 use crate::metric::metrics;
 
 /// Divisor of all places that gives how many connections that have asked are closed at once:
@@ -82,8 +82,8 @@ struct Open {
     next: u64,
     held: HashMap<u64, Held>,
     /// When it was last looked for silent connections ahead of need.
-    looked_ahead: Option<Timestamp>,
-    told: Option<Timestamp>,
+    looked_ahead: Throttle,
+    told: Throttle,
 }
 
 struct Held {
@@ -130,8 +130,7 @@ impl<'a> Survey<'a> {
             match (held.watch.has_asked(), held.watch.waiting_since()) {
                 (true, Some(since)) => of_address.asked.push((since, held)),
                 (true, None) => {}
-                // Later than now: the clock was set back.
-                (false, Some(since)) if now < since || after(since, GRACE) <= now => {
+                (false, Some(since)) if is_over(since, GRACE, now) => {
                     of_address.silent.push((since, held));
                 }
                 (false, Some(_) | None) => survey.arriving += 1,
@@ -183,7 +182,9 @@ impl Places {
     /// Makes room where the operating system has no file handle for a further connection.
     pub(super) fn cannot_accept(&self, error: &io::Error) {
         let mut open = self.lock();
-        if !self.make_room(&mut open, "a connection cannot be accepted") && self.may_tell(&mut open.told) {
+        if !self.make_room(&mut open, "a connection cannot be accepted")
+            && open.told.admits(TELL_EVERY, self.clock.now())
+        {
             tracing::warn!(%error, "a connection cannot be accepted, and no waiting connection can be closed");
         }
     }
@@ -210,17 +211,15 @@ impl Places {
         let now = self.clock.now();
         let is_spare = self.most - open.held.len() >= self.most / SPARE_PART;
         // Not with every newcomer: next to nobody else can be closed yet.
-        if is_spare || open.looked_ahead.is_some_and(|looked| looked <= now && now < after(looked, GRACE / 4))
-        {
+        if is_spare || !open.looked_ahead.admits(GRACE / 4, now) {
             return;
         }
-        open.looked_ahead = Some(now);
         if let Some(silent) = Survey::of(&open.held, now).and_then(|mut survey| survey.silent(self.most)) {
             self.close(silent, &mut open.told, "connection slots run short");
         }
     }
 
-    fn close(&self, choice: Choice<'_>, told: &mut Option<Timestamp>, why: &'static str) {
+    fn close(&self, choice: Choice<'_>, told: &mut Throttle, why: &'static str) {
         let Choice { address, has, mut waiting, most } = choice;
         waiting.sort_by_key(|(since, _)| *since);
         waiting.truncate(most);
@@ -229,7 +228,7 @@ impl Places {
         }
         let closed = waiting.len();
         self.metrics.closed.inc_by(closed as u64);
-        if self.may_tell(told) {
+        if told.admits(TELL_EVERY, self.clock.now()) {
             // The one place where a client's address is logged: an operator may have to block it.
             tracing::warn!(
                 %address,
@@ -239,16 +238,6 @@ impl Places {
                 "{why}; closing the connections that have kept the server waiting longest"
             );
         }
-    }
-
-    /// Whether the log has been quiet for long enough.
-    fn may_tell(&self, told: &mut Option<Timestamp>) -> bool {
-        let now = self.clock.now();
-        let may = told.is_none_or(|told| now < told || after(told, TELL_EVERY) <= now);
-        if may {
-            *told = Some(now);
-        }
-        may
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::queue::{self, BATCH, Counts, Outcome, Queue, Waiting};
-use crate::clock::{SharedClock, after};
+use crate::clock::{SharedClock, is_over};
 use crate::metric::metrics;
 use crate::settings::TraceSettings;
 use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
@@ -253,7 +253,7 @@ impl Exporter {
     fn warn_of_what_was_dropped(&mut self, failure: Option<ExportError>) {
         let dropped = self.counts.get(Outcome::QueueFull) + self.counts.get(Outcome::ExportFailed);
         let now = self.clock.now();
-        let is_quiet = self.warned_at.is_some_and(|at| at <= now && now < after(at, WARN_EVERY));
+        let is_quiet = self.warned_at.is_some_and(|at| !is_over(at, WARN_EVERY, now));
         if dropped == self.warned_of || is_quiet {
             return;
         }
