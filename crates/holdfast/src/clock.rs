@@ -82,6 +82,24 @@ impl Throttle {
     }
 }
 
+/// The pauses after failures in a row: each `factor` times the one before, up to `longest`.
+#[derive(Debug, Clone, Copy)]
+pub struct Backoff {
+    /// The first pause.
+    pub first: Duration,
+    /// How much longer each further one is.
+    pub factor: u32,
+    /// The longest pause.
+    pub longest: Duration,
+}
+
+impl Backoff {
+    /// The pause after `earlier` failures in a row and one more.
+    pub fn pause(self, earlier: u32) -> Duration {
+        self.first.saturating_mul(self.factor.saturating_pow(earlier)).min(self.longest)
+    }
+}
+
 /// The instant `ms` milliseconds after the unix epoch, held within the representable range.
 pub fn from_millis(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::{after, still_ahead};
+use crate::clock::{Backoff, after, still_ahead};
 
 /// A bounded memory of failures, by user id. Every failure in a row doubles the pause.
 #[derive(Debug)]
 pub struct UserPauses {
-    first: Duration,
-    longest: Duration,
+    backoff: Backoff,
     most: usize,
     users: HashMap<String, Pause>,
 }
@@ -26,12 +25,12 @@ impl UserPauses {
     /// Pauses from `first` to `longest`, for `most` users: with more of them one is forgotten, and
     /// asked about a little early.
     pub fn new(first: Duration, longest: Duration, most: usize) -> Self {
-        Self { first, longest, most, users: HashMap::new() }
+        Self { backoff: Backoff { first, factor: 2, longest }, most, users: HashMap::new() }
     }
 
     /// Until when this user is not asked about.
     pub fn until(&self, user_id: &str, now: Timestamp) -> Option<Timestamp> {
-        still_ahead(self.users.get(user_id)?.until, self.longest, now)
+        still_ahead(self.users.get(user_id)?.until, self.backoff.longest, now)
     }
 
     /// A question about this user failed.
@@ -44,8 +43,8 @@ impl UserPauses {
                 any.map(|any| self.users.remove(&any));
             }
         }
-        let pause = self.first.saturating_mul(1 << failures.min(16)).min(self.longest);
-        let pause = Pause { failures: failures.saturating_add(1), until: after(now, pause) };
+        let until = after(now, self.backoff.pause(failures));
+        let pause = Pause { failures: failures.saturating_add(1), until };
         self.users.insert(user_id.to_owned(), pause);
     }
 

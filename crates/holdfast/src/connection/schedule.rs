@@ -10,7 +10,7 @@ use super::belief::{Population, confirmation_delay};
 use super::clock_repair::LONGEST_WAIT;
 use super::observation::{Call, Confidence};
 use super::{Connection, GrantFacts, Reason, State};
-use crate::clock::{after, from_millis};
+use crate::clock::{Backoff, after, from_millis};
 use crate::provider::{Failure, Meaning};
 
 /// Jitter lengthens the time until a refresh by at most this fraction, to spread the load.
@@ -215,7 +215,8 @@ impl Schedule {
 
 /// Backoff after `failures` consecutive failures and one more: 1, 2, 4 minutes, then ×4.
 fn backoff(failures: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(1 << failures.saturating_add(failures.saturating_sub(2)).min(16))
+    let pauses = Backoff { first: FIRST_PAUSE, factor: 2, longest: LONGEST_PAUSE };
+    pauses.pause(failures.saturating_add(failures.saturating_sub(2)))
 }
 
 /// The pause before a sign first seen at `first_at` is checked again: short at first, then longer,
@@ -271,7 +272,7 @@ mod tests {
         let now = from_millis(30 * DAY);
         let schedule = Schedule { policy: POLICY, now, jitter: Jitter(0) };
         let minutes: Vec<u64> = (0..8).map(|failures| backoff(failures).as_secs() / 60).collect();
-        assert_eq!(minutes, [1, 2, 4, 16, 64, 256, 1024, 4096]);
+        assert_eq!(minutes, [1, 2, 4, 16, 64, 256, 1024, 1440]);
         let recheck = |age: u64, delay: u64| {
             let minute = 60_000_i64;
             let first = from_millis(30 * DAY - i64::try_from(age).unwrap() * minute);

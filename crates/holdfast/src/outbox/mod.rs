@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::receiver::{DeliveryError, Receiver};
-use crate::clock::{SharedClock, after, still_ahead};
+use crate::clock::{Backoff, SharedClock, after, still_ahead};
 use crate::connection::status::InstagramStatus;
 use crate::connections::Connections;
 use crate::entropy::{SharedEntropy, random};
@@ -46,10 +46,9 @@ const BATCH: usize = 32;
 const PARALLEL: usize = 8;
 /// How long a claim lasts: a batch takes at most four rounds of 8 seconds.
 const HOLD: Duration = Duration::from_mins(1);
-/// The first pause after a failed delivery; each further one is four times as long.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest pause, also where the app asks for a longer one.
-const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+/// Pauses after failed deliveries; the longest also where the app asks for a longer one.
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_secs(5), factor: 4, longest: Duration::from_hours(1) };
 /// An event that was not delivered for this long is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_hours(7 * 24);
 /// The outbox is read at least this often, and this long after a database error.
@@ -251,14 +250,14 @@ impl Dispatcher {
         }
         let now = self.clock.now();
         if let Some(wait) = answer.retry_after(now) {
-            self.receiver.rest(after(now, wait.min(LONGEST_PAUSE)));
+            self.receiver.rest(after(now, wait.min(BACKOFF.longest)));
         }
         Err(DeliveryError::Refused(answer.status))
     }
 
     /// Until when the app asked to be left alone, if it did.
     fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
-        still_ahead(self.receiver.rests_until()?, LONGEST_PAUSE, now)
+        still_ahead(self.receiver.rests_until()?, BACKOFF.longest, now)
     }
 
     fn request(&self, id: &str, message: &impl Serialize) -> Result<Outgoing, DeliveryError> {
@@ -299,8 +298,7 @@ impl Dispatcher {
     /// The pause after `tries` tries, plus up to a quarter at random, so that a returning app does
     /// not get all events at once.
     fn pause(&self, tries: u32) -> Duration {
-        let grown = FIRST_PAUSE.saturating_mul(4_u32.saturating_pow(tries.saturating_sub(1)));
-        let pause = grown.min(LONGEST_PAUSE);
+        let pause = BACKOFF.pause(tries.saturating_sub(1));
         let jitter = random::<1>(&*self.entropy).map_or(0, |[byte]| u32::from(byte));
         pause + pause / 4 * jitter / 255
     }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::queue::{self, BATCH, Counts, Outcome, Queue, Waiting};
-use crate::clock::{SharedClock, is_over};
+use crate::clock::{Backoff, SharedClock, is_over};
 use crate::metric::metrics;
 use crate::settings::TraceSettings;
 use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
@@ -35,10 +35,9 @@ const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf")
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 /// A batch that the collector cannot take for the moment is sent so often in all.
 const TRIES: u32 = 4;
-/// The pause before the second of them; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// However long the collector asks to be left alone.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The pauses between them; the longest also where the collector asks for a longer one.
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_secs(1), factor: 2, longest: Duration::from_secs(30) };
 /// One warning in this time, however much is dropped.
 const WARN_EVERY: Duration = Duration::from_mins(1);
 /// An answer says little.
@@ -222,9 +221,9 @@ impl Exporter {
                     break Some(failure.why);
                 }
                 Err(failure) => {
-                    let pause = failure.retry_after.unwrap_or(FIRST_PAUSE * 2_u32.pow(tries - 1));
+                    let pause = failure.retry_after.unwrap_or(BACKOFF.pause(tries - 1)).min(BACKOFF.longest);
                     tries += 1;
-                    stop.run_until_cancelled(self.clock.sleep(pause.min(LONGEST_PAUSE))).await;
+                    stop.run_until_cancelled(self.clock.sleep(pause)).await;
                 }
             }
         };
