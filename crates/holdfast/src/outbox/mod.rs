@@ -30,7 +30,7 @@ use crate::entropy::{SharedEntropy, random};
 use crate::metric::{Labels, metrics};
 use crate::names::names;
 use crate::standard_webhooks::SigningKey;
-use crate::store::{PendingEvent, Store, StoreError};
+use crate::store::{Notice, PendingEvent, Store, StoreError};
 use crate::telemetry::traces::in_span;
 use crate::transport::{Outgoing, SharedTransport};
 
@@ -191,16 +191,11 @@ impl Dispatcher {
             return Ok(Sent::default());
         }
         let events = self.store.claim_events(self.clock.now(), HOLD, BATCH).await?;
-        let outcomes: Vec<_> =
-            stream::iter(events).map(|event| self.send(event)).buffer_unordered(PARALLEL).collect().await;
+        let mut outcomes = self.send_all(events, Pending::Event).await;
         let notices = self.store.claim_notices(self.clock.now(), HOLD, BATCH).await?;
-        let told: Vec<_> = stream::iter(notices)
-            .map(|notice| self.send_notice(notice))
-            .buffer_unordered(PARALLEL)
-            .collect()
-            .await;
+        outcomes.extend(self.send_all(notices, Pending::Notice).await);
         let (mut sent, mut finished) = (Sent::default(), Ok(()));
-        for outcome in outcomes.into_iter().chain(told) {
+        for outcome in outcomes {
             match outcome {
                 Ok(Outcome::Delivered) => sent.delivered += 1,
                 Ok(Outcome::Failed) => sent.failed += 1,
@@ -218,14 +213,46 @@ impl Dispatcher {
         finished.map(|()| sent)
     }
 
-    async fn send(&self, event: PendingEvent) -> Result<Outcome, StoreError> {
-        let outcome = match in_span("event delivery", self.deliver(&event)).await? {
-            Ok(()) => {
-                self.store.remove_event(&event).await?;
-                Outcome::Delivered
-            }
-            Err(error) => self.failed(&event, error).await?,
+    async fn send_all<T>(
+        &self,
+        claimed: Vec<T>,
+        pending: fn(T) -> Pending,
+    ) -> Vec<Result<Outcome, StoreError>> {
+        let sends = claimed.into_iter().map(|each| self.send(pending(each)));
+        stream::iter(sends).buffer_unordered(PARALLEL).collect().await
+    }
+
+    async fn send(&self, pending: Pending) -> Result<Outcome, StoreError> {
+        let delivered = match &pending {
+            Pending::Event(event) => in_span("event delivery", self.deliver(event)).await?,
+            Pending::Notice(notice) => in_span("notice delivery", self.tell(notice)).await?,
         };
+        let now = self.clock.now();
+        let (id, occurred_at, tries) = match &pending {
+            Pending::Event(event) => (event.id.as_str(), event.occurred_at, event.tries),
+            Pending::Notice(notice) => (notice.subject.as_str(), notice.occurred_at, notice.tries),
+        };
+        let (outcome, next) = match delivered {
+            Ok(()) => (Outcome::Delivered, None),
+            Err(error) if now >= after(occurred_at, GIVE_UP_AFTER) => {
+                tracing::debug!(event = id, %error, tries, "an event is given up");
+                (Outcome::GivenUp, None)
+            }
+            Err(error) => {
+                let pause = self.pause(tries);
+                tracing::debug!(
+                    event = id, %error, tries, retry_in_s = pause.as_secs(),
+                    "an event could not be delivered to the app"
+                );
+                (Outcome::Failed, Some(after(now, pause)))
+            }
+        };
+        match (&pending, next) {
+            (Pending::Event(event), None) => self.store.remove_event(event).await?,
+            (Pending::Event(event), Some(at)) => self.store.reschedule_event(event, at).await?,
+            (Pending::Notice(notice), None) => self.store.settle_notice(notice).await?,
+            (Pending::Notice(notice), Some(at)) => self.store.reschedule_notice(notice, at).await?,
+        }
         self.deliveries.get_or_create(&[("outcome", outcome.as_str())]).inc();
         Ok(outcome)
     }
@@ -279,22 +306,6 @@ impl Dispatcher {
         Ok(request)
     }
 
-    async fn failed(&self, event: &PendingEvent, error: DeliveryError) -> Result<Outcome, StoreError> {
-        let (now, tries) = (self.clock.now(), event.tries);
-        if now >= after(event.occurred_at, GIVE_UP_AFTER) {
-            tracing::debug!(event = event.id, %error, tries, "an event is given up");
-            self.store.remove_event(event).await?;
-            return Ok(Outcome::GivenUp);
-        }
-        let pause = self.pause(tries);
-        tracing::debug!(
-            event = event.id, %error, tries, retry_in_s = pause.as_secs(),
-            "an event could not be delivered to the app"
-        );
-        self.store.reschedule_event(event, after(now, pause)).await?;
-        Ok(Outcome::Failed)
-    }
-
     /// The pause after `tries` tries, plus up to a quarter at random, so that a returning app does
     /// not get all events at once.
     fn pause(&self, tries: u32) -> Duration {
@@ -302,6 +313,12 @@ impl Dispatcher {
         let jitter = random::<1>(&*self.entropy).map_or(0, |[byte]| u32::from(byte));
         pause + pause / 4 * jitter / 255
     }
+}
+
+/// A claimed row of the outbox or of the notices.
+enum Pending {
+    Event(PendingEvent),
+    Notice(Notice),
 }
 
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

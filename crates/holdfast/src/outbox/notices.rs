@@ -3,12 +3,11 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::Dispatcher;
 use super::receiver::DeliveryError;
-use super::{Dispatcher, GIVE_UP_AFTER, Outcome};
 use crate::clock::after;
 use crate::connection::status::InstagramStatus;
 use crate::store::{Notice, NoticeKind, StoreError};
-use crate::telemetry::traces::in_span;
 
 #[derive(Debug, Serialize)]
 struct Message {
@@ -29,19 +28,7 @@ enum Data {
 }
 
 impl Dispatcher {
-    pub(super) async fn send_notice(&self, notice: Notice) -> Result<Outcome, StoreError> {
-        let outcome = match in_span("notice delivery", self.tell(&notice)).await? {
-            Ok(()) => {
-                self.store.settle_notice(&notice).await?;
-                Outcome::Delivered
-            }
-            Err(error) => self.not_told(&notice, error).await?,
-        };
-        self.deliveries.get_or_create(&[("outcome", outcome.as_str())]).inc();
-        Ok(outcome)
-    }
-
-    async fn tell(&self, notice: &Notice) -> Result<Result<(), DeliveryError>, StoreError> {
+    pub(super) async fn tell(&self, notice: &Notice) -> Result<Result<(), DeliveryError>, StoreError> {
         let data = match (notice.kind, notice.user_id()) {
             (NoticeKind::ExpiringSoon, Some(user_id)) => {
                 let status = Box::new(self.connections.status_of_notice(notice).await?);
@@ -59,22 +46,6 @@ impl Dispatcher {
         let message = Message { kind: notice.kind.as_str(), timestamp: notice.occurred_at, data };
         let id = format!("evt_{}", notice.subject.replace(':', "_"));
         Ok(self.post(&id, &message).await)
-    }
-
-    async fn not_told(&self, notice: &Notice, error: DeliveryError) -> Result<Outcome, StoreError> {
-        let (now, tries) = (self.clock.now(), notice.tries);
-        if now >= after(notice.occurred_at, GIVE_UP_AFTER) {
-            tracing::debug!(notice = notice.subject, %error, tries, "an event is given up");
-            self.store.settle_notice(notice).await?;
-            return Ok(Outcome::GivenUp);
-        }
-        let pause = self.pause(tries);
-        tracing::debug!(
-            notice = notice.subject, %error, tries, retry_in_s = pause.as_secs(),
-            "an event could not be delivered to the app"
-        );
-        self.store.reschedule_notice(notice, after(now, pause)).await?;
-        Ok(Outcome::Failed)
     }
 }
 
