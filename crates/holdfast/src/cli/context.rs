@@ -1,7 +1,7 @@
 //! What every command starts from: the environment and the configuration file.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
@@ -11,6 +11,7 @@ use super::printer::Printer;
 use crate::app;
 use crate::clock::{SharedClock, SystemClock, within};
 use crate::entropy::{SharedEntropy, SystemEntropy};
+use crate::lock::Lock;
 use crate::settings::{self, ConfigFile, Environment, Fault, Faults, Purpose, Reading, Settings};
 use crate::store::{self, OpenError, SchemaState, Store, StoreError, StoreOptions};
 use crate::vault::Vault;
@@ -29,7 +30,7 @@ pub struct Context {
     pub clock: SharedClock,
     /// Randomness.
     pub entropy: SharedEntropy,
-    pub(super) opened: Arc<Mutex<Vec<Store>>>,
+    pub(super) opened: Arc<Lock<Vec<Store>>>,
 }
 
 impl Context {
@@ -151,14 +152,14 @@ impl Context {
             let remedy = if matches!(error, OpenError::NoFile(_)) { self.nothing_read() } else { None };
             Failure { remedy, ..told(error) }
         })?;
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
+        self.opened.lock().push(store.clone());
         Ok(store)
     }
 
     /// Closes the databases that were opened: else SQLite leaves its last changes in a second file,
     /// and Postgres logs a lost client.
     pub(super) async fn close(&self) {
-        let opened = std::mem::take(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner));
+        let opened = std::mem::take(&mut *self.opened.lock());
         for store in opened {
             within(CLOSING, &*self.clock, store.close()).await;
         }

@@ -2,11 +2,10 @@
 //! of it. That is a line when it begins to fail, and one when it takes events again, however many
 //! there are.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use http::StatusCode;
 use jiff::Timestamp;
 
+use crate::lock::Lock;
 use crate::transport::TransportError;
 
 /// Why a delivery failed.
@@ -22,7 +21,7 @@ pub(super) enum DeliveryError {
 
 /// The app's endpoint, as far as deliveries tell.
 #[derive(Debug, Default)]
-pub(super) struct Receiver(Mutex<State>);
+pub(super) struct Receiver(Lock<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -38,18 +37,18 @@ struct State {
 impl Receiver {
     /// Notes that the app asked for no event before `until`.
     pub(super) fn rest(&self, until: Timestamp) {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         state.rests_until = state.rests_until.max(Some(until));
     }
 
     /// Until when the app asked for no event.
     pub(super) fn rests_until(&self) -> Option<Timestamp> {
-        self.state().rests_until
+        self.0.lock().rests_until
     }
 
     /// Notes one answer, or that there was none.
     pub(super) fn note(&self, delivery: Result<(), DeliveryError>) {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         match delivery {
             Ok(()) => state.taken += 1,
             Err(error) => {
@@ -62,7 +61,7 @@ impl Receiver {
     /// Writes down what is new after a batch. It works again once a batch went through whole: an
     /// app that takes some of it still has something to mend.
     pub(super) fn report(&self, now: Timestamp) {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         let (taken, failure) = (std::mem::take(&mut state.taken), state.failure.take());
         match (failure, state.failing_since) {
             (Some(error), None) => {
@@ -79,10 +78,6 @@ impl Receiver {
             }
             (Some(_), Some(_)) | (None, _) => {}
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -12,7 +12,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,6 +23,7 @@ use prometheus_client::registry::Registry;
 use super::watch::Watch;
 use crate::client_address::ClientAddress;
 use crate::clock::{SharedClock, Throttle, is_over};
+use crate::lock::Lock;
 use crate::metric::metrics;
 
 /// Divisor of all places that gives how many connections that have asked are closed at once:
@@ -73,7 +74,7 @@ impl PlaceMetrics {
 pub(super) struct Places {
     most: usize,
     clock: SharedClock,
-    open: Arc<Mutex<Open>>,
+    open: Arc<Lock<Open>>,
     metrics: PlaceMetrics,
 }
 
@@ -166,7 +167,7 @@ impl Places {
     /// A place for a connection; `None` where all are taken, and others have been told to make
     /// room.
     pub(super) fn take(&self, address: ClientAddress, watch: &Watch) -> Option<Place> {
-        let mut open = self.lock();
+        let mut open = self.open.lock();
         if open.held.len() >= self.most {
             self.make_room(&mut open, "all connection slots are taken");
             return None;
@@ -181,7 +182,7 @@ impl Places {
 
     /// Makes room where the operating system has no file handle for a further connection.
     pub(super) fn cannot_accept(&self, error: &io::Error) {
-        let mut open = self.lock();
+        let mut open = self.open.lock();
         if !self.make_room(&mut open, "a connection cannot be accepted")
             && open.told.admits(TELL_EVERY, self.clock.now())
         {
@@ -239,10 +240,6 @@ impl Places {
             );
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// One place; given back when dropped.
@@ -253,7 +250,7 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.places.lock().held.remove(&self.id);
+        self.places.open.lock().held.remove(&self.id);
         self.places.metrics.open.dec();
     }
 }

@@ -14,8 +14,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ use tokio::sync::Notify;
 
 use super::ServerLimits;
 use crate::clock::{SharedClock, after};
+use crate::lock::Lock;
 
 /// What one connection is doing; shared by its socket, its requests and its watchman.
 #[derive(Clone)]
@@ -45,7 +46,7 @@ struct Shared {
     idle: Duration,
     header: Duration,
     write: Duration,
-    doing: Mutex<Doing>,
+    doing: Lock<Doing>,
     /// Told to close, to make room. Outside of `doing`, because every read looks at it.
     is_cut: AtomicBool,
     room_wanted: Notify,
@@ -105,7 +106,7 @@ impl Watch {
                 idle: limits.idle_timeout,
                 header: limits.header_timeout,
                 write: limits.write_timeout,
-                doing: Mutex::new(doing),
+                doing: Lock::new(doing),
                 is_cut: AtomicBool::new(false),
                 room_wanted: Notify::new(),
             }),
@@ -236,7 +237,7 @@ impl Watch {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Doing> {
-        self.shared.doing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.doing.lock()
     }
 }
 
