@@ -2,34 +2,36 @@
 
 use std::io;
 
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::clock::from_millis;
 use crate::connection::attempt::AttemptStage;
 
 /// A sealed token in the journal, with the facts that decide whether it is still wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journaled {
     /// Its owner.
     pub user_id: String,
     /// Where it comes from.
+    #[serde(flatten)]
     pub origin: Origin,
     /// The token, sealed under the owner's key and bound to its origin.
+    #[serde(with = "base64_text")]
     pub blob: Vec<u8>,
 }
 
 /// Where a token comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Origin {
     /// A refresh.
     Refresh {
         /// The connection.
         connection_id: Uuid,
         /// The link that the refresh was made for; another link makes the grant worthless.
+        #[serde(default, with = "jiff::fmt::serde::timestamp::millisecond::optional")]
         linked_at: Option<Timestamp>,
         /// The version of the grant that was refreshed.
         from_version: i64,
@@ -39,16 +41,19 @@ pub enum Origin {
         /// The attempt.
         attempt_id: Uuid,
         /// The step that brought the token.
+        #[serde(rename = "stage")]
         step: Step,
     },
 }
 
 /// A step of a connect attempt that brings a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
     /// The short-lived token.
+    #[serde(rename = "short_granted")]
     Short,
     /// The long-lived grant.
+    #[serde(rename = "granted")]
     Grant,
 }
 
@@ -93,53 +98,62 @@ impl Origin {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Record {
-    Refresh { connection_id: Uuid, user_id: String, linked_at: Option<i64>, from_version: i64, blob: String },
-    Attempt { attempt_id: Uuid, user_id: String, stage: String, blob: String },
-}
+mod base64_text {
+    use base64::Engine as _;
+    use serde::Deserialize as _;
 
-impl From<&Journaled> for Record {
-    fn from(journaled: &Journaled) -> Self {
-        let (user_id, blob) = (journaled.user_id.clone(), STANDARD.encode(&journaled.blob));
-        match journaled.origin {
-            Origin::Refresh { connection_id, linked_at, from_version } => {
-                let linked_at = linked_at.map(Timestamp::as_millisecond);
-                Self::Refresh { connection_id, user_id, linked_at, from_version, blob }
-            }
-            Origin::Attempt { attempt_id, step } => {
-                Self::Attempt { attempt_id, user_id, stage: step.stage().as_str().to_owned(), blob }
-            }
-        }
+    use super::STANDARD;
+
+    pub(super) fn serialize<S: serde::Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&STANDARD.encode(bytes))
     }
-}
 
-impl TryFrom<Record> for Journaled {
-    type Error = io::Error;
-
-    fn try_from(record: Record) -> io::Result<Self> {
-        let (user_id, origin, blob) = match record {
-            Record::Refresh { connection_id, user_id, linked_at, from_version, blob } => {
-                let linked_at = linked_at.map(from_millis);
-                (user_id, Origin::Refresh { connection_id, linked_at, from_version }, blob)
-            }
-            Record::Attempt { attempt_id, user_id, stage, blob } => {
-                let step = Step::ALL.into_iter().find(|step| step.stage().as_str() == stage);
-                let step = step.ok_or_else(|| io::Error::other("no such stage"))?;
-                (user_id, Origin::Attempt { attempt_id, step }, blob)
-            }
-        };
-        Ok(Self { user_id, origin, blob: STANDARD.decode(blob).map_err(io::Error::other)? })
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(from)?).map_err(serde::de::Error::custom)
     }
 }
 
 /// The bytes of a token's file.
 pub(super) fn encode(token: &Journaled) -> io::Result<Vec<u8>> {
-    Ok(serde_json::to_vec(&Record::from(token))?)
+    Ok(serde_json::to_vec(token)?)
 }
 
 /// Parses the bytes of a file.
 pub(super) fn decode(bytes: &[u8]) -> io::Result<Journaled> {
-    serde_json::from_slice::<Record>(bytes)?.try_into()
+    Ok(serde_json::from_slice(bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::clock::from_millis;
+
+    /// As 0.1.0 wrote them.
+    const FILES: [&str; 4] = [
+        r#"{"connection_id":"00000000-0000-0000-0000-000000000007","user_id":"user_ada","linked_at":1750000000123,"from_version":3,"blob":"/+9z"}"#,
+        r#"{"connection_id":"00000000-0000-0000-0000-000000000007","user_id":"user_ada","linked_at":null,"from_version":3,"blob":"/+9z"}"#,
+        r#"{"attempt_id":"00000000-0000-0000-0000-000000000007","user_id":"user_ada","stage":"short_granted","blob":"/+9z"}"#,
+        r#"{"attempt_id":"00000000-0000-0000-0000-000000000007","user_id":"user_ada","stage":"granted","blob":"/+9z"}"#,
+    ];
+
+    #[test]
+    fn files_are_those_of_earlier_versions() {
+        let id = Uuid::from_u128(7);
+        let refresh = |linked_at| Origin::Refresh { connection_id: id, linked_at, from_version: 3 };
+        let origins = [
+            refresh(Some(from_millis(1_750_000_000_123))),
+            refresh(None),
+            Origin::Attempt { attempt_id: id, step: Step::Short },
+            Origin::Attempt { attempt_id: id, step: Step::Grant },
+        ];
+        for (file, origin) in FILES.into_iter().zip(origins) {
+            let token = Journaled { user_id: "user_ada".to_owned(), origin, blob: vec![0xff, 0xef, 0x73] };
+            assert_eq!(decode(file.as_bytes()).unwrap(), token);
+            let written: Value = serde_json::from_slice(&encode(&token).unwrap()).unwrap();
+            assert_eq!(written, serde_json::from_str::<Value>(file).unwrap());
+        }
+        assert!(decode(FILES[3].replace("granted", "open").as_bytes()).is_err());
+    }
 }
