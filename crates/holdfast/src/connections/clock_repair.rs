@@ -25,14 +25,11 @@ impl Connections {
         let tail = self.parts.refresh.tail_percent();
         let found = self.parts.store.mistimed_connections(now, tail, limit).await?;
         for connection in found.iter().take_while(|_| !stop.is_cancelled()) {
-            match self.repair_times_of(connection, now).await {
-                Err(error) if !error.concerns_all() => {
-                    tracing::error!(
-                        connection = %connection.id, %error, "times from a clock that was ahead could not be repaired"
-                    );
-                }
-                outcome => outcome?,
-            }
+            ServiceError::of_one(self.repair_times_of(connection, now).await, |error| {
+                tracing::error!(
+                    connection = %connection.id, %error, "times from a clock that was ahead could not be repaired"
+                );
+            })?;
         }
         Ok(found.len().max(usize::try_from(waits).unwrap_or(limit)))
     }

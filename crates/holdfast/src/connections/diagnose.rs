@@ -185,13 +185,9 @@ impl Connections {
     async fn ask_each(&self, others: &[Connection], provider: &SharedProvider) -> Result<(), ServiceError> {
         let answers = others.iter().map(|other| self.ask_another(other, provider));
         for (answer, other) in join_all(answers).await.into_iter().zip(others) {
-            match answer {
-                Err(error) if error.concerns_all() => return Err(error),
-                Err(error) => {
-                    tracing::warn!(connection = %other.id, %error, "another connection could not be probed");
-                }
-                Ok(()) => {}
-            }
+            ServiceError::of_one(answer, |error| {
+                tracing::warn!(connection = %other.id, %error, "another connection could not be probed");
+            })?;
         }
         Ok(())
     }

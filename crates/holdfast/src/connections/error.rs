@@ -52,4 +52,17 @@ impl ServiceError {
             Self::Store(error) => !error.is_of_one_row(),
         }
     }
+
+    /// The result of work on one of many; `None` after a failure of this one alone, which `log`
+    /// writes down. The error concerns all.
+    pub fn of_one<T>(outcome: Result<T, Self>, log: impl FnOnce(Self)) -> Result<Option<T>, Self> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.concerns_all() => Err(error),
+            Err(error) => {
+                log(error);
+                Ok(None)
+            }
+        }
+    }
 }

@@ -47,13 +47,10 @@ impl Connections {
 
     /// Calls [`Self::expire`]; logs a failure that concerns this connection alone.
     async fn expire_alone(&self, connection: &Connection) -> Result<bool, ServiceError> {
-        match self.expire(connection).await {
-            Err(error) if !error.concerns_all() => {
-                tracing::error!(connection = %connection.id, %error, "an expired connection could not be ended");
-                Ok(false)
-            }
-            outcome => outcome,
-        }
+        let ended = ServiceError::of_one(self.expire(connection).await, |error| {
+            tracing::error!(connection = %connection.id, %error, "an expired connection could not be ended");
+        })?;
+        Ok(ended == Some(true))
     }
 
     /// Ends a connection whose grant has expired, unless the grant still works. Returns whether it
@@ -96,15 +93,10 @@ impl Connections {
         if !self.parts.store.claim_me_call(connection.id, now, self.parts.check_interval).await? {
             return Ok(Question::BeingAsked);
         }
-        match self.grant(connection).await {
-            Ok(Some(grant)) => Ok(Question::Ask(facts, grant)),
-            Ok(None) => Ok(Question::Settled),
-            Err(error) if error.concerns_all() => Err(error),
-            Err(error) => {
-                tracing::error!(connection = %connection.id, %error, "an expired grant cannot be opened");
-                Ok(Question::Settled)
-            }
-        }
+        let grant = ServiceError::of_one(self.grant(connection).await, |error| {
+            tracing::error!(connection = %connection.id, %error, "an expired grant cannot be opened");
+        })?;
+        Ok(grant.flatten().map_or(Question::Settled, |grant| Question::Ask(facts, grant)))
     }
 }
 

@@ -112,13 +112,10 @@ impl Connections {
         let found = self.parts.store.connections_unreadable(LOOKED_AT_ONCE).await?;
         let mut reopened = 0;
         for connection in found.iter().take_while(|_| !stop.is_cancelled()) {
-            match self.reopen(connection).await {
-                Ok(done) => reopened += usize::from(done),
-                Err(error) if error.concerns_all() => return Err(error),
-                Err(error) => {
-                    tracing::error!(connection = %connection.id, %error, "a damaged grant could not be tried again");
-                }
-            }
+            let done = ServiceError::of_one(self.reopen(connection).await, |error| {
+                tracing::error!(connection = %connection.id, %error, "a damaged grant could not be tried again");
+            })?;
+            reopened += usize::from(done == Some(true));
         }
         Ok(reopened)
     }

@@ -250,13 +250,13 @@ impl Worker {
         } else {
             self.connections.refresh(&lease).await
         };
-        let outcome = match asked {
-            Ok(outcome) => Ok(outcome),
-            Err(error) if error.concerns_all() => Err(error),
-            Err(error) => {
-                tracing::error!(connection = %id, %error, "a grant could not be refreshed");
+        let log = |error| tracing::error!(connection = %id, %error, "a grant could not be refreshed");
+        let outcome = match ServiceError::of_one(asked, log) {
+            Ok(Some(outcome)) => Ok(outcome),
+            Ok(None) => {
                 self.connections.postpone_an_hour(lease.connection()).await.map(|()| Refreshed::Skipped)
             }
+            Err(error) => Err(error),
         };
         note("holdfast.outcome", outcome_name(&outcome));
         self.tally.count(&outcome);

@@ -163,12 +163,9 @@ impl Connections {
         let now = self.parts.clock.now();
         for mut holder in holders.into_iter().filter(|holder| holder.user_id != user_id) {
             if is_working(&holder, now) {
-                if let Err(error) = self.probe(&holder).await {
-                    if error.concerns_all() {
-                        return Err(error);
-                    }
+                ServiceError::of_one(self.probe(&holder).await, |error| {
                     tracing::warn!(connection = %holder.id, %error, "the present holder of an account could not be checked");
-                }
+                })?;
                 match self.parts.store.connection_by_id(holder.id).await? {
                     Some(current) => holder = current,
                     None => continue,

@@ -74,11 +74,11 @@ impl Connections {
         for step in Step::ALL.into_iter().filter(|step| step.is_news_at(attempt.stage)) {
             let found = self.parts.journal.find(&Origin::Attempt { attempt_id: attempt.id, step });
             let Some(token) = found.filter(|found| found.user_id == attempt.user_id) else { continue };
-            match self.replay(&token).await {
-                Err(error) if !error.concerns_all() => {
-                    tracing::error!(attempt = %attempt.id, %error, "a journaled token cannot be stored; its file is kept");
-                }
-                replayed => return replayed,
+            let replayed = ServiceError::of_one(self.replay(&token).await, |error| {
+                tracing::error!(attempt = %attempt.id, %error, "a journaled token cannot be stored; its file is kept");
+            })?;
+            if let Some(replayed) = replayed {
+                return Ok(replayed);
             }
         }
         Ok(false)

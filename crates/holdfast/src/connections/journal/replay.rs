@@ -17,14 +17,10 @@ impl Connections {
         });
         let mut replayed = 0;
         for token in all.into_iter().take_while(|_| !stop.is_cancelled()) {
-            match self.replay(&token).await {
-                Ok(true) => replayed += 1,
-                Ok(false) => {}
-                Err(error) if error.concerns_all() => return Err(error),
-                Err(error) => {
-                    tracing::error!(row = %token.origin.row(), %error, "a journaled token cannot be stored; its file is kept");
-                }
-            }
+            let done = ServiceError::of_one(self.replay(&token).await, |error| {
+                tracing::error!(row = %token.origin.row(), %error, "a journaled token cannot be stored; its file is kept");
+            })?;
+            replayed += usize::from(done == Some(true));
         }
         Ok(replayed)
     }
