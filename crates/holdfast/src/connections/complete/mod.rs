@@ -119,7 +119,10 @@ impl Connections {
                 return Err(CompleteError::WrongCompletion);
             }
             if let Some(outcome) = attempt.outcome {
-                return self.repeat_outcome(owner, outcome).await;
+                return match error_of(outcome) {
+                    Some(error) => Err(error),
+                    None => Ok(self.status(owner).await.map_err(ServiceError::from)?),
+                };
             }
             if self.recover_journaled(&attempt).await? {
                 continue;
@@ -224,22 +227,6 @@ impl Connections {
         Ok(())
     }
 
-    /// The answer of an attempt that has ended.
-    async fn repeat_outcome(
-        &self,
-        owner: &OwnerId,
-        outcome: AttemptOutcome,
-    ) -> Result<InstagramStatus, CompleteError> {
-        match outcome {
-            AttemptOutcome::Connected => Ok(self.status(owner).await.map_err(ServiceError::from)?),
-            AttemptOutcome::Denied => Err(CompleteError::Denied),
-            AttemptOutcome::Expired | AttemptOutcome::Disconnected => Err(CompleteError::Expired),
-            AttemptOutcome::DifferentAccount => Err(CompleteError::DifferentAccount),
-            AttemptOutcome::AccountTaken => Err(CompleteError::AccountTaken),
-            AttemptOutcome::Failed(reason) => Err(CompleteError::Ended { reason }),
-        }
-    }
-
     /// Claims the attempt by writing the intent. `None` if a parallel request was faster.
     async fn claim(&self, attempt: &Attempt, now: Timestamp) -> Result<Option<Attempt>, ServiceError> {
         let stage = match attempt.stage {
@@ -265,22 +252,33 @@ fn is_completion_of(attempt: &Attempt, completion: &SecretString) -> bool {
 
 /// The outcome, if it may be told to the owner without the completion.
 fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteError> {
-    match attempt.stage {
-        AttemptStage::Open | AttemptStage::Returned => {
-            (attempt.expires_at <= now).then_some(CompleteError::Expired)
-        }
-        AttemptStage::Redeeming | AttemptStage::ShortGranted | AttemptStage::Granted => None,
-        AttemptStage::Closed => match attempt.outcome? {
-            AttemptOutcome::Denied => Some(CompleteError::Denied),
-            AttemptOutcome::Expired | AttemptOutcome::Disconnected => Some(CompleteError::Expired),
-            // It failed at the callback, which carried no completion that could be presented.
-            AttemptOutcome::Failed(reason) => {
-                attempt.completion_hash.is_none().then_some(CompleteError::Ended { reason })
-            }
-            AttemptOutcome::Connected | AttemptOutcome::DifferentAccount | AttemptOutcome::AccountTaken => {
-                None
-            }
-        },
+    let outcome = match attempt.stage {
+        AttemptStage::Open | AttemptStage::Returned if attempt.expires_at <= now => AttemptOutcome::Expired,
+        AttemptStage::Open
+        | AttemptStage::Returned
+        | AttemptStage::Redeeming
+        | AttemptStage::ShortGranted
+        | AttemptStage::Granted => return None,
+        AttemptStage::Closed => attempt.outcome?,
+    };
+    let is_told = match outcome {
+        AttemptOutcome::Denied | AttemptOutcome::Expired | AttemptOutcome::Disconnected => true,
+        // At the callback, which carried no completion that could be presented.
+        AttemptOutcome::Failed(_) => attempt.completion_hash.is_none(),
+        AttemptOutcome::Connected | AttemptOutcome::DifferentAccount | AttemptOutcome::AccountTaken => false,
+    };
+    if is_told { error_of(outcome) } else { None }
+}
+
+/// What the owner of an attempt that ended so is told; `None` where it connected.
+fn error_of(outcome: AttemptOutcome) -> Option<CompleteError> {
+    match outcome {
+        AttemptOutcome::Connected => None,
+        AttemptOutcome::Denied => Some(CompleteError::Denied),
+        AttemptOutcome::Expired | AttemptOutcome::Disconnected => Some(CompleteError::Expired),
+        AttemptOutcome::DifferentAccount => Some(CompleteError::DifferentAccount),
+        AttemptOutcome::AccountTaken => Some(CompleteError::AccountTaken),
+        AttemptOutcome::Failed(reason) => Some(CompleteError::Ended { reason }),
     }
 }
 
