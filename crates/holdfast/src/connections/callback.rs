@@ -9,6 +9,7 @@ use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use crate::connection::return_url::with_query;
 use crate::connections::connect::hash;
 use crate::connections::grants::RowSeal;
+use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
 
 /// The query of Instagram's redirect.
@@ -89,7 +90,8 @@ impl Connections {
         // Instagram appends `#_`. Browsers do not send a fragment, but in-app web views may.
         let state_hash = hash(state.expose_secret().trim_end_matches("#_"));
         let code = usable_code(query.code.as_ref()).filter(|_| query.error.is_none());
-        for _ in 0..3 {
+        let mut conflicts = Conflicts::default();
+        loop {
             let Some(attempt) = self.parts.store.attempt_by_state(&state_hash).await? else {
                 return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
             };
@@ -101,29 +103,24 @@ impl Connections {
             if attempt.stage != AttemptStage::Open {
                 return self.repeat_answer(&attempt, code.as_ref(), now).await;
             }
-            if attempt.expires_at <= now {
-                if self.end_attempt(&attempt, AttemptOutcome::Expired, now).await? {
-                    return Ok(redirect(&attempt, "expired", Reason::AttemptExpired));
+            let ending = match &code {
+                _ if attempt.expires_at <= now => AttemptOutcome::Expired,
+                Some(code) => {
+                    if let Some(outcome) = self.store_code(&attempt, code).await? {
+                        return Ok(outcome);
+                    }
+                    conflicts.lost()?;
+                    continue;
                 }
-                continue;
-            }
-            let Some(code) = &code else {
+                None if query.error.as_deref() == Some(DECLINED) => AttemptOutcome::Denied,
                 // Some failures come without `error`. Without a code the attempt has failed anyway.
-                let outcome = if query.error.as_deref() == Some(DECLINED) {
-                    AttemptOutcome::Denied
-                } else {
-                    AttemptOutcome::Failed(Reason::AttemptFailed)
-                };
-                if self.end_attempt(&attempt, outcome, now).await? {
-                    return Ok(ended(&attempt, outcome));
-                }
-                continue;
+                None => AttemptOutcome::Failed(Reason::AttemptFailed),
             };
-            if let Some(outcome) = self.store_code(&attempt, code).await? {
-                return Ok(outcome);
+            if self.end_attempt(&attempt, ending, now).await? {
+                return Ok(ended(&attempt, ending));
             }
+            conflicts.lost()?;
         }
-        Err(ServiceError::Contended)
     }
 
     /// Stores the code, sealed, and redirects with the completion. `None` if another delivery was
