@@ -76,7 +76,7 @@ impl Connections {
                 AttemptStage::Granted => {
                     let held = seal.open_unlinked_grant(&sealed)?;
                     return match self.with_one_retry(|| provider.identify(&held.grant)).await {
-                        Ok(account) => self.link(&attempt, &key, provider, held, account).await,
+                        Ok(account) => Ok(self.link(&attempt, &key, provider, held, account).await?),
                         Err(failure) => {
                             let granted = Granted { provider, scopes: held.grant.scopes.as_deref() };
                             self.handle_failure(&attempt, Some(granted), &failure).await

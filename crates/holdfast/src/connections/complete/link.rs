@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::CompleteError;
 use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome, Expect};
 use crate::connection::observation::Observation;
 use crate::connection::status::not_granted;
@@ -27,38 +26,30 @@ impl Connections {
         provider: &SharedProvider,
         held: UnlinkedGrant,
         account: Account,
-    ) -> Result<(), CompleteError> {
+    ) -> Result<(), ServiceError> {
         let UnlinkedGrant { grant, account_id, consented_at } = held;
         let account = named(account, account_id);
         let mut conflicts = Conflicts::default();
         loop {
             let now = self.parts.clock.now();
-            let before = self.parts.store.connection_of(attempt).await.map_err(ServiceError::from)?;
+            let before = self.parts.store.connection_of(attempt).await?;
             let before = before.ok_or(ServiceError::UserGone)?;
-            if self.is_withdrawn(&account, consented_at).await? {
-                self.end_attempt(attempt, AttemptOutcome::Disconnected, now).await?;
-                return Ok(());
-            }
-            // A later attempt was faster: what it linked stands.
-            if is_working(&before, now) && was_linked_since(&before, &grant, now) {
+            let is_other = before.account.is_some() && !same_account(&before, &account);
+            let ending = if self.is_withdrawn(&account, consented_at).await? {
+                Some(AttemptOutcome::Disconnected)
+            } else if is_working(&before, now) && was_linked_since(&before, &grant, now) {
+                // A later attempt was faster: what it linked stands.
                 let is_same = same_account(&before, &account);
-                let outcome =
-                    if is_same { AttemptOutcome::Connected } else { AttemptOutcome::DifferentAccount };
+                Some(if is_same { AttemptOutcome::Connected } else { AttemptOutcome::DifferentAccount })
+            } else if is_other && attempt.expect == Expect::SameAccount {
+                Some(AttemptOutcome::DifferentAccount)
+            } else {
+                let holders = holders(&self.parts.store, &account).await?;
+                let is_taken = !self.unlink_dead_holders(&attempt.user_id, holders).await?;
+                is_taken.then_some(AttemptOutcome::AccountTaken)
+            };
+            if let Some(outcome) = ending {
                 self.end_attempt(attempt, outcome, now).await?;
-                return Ok(());
-            }
-            if attempt.expect == Expect::SameAccount
-                && before.account.is_some()
-                && !same_account(&before, &account)
-            {
-                self.end_attempt(attempt, AttemptOutcome::DifferentAccount, now).await?;
-                return Ok(());
-            }
-            let holders = holders(&self.parts.store, &account).await.map_err(ServiceError::from)?;
-            if holders.iter().any(|holder| holder.user_id != attempt.user_id)
-                && !self.unlink_dead_holders(&attempt.user_id, holders).await?
-            {
-                self.end_attempt(attempt, AttemptOutcome::AccountTaken, now).await?;
                 return Ok(());
             }
             let linked = self.linked(&before, provider, &grant, account.clone(), now)?;
@@ -67,15 +58,15 @@ impl Connections {
             changes.history.iter_mut().for_each(|entry| entry.attempt = Some(note));
             let closed = attempt.closed(AttemptOutcome::Connected, now);
             changes.attempt = Some(AttemptWrite::update(attempt, closed));
-            match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
+            match self.parts.store.commit(&changes).await? {
                 CommitOutcome::Committed => return Ok(()),
                 // Another user linked it meanwhile.
                 CommitOutcome::AccountAlreadyLinked => {}
-                CommitOutcome::UserDeleted => return Err(ServiceError::UserGone.into()),
+                CommitOutcome::UserDeleted => return Err(ServiceError::UserGone),
                 // If only the connection changed, try again. If the attempt changed (the person
                 // disconnected), its outcome is already stored.
                 CommitOutcome::Conflict | CommitOutcome::TooManyAttempts => {
-                    let current = self.parts.store.attempt(attempt.id).await.map_err(ServiceError::from)?;
+                    let current = self.parts.store.attempt(attempt.id).await?;
                     if current.is_none_or(|each| each.revision != attempt.revision) {
                         return Ok(());
                     }
