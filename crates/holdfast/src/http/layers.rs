@@ -23,7 +23,7 @@ use super::forward_auth::is_forward_auth;
 use super::memory::Remembered;
 use super::metrics::{Metrics, method_label};
 use super::pages::Page;
-use super::problem::{self, Problem, Remedy, RequestCode, ServerCode};
+use super::problem::{self, Problem, ProblemCode, Remedy, RequestCode, ServerCode};
 use super::problem_page;
 use super::public::PublicRoute;
 use super::request_id::{RequestId, X_REQUEST_ID};
@@ -56,12 +56,12 @@ pub struct Edge {
 }
 
 /// Problems that any request may meet before and around its handler.
-pub(super) const PROBLEMS: [problem::ProblemCode; 5] = [
-    problem::ProblemCode::Request(RequestCode::MalformedRequest),
-    problem::ProblemCode::Request(RequestCode::AddressTooLong),
-    problem::ProblemCode::Request(RequestCode::HeaderTooLarge),
-    problem::ProblemCode::Server(ServerCode::DeadlineExceeded),
-    problem::ProblemCode::Server(ServerCode::Internal),
+pub(super) const PROBLEMS: [ProblemCode; 5] = [
+    ProblemCode::Request(RequestCode::MalformedRequest),
+    ProblemCode::Request(RequestCode::AddressTooLong),
+    ProblemCode::Request(RequestCode::HeaderTooLarge),
+    ProblemCode::Server(ServerCode::DeadlineExceeded),
+    ProblemCode::Server(ServerCode::Internal),
 ];
 
 /// The route by which the app's backend calls Instagram.
@@ -243,38 +243,45 @@ impl<'a> UnderWay<'a> {
         problem.with_action(Remedy::LookFirst).with_detail(detail)
     }
 
+    /// The answer with its body, and what it tells of a failure: a page shows the request id as
+    /// well.
+    fn rendered(
+        &self,
+        problem: Option<&Problem>,
+        mut response: Response,
+    ) -> (Response, Option<(ProblemCode, String)>) {
+        let id = self.whose.request_id().as_str();
+        let Some(problem) = problem else {
+            let Some(page) = response.extensions_mut().remove::<Page>() else { return (response, None) };
+            let told = page.told().map(|(code, detail)| (code, detail.to_owned()));
+            return (page.with_request_id(id, response), told);
+        };
+        let told = Some((problem.code(), problem.detail().to_owned()));
+        if self.for_person {
+            return (problem_page::render(problem, id, &response), told);
+        }
+        let document = problem::document(problem, &self.edge.public_url, id);
+        if self.template().is_some_and(is_forward_auth) {
+            problem::repeat_in_header(&document, response.headers_mut());
+        }
+        (problem::render(problem, document, response), told)
+    }
+
     fn answered(self, mut response: Response) -> Response {
-        let Self { edge, began, method, route: _, for_person, whose, span } = &self;
-        let route = self.template();
+        let Self { edge, began, method, route: _, for_person: _, whose, span } = &self;
         let id = whose.request_id();
         let problem = response.extensions_mut().remove::<Problem>();
-        // A page that says what went wrong shows the request id as well.
-        let mut told = problem.as_ref().map(|each| (each.code(), each.detail().to_owned()));
-        if let Some(problem) = problem.as_ref().filter(|_| *for_person) {
-            response = problem_page::render(problem, id.as_str(), &response);
-        } else if let Some(problem) = &problem {
-            let document = problem::document(problem, &edge.public_url, id.as_str());
-            if route.is_some_and(is_forward_auth) {
-                problem::repeat_in_header(&document, response.headers_mut());
-            }
-            response = problem::render(problem, document, response);
-        } else if let Some(page) = response.extensions_mut().remove::<Page>() {
-            told = page.told().map(|(code, detail)| (code, detail.to_owned()));
-            response = page.with_request_id(id.as_str(), response);
-        }
-        let headers = response.headers_mut();
-        make_room(headers);
-        headers.insert(X_REQUEST_ID, id.header());
+        let (mut response, told) = self.rendered(problem.as_ref(), response);
         let ended = edge.clock.now_fine();
-        date(headers, ended);
-        secure(headers, edge.public_url.starts_with("https://"));
+        make_room(response.headers_mut());
+        edge.complete(response.headers_mut(), id, ended);
 
         let code = told.as_ref().map(|(code, _)| code.entry().code);
         let trace_id = span.as_ref().map(|span| {
             span.answered(response.status(), code);
             span.trace_id()
         });
-        let route = route.unwrap_or(UNMATCHED);
+        let route = self.template().unwrap_or(UNMATCHED);
         let status = response.status().as_u16();
         let took = ended.duration_since(*began).try_into().unwrap_or(Duration::ZERO);
         edge.metrics.answered(method, route, status, took);
@@ -361,16 +368,20 @@ fn is_in_unknown_coding(headers: &HeaderMap) -> bool {
     codings.next().is_some_and(|first| !is_chunked(first)) || codings.next().is_some()
 }
 
-/// Headers that every answer carries; a page has set its own content policy already.
-pub(super) fn secure(headers: &mut HeaderMap, is_https: bool) {
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(NO_CONTENT_POLICY);
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if is_https {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
+impl Edge {
+    /// Adds the headers that every answer carries; a page has set its own content policy already.
+    pub(super) fn complete(&self, headers: &mut HeaderMap, id: &RequestId, now: Timestamp) {
+        headers.insert(X_REQUEST_ID, id.header());
+        date(headers, now);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        headers.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
+        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(NO_CONTENT_POLICY);
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        if self.public_url.starts_with("https://") {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
+        }
     }
 }
 

@@ -6,12 +6,11 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use super::answer_headers::date;
 use super::cors::EVERY_ORIGIN;
-use super::layers::{Edge, secure};
+use super::layers::Edge;
 use super::memory::Remembered;
 use super::problem::{Problem, RequestCode, document, render};
-use super::request_id::{RequestId, X_REQUEST_ID};
+use super::request_id::RequestId;
 use super::server::Refusals;
 
 /// Problems with everything that other answers carry: body, request id, security headers, a line in
@@ -35,13 +34,11 @@ fn answer(edge: &Edge, status: StatusCode) -> Response<Bytes> {
     let body = document(&problem, &edge.public_url, id.as_str());
     let mut response = render(&problem, body.clone(), problem.clone().into_response());
     let headers = response.headers_mut();
-    headers.insert(X_REQUEST_ID, id.header());
-    secure(headers, edge.public_url.starts_with("https://"));
+    edge.complete(headers, &id, edge.clock.now());
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, EVERY_ORIGIN);
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    date(headers, edge.clock.now());
     let status = response.status();
     edge.metrics.problem(code);
     edge.metrics.memory.remember(Remembered {
