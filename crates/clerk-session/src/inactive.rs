@@ -9,8 +9,6 @@ use crate::token::quoted;
 
 /// The code of a genuine token whose session is not active.
 pub const SESSION_PENDING: &str = "session-pending";
-pub(crate) const PENDING: &str = "The session is pending: the user still has tasks to do.";
-pub(crate) const UNKNOWN: &str = "The session is not active: it has a status that is not known here.";
 
 /// Why a genuine session does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +51,8 @@ impl Inactive {
     /// One sentence for the caller.
     pub fn public_detail(&self) -> &'static str {
         match self {
-            Self::Pending => PENDING,
-            Self::Unknown { .. } => UNKNOWN,
+            Self::Pending => "The session is pending: the user still has tasks to do.",
+            Self::Unknown { .. } => "The session is not active: it has a status that is not known here.",
         }
     }
 

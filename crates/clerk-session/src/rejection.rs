@@ -10,11 +10,11 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 use crate::cannot_judge::CannotJudge;
-use crate::claims::{Claims, SessionStatus};
+use crate::claims::Claims;
 use crate::clerk::Clerk;
 use crate::code::RefusalCode;
 use crate::cookies;
-use crate::inactive::{PENDING, SESSION_PENDING, UNKNOWN};
+use crate::inactive::{Inactive, SESSION_PENDING};
 use crate::refusal::Refusal;
 use crate::verifier::Verdict;
 
@@ -36,10 +36,8 @@ impl Deref for Session {
 pub enum Rejection {
     /// 401: the credential is missing or refused.
     Refused(Refusal),
-    /// 403: genuine, but the session is not active yet.
-    Pending,
-    /// 403: genuine, but the session has a status that is not known here.
-    UnknownStatus,
+    /// 403: genuine, but the session is not active.
+    Inactive(Inactive),
     /// 503: not a "no".
     CannotJudge(CannotJudge),
     /// 400: several credentials. Which of them a proxy on the way has judged cannot be known.
@@ -57,7 +55,7 @@ impl Rejection {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Refused(_) => StatusCode::UNAUTHORIZED,
-            Self::Pending | Self::UnknownStatus => StatusCode::FORBIDDEN,
+            Self::Inactive(_) => StatusCode::FORBIDDEN,
             Self::CannotJudge(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::SeveralCredentials => StatusCode::BAD_REQUEST,
         }
@@ -67,7 +65,7 @@ impl Rejection {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.code.as_str(),
-            Self::Pending | Self::UnknownStatus => SESSION_PENDING,
+            Self::Inactive(_) => SESSION_PENDING,
             Self::CannotJudge(cannot) => cannot.reason.as_str(),
             Self::SeveralCredentials => "multiple-credentials",
         }
@@ -77,8 +75,7 @@ impl Rejection {
     pub fn detail(&self) -> &str {
         match self {
             Self::Refused(refusal) => refusal.public_detail(),
-            Self::Pending => PENDING,
-            Self::UnknownStatus => UNKNOWN,
+            Self::Inactive(why) => why.public_detail(),
             Self::CannotJudge(cannot) => cannot.reason.detail(),
             Self::SeveralCredentials => "The request carries more than one credential.",
         }
@@ -109,7 +106,7 @@ impl Rejection {
                 let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
-            Self::Pending | Self::UnknownStatus | Self::SeveralCredentials => {}
+            Self::Inactive(_) | Self::SeveralCredentials => {}
         }
         answer
     }
@@ -159,10 +156,9 @@ impl Clerk {
 
 fn admitted(verdict: Verdict) -> Result<Session, Rejection> {
     match verdict {
-        Verdict::Accepted(claims) => match claims.status {
-            SessionStatus::Active => Ok(Session(Arc::from(claims))),
-            SessionStatus::Pending => Err(Rejection::Pending),
-            SessionStatus::Unknown => Err(Rejection::UnknownStatus),
+        Verdict::Accepted(claims) => match Inactive::of(&claims) {
+            None => Ok(Session(Arc::from(claims))),
+            Some(why) => Err(Rejection::Inactive(why)),
         },
         Verdict::Refused(refusal) => Err(Rejection::Refused(refusal)),
         Verdict::CannotJudge(cannot) => Err(Rejection::CannotJudge(cannot)),
