@@ -59,7 +59,7 @@ pub use proven::is_user_id;
 pub use publishable_key::{PublishableKey, PublishableKeyError};
 pub use refusal::Refusal;
 #[cfg(feature = "http")]
-pub use rejection::{Rejection, Session};
+pub use rejection::{Rejection, Session, bearer_challenge};
 pub use remedy::Remedy;
 #[cfg(feature = "reqwest")]
 pub use reqwest_fetcher::ReqwestFetcher;

@@ -99,7 +99,9 @@ impl Rejection {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match &self {
             Self::Refused(refusal) => {
-                headers.insert(header::WWW_AUTHENTICATE, challenge(refusal));
+                let is_missing = refusal.code == RefusalCode::SessionTokenMissing;
+                let wrong = (!is_missing).then(|| refusal.public_detail());
+                headers.insert(header::WWW_AUTHENTICATE, bearer_challenge(wrong));
             }
             Self::CannotJudge(cannot) => {
                 let seconds = cannot.retry_after.as_millis().div_ceil(1000).max(1);
@@ -112,20 +114,20 @@ impl Rejection {
     }
 }
 
-/// The challenge: bare without credentials; with a refused token it says what is wrong.
-fn challenge(refusal: &Refusal) -> HeaderValue {
-    if refusal.code == RefusalCode::SessionTokenMissing {
-        return HeaderValue::from_static("Bearer");
-    }
-    // RFC 6750 §3: no quotation mark, no backslash, nothing beyond ASCII.
+/// `WWW-Authenticate` of a 401 (RFC 6750 §3): bare where no credential was sent; where one was
+/// refused, with what is wrong with it.
+pub fn bearer_challenge(wrong: Option<&str>) -> HeaderValue {
+    let bare = HeaderValue::from_static("Bearer");
+    let Some(wrong) = wrong else { return bare };
+    // No quotation mark, no backslash, nothing beyond ASCII.
     let plain = |c: char| match c {
         '"' | '\\' => '\'',
         ' '..='~' => c,
         _ => '?',
     };
-    let detail: String = refusal.public_detail().chars().map(plain).collect();
-    let value = format!("Bearer error=\"invalid_token\", error_description=\"{detail}\"");
-    HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("Bearer error=\"invalid_token\""))
+    let wrong: String = wrong.chars().map(plain).collect();
+    let value = format!("Bearer error=\"invalid_token\", error_description=\"{wrong}\"");
+    HeaderValue::try_from(value).unwrap_or(bare)
 }
 
 impl Clerk {

@@ -275,8 +275,7 @@ pub fn type_url(public_url: &str, code: &str) -> String {
     format!("{}/docs/errors/{code}", public_url.trim_end_matches('/'))
 }
 
-/// `WWW-Authenticate` as RFC 6750 section 3 wants it: bare where no credential was sent,
-/// `invalid_token` where one was refused, and nothing on any other answer.
+/// `WWW-Authenticate` where a credential is missing or was refused, and nothing on any other answer.
 fn challenge(code: ProblemCode, detail: Option<&str>) -> Option<HeaderValue> {
     let is_missing = match code {
         ProblemCode::Session(refused) => session::is_missing(refused.code()),
@@ -286,23 +285,6 @@ fn challenge(code: ProblemCode, detail: Option<&str>) -> Option<HeaderValue> {
         | ProblemCode::NotConnected
         | ProblemCode::Server(_) => return None,
     };
-    let bare = HeaderValue::from_static("Bearer");
-    if is_missing {
-        return Some(bare);
-    }
-    let text = quotable(detail.unwrap_or(code.entry().meaning));
-    let value = format!("Bearer error=\"invalid_token\", error_description=\"{text}\"");
-    Some(HeaderValue::from_str(&value).unwrap_or(bare))
-}
-
-/// RFC 6750 allows %x20-21 / %x23-5B / %x5D-7E in `error_description`: no quote, no backslash,
-/// ASCII only.
-fn quotable(text: &str) -> String {
-    text.chars()
-        .map(|each| match each {
-            '"' | '\\' => '\'',
-            ' '..='~' => each,
-            _ => '?',
-        })
-        .collect()
+    let wrong = detail.unwrap_or(code.entry().meaning);
+    Some(clerk_session::bearer_challenge((!is_missing).then_some(wrong)))
 }
