@@ -67,5 +67,5 @@ pub use step::Step;
 pub use token::fingerprint;
 #[cfg(feature = "tower")]
 pub use tower::{SessionLayer, SessionService};
-pub use unwrapped::{Unwrapped, Wrapping, unwrapped};
+pub use unwrapped::{Unwrapped, Wrapping, looks_like_a_token, unwrapped};
 pub use verifier::{Verdict, Verifier};

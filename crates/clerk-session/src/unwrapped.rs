@@ -126,7 +126,7 @@ fn percent_decoded(text: &str) -> Option<String> {
 }
 
 /// Three segments of base64url. Nothing is decoded.
-fn looks_like_a_token(text: &str) -> bool {
+pub fn looks_like_a_token(text: &str) -> bool {
     let segment =
         |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     let mut parts = text.split('.');

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use clerk_session::unwrapped;
+use clerk_session::{looks_like_a_token, unwrapped};
 
 use super::super::long_lines;
 
@@ -80,11 +80,7 @@ impl Input {
 
 /// Whether it is as long as it should be: three parts, of which the first begins as JSON does.
 fn is_token(text: &str) -> bool {
-    let is_part =
-        |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    let mut parts = text.split('.');
-    let mut next = || parts.next().is_some_and(|part| !part.is_empty() && is_part(part));
-    text.starts_with("eyJ") && next() && next() && next() && parts.next().is_none()
+    text.starts_with("eyJ") && looks_like_a_token(text)
 }
 
 /// Copied along from pages, and seen by nobody.
