@@ -9,11 +9,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
@@ -106,14 +106,17 @@ impl Answer {
     /// (RFC 9110, 10.2.3). A date is taken from the answer's own `Date`, so that neither clock must
     /// be right; without one from `now`. Unbounded; a date that is over is no wait.
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
-        let text = |name| self.headers.get(name)?.to_str().ok().map(str::trim);
-        let stated = text(header::RETRY_AFTER)?;
+        let stated = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
         if !stated.is_empty() && stated.bytes().all(|each| each.is_ascii_digit()) {
             return Some(Duration::from_secs(stated.parse().unwrap_or(u64::MAX)));
         }
-        let date = |text| httpdate::parse_http_date(text).ok();
-        let from = text(header::DATE).and_then(date).unwrap_or_else(|| now.into());
-        Some(date(stated)?.duration_since(from).unwrap_or_default())
+        let from = self.date(header::DATE).unwrap_or_else(|| now.into());
+        Some(self.date(header::RETRY_AFTER)?.duration_since(from).unwrap_or_default())
+    }
+
+    /// A header's HTTP date (RFC 9110, 5.6.7).
+    pub fn date(&self, name: HeaderName) -> Option<SystemTime> {
+        httpdate::parse_http_date(self.headers.get(name)?.to_str().ok()?.trim()).ok()
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use http::header;
 use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
 
 use crate::clock::SharedClock;
 use crate::lock::Lock;
@@ -59,8 +58,7 @@ pub fn ahead(answer: &Answer, asked: Timestamp, received: Timestamp) -> Option<f
     if answer.headers.get(header::AGE).is_some_and(|age| age != "0") {
         return None;
     }
-    let date = answer.headers.get(header::DATE)?.to_str().ok()?;
-    let date = DateTimeParser::new().parse_timestamp(date).ok()?;
+    let date = Timestamp::try_from(answer.date(header::DATE)?).ok()?;
     let (date, asked, received) = (date.as_millisecond(), asked.as_millisecond(), received.as_millisecond());
     let ahead = if received < date {
         received - date
