@@ -107,9 +107,9 @@ impl Collector for OverviewMetrics {
         }
         out.one(JOURNAL, seen.journal.as_ref().map(|all| amount(all.len() as u64)))?;
         out.one(JOURNAL_WRITABLE, seen.journal_is_writable.map(|it_is| f64::from(u8::from(it_is))))?;
-        out.one(BUDGET, Some(overview.connections().budget_used()))?;
-        out.one(LAST_TICK, overview.tally().last_tick().map(seconds))?;
-        let pool = overview.store().pool_use();
+        out.one(BUDGET, Some(overview.connections.budget_used()))?;
+        out.one(LAST_TICK, overview.tally.last_tick().map(seconds))?;
+        let pool = overview.store.pool_use();
         let pool =
             pool.into_iter().flat_map(|pool| [("used", pool.used), ("idle", pool.idle), ("max", pool.max)]);
         out.family(POOL, pool.map(|(state, amount)| ([("state", state)], f64::from(amount))))?;
@@ -118,7 +118,7 @@ impl Collector for OverviewMetrics {
         let oldest = tables().filter_map(|table| Some((table.name.as_str(), table.oldest?)));
         out.family(OLDEST, oldest.map(|(name, at)| ([("table", name)], seconds(at))))?;
         out.one(SEEN, seen.taken_at.map(seconds))?;
-        out.one(CLOCK, overview.clock_watch().ahead_by())?;
+        out.one(CLOCK, overview.watch.ahead_by())?;
         let labels = [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)];
         out.family(BUILD, std::iter::once((labels, 1.0)))
     }

@@ -75,22 +75,22 @@ pub struct Snapshot {
     pub database_took: Duration,
 }
 
-/// Gathers the overview. Cheap to clone.
+/// Gathers the overview. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Overview {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    store: Store,
-    connections: Connections,
-    clock: SharedClock,
-    tally: Arc<Tally>,
-    watch: ClockWatch,
-    snapshot: ArcSwap<Snapshot>,
+    /// The database.
+    pub store: Store,
+    /// The service, for facts outside the snapshot.
+    pub connections: Connections,
+    /// Time.
+    pub clock: SharedClock,
+    /// The counts of this process's worker.
+    pub tally: Arc<Tally>,
+    /// How far this machine's clock is off.
+    pub watch: ClockWatch,
+    snapshot: Arc<ArcSwap<Snapshot>>,
     /// Held during an update: of two at a time, the older one could win.
-    looking: Mutex<()>,
+    looking: Arc<Mutex<()>>,
 }
 
 impl Overview {
@@ -102,38 +102,13 @@ impl Overview {
         tally: Arc<Tally>,
         watch: ClockWatch,
     ) -> Self {
-        let (snapshot, looking) = (ArcSwap::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { store, connections, clock, tally, watch, snapshot, looking }) }
+        let (snapshot, looking) = (Arc::default(), Arc::default());
+        Self { store, connections, clock, tally, watch, snapshot, looking }
     }
 
     /// The last snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.inner.snapshot.load_full()
-    }
-
-    /// The service, for facts outside the snapshot.
-    pub fn connections(&self) -> &Connections {
-        &self.inner.connections
-    }
-
-    /// The database.
-    pub fn store(&self) -> &Store {
-        &self.inner.store
-    }
-
-    /// Time.
-    pub fn clock(&self) -> &SharedClock {
-        &self.inner.clock
-    }
-
-    /// The counts of this process's worker.
-    pub fn tally(&self) -> &Tally {
-        &self.inner.tally
-    }
-
-    /// How far this machine's clock is off.
-    pub fn clock_watch(&self) -> &ClockWatch {
-        &self.inner.watch
+        self.snapshot.load_full()
     }
 
     /// Updates until stopped.
@@ -147,19 +122,19 @@ impl Overview {
 
     async fn look_forever(&self) {
         loop {
-            let began = self.inner.clock.now();
+            let began = self.clock.now();
             if let Err(error) = self.look().await {
                 tracing::debug!(%error, "the overview could not be updated");
             }
-            let took = self.inner.clock.now().duration_since(began).try_into().unwrap_or(Duration::ZERO);
-            self.inner.clock.sleep(EVERY.max(took.saturating_mul(SHARE))).await;
+            let took = self.clock.now().duration_since(began).try_into().unwrap_or(Duration::ZERO);
+            self.clock.sleep(EVERY.max(took.saturating_mul(SHARE))).await;
         }
     }
 
     /// Updates the fast-changing facts, and the others when due.
     pub async fn look(&self) -> Result<(), StoreError> {
-        let _turn = self.inner.looking.lock().await;
-        let Inner { store, connections, clock, .. } = &*self.inner;
+        let _turn = self.looking.lock().await;
+        let Self { store, connections, clock, .. } = self;
         let now = clock.now();
         let mut seen = Snapshot::clone(&self.snapshot());
         let journal = connections.journal_entries();
@@ -170,7 +145,7 @@ impl Overview {
         seen.journal = journal;
         seen.journal_is_writable = Some(connections.journal_is_writable());
         // The journal matters most while the database is away, and then nothing below is seen.
-        self.inner.snapshot.store(Arc::new(seen.clone()));
+        self.snapshot.store(Arc::new(seen.clone()));
         let asked = clock.now();
         seen.soonest_expiry = store.soonest_expiry().await?;
         seen.database_took = clock.now().duration_since(asked).try_into().unwrap_or(Duration::ZERO);
@@ -184,7 +159,7 @@ impl Overview {
         store.notice_expiring(now, EXPIRING_WITHIN).await?;
         seen.taken_at = Some(now);
         let seen = Arc::new(seen);
-        self.inner.snapshot.store(Arc::clone(&seen));
+        self.snapshot.store(Arc::clone(&seen));
         self.keep_tally().await?;
         let is_due = seen.slowly_at.is_none_or(|at| is_over(at, SLOWLY, now));
         if is_due { self.rest().await } else { Ok(()) }
@@ -192,12 +167,12 @@ impl Overview {
 
     /// Updates the slow-changing facts.
     pub async fn look_at_the_rest(&self) -> Result<(), StoreError> {
-        let _turn = self.inner.looking.lock().await;
+        let _turn = self.looking.lock().await;
         self.rest().await
     }
 
     async fn rest(&self) -> Result<(), StoreError> {
-        let Inner { store, clock, .. } = &*self.inner;
+        let Self { store, clock, .. } = self;
         let now = clock.now();
         let mut seen = Snapshot::clone(&self.snapshot());
         seen.expiring = store.expiring(now, MOST_DAYS).await?;
@@ -205,13 +180,13 @@ impl Overview {
         seen.keys = store.key_ages().await?;
         seen.refreshes = store.refreshes(hour(now)).await?;
         seen.slowly_at = Some(now);
-        self.inner.snapshot.store(Arc::new(seen));
+        self.snapshot.store(Arc::new(seen));
         Ok(())
     }
 
     /// Adds the new counts of this process's worker to the stored ones.
     async fn keep_tally(&self) -> Result<(), StoreError> {
-        let Inner { store, clock, tally, .. } = &*self.inner;
+        let Self { store, clock, tally, .. } = self;
         let hour = hour(clock.now());
         let mut failed = None;
         for (outcome, amount) in tally.take() {

@@ -36,7 +36,7 @@ pub(super) struct Person {
 pub(super) async fn find(operator: &Operator, asked: &str) -> Found {
     let request = operator.state.edge.metrics.memory.find(asked);
     let mut found = Found { request, ..Found::default() };
-    let store = operator.overview.store();
+    let store = &operator.overview.store;
     let users = if asked.starts_with("user_") {
         Ok(vec![asked.to_owned()])
     } else {
@@ -78,12 +78,12 @@ pub(super) fn whose(request: &Remembered) -> Option<String> {
 /// `None` where nothing is known of them.
 async fn person(operator: &Operator, user_id: &str) -> Result<Option<Person>, String> {
     let owner = OwnerId::named_by_operator(user_id);
-    let store = operator.overview.store();
+    let store = &operator.overview.store;
     let user = store.user(&owner).await.map_err(|error| error.to_string())?;
     let refusals = operator.state.edge.metrics.memory.of_user(user_id, MOST);
     let (mut status, mut history) = (None, Vec::new());
     if user.is_some() {
-        let connections = operator.overview.connections();
+        let connections = &operator.overview.connections;
         status = Some(connections.status(&owner).await.map_err(|error| error.to_string())?);
         let page = store.history(&owner, Connections::PROVIDER, None, MOST).await;
         history = page.map_err(|error| error.to_string())?.entries;

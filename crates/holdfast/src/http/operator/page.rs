@@ -31,7 +31,7 @@ pub(super) fn render(operator: &Operator, troubles: &[Trouble], asked: &str, fou
     body.raw("<h1>Operation</h1>");
     search(&mut body, asked);
     if let Some(found) = found {
-        result(&mut body, asked, found, operator.overview.clock().now());
+        result(&mut body, asked, found, operator.overview.clock.now());
     } else {
         overview(&mut body, operator, troubles);
     }
@@ -46,7 +46,7 @@ fn search(body: &mut Markup, asked: &str) {
 }
 
 fn overview(body: &mut Markup, operator: &Operator, troubles: &[Trouble]) {
-    let now = operator.overview.clock().now();
+    let now = operator.overview.clock.now();
     let seen = operator.overview.snapshot();
     headline(body, troubles);
     connections(body, &seen);
@@ -129,7 +129,7 @@ fn refreshes(body: &mut Markup, seen: &Snapshot) {
 }
 
 fn provider(body: &mut Markup, operator: &Operator, seen: &Snapshot, now: Timestamp) {
-    let connections = operator.overview.connections();
+    let connections = &operator.overview.connections;
     let used = connections.budget_used();
     body.raw("<h2>Instagram</h2><table><tbody><tr><th scope=\"row\">Budget used</th><td><meter min=\"0\" max=\"100\" high=\"75\" optimum=\"0\" value=\"");
     let percent = format!("{:.0}", used * 100.0);
@@ -165,7 +165,7 @@ fn refusals(body: &mut Markup, operator: &Operator) {
     let latest = operator.state.edge.metrics.memory.latest(10);
     if !latest.is_empty() {
         body.raw("<h3>The latest</h3>");
-        list(body, &latest, operator.overview.clock().now());
+        list(body, &latest, operator.overview.clock.now());
     }
 }
 
@@ -175,7 +175,7 @@ fn origins(body: &mut Markup, operator: &Operator) {
     if origins.is_empty() {
         return;
     }
-    let now = operator.overview.clock().now();
+    let now = operator.overview.clock.now();
     body.raw("<h3>Pages of other origins</h3><table><thead><tr><th scope=\"col\">Origin</th><th scope=\"col\">Nearest allowed</th><th scope=\"col\">Last call</th></tr></thead><tbody>");
     for one in origins {
         body.raw("<tr><td>").text(&one.origin).raw("</td><td>");

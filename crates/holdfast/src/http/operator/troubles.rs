@@ -48,7 +48,7 @@ const STALE_S: i64 = 600;
 const EVENT_WAITS_S: i64 = 900;
 
 pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
-    let now = operator.overview.clock().now();
+    let now = operator.overview.clock.now();
     let seen = operator.overview.snapshot();
     let mut troubles = Troubles::default();
     of_readiness(operator, readiness, &mut troubles);
@@ -57,20 +57,20 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
         let says = format!("{} tokens wait in the journal.", seen.journal_waits);
         troubles.add("HoldfastJournalWaits", says);
     }
-    if let Some(ahead) = operator.overview.clock_watch().ahead_by().filter(|ahead| ahead.abs() > 5.0) {
+    if let Some(ahead) = operator.overview.watch.ahead_by().filter(|ahead| ahead.abs() > 5.0) {
         let side = if ahead > 0.0 { "ahead" } else { "behind" };
         troubles.add("HoldfastClockOff", format!("This machine's clock is {:.0} s {side}.", ahead.abs()));
     }
-    if operator.overview.connections().budget_used() >= 1.0 {
+    if operator.overview.connections.budget_used() >= 1.0 {
         troubles.add("HoldfastBudgetSpent", "Instagram's hourly budget for the app is used up.");
-    } else if let Some(at) = operator.overview.connections().provider_rests_until()
+    } else if let Some(at) = operator.overview.connections.provider_rests_until()
         // In an incident it answers, and is asked rarely.
         && seen.incident_since.is_none()
     {
         troubles
             .add("HoldfastInstagramDown", format!("Instagram does not answer; the next call is at {at}."));
     }
-    if let Some(at) = operator.overview.tally().last_tick().filter(|at| since(*at, now) > STALE_S) {
+    if let Some(at) = operator.overview.tally.last_tick().filter(|at| since(*at, now) > STALE_S) {
         troubles.add("HoldfastWorkerStuck", format!("The worker's last completed tick was at {at}."));
     }
     let codes = operator.state.edge.metrics.memory.latest(200);

@@ -100,7 +100,7 @@ async fn a_degraded_connection_too_young_to_be_renewed_recovers_by_itself_within
             // While it was at work, it may have gone to sleep by the time before or after.
             let then = clock.now();
             until("the worker has been at work", async || {
-                let has_been = app.overview.tally().last_tick() >= Some(then);
+                let has_been = app.overview.tally.last_tick() >= Some(then);
                 if !has_been {
                     clock.advance(Duration::from_secs(1));
                 }
