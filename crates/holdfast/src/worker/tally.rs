@@ -9,9 +9,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use crate::clock::from_millis;
-use crate::connection::reasons::reason_of;
-use crate::connections::ServiceError;
-use crate::connections::refresh::Refreshed;
 use crate::lock::Lock;
 use crate::metric::{Labels, metrics};
 
@@ -28,9 +25,9 @@ metrics! {
         )];
 }
 
-const RENEWED: &str = "renewed";
-const SKIPPED: &str = "skipped";
-const NOT_STORED: &str = "not_stored";
+pub(super) const RENEWED: &str = "renewed";
+pub(super) const SKIPPED: &str = "skipped";
+pub(super) const NOT_STORED: &str = "not_stored";
 
 /// The counts of this process's worker.
 #[derive(Debug)]
@@ -58,13 +55,7 @@ impl Tally {
         REFRESHES.register(registry, self.refreshes.clone());
     }
 
-    pub(super) fn count(&self, outcome: &Result<Refreshed, ServiceError>) {
-        let outcome = match outcome {
-            Ok(Refreshed::Renewed) => RENEWED,
-            Ok(Refreshed::Skipped) => SKIPPED,
-            Ok(Refreshed::Failed(meaning)) => reason_of(*meaning).as_str(),
-            Err(_) => NOT_STORED,
-        };
+    pub(super) fn count(&self, outcome: &'static str) {
         self.refreshes.get_or_create(&[("outcome", outcome)]).inc();
         *self.fresh.lock().entry(outcome).or_default() += 1;
     }
