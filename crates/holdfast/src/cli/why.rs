@@ -211,7 +211,7 @@ fn tell(one: &Remembered, json: bool, printer: &mut Printer) -> ExitStatus {
         printer.line(format!("  token   {}", judgement.fingerprint.as_deref().unwrap_or("none was sent")));
     }
     let is_proven = one.user_id.is_some() || one.judgement.as_ref().is_some_and(|each| each.is_proven);
-    if let Some(user) = one.user_id.as_deref().or(one.claimed_user()) {
+    if let Some(user) = one.user() {
         let doubt = if is_proven { "" } else { ", as the token says; not proven" };
         printer.line(format!("  user    {user}{doubt}"));
     }

@@ -99,9 +99,9 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// Whose the token said it was, proven or not.
-    pub fn claimed_user(&self) -> Option<&str> {
-        self.judgement.as_ref()?.claimed_user.as_deref()
+    /// Who the caller was, proven or as the token says.
+    pub fn user(&self) -> Option<&str> {
+        self.user_id.as_deref().or_else(|| self.judgement.as_ref()?.claimed_user.as_deref())
     }
 }
 
@@ -170,9 +170,7 @@ impl RefusalMemory {
 
     /// The latest of a user, newest first, claimed ones included.
     pub fn of_user(&self, user_id: &str, most: usize) -> Vec<Arc<Remembered>> {
-        let is_theirs = |one: &&Arc<Remembered>| {
-            one.user_id.as_deref() == Some(user_id) || one.claimed_user() == Some(user_id)
-        };
+        let is_theirs = |one: &&Arc<Remembered>| one.user() == Some(user_id);
         let state = self.0.lock();
         state.latest.iter().rev().filter(is_theirs).take(most).cloned().collect()
     }

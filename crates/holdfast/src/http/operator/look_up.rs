@@ -41,7 +41,9 @@ pub(super) async fn find(operator: &Operator, asked: &str) -> Found {
         Ok(vec![asked.to_owned()])
     } else {
         match &found.request {
-            Some(request) if !is_account_id(asked) => Ok(whose(request).into_iter().collect()),
+            Some(request) if !is_account_id(asked) => {
+                Ok(request.user().map(str::to_owned).into_iter().collect())
+            }
             Some(_) | None => users_of(store, asked).await,
         }
     };
@@ -68,11 +70,6 @@ async fn users_of(store: &Store, account: &str) -> Result<Vec<String>, StoreErro
 
 fn is_account_id(asked: &str) -> bool {
     asked.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Who a request was of, as far as it says.
-pub(super) fn whose(request: &Remembered) -> Option<String> {
-    request.user_id.as_deref().or(request.claimed_user()).map(str::to_owned)
 }
 
 /// `None` where nothing is known of them.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::super::memory::Remembered;
 use super::super::pages::Markup;
 use super::super::problem::ProblemCode;
-use super::look_up::{Found, Person, whose};
+use super::look_up::{Found, Person};
 use super::pieces::{list, time};
 use crate::connection::state_in_words;
 
@@ -46,8 +46,8 @@ fn explain(body: &mut Markup, request: &Remembered, now: Timestamp) {
     if let Some(cause) = &request.cause {
         row("Because", cause);
     }
-    if let Some(user) = whose(request) {
-        row("User", &user);
+    if let Some(user) = request.user() {
+        row("User", user);
     }
     body.raw("<tr><th scope=\"row\">When</th><td>");
     time(body, request.at, now);
