@@ -226,11 +226,6 @@ fn repair_times(
     }
 }
 
-/// Whether the two differ, so that the change must be stored.
-pub fn is_change(before: &Connection, after: &Connection) -> bool {
-    before != after
-}
-
 /// Whether the change belongs in the history: another state, reason or link.
 pub fn is_news(before: &Connection, after: &Connection) -> bool {
     // A repaired link time is the same link: it keeps its grant.

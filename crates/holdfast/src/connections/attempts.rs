@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::caller::OwnerId;
 use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome};
 use crate::connection::observation::Observation;
-use crate::connection::transition::{apply, is_change};
+use crate::connection::transition::apply;
 use crate::connection::{Connection, Evidence, EvidenceSource};
 use crate::connections::recorder::{Conflicts, change, is_stored};
 use crate::connections::{Connections, ServiceError};
@@ -86,7 +86,7 @@ fn ended(before: &Connection, attempt: &Attempt, outcome: AttemptOutcome, now: T
     let ended_at = ran_out.map_or(now, |at| at.min(now));
     let next = apply(before, &Observation::AttemptEnded(outcome), ended_at);
     let mut changes = ChangeSet::default();
-    if is_change(before, &next) {
+    if next != *before {
         changes = change(before, Connection { version: before.version + 1, ..next }, now, None);
     }
     match changes.history.last_mut() {

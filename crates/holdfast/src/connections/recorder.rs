@@ -7,7 +7,7 @@ use super::error::ServiceError;
 use crate::clock::SharedClock;
 use crate::connection::Connection;
 use crate::connection::observation::Observation;
-use crate::connection::transition::{apply, is_change, is_news};
+use crate::connection::transition::{apply, is_news};
 use crate::store::{ChangeSet, CommitOutcome, ConnectionWrite, HistoryEntry, Store};
 
 /// How often a compare-and-set is tried before the caller must come back later.
@@ -60,7 +60,7 @@ impl Recorder {
         detail: Option<&str>,
     ) -> Result<Option<Recorded>, ServiceError> {
         match self.write(seen, observation, detail).await? {
-            Some(recorded) if is_change(seen, &recorded.connection) => Ok(Some(recorded)),
+            Some(recorded) if recorded.connection != *seen => Ok(Some(recorded)),
             // `seen` is outdated, or nothing changes on it: decide by the stored row.
             Some(_) | None => self.record(seen.id, observation, detail).await,
         }
@@ -76,7 +76,7 @@ impl Recorder {
         let now = self.clock.now();
         let mut connection = apply(before, observation, now);
         let news = is_news(before, &connection);
-        if !is_change(before, &connection) {
+        if connection == *before {
             return Ok(Some(Recorded { connection, news: false }));
         }
         connection.version = before.version + 1;
