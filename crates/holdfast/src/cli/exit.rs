@@ -9,21 +9,17 @@ use crate::telemetry::TelemetryError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
     /// 0: done, or the answer is yes.
-    Success,
+    Success = 0,
     /// 1: done, and the answer is no.
-    Failure,
+    Failure = 1,
     /// 2: usage or configuration; for `token explain` also "cannot judge".
-    Usage,
+    Usage = 2,
 }
 
 impl ExitStatus {
     /// The number that scripts see.
     pub fn code(self) -> u8 {
-        match self {
-            Self::Success => 0,
-            Self::Failure => 1,
-            Self::Usage => 2,
-        }
+        self as u8
     }
 }
 

@@ -9,8 +9,9 @@ use url::Url;
 use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
+use super::serve::seams;
 use crate::settings::Purpose;
-use crate::transport::{Outgoing, ReqwestTransport, Transport as _};
+use crate::transport::Outgoing;
 
 /// Runs the command.
 pub async fn run(context: &Context, ready: bool, printer: &mut Printer) -> Outcome {
@@ -20,11 +21,9 @@ pub async fn run(context: &Context, ready: bool, printer: &mut Printer) -> Outco
     let asked = format!("http://{address}/{path}");
     let url =
         Url::parse(&asked).map_err(|error| Failure::setup(error.to_string(), "correct HOLDFAST_LISTEN"))?;
-    let transport = ReqwestTransport::new()
-        .map_err(|error| Failure::setup(error.to_string(), "install ca-certificates"))?;
     let mut request = Outgoing::new(Method::GET, url);
     request.timeout = Duration::from_millis(2500);
-    match transport.send(request).await {
+    match seams(context)?.transport.send(request).await {
         Ok(answer) if answer.status.is_success() => {
             printer.line(String::from_utf8_lossy(&answer.body));
             Ok(ExitStatus::Success)

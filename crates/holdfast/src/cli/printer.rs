@@ -88,17 +88,19 @@ impl Printer {
 
     /// One line of the answer.
     pub fn line(&mut self, text: impl AsRef<str>) {
-        self.answer(text.as_ref());
+        if let Err(error) = Self::write(&mut self.out, text.as_ref()) {
+            self.lost.get_or_insert(error);
+        }
     }
 
     /// One JSON document on one line of the answer.
     pub fn json(&mut self, value: &serde_json::Value) {
-        self.answer(&value.to_string());
+        self.line(value.to_string());
     }
 
     /// One JSON document of the answer, indented.
     pub fn pretty_json(&mut self, value: &serde_json::Value) {
-        self.answer(&format!("{value:#}"));
+        self.line(format!("{value:#}"));
     }
 
     /// Why part of the answer reached nobody, be it that whoever read it went away.
@@ -109,12 +111,6 @@ impl Printer {
     /// Why part of the answer was not written although somebody waits for it.
     pub fn failed(&self) -> Option<&io::Error> {
         self.lost().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
-    }
-
-    fn answer(&mut self, text: &str) {
-        if let Err(error) = Self::write(&mut self.out, text) {
-            self.lost.get_or_insert(error);
-        }
     }
 
     /// A remark, on standard error.
