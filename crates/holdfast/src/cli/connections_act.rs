@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::args::WhoseArgs;
 use super::audit;
-use super::context::Context;
+use super::context::{Context, Sealing};
 use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
 use super::serve::seams;
@@ -35,21 +35,16 @@ struct Desk {
 }
 
 impl Desk {
-    /// A desk, with the owner and their connection, which must be there. What `may_seal` needs a
-    /// key that servers have; what only erases does not.
+    /// A desk, with the owner and their connection, which must be there.
     async fn open(
         context: &Context,
         whose: &WhoseArgs,
-        may_seal: bool,
+        sealing: Sealing,
         printer: &mut Printer,
     ) -> Result<(Self, OwnerId, Connection), Failure> {
         let settings = context.settings(Purpose::Tools, printer)?;
         let store = context.store(&settings).await?;
-        let vault = if may_seal {
-            context.sealing_vault(&settings, &store, false).await?
-        } else {
-            context.vault(&settings)?
-        };
+        let vault = context.vault_for(sealing, &settings, &store).await?;
         let connections = app::connections(&settings, &seams(context)?, &store, &vault);
         let owner = named(&store, whose).await?;
         let connection = connection_of(&store, &owner).await?;
@@ -64,7 +59,7 @@ pub(super) async fn check(
     json: bool,
     printer: &mut Printer,
 ) -> Outcome {
-    let (desk, owner, _) = Desk::open(context, whose, true, printer).await?;
+    let (desk, owner, _) = Desk::open(context, whose, Sealing::BesideServers, printer).await?;
     audit::record(context, &desk.store, "connections.check", Some(owner.as_str()), None).await?;
     let began = context.clock.now();
     let status = desk.connections.check(&owner).await.map_err(|error| failed(&error))?;
@@ -82,7 +77,8 @@ pub(super) async fn refresh(
     json: bool,
     printer: &mut Printer,
 ) -> Outcome {
-    let (Desk { connections, store }, owner, connection) = Desk::open(context, whose, true, printer).await?;
+    let (Desk { connections, store }, owner, connection) =
+        Desk::open(context, whose, Sealing::BesideServers, printer).await?;
     audit::record(context, &store, "connections.refresh", Some(owner.as_str()), None).await?;
     let now = context.clock.now();
     let name = new_id(&*context.entropy, now).map_err(told)?.to_string();
@@ -140,7 +136,7 @@ pub(super) async fn forget(
     sure: bool,
     printer: &mut Printer,
 ) -> Outcome {
-    let (desk, owner, connection) = Desk::open(context, whose, false, printer).await?;
+    let (desk, owner, connection) = Desk::open(context, whose, Sealing::Nothing, printer).await?;
     if !sure {
         let account = connection.account.as_ref().and_then(|account| account.username.as_deref());
         let account = account.map_or(String::new(), |username| format!(" from @{username}"));

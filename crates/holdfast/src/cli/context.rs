@@ -19,6 +19,17 @@ use crate::vault::Vault;
 /// A database that does not let go of its connections in this time is left to notice by itself.
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// What a command seals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sealing {
+    /// Nothing.
+    Nothing,
+    /// Values that running servers must open.
+    BesideServers,
+    /// Values that no server opens meanwhile.
+    WhileServersAreStopped,
+}
+
 /// What every command starts from.
 #[derive(Clone)]
 pub struct Context {
@@ -165,20 +176,23 @@ impl Context {
         }
     }
 
-    /// The key ring as a vault, for a command that seals: proven against the database, like a
-    /// server's. Refuses a key in front that no server has used, because servers that lack it take
-    /// themselves out of service, unless `servers_are_stopped`.
-    pub async fn sealing_vault(
+    /// The key ring as a vault. For a command that seals it is proven against the database, like a
+    /// server's. Refuses a key in front that no server has used where servers may run, because
+    /// those that lack it take themselves out of service.
+    pub async fn vault_for(
         &self,
+        sealing: Sealing,
         settings: &Settings,
         store: &Store,
-        servers_are_stopped: bool,
     ) -> Result<Vault, Failure> {
         let vault = self.vault(settings)?;
+        if sealing == Sealing::Nothing {
+            return Ok(vault);
+        }
         let stored = store.sentinels().await?;
         let new = vault.prove(&stored).map_err(told)?;
         // Where nothing was sealed yet, this is the first key of all.
-        if !new.is_empty() && !stored.is_empty() && !servers_are_stopped {
+        if !new.is_empty() && !stored.is_empty() && sealing == Sealing::BesideServers {
             let ring = vault.ring();
             let id = ring.sealing_id();
             let sentence =

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::args::{JsonArg, KeysCommand};
 use super::audit;
-use super::context::Context;
+use super::context::{Context, Sealing};
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use super::secrets;
@@ -92,7 +92,8 @@ async fn status(context: &Context, json: bool, printer: &mut Printer) -> Outcome
 async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let store = context.store(&settings).await?;
-    let vault = context.sealing_vault(&settings, &store, servers_are_stopped).await?;
+    let stopped = if servers_are_stopped { Sealing::WhileServersAreStopped } else { Sealing::BesideServers };
+    let vault = context.vault_for(stopped, &settings, &store).await?;
     let sealing = vault.ring().sealing_id().to_owned();
     audit::record(context, &store, "keys.rotate", None, Some(sealing.clone())).await?;
     let (mut after, mut renewed, mut lost) = (String::new(), 0_u64, 0_u64);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::args::ImportArgs;
-use super::context::Context;
+use super::context::{Context, Sealing};
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use super::serve::seams;
@@ -73,12 +73,8 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     telemetry::install(&settings.log, settings.log_format)?;
     let lines = input::lines(open(&args.file)?)?;
     let store = context.store(&settings).await?;
-    // A dry run seals nothing.
-    let vault = if args.dry_run {
-        context.vault(&settings)?
-    } else {
-        context.sealing_vault(&settings, &store, false).await?
-    };
+    let sealing = if args.dry_run { Sealing::Nothing } else { Sealing::BesideServers };
+    let vault = context.vault_for(sealing, &settings, &store).await?;
     let connections = app::connections(&settings, &seams(context)?, &store, &vault);
     let importer = connections.importer(args.dry_run).ok_or_else(|| {
         Failure::setup("Instagram is not configured", "set INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET")
