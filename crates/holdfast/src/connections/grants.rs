@@ -1,6 +1,6 @@
 //! Sealing codes, tokens and grants under the owner's data key.
 //!
-//! Every blob is bound to its place (table, column, row, owner, provider, version), so that a blob
+//! Every blob is bound to its location (table, column, row, owner, provider, version), so that a blob
 //! moved to another row, or rolled back to an earlier version, does not open.
 
 use base64::Engine as _;
@@ -17,7 +17,7 @@ use crate::connection::attempt::Attempt;
 use crate::digest::sha256;
 use crate::provider::{Grant, ProviderId, ShortGrant};
 use crate::store::{SealedGrant, Store, StoredUserKey};
-use crate::vault::{Place, SecretBytes, UserKey, Vault, VaultError, WrappedKey};
+use crate::vault::{Location, SecretBytes, UserKey, Vault, VaultError, WrappedKey};
 
 /// The owner's data key, made on first use. Two first uses at once agree on one key.
 pub async fn user_key(store: &Store, vault: &Vault, user_id: &str) -> Result<UserKey, ServiceError> {
@@ -129,15 +129,15 @@ impl<'a> RowSeal<'a> {
     }
 
     fn seal(&self, column: Column, version: i64, plain: &[u8]) -> Result<Vec<u8>, ServiceError> {
-        Ok(self.key.seal(&self.place(column, &self.row.to_string(), version), plain)?)
+        Ok(self.key.seal(&self.location(column, &self.row.to_string(), version), plain)?)
     }
 
     fn open(&self, column: Column, version: i64, blob: &[u8]) -> Result<SecretBytes, ServiceError> {
-        Ok(self.key.open(&self.place(column, &self.row.to_string(), version), blob)?)
+        Ok(self.key.open(&self.location(column, &self.row.to_string(), version), blob)?)
     }
 
-    fn place<'p>(&'p self, (table, column): Column, row: &'p str, version: i64) -> Place<'p> {
-        Place { table, column, row, user_id: self.user_id, provider: self.provider.as_str(), version }
+    fn location<'p>(&'p self, (table, column): Column, row: &'p str, version: i64) -> Location<'p> {
+        Location { table, column, row, user_id: self.user_id, provider: self.provider.as_str(), version }
     }
 
     /// Seals a grant as version `version` of its connection.
@@ -220,7 +220,7 @@ impl<'a> RowSeal<'a> {
         code: &SecretString,
     ) -> Result<Vec<u8>, ServiceError> {
         let row = self.row_and_code(code);
-        Ok(self.key.seal(&self.place(COMPLETION, &row, 0), completion.expose_secret().as_bytes())?)
+        Ok(self.key.seal(&self.location(COMPLETION, &row, 0), completion.expose_secret().as_bytes())?)
     }
 
     /// Opens the completion. `None` for another code than it came with.
@@ -229,7 +229,7 @@ impl<'a> RowSeal<'a> {
         blob: &[u8],
         code: &SecretString,
     ) -> Result<Option<SecretString>, ServiceError> {
-        match self.key.open(&self.place(COMPLETION, &self.row_and_code(code), 0), blob) {
+        match self.key.open(&self.location(COMPLETION, &self.row_and_code(code), 0), blob) {
             Ok(plain) => text(plain.expose_secret(), "completion").map(Some),
             Err(VaultError::Tampered) => Ok(None),
             Err(error) => Err(error.into()),

@@ -33,11 +33,11 @@ struct Open {
     next: u64,
     in_all: usize,
     /// Oldest first.
-    by_user: HashMap<String, Vec<Held>>,
+    by_user: HashMap<String, Vec<OpenStream>>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct OpenStream {
     id: u64,
     /// Cancelled to make room.
     gives_way: CancellationToken,
@@ -49,7 +49,7 @@ impl Open {
     }
 
     /// Forgets the stream; `None` where it has been forgotten.
-    fn remove(&mut self, user_id: &str, id: u64) -> Option<Held> {
+    fn remove(&mut self, user_id: &str, id: u64) -> Option<OpenStream> {
         let own = self.by_user.get_mut(user_id)?;
         let at = own.iter().position(|held| held.id == id)?;
         let held = own.remove(at);
@@ -81,7 +81,7 @@ impl Streams {
 
     /// A place for one more stream of this user; given back when dropped. Where all are taken, a
     /// user with many makes room for one with fewer.
-    pub fn open(&self, user_id: &str) -> Result<Place, Problem> {
+    pub fn open(&self, user_id: &str) -> Result<StreamPlace, Problem> {
         let mut open = self.open.lock();
         if open.of(user_id) >= MAX_PER_USER {
             return Err(RequestCode::TooManyStreams.into());
@@ -92,24 +92,24 @@ impl Streams {
         let id = open.next;
         open.next += 1;
         let gives_way = CancellationToken::new();
-        let held = Held { id, gives_way: gives_way.clone() };
+        let held = OpenStream { id, gives_way: gives_way.clone() };
         open.by_user.entry(user_id.to_owned()).or_default().push(held);
         open.in_all += 1;
         self.metrics.streams.inc();
-        Ok(Place { streams: self.clone(), user_id: user_id.to_owned(), id, gives_way })
+        Ok(StreamPlace { streams: self.clone(), user_id: user_id.to_owned(), id, gives_way })
     }
 }
 
 /// A place for one stream.
 #[derive(Debug)]
-pub struct Place {
+pub struct StreamPlace {
     streams: Streams,
     user_id: String,
     id: u64,
     gives_way: CancellationToken,
 }
 
-impl Place {
+impl StreamPlace {
     /// Waits for this stream's turn to read; the turn ends when the permit is dropped.
     pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         // An error would mean that the semaphore was closed, which nobody does.
@@ -122,7 +122,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for StreamPlace {
     fn drop(&mut self) {
         self.streams.open.lock().remove(&self.user_id, self.id);
         self.streams.metrics.streams.dec();
@@ -152,7 +152,7 @@ mod tests {
         let greedy: Vec<_> = (0..4).map(|_| streams.open("user_a").unwrap()).collect();
         let other: Vec<_> = (0..2).map(|_| streams.open("user_b").unwrap()).collect();
         let ended =
-            |held: &[Place]| held.iter().map(|each| each.gives_way.is_cancelled()).collect::<Vec<_>>();
+            |held: &[StreamPlace]| held.iter().map(|each| each.gives_way.is_cancelled()).collect::<Vec<_>>();
         let _stranger = streams.open("user_x").unwrap();
         assert_eq!(ended(&greedy), [false, false, false, true], "its newest");
         assert_eq!(ended(&other), [false; 2]);

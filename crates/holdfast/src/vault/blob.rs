@@ -11,7 +11,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
-use super::{Place, VaultError};
+use super::{Location, VaultError};
 use crate::entropy::{self, Entropy};
 
 /// The only format so far.
@@ -24,12 +24,12 @@ pub(super) const MAX_KEY_ID: usize = 64;
 /// 32 key bytes, zeroed when dropped. No `Debug`, no `Clone`.
 pub(super) type KeyBytes = Zeroizing<[u8; 32]>;
 
-/// Seals `plaintext` for `place`. `key_id` has 1 to 64 bytes.
+/// Seals `plaintext` for `location`. `key_id` has 1 to 64 bytes.
 pub(super) fn seal(
     entropy: &dyn Entropy,
     key: &KeyBytes,
     key_id: &str,
-    place: &Place<'_>,
+    location: &Location<'_>,
     plaintext: &[u8],
 ) -> Result<Vec<u8>, VaultError> {
     let length = u8::try_from(key_id.len()).map_err(|_| VaultError::Malformed)?;
@@ -37,7 +37,7 @@ pub(super) fn seal(
     let mut blob = Vec::with_capacity(2 + key_id.len() + NONCE + plaintext.len() + TAG);
     blob.extend_from_slice(&[FORMAT, length]);
     blob.extend_from_slice(key_id.as_bytes());
-    let aad = place.authenticated(&blob);
+    let aad = location.authenticated(&blob);
     let sealed = encrypt(key, &nonce, &aad, plaintext).ok_or(VaultError::Malformed)?;
     blob.extend_from_slice(&nonce);
     blob.extend_from_slice(&sealed);
@@ -49,18 +49,18 @@ pub(super) fn key_id(blob: &[u8]) -> Result<&str, VaultError> {
     parse(blob).map(|parts| parts.key_id)
 }
 
-/// Opens `blob` with the key of that id, if it was sealed for `place`.
+/// Opens `blob` with the key of that id, if it was sealed for `location`.
 pub(super) fn open(
     key: &KeyBytes,
     id: &str,
-    place: &Place<'_>,
+    location: &Location<'_>,
     blob: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let parts = parse(blob)?;
     if parts.key_id != id {
         return Err(VaultError::KeyMissing { key_id: parts.key_id.to_owned() });
     }
-    let aad = place.authenticated(parts.header);
+    let aad = location.authenticated(parts.header);
     let nonce = parts.nonce.try_into().map_err(|_| VaultError::Malformed)?;
     decrypt(key, nonce, &aad, parts.sealed).ok_or(VaultError::Tampered)
 }

@@ -5,15 +5,15 @@
 //! ring makes a new data key for each user while the service runs; the former ones still open.
 //! Deleting one row makes everything sealed for the user unreadable.
 //!
-//! Every blob is bound to its [`Place`]: moved to another row, user or version it does not open.
+//! Every blob is bound to its [`Location`]: moved to another row, user or version it does not open.
 
 mod blob;
-mod place;
+mod location;
 mod ring;
 mod sentinel;
 mod user_key;
 
-pub use place::Place;
+pub use location::Location;
 pub use ring::{KeyRing, KeyRingFault, KeyRingFaults};
 pub use sentinel::{Sentinel, SentinelError};
 pub use user_key::{UserKey, WrappedKey};
@@ -37,7 +37,7 @@ pub enum VaultError {
         /// The id of that key; no secret.
         key_id: String,
     },
-    /// The blob was changed, or is in another place than it was sealed for.
+    /// The blob was changed, or is in another location than it was sealed for.
     #[error("the sealed data was changed or does not belong here")]
     Tampered,
     /// Not a blob of a format that this version knows.
@@ -88,7 +88,7 @@ impl Vault {
         }
         let ring = self.ring.load();
         let key = ring.key(key_id).ok_or_else(|| VaultError::KeyMissing { key_id: key_id.to_owned() })?;
-        let plaintext = blob::open(key, key_id, &Place::user_key(user_id), &wrapped.blob)?;
+        let plaintext = blob::open(key, key_id, &Location::user_key(user_id), &wrapped.blob)?;
         UserKey::from_bytes(&plaintext, self.entropy.clone())
     }
 
@@ -110,7 +110,7 @@ impl Vault {
     fn wrap(&self, user_id: &str, key: &UserKey) -> Result<WrappedKey, VaultError> {
         let ring = self.ring.load();
         let (id, sealing) = ring.sealing();
-        let blob = blob::seal(&*self.entropy, sealing, id, &Place::user_key(user_id), &key.to_bytes())?;
+        let blob = blob::seal(&*self.entropy, sealing, id, &Location::user_key(user_id), &key.to_bytes())?;
         Ok(WrappedKey { key_id: id.to_owned(), blob })
     }
 }

@@ -1,6 +1,6 @@
 //! Proof, at the start, that the configured keys are those that sealed this database.
 
-use super::{Place, Vault, VaultError, blob};
+use super::{Location, Vault, VaultError, blob};
 
 const PLAINTEXT: &[u8] = b"holdfast key ring sentinel";
 
@@ -48,7 +48,7 @@ impl Vault {
         let ring = self.ring();
         for Sentinel { key_id, blob } in stored {
             let key = ring.key(key_id).ok_or_else(|| SentinelError::Missing { key_id: key_id.clone() })?;
-            let opened = blob::open(key, key_id, &Place::sentinel(key_id), blob);
+            let opened = blob::open(key, key_id, &Location::sentinel(key_id), blob);
             if !opened.is_ok_and(|text| text.as_slice() == PLAINTEXT) {
                 return Err(SentinelError::OtherBytes { key_id: key_id.clone() });
             }
@@ -57,7 +57,7 @@ impl Vault {
         if stored.iter().any(|each| each.key_id == id) {
             return Ok(Vec::new());
         }
-        let blob = blob::seal(&*self.entropy, key, id, &Place::sentinel(id), PLAINTEXT)?;
+        let blob = blob::seal(&*self.entropy, key, id, &Location::sentinel(id), PLAINTEXT)?;
         Ok(vec![Sentinel { key_id: id.to_owned(), blob }])
     }
 }

@@ -18,8 +18,15 @@ fn vault(list: &str) -> Vault {
     Vault::new(KeyRing::parse(list).unwrap(), Arc::new(SystemEntropy))
 }
 
-fn place() -> Place<'static> {
-    Place { table: "grants", column: "blob", row: "c1", user_id: "user_a", provider: "instagram", version: 3 }
+fn location() -> Location<'static> {
+    Location {
+        table: "grants",
+        column: "blob",
+        row: "c1",
+        user_id: "user_a",
+        provider: "instagram",
+        version: 3,
+    }
 }
 
 #[test]
@@ -38,7 +45,7 @@ fn the_first_key_seals_and_all_open() {
 #[test]
 fn a_new_data_key_opens_what_those_before_it_sealed_and_they_nothing_of_its_own() {
     let (user_key, mut wrapped) = vault(&key("k0", 1)).new_user_key("user_a").unwrap();
-    let mut sealed = vec![user_key.seal(&place(), b"IGQVJ-token").unwrap()];
+    let mut sealed = vec![user_key.seal(&location(), b"IGQVJ-token").unwrap()];
     let mut known = user_key;
     for turn in 1..=12 {
         let (new, old) = (key(&format!("k{turn}"), turn + 1), key(&format!("k{}", turn - 1), turn));
@@ -46,11 +53,11 @@ fn a_new_data_key_opens_what_those_before_it_sealed_and_they_nothing_of_its_own(
         let (renewed, next) = both.renew("user_a", &wrapped).unwrap().unwrap();
         assert_eq!(next.key_id, format!("k{turn}"));
         assert!(both.renew("user_a", &next).unwrap().is_none(), "it is under the first already");
-        sealed.push(renewed.seal(&place(), b"IGQVJ-token").unwrap());
-        let of_new = known.open(&place(), &sealed[usize::from(turn)]).unwrap_err();
+        sealed.push(renewed.seal(&location(), b"IGQVJ-token").unwrap());
+        let of_new = known.open(&location(), &sealed[usize::from(turn)]).unwrap_err();
         assert!(matches!(of_new, VaultError::KeyMissing { .. }), "whoever has the former one: {of_new}");
         known = vault(&new).open_user_key("user_a", &next).unwrap();
-        let opened: Vec<_> = sealed.iter().map(|blob| known.open(&place(), blob).is_ok()).collect();
+        let opened: Vec<_> = sealed.iter().map(|blob| known.open(&location(), blob).is_ok()).collect();
         let kept = opened.iter().rev().take_while(|opens| **opens).count();
         assert_eq!(kept, opened.len().min(8), "{opened:?}");
         wrapped = next;
@@ -90,8 +97,8 @@ fn every_fault_of_a_ring_is_reported_and_no_key_is_quoted() {
 fn nothing_secret_is_shown() {
     let vault = vault(&key("a", 1));
     let (user_key, _) = vault.new_user_key("user_a").unwrap();
-    let blob = user_key.seal(&place(), b"plain-secret").unwrap();
-    let opened = user_key.open(&place(), &blob).unwrap();
+    let blob = user_key.seal(&location(), b"plain-secret").unwrap();
+    let opened = user_key.open(&location(), &blob).unwrap();
     let shown = format!("{vault:?} {user_key:?} {opened:?}");
     assert!(!shown.contains("plain-secret") && !shown.contains("112, 108, 97"), "{shown}");
     let secret = key("a", 1);
@@ -136,17 +143,17 @@ fn a_replaced_ring_is_replaced_in_every_clone() {
 fn what_is_no_blob_is_told_from_one_that_was_changed() {
     let (user_key, _) = vault(&key("a", 1)).new_user_key("user_a").unwrap();
     // The shortest: nothing but the tag behind the nonce.
-    let blob = user_key.seal(&place(), b"").unwrap();
-    assert_eq!(user_key.open(&place(), &blob).unwrap().expose_secret(), b"");
+    let blob = user_key.seal(&location(), b"").unwrap();
+    assert_eq!(user_key.open(&location(), &blob).unwrap().expose_secret(), b"");
     let shorter = &blob[..blob.len() - 1];
     let with = |at: usize, byte: u8| [&blob[..at], &[byte], &blob[at + 1..]].concat();
     // Another format, a key id of no and of 65 bytes, one that is no text.
     for bytes in [&[][..], shorter, &with(0, 2), &with(1, 0), &with(1, 65), &with(2, 0xff)] {
-        assert_eq!(user_key.open(&place(), bytes).unwrap_err(), VaultError::Malformed, "{bytes:?}");
+        assert_eq!(user_key.open(&location(), bytes).unwrap_err(), VaultError::Malformed, "{bytes:?}");
     }
     let last = blob.len() - 1;
     let changed = with(last, blob[last] ^ 1);
-    assert_eq!(user_key.open(&place(), &changed).unwrap_err(), VaultError::Tampered);
+    assert_eq!(user_key.open(&location(), &changed).unwrap_err(), VaultError::Tampered);
 }
 
 #[test]
@@ -170,15 +177,15 @@ fn a_shredded_data_key_is_told_from_tampering() {
     let vault = vault(&key("a", 1));
     let (old, _) = vault.new_user_key("user_a").unwrap();
     let (new, wrapped) = vault.new_user_key("user_a").unwrap();
-    let blob = old.seal(&place(), b"x").unwrap();
-    assert!(matches!(new.open(&place(), &blob), Err(VaultError::KeyMissing { .. })));
+    let blob = old.seal(&location(), b"x").unwrap();
+    assert!(matches!(new.open(&location(), &blob), Err(VaultError::KeyMissing { .. })));
     assert_eq!(vault.open_user_key("user_b", &wrapped).unwrap_err(), VaultError::Tampered);
 }
 
 #[test]
-fn places_with_shifted_borders_differ() {
-    let one = Place { table: "ab", column: "c", ..place() };
-    let other = Place { table: "a", column: "bc", ..place() };
+fn locations_with_shifted_borders_differ() {
+    let one = Location { table: "ab", column: "c", ..location() };
+    let other = Location { table: "a", column: "bc", ..location() };
     assert_ne!(one.authenticated(b"h"), other.authenticated(b"h"));
 }
 
@@ -186,8 +193,8 @@ proptest! {
     #[test]
     fn what_was_sealed_opens(plaintext in proptest::collection::vec(any::<u8>(), 0..600)) {
         let (user_key, _) = vault(&key("a", 1)).new_user_key("user_a").unwrap();
-        let blob = user_key.seal(&place(), &plaintext).unwrap();
-        let opened = user_key.open(&place(), &blob).unwrap();
+        let blob = user_key.seal(&location(), &plaintext).unwrap();
+        let opened = user_key.open(&location(), &blob).unwrap();
         prop_assert_eq!(opened.expose_secret(), &plaintext[..]);
     }
 
@@ -195,33 +202,34 @@ proptest! {
     fn a_changed_blob_does_not_open(at in any::<prop::sample::Index>(), flip in 1..=255u8, seed in any::<u64>()) {
         let vault = Vault::new(KeyRing::parse(&key("a", 1)).unwrap(), Arc::new(SeededEntropy::new(seed)));
         let (user_key, _) = vault.new_user_key("user_a").unwrap();
-        let mut blob = user_key.seal(&place(), b"the grant").unwrap();
+        let mut blob = user_key.seal(&location(), b"the grant").unwrap();
         let at = at.index(blob.len());
         blob[at] ^= flip;
-        prop_assert!(user_key.open(&place(), &blob).is_err());
+        prop_assert!(user_key.open(&location(), &blob).is_err());
     }
 
     #[test]
     fn a_truncated_or_grown_blob_does_not_open(keep in any::<prop::sample::Index>(), more in 1..40usize) {
         let (user_key, _) = vault(&key("a", 1)).new_user_key("user_a").unwrap();
-        let blob = user_key.seal(&place(), b"the grant").unwrap();
-        prop_assert!(user_key.open(&place(), &blob[..keep.index(blob.len())]).is_err());
+        let blob = user_key.seal(&location(), b"the grant").unwrap();
+        prop_assert!(user_key.open(&location(), &blob[..keep.index(blob.len())]).is_err());
         let mut grown = blob;
         grown.resize(grown.len() + more, 0);
-        prop_assert!(user_key.open(&place(), &grown).is_err());
+        prop_assert!(user_key.open(&location(), &grown).is_err());
     }
 
     #[test]
-    fn a_blob_opens_in_its_own_place_only(
+    fn a_blob_opens_in_its_own_location_only(
         table in "[a-z]{0,8}", column in "[a-z]{0,8}", row in ".{0,8}", user in ".{0,8}", provider in "[a-z]{0,8}",
         version in any::<i64>(),
     ) {
         let (user_key, _) = vault(&key("a", 1)).new_user_key("user_a").unwrap();
-        let blob = user_key.seal(&place(), b"the grant").unwrap();
-        let home = place();
+        let blob = user_key.seal(&location(), b"the grant").unwrap();
+        let home = location();
         for other in [
-            Place { table: &table, ..home }, Place { column: &column, ..home }, Place { row: &row, ..home },
-            Place { user_id: &user, ..home }, Place { provider: &provider, ..home }, Place { version, ..home },
+            Location { table: &table, ..home }, Location { column: &column, ..home },
+            Location { row: &row, ..home }, Location { user_id: &user, ..home },
+            Location { provider: &provider, ..home }, Location { version, ..home },
         ] {
             prop_assert_eq!(user_key.open(&other, &blob).is_ok(), other == home);
         }
@@ -231,7 +239,7 @@ proptest! {
     fn arbitrary_bytes_never_open_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let vault = vault(&key("a", 1));
         let (user_key, _) = vault.new_user_key("user_a").unwrap();
-        prop_assert!(user_key.open(&place(), &bytes).is_err());
+        prop_assert!(user_key.open(&location(), &bytes).is_err());
         let wrapped = WrappedKey { key_id: "a".to_owned(), blob: bytes };
         prop_assert!(vault.open_user_key("user_a", &wrapped).is_err());
         prop_assert!(vault.renew("user_a", &wrapped).is_err());

@@ -5,7 +5,7 @@ use std::{fmt, iter};
 use zeroize::Zeroizing;
 
 use super::blob::{self, KeyBytes};
-use super::{Place, SecretBytes, VaultError};
+use super::{Location, SecretBytes, VaultError};
 use crate::entropy::SharedEntropy;
 
 const ID: usize = 8;
@@ -73,17 +73,17 @@ impl UserKey {
         iter::once(&self.sealing).chain(&self.former)
     }
 
-    /// Seals `plaintext` for `place`.
-    pub fn seal(&self, place: &Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, VaultError> {
-        blob::seal(&*self.entropy, &self.sealing.bytes, &self.sealing.name(), place, plaintext)
+    /// Seals `plaintext` for `location`.
+    pub fn seal(&self, location: &Location<'_>, plaintext: &[u8]) -> Result<Vec<u8>, VaultError> {
+        blob::seal(&*self.entropy, &self.sealing.bytes, &self.sealing.name(), location, plaintext)
     }
 
-    /// Opens what this key, or one before it, sealed for `place`.
-    pub fn open(&self, place: &Place<'_>, blob: &[u8]) -> Result<SecretBytes, VaultError> {
+    /// Opens what this key, or one before it, sealed for `location`.
+    pub fn open(&self, location: &Location<'_>, blob: &[u8]) -> Result<SecretBytes, VaultError> {
         let id = blob::key_id(blob)?;
         let key = self.all().find(|key| key.name() == id);
         let key = key.ok_or_else(|| VaultError::KeyMissing { key_id: id.to_owned() })?;
-        let mut plaintext = blob::open(&key.bytes, id, place, blob)?;
+        let mut plaintext = blob::open(&key.bytes, id, location, blob)?;
         Ok(SecretBytes::from(std::mem::take(&mut *plaintext)))
     }
 }

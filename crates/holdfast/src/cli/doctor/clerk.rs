@@ -16,7 +16,7 @@ use crate::transport::Outgoing;
 const MOST_ISSUERS: usize = 8;
 
 /// The answer of a source of keys.
-enum Told {
+enum KeysAnswer {
     Keys(KeySet),
     Refused(u16),
     /// It answers, and is no source of keys.
@@ -24,7 +24,7 @@ enum Told {
     Silent(String),
 }
 
-impl Told {
+impl KeysAnswer {
     fn keys(&self) -> Option<&KeySet> {
         match self {
             Self::Keys(keys) => Some(keys),
@@ -57,8 +57,11 @@ pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams, report: &mut Rep
     let pinned = clerk.jwt_key.as_deref().and_then(|pem| KeySet::from_pem(pem).ok());
     check_source(clerk, &host, public.as_ref(), backend.as_ref(), report);
     check_instance(public.as_ref(), backend.as_ref(), pinned.as_ref(), report);
-    let known =
-        [public.as_ref(), backend.as_ref()].into_iter().flatten().find_map(Told::keys).or(pinned.as_ref());
+    let known = [public.as_ref(), backend.as_ref()]
+        .into_iter()
+        .flatten()
+        .find_map(KeysAnswer::keys)
+        .or(pinned.as_ref());
     // Where keys of two instances are configured, that comes first.
     let is_one =
         ![code::CLERK_INSTANCE, code::CLERK_PINNED].iter().any(|code| report.finds_fault_with(*code));
@@ -69,28 +72,28 @@ pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams, report: &mut Rep
 }
 
 /// Whether the Backend API takes the secret key.
-fn check_secret(clerk: &ClerkSettings, told: &Told) -> Check {
+fn check_secret(clerk: &ClerkSettings, told: &KeysAnswer) -> Check {
     let host = clerk.api_url.host_str().unwrap_or("CLERK_API_URL");
     let elsewhere = "unset CLERK_API_URL, or write the address of Clerk's Backend API: https://api.clerk.com";
     match told {
-        Told::Keys(_) => Check::passed(code::CLERK_SECRET, "Clerk's Backend API accepts it"),
-        Told::Refused(status @ (401 | 403)) => {
+        KeysAnswer::Keys(_) => Check::passed(code::CLERK_SECRET, "Clerk's Backend API accepts it"),
+        KeysAnswer::Refused(status @ (401 | 403)) => {
             Check::failed(code::CLERK_SECRET, format!("Clerk's Backend API answers {status}"))
         }
-        Told::Refused(status) if told.is_fault_of_ours() => {
+        KeysAnswer::Refused(status) if told.is_fault_of_ours() => {
             let what = format!("CLERK_API_URL is not Clerk's Backend API: {host} answers {status}");
             Check::failed(code::CLERK_SECRET, what).mended_by(elsewhere)
         }
-        Told::Other(why) => {
+        KeysAnswer::Other(why) => {
             let what = format!("CLERK_API_URL is not Clerk's Backend API: {host}: {why}");
             Check::failed(code::CLERK_SECRET, what).mended_by(elsewhere)
         }
-        Told::Refused(status) => {
+        KeysAnswer::Refused(status) => {
             let what = format!("could not be checked: Clerk's Backend API answers {status}");
             Check::warning(code::CLERK_SECRET, what)
                 .mended_by("run this again in a few minutes, and look at Clerk's status page")
         }
-        Told::Silent(why) => Check::warning(
+        KeysAnswer::Silent(why) => Check::warning(
             code::CLERK_SECRET,
             format!("could not be checked: {host}: {why}"),
         )
@@ -115,7 +118,7 @@ async fn check_issuers(clerk: &ClerkSettings, known: &KeySet, seams: &Seams) -> 
         (issuer, told.map(|(told, _)| told))
     });
     let told = futures_util::future::join_all(asked).await;
-    let lists = |(issuer, told): &(&String, Option<Told>)| {
+    let lists = |(issuer, told): &(&String, Option<KeysAnswer>)| {
         Some(((*issuer).clone(), told.as_ref()?.keys()?.shares_a_key_with(known)))
     };
     let lists: Vec<(String, bool)> = told.iter().filter_map(lists).collect();
@@ -140,18 +143,18 @@ async fn check_issuers(clerk: &ClerkSettings, known: &KeySet, seams: &Seams) -> 
 fn check_source(
     clerk: &ClerkSettings,
     host: &str,
-    public: Option<&Told>,
-    backend: Option<&Told>,
+    public: Option<&KeysAnswer>,
+    backend: Option<&KeysAnswer>,
     report: &mut Report,
 ) {
-    let has_backend = matches!(backend, Some(Told::Keys(_)));
+    let has_backend = matches!(backend, Some(KeysAnswer::Keys(_)));
     let why = match public {
-        Some(Told::Keys(keys)) => {
+        Some(KeysAnswer::Keys(keys)) => {
             report.add(Check::passed(code::CLERK_KEYS, format!("{host} lists {} keys", keys.kids().count())));
             return;
         }
-        Some(Told::Refused(status)) => format!("{host} answers {status}"),
-        Some(Told::Other(why) | Told::Silent(why)) => format!("{host}: {why}"),
+        Some(KeysAnswer::Refused(status)) => format!("{host} answers {status}"),
+        Some(KeysAnswer::Other(why) | KeysAnswer::Silent(why)) => format!("{host}: {why}"),
         None if has_backend => {
             report.add(Check::passed(code::CLERK_KEYS, "Clerk's Backend API lists them"));
             return;
@@ -166,7 +169,7 @@ fn check_source(
         Check::passed(code::CLERK_KEYS, "pinned by CLERK_JWT_KEY; no network is needed")
     } else if has_backend && !clerk.jwks_url_is_named {
         Check::warning(code::CLERK_KEYS, format!("{why}; `serve` gets them from the Backend API"))
-    } else if public.is_none() && backend.is_some_and(Told::is_fault_of_ours) {
+    } else if public.is_none() && backend.is_some_and(KeysAnswer::is_fault_of_ours) {
         // The secret key is the only source, and has its own failed check.
         Check::skipped(code::CLERK_KEYS, "they are fetched with the secret key")
     } else {
@@ -176,12 +179,12 @@ fn check_source(
 
 /// Whether all that is configured belongs to one instance.
 fn check_instance(
-    public: Option<&Told>,
-    backend: Option<&Told>,
+    public: Option<&KeysAnswer>,
+    backend: Option<&KeysAnswer>,
     pinned: Option<&KeySet>,
     report: &mut Report,
 ) {
-    if let (Some(Told::Keys(public)), Some(Told::Keys(backend))) = (public, backend) {
+    if let (Some(KeysAnswer::Keys(public)), Some(KeysAnswer::Keys(backend))) = (public, backend) {
         report.add(if public.shares_a_key_with(backend) {
             Check::passed(code::CLERK_INSTANCE, "the secret key gives the same keys as the public address")
         } else {
@@ -189,7 +192,7 @@ fn check_instance(
         });
     }
     let Some(pinned) = pinned else { return };
-    let others = [public, backend].into_iter().flatten().filter_map(Told::keys);
+    let others = [public, backend].into_iter().flatten().filter_map(KeysAnswer::keys);
     let mut others = others.peekable();
     if others.peek().is_none() {
         report
@@ -208,20 +211,20 @@ fn check_instance(
 }
 
 /// What a source says, and how far our clock is ahead of its. `None` where there is no such source.
-async fn keys_of(seams: &Seams, request: Option<Outgoing>) -> Option<(Told, Option<f64>)> {
+async fn keys_of(seams: &Seams, request: Option<Outgoing>) -> Option<(KeysAnswer, Option<f64>)> {
     let asked = seams.clock.now();
     let answer = match ask(seams, request?).await {
         Ok(answer) => answer,
-        Err(error) => return Some((Told::Silent(error.to_string()), None)),
+        Err(error) => return Some((KeysAnswer::Silent(error.to_string()), None)),
     };
     let ahead = ahead(&answer, asked, seams.clock.now());
     let told = if answer.status.is_success() {
         match KeySet::from_jwks(&answer.body) {
-            Ok(document) => Told::Keys(document.keys),
-            Err(error) => Told::Other(format!("its answer is not a key set: {error}")),
+            Ok(document) => KeysAnswer::Keys(document.keys),
+            Err(error) => KeysAnswer::Other(format!("its answer is not a key set: {error}")),
         }
     } else {
-        Told::Refused(answer.status.as_u16())
+        KeysAnswer::Refused(answer.status.as_u16())
     };
     Some((told, ahead))
 }

@@ -22,7 +22,7 @@ use crate::connections::Connections;
 use crate::http::cors::LAST_EVENT_ID;
 use crate::http::etag::ETag;
 use crate::http::failure;
-use crate::http::streams::Place;
+use crate::http::streams::StreamPlace;
 use crate::store::Change;
 
 /// Time between two heartbeat comments, which keep proxies from taking the stream for dead. The
@@ -113,7 +113,7 @@ impl Watched {
         mut self,
         mut notices: Notices,
         stopping: CancellationToken,
-        place: Place,
+        place: StreamPlace,
     ) -> impl Stream<Item = Result<Bytes, Infallible>> {
         stream! {
             yield Ok(Bytes::from_static(b"retry: 3000\n\n"));
@@ -138,7 +138,7 @@ impl Watched {
     }
 
     /// The status as an event, unless it is the one that the client has.
-    async fn look(&mut self, place: &Place) -> Option<Bytes> {
+    async fn look(&mut self, place: &StreamPlace) -> Option<Bytes> {
         let _turn = place.turn().await;
         let status = match self.connections.status(&self.owner).await {
             Ok(status) => status,
@@ -158,7 +158,7 @@ impl Watched {
         Some(Bytes::from(format!("event: instagram.status\nid: {}\ndata: {json}\n\n", tag.opaque())))
     }
 
-    async fn wait(&self, notices: &mut Notices, stopping: &CancellationToken, place: &Place) -> Woken {
+    async fn wait(&self, notices: &mut Notices, stopping: &CancellationToken, place: &StreamPlace) -> Woken {
         let Notices { changes, hears } = notices;
         let now = self.clock.now();
         if now >= self.ends_at {

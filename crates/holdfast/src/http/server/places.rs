@@ -81,13 +81,13 @@ pub(super) struct Places {
 #[derive(Default)]
 struct Open {
     next: u64,
-    held: HashMap<u64, Held>,
+    held: HashMap<u64, OpenConnection>,
     /// When it was last looked for silent connections ahead of need.
     looked_ahead: Throttle,
     told: Throttle,
 }
 
-struct Held {
+struct OpenConnection {
     address: ClientAddress,
     watch: Watch,
 }
@@ -98,8 +98,8 @@ struct Held {
 struct OfAddress<'a> {
     all: usize,
     /// No request has ever begun on them.
-    silent: Vec<(Timestamp, &'a Held)>,
-    asked: Vec<(Timestamp, &'a Held)>,
+    silent: Vec<(Timestamp, &'a OpenConnection)>,
+    asked: Vec<(Timestamp, &'a OpenConnection)>,
 }
 
 /// All connections, by address.
@@ -114,13 +114,13 @@ struct Survey<'a> {
 struct Choice<'a> {
     address: ClientAddress,
     has: usize,
-    waiting: Vec<(Timestamp, &'a Held)>,
+    waiting: Vec<(Timestamp, &'a OpenConnection)>,
     most: usize,
 }
 
 impl<'a> Survey<'a> {
     /// `None` where room is being made already.
-    fn of(all: &'a HashMap<u64, Held>, now: Timestamp) -> Option<Self> {
+    fn of(all: &'a HashMap<u64, OpenConnection>, now: Timestamp) -> Option<Self> {
         let mut survey = Self::default();
         for held in all.values() {
             if held.watch.is_cut() {
@@ -166,7 +166,7 @@ impl Places {
 
     /// A place for a connection; `None` where all are taken, and others have been told to make
     /// room.
-    pub(super) fn take(&self, address: ClientAddress, watch: &Watch) -> Option<Place> {
+    pub(super) fn take(&self, address: ClientAddress, watch: &Watch) -> Option<ConnectionPlace> {
         let mut open = self.open.lock();
         if open.held.len() >= self.most {
             self.make_room(&mut open, "all connection slots are taken");
@@ -174,10 +174,10 @@ impl Places {
         }
         let id = open.next;
         open.next += 1;
-        open.held.insert(id, Held { address, watch: watch.clone() });
+        open.held.insert(id, OpenConnection { address, watch: watch.clone() });
         self.metrics.open.inc();
         self.make_room_ahead(&mut open);
-        Some(Place { id, places: self.clone() })
+        Some(ConnectionPlace { id, places: self.clone() })
     }
 
     /// Makes room where the operating system has no file handle for a further connection.
@@ -243,12 +243,12 @@ impl Places {
 }
 
 /// One place; given back when dropped.
-pub(super) struct Place {
+pub(super) struct ConnectionPlace {
     id: u64,
     places: Places,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         self.places.open.lock().held.remove(&self.id);
         self.places.metrics.open.dec();

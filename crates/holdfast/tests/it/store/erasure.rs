@@ -6,7 +6,7 @@ use base64::Engine as _;
 use holdfast::clerk::UserFacts;
 use holdfast::entropy::SystemEntropy;
 use holdfast::store::{CommitOutcome, StatusFacts, Visit};
-use holdfast::vault::{KeyRing, Place, Vault};
+use holdfast::vault::{KeyRing, Location, Vault};
 
 use super::events::erase;
 use super::fixtures::{
@@ -76,7 +76,7 @@ async fn the_file_holds_no_plaintext_and_after_erasure_no_sealed_bytes_either() 
         store.meet_user(&user, &UserFacts::default(), start_of_time(), Visit::Sync).await.expect("it syncs");
         let (key, wrapped) = vault.new_user_key(user.as_str()).expect("a key");
         store.insert_user_key(user.as_str(), &wrapped).await.expect("it stores");
-        let place = |table, row| Place {
+        let place = |table, row| Location {
             table,
             column: "blob",
             row,

@@ -7,7 +7,7 @@ use holdfast::connection::{Reason, Standing};
 use holdfast::connections::grants::{RowSeal, renew_user_key};
 use holdfast::entropy::SystemEntropy;
 use holdfast::store::{DataDeletion, NewServiceKey, Retired, StoreError, Visit};
-use holdfast::vault::{KeyRing, Place, SentinelError, Vault};
+use holdfast::vault::{KeyRing, Location, SentinelError, Vault};
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
@@ -28,8 +28,8 @@ fn vault(ids: &[(&str, u8)]) -> Vault {
     Vault::new(KeyRing::parse(&list.join(",")).expect("a ring"), Arc::new(SystemEntropy))
 }
 
-fn place(user_id: &str) -> Place<'_> {
-    Place { table: "grants", column: "blob", row: "1", user_id, provider: "instagram", version: 1 }
+fn location(user_id: &str) -> Location<'_> {
+    Location { table: "grants", column: "blob", row: "1", user_id, provider: "instagram", version: 1 }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +75,7 @@ async fn rotation_renews_keys_online_and_then_the_old_key_retires() {
             let user_id = owner(name).as_str().to_owned();
             let (key, wrapped) = old.new_user_key(&user_id).expect("a key");
             store.insert_user_key(&user_id, &wrapped).await.expect("it stores");
-            blobs.push(key.seal(&place(&user_id), name.as_bytes()).expect("sealed"));
+            blobs.push(key.seal(&location(&user_id), name.as_bytes()).expect("sealed"));
         }
         let both = vault(&[("new", 2), ("old", 1)]);
         store
@@ -109,7 +109,7 @@ async fn rotation_renews_keys_online_and_then_the_old_key_retires() {
             let user_id = owner(name).as_str().to_owned();
             let wrapped = store.user_key(&user_id).await.unwrap().expect("a key");
             let opened =
-                new.open_user_key(&user_id, &wrapped).unwrap().open(&place(&user_id), &blob).unwrap();
+                new.open_user_key(&user_id, &wrapped).unwrap().open(&location(&user_id), &blob).unwrap();
             assert_eq!(opened.expose_secret(), name.as_bytes());
         }
         // A replica that was left behind, and one that has stored its key just before.

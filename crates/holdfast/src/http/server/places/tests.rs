@@ -24,7 +24,7 @@ impl Scene {
     }
 
     /// A silent connection, a second after the one before.
-    fn connect(&self, from: u8) -> (Watch, Option<Place>) {
+    fn connect(&self, from: u8) -> (Watch, Option<ConnectionPlace>) {
         self.clock.advance(Duration::from_secs(1));
         let watch = Watch::new(&ServerLimits::default(), Arc::new(self.clock.clone()));
         watch.nothing_came();
@@ -96,7 +96,8 @@ fn who_never_asked_goes_before_a_proxys_kept_connections() {
 fn silent_connections_are_closed_before_the_last_place_is_taken() {
     let scene = Scene::new(2 * SPARE_PART);
     let mut silent: Vec<_> = (0..2 * SPARE_PART - 1).map(|_| scene.connect(2)).collect();
-    let cut = |held: &[(Watch, Option<Place>)]| held.iter().filter(|(watch, _)| watch.is_cut()).count();
+    let cut =
+        |held: &[(Watch, Option<ConnectionPlace>)]| held.iter().filter(|(watch, _)| watch.is_cut()).count();
     assert_eq!(cut(&silent), 2 * SPARE_PART / SILENT_PART);
     assert!(silent[0].0.is_cut() && silent[1].0.is_cut(), "who has kept us waiting longest");
     let newcomer = scene.connect(1);

@@ -1,9 +1,9 @@
 //! Where a blob belongs.
 
-/// The place that a blob is sealed for. All of it is authenticated, none of it is stored in the
+/// The location that a blob is sealed for. All of it is authenticated, none of it is stored in the
 /// blob, so a blob that was swapped with another or rolled back to an older version does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct Location<'a> {
     /// Table.
     pub table: &'a str,
     /// Column.
@@ -18,13 +18,13 @@ pub struct Place<'a> {
     pub version: i64,
 }
 
-impl<'a> Place<'a> {
-    /// The place of a user's own data key.
+impl<'a> Location<'a> {
+    /// The location of a user's own data key.
     pub(super) fn user_key(user_id: &'a str) -> Self {
         Self { table: "user_keys", column: "blob", row: user_id, user_id, provider: "", version: 0 }
     }
 
-    /// The place of a key's sentinel.
+    /// The location of a key's sentinel.
     pub(super) fn sentinel(key_id: &'a str) -> Self {
         Self {
             table: "key_ring_sentinel",
@@ -36,8 +36,8 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Additional authenticated data: the blob's header and every part of the place, each behind
-    /// its length as 64 bits big-endian, so that no two places have the same encoding.
+    /// Additional authenticated data: the blob's header and every part of the location, each behind
+    /// its length as 64 bits big-endian, so that no two locations have the same encoding.
     pub(super) fn authenticated(&self, header: &[u8]) -> Vec<u8> {
         let version = self.version.to_be_bytes();
         let parts = [
