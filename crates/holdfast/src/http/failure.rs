@@ -48,6 +48,8 @@ impl From<StoreError> for Problem {
             | StoreError::KeyRetired { .. }
             | StoreError::Denied(_) => ServerCode::DatabaseUnavailable,
             StoreError::Full(_) => ServerCode::DatabaseFull,
+            // Every route with a place may be answered so anyway.
+            StoreError::Crowded => ServerCode::Overloaded,
             StoreError::Corrupt { .. } | StoreError::Damaged(_) | StoreError::Refused(_) => {
                 ServerCode::Internal
             }
@@ -248,6 +250,13 @@ mod tests {
         assert!(lost(true).detail().contains("look before sending it again"), "{}", lost(true).detail());
         assert!(!lost(false).detail().contains("carried"), "{}", lost(false).detail());
         assert_eq!(lost(false).retry_after_seconds(), Some(5), "who is told to ask again is told when");
+    }
+
+    #[test]
+    fn a_read_too_many_is_told_what_a_request_too_many_is_told() {
+        let problem = Problem::from(StoreError::Crowded);
+        assert_eq!(problem.code(), ServerCode::Overloaded.into());
+        assert_eq!(problem.retry_after_seconds(), Some(1));
     }
 
     #[test]

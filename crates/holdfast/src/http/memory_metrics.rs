@@ -25,7 +25,8 @@ metrics! {
         by [(
             "memory",
             "`verified_tokens`, `repeated_tokens`, `refused_requests`, `refused_origins`, `clerk_answers`, `clerk_failures`, \
-             `missing_facts`, `addresses`, `large_bodies`, `outlasting_work`, `unreadable_rows` or `stored_grants`",
+             `missing_facts`, `addresses`, `large_bodies`, `outlasting_work`, `unreadable_rows`, `stored_grants`, \
+             `tokens_in_hand` or `status_reads`",
         )];
 }
 
@@ -59,6 +60,8 @@ impl Collector for MemoryMetrics {
             ("outlasting_work", self.detached.under_way()),
             ("unreadable_rows", self.store.unreadable_rows_logged()),
             ("stored_grants", self.connections.journal().remembered()),
+            ("tokens_in_hand", self.connections.journal().in_hand()),
+            ("status_reads", self.store.status_reads_waiting()),
         ];
         let mut metric = encoder.encode_descriptor(ENTRIES.name, ENTRIES.help, None, MetricType::Gauge)?;
         for (memory, entries) in sizes {

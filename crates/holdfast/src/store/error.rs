@@ -18,6 +18,9 @@ pub enum StoreError {
     /// A lock was held for too long, or the statement took too long.
     #[error("the database is busy: {0}")]
     Busy(String),
+    /// Too many reads wait for the database already.
+    #[error("too many reads wait for the database")]
+    Crowded,
     /// The connection broke during the commit, which may or may not have been made. Read before
     /// acting again.
     #[error("the connection to the database broke during a commit; it is unknown whether it was made")]
@@ -63,6 +66,7 @@ impl StoreError {
         match self {
             Self::Unavailable(_) | Self::Full(_) | Self::Damaged(_) => true,
             Self::Busy(_)
+            | Self::Crowded
             | Self::OutcomeUnknown
             | Self::KeyRetired { .. }
             | Self::Corrupt { .. }
@@ -74,7 +78,7 @@ impl StoreError {
     /// How long a client should wait before it tries again; for `Retry-After`.
     pub fn retry_after(&self) -> Duration {
         match self {
-            Self::Busy(_) | Self::OutcomeUnknown => Duration::from_secs(1),
+            Self::Busy(_) | Self::Crowded | Self::OutcomeUnknown => Duration::from_secs(1),
             Self::Unavailable(_) => Duration::from_secs(5),
             Self::Full(_)
             | Self::KeyRetired { .. }

@@ -87,6 +87,11 @@ impl Journal {
         self.0.recent.len()
     }
 
+    /// Attempts whose token this process is about to store.
+    pub fn in_hand(&self) -> usize {
+        self.0.in_hand.lock().len()
+    }
+
     /// Reserves space for the provider's answer. `None`: there is no space or no journal, and only
     /// the database can keep the answer.
     pub(super) async fn reserve(&self, origin: Origin) -> Option<Reservation> {

@@ -7,22 +7,26 @@
 mod postgres;
 mod sqlite;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::{PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 
 use super::attempts::{self, StatusFacts};
 use super::engine::Engine;
 use super::{OpenError, Store, StoreError, statements};
 use crate::clock::SharedClock;
+use crate::lock::Lock;
 use crate::provider::ProviderId;
 use crate::telemetry::traces::in_span;
 
 /// Most questions in one batch.
 const MOST_AT_ONCE: usize = 64;
+/// Most questions that wait. Requests under way are fewer, unless HOLDFAST_MAX_REQUESTS is raised.
+const MOST_WAITING: usize = 4096;
 
 /// How statuses are read.
 #[derive(Debug)]
@@ -35,9 +39,7 @@ pub(super) enum StatusReads {
 
 #[derive(Debug)]
 pub(super) struct Gathered {
-    /// Unbounded: each request asks one question, and requests under way are bounded. `None` once
-    /// closed.
-    questions: RwLock<Option<mpsc::UnboundedSender<Question>>>,
+    waiting: Arc<Waiting>,
     /// Ends when no task serves questions any more.
     served: Mutex<mpsc::Receiver<Infallible>>,
 }
@@ -59,6 +61,64 @@ impl Question {
         // An error means that the caller has gone.
         let _ = self.answer.send(answer);
     }
+
+    /// Whether its caller has gone: the request took too long, or its client left.
+    fn is_given_up(&self) -> bool {
+        self.answer.is_closed()
+    }
+}
+
+/// The questions that wait for a round trip.
+#[derive(Debug, Default)]
+struct Waiting {
+    queue: Lock<Queue>,
+    /// Told of each question, and of the end.
+    asked: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    questions: VecDeque<Question>,
+    is_closed: bool,
+}
+
+impl Waiting {
+    fn push(&self, question: Question) -> Result<(), StoreError> {
+        {
+            let mut queue = self.queue.lock();
+            if queue.is_closed {
+                return Err(closed());
+            }
+            if queue.questions.len() >= MOST_WAITING {
+                queue.questions.retain(|each| !each.is_given_up());
+            }
+            if queue.questions.len() >= MOST_WAITING {
+                return Err(StoreError::Crowded);
+            }
+            queue.questions.push_back(question);
+        }
+        self.asked.notify_one();
+        Ok(())
+    }
+
+    /// Moves questions to `batch` until that has `most`, without those that were given up. `false`
+    /// where no more can come.
+    fn take(&self, most: usize, batch: &mut Vec<Question>) -> bool {
+        let mut queue = self.queue.lock();
+        while batch.len() < most
+            && let Some(question) = queue.questions.pop_front()
+        {
+            if !question.is_given_up() {
+                batch.push(question);
+            }
+        }
+        !queue.is_closed
+    }
+
+    fn close(&self) {
+        self.queue.lock().is_closed = true;
+        self.asked.notify_one();
+    }
 }
 
 /// A question this soon after the last batch is one of many, so others are waited for.
@@ -66,21 +126,27 @@ const ONE_OF_MANY: Duration = Duration::from_micros(250);
 
 /// The incoming questions.
 struct Questions {
-    asked: mpsc::UnboundedReceiver<Question>,
+    waiting: Arc<Waiting>,
     clock: SharedClock,
     /// When the last batch was taken.
     taken_at: Timestamp,
 }
 
 impl Questions {
-    fn new(asked: mpsc::UnboundedReceiver<Question>, clock: SharedClock) -> Self {
-        Self { asked, clock, taken_at: Timestamp::MIN }
+    fn new(waiting: Arc<Waiting>, clock: SharedClock) -> Self {
+        Self { waiting, clock, taken_at: Timestamp::MIN }
     }
 
     /// Waits for a question, and takes those that come with it; `false` where no more can come.
     async fn gather(&mut self, batch: &mut Vec<Question>) -> bool {
-        if self.asked.recv_many(batch, 1).await == 0 {
-            return false;
+        while batch.is_empty() {
+            let is_open = self.waiting.take(1, batch);
+            if batch.is_empty() {
+                if !is_open {
+                    return false;
+                }
+                self.waiting.asked.notified().await;
+            }
         }
         let now = self.clock.now_fine();
         if now.duration_since(self.taken_at).unsigned_abs() < ONE_OF_MANY {
@@ -88,9 +154,7 @@ impl Questions {
             // would poll for events and wake another thread.
             tokio::task::yield_now().await;
         }
-        if !self.asked.is_empty() {
-            self.asked.recv_many(batch, MOST_AT_ONCE - 1).await;
-        }
+        self.waiting.take(MOST_AT_ONCE, batch);
         self.taken_at = now;
         true
     }
@@ -100,41 +164,58 @@ impl StatusReads {
     /// Starts to serve questions, until [`StatusReads::close`] or until the store is dropped. Must
     /// be called within a tokio runtime.
     pub(super) fn start(engine: &Engine, clock: &SharedClock) -> Result<Self, OpenError> {
-        let (questions, asked) = mpsc::unbounded_channel();
+        let waiting = Arc::<Waiting>::default();
         let (serving, served) = mpsc::channel(1);
-        let asked = Questions::new(asked, clock.clone());
+        let asked = Questions::new(Arc::clone(&waiting), clock.clone());
         match engine {
             Engine::Sqlite(engine) => sqlite::serve(engine, asked, serving)?,
             Engine::Postgres(engine) => postgres::serve(engine, clock, asked, &serving),
             Engine::Driven(_) => return Ok(Self::OneByOne),
         }
-        let (questions, served) = (RwLock::new(Some(questions)), Mutex::new(served));
-        Ok(Self::Gathered(Gathered { questions, served }))
+        Ok(Self::Gathered(Gathered { waiting, served: Mutex::new(served) }))
     }
 
     /// Answers the questions asked so far, then releases the database.
     pub(super) async fn close(&self) {
-        let Self::Gathered(Gathered { questions, served }) = self else { return };
-        questions.write().unwrap_or_else(PoisonError::into_inner).take();
+        let Self::Gathered(Gathered { waiting, served }) = self else { return };
+        waiting.close();
         // `None`: every sender is gone.
         let _ = served.lock().await.recv().await;
+    }
+
+    /// Questions that wait for a round trip.
+    pub(super) fn waiting(&self) -> usize {
+        match self {
+            Self::Gathered(gathered) => gathered.waiting.queue.lock().questions.len(),
+            Self::OneByOne => 0,
+        }
+    }
+}
+
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        self.waiting.close();
     }
 }
 
 impl Gathered {
     async fn ask(&self, user_id: &str, provider: ProviderId) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let question = Question { user_id: user_id.to_owned(), provider, answer };
-        let gone = || StoreError::Unavailable("the store has been closed".to_owned());
-        match &*self.questions.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(questions) => questions.send(question).map_err(|_| gone())?,
-            None => return Err(gone()),
-        }
-        answered.await.unwrap_or_else(|_| Err(gone()))
+        self.waiting.push(Question { user_id: user_id.to_owned(), provider, answer })?;
+        answered.await.unwrap_or_else(|_| Err(closed()))
     }
 }
 
+fn closed() -> StoreError {
+    StoreError::Unavailable("the store has been closed".to_owned())
+}
+
 impl Store {
+    /// Status reads that wait for a round trip.
+    pub fn status_reads_waiting(&self) -> usize {
+        self.inner.status_reads.waiting()
+    }
+
     /// The facts of a user's status.
     pub(super) async fn read_status(&self, user_id: &str, provider: ProviderId) -> Answer {
         match &*self.inner.status_reads {
@@ -159,29 +240,63 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use futures_util::FutureExt as _;
 
     use super::*;
     use crate::clock::{ManualClock, from_millis};
 
+    fn questions() -> (ManualClock, Questions) {
+        let clock = ManualClock::new(from_millis(1_750_000_000_000));
+        (clock.clone(), Questions::new(Arc::default(), Arc::new(clock)))
+    }
+
+    /// Asks; the question is given up when the receiver is dropped.
+    fn ask(waiting: &Waiting) -> Result<oneshot::Receiver<Answer>, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        waiting.push(Question { user_id: "user_1".to_owned(), provider: ProviderId::INSTAGRAM, answer })?;
+        Ok(answered)
+    }
+
     #[tokio::test]
     async fn only_one_of_many_waits_for_the_others() {
-        let clock = ManualClock::new(from_millis(1_750_000_000_000));
-        let (ask, asked) = mpsc::unbounded_channel();
-        let mut questions = Questions::new(asked, Arc::new(clock.clone()));
-        let mut batch = Vec::new();
+        let (clock, mut questions) = questions();
+        let (waiting, mut asked, mut gathered) = (Arc::clone(&questions.waiting), Vec::new(), 0);
         let mut gathered_at_once = || {
-            let (answer, _) = oneshot::channel();
-            ask.send(Question { user_id: "user_1".to_owned(), provider: ProviderId::INSTAGRAM, answer })
-                .unwrap();
-            questions.gather(&mut batch).now_or_never()
+            let mut batch = Vec::new();
+            asked.push(ask(&waiting).unwrap());
+            let told = questions.gather(&mut batch).now_or_never();
+            gathered += batch.len();
+            (told, gathered)
         };
-        assert_eq!(gathered_at_once(), Some(true));
-        assert_eq!(gathered_at_once(), None, "others may be about to ask, too");
+        assert_eq!(gathered_at_once(), (Some(true), 1));
+        assert_eq!(gathered_at_once(), (None, 2), "others may be about to ask, too");
         clock.advance(Duration::from_millis(1));
-        assert_eq!(gathered_at_once(), Some(true));
-        assert_eq!(batch.len(), 3);
+        assert_eq!(gathered_at_once(), (Some(true), 3));
+    }
+
+    #[tokio::test]
+    async fn who_has_given_up_is_not_read_for() {
+        let (_, mut questions) = questions();
+        for _ in 0..200 {
+            drop(ask(&questions.waiting).unwrap());
+        }
+        let stays = ask(&questions.waiting).unwrap();
+        let mut batch = Vec::new();
+        assert!(questions.gather(&mut batch).await);
+        assert_eq!(batch.len(), 1);
+        batch.remove(0).answer(Ok(StatusFacts::default()));
+        assert_eq!(stays.await.unwrap(), Ok(StatusFacts::default()));
+    }
+
+    #[test]
+    fn only_so_many_wait_and_who_gave_up_makes_room() {
+        let waiting = Waiting::default();
+        let mut asked: Vec<_> = (0..MOST_WAITING).map(|_| ask(&waiting).unwrap()).collect();
+        assert_eq!(ask(&waiting).unwrap_err(), StoreError::Crowded);
+        asked.truncate(10);
+        asked.push(ask(&waiting).unwrap());
+        assert_eq!(waiting.queue.lock().questions.len(), 11);
+        waiting.close();
+        assert!(matches!(ask(&waiting), Err(StoreError::Unavailable(_))));
     }
 }

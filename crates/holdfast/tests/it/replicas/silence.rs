@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use holdfast::clock::{Clock as _, SystemClock};
 use holdfast::provider::ProviderId;
 use holdfast::store::{NewServiceKey, Store, StoreError, StoreOptions};
@@ -59,6 +60,28 @@ async fn a_commit_without_an_answer_is_of_unknown_outcome() {
     assert_eq!(written, Err(StoreError::OutcomeUnknown));
     relay.lose_commits(false);
     assert!(store.service_key_by_hash(&[5; 32]).await.expect("it reads").is_some(), "it was made");
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statuses_that_were_given_up_take_no_room_and_no_time() {
+    let server = OwnServer::start();
+    let relay = Relay::before(&server);
+    let store = opened(&relay).await;
+    let ada = owner("ada");
+    let status = || store.status_facts(&ada, ProviderId::INSTAGRAM);
+    status().await.expect("it reads");
+
+    relay.go_silent_for_good();
+    for _ in 0..20_000 {
+        // Asked, and dropped as a request that takes too long is.
+        assert_eq!(status().now_or_never(), None);
+    }
+    let waiting = store.status_reads_waiting();
+    assert!(waiting <= 4096, "{waiting} questions of callers who have gone");
+    relay.come_back();
+    until("a fresh one is answered", async || status().await.is_ok()).await;
+    assert_eq!(store.status_reads_waiting(), 0, "the others went without being asked");
     store.close().await;
 }
 

@@ -69,6 +69,11 @@ impl Relay {
         *self.state.last_words.lock().expect("a lock") = Some(words.as_bytes());
     }
 
+    /// New connections work again; those that are there stay silent.
+    pub fn come_back(&self) {
+        self.go_silent();
+    }
+
     /// Every commit reaches the server, and the answer gets lost.
     pub fn lose_commits(&self, wanted: bool) {
         self.state.loses_commits.store(wanted, Ordering::SeqCst);
