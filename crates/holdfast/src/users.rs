@@ -11,11 +11,8 @@ use crate::clerk::pauses::UserPauses;
 use crate::clerk::{User, UserFacts, facts_from_claims};
 use crate::clock::{SharedClock, after};
 use crate::lock::Lock;
-use crate::store::{Store, StoreError, Synced, UserRecord, Visit};
+use crate::store::{SEEN_EVERY, Store, StoreError, Synced, UserRecord, Visit};
 
-/// `last_seen_at` is written at most this often per user: a page that polls must not cost a write
-/// each time.
-const SEEN_EVERY: Duration = Duration::from_mins(1);
 /// Facts that Clerk did not give are asked for again after this, and at last once in
 /// [`LAST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(10);

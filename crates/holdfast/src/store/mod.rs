@@ -60,7 +60,7 @@ pub use overview::{PoolUse, Refreshes, ServerFacts, TableRows};
 pub use service_keys::{NewServiceKey, ServiceKey};
 pub use sweep::{HistoryStep, Kept};
 pub use trouble::{Struck, Trouble};
-pub use users::{EventOutcome, Synced, UserRecord, Visit};
+pub use users::{EventOutcome, SEEN_EVERY, Synced, UserRecord, Visit};
 
 use crate::clock::SharedClock;
 use changes::Changes;

@@ -1,5 +1,7 @@
 //! User records, Clerk's events about them, and erasure.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::engine::{Failure, Row};
@@ -8,7 +10,12 @@ use super::{Change, Store, StoreError, Unit, audit, engine, notices, rows, state
 use crate::caller::OwnerId;
 use crate::clerk::webhook::{SignedEvent, UserChange};
 use crate::clerk::{User, UserFacts};
+use crate::clock::after;
 use crate::provider::ProviderId;
+
+/// When a person was last seen is written at most this often: a page that polls must not cost a
+/// write each time.
+pub const SEEN_EVERY: Duration = Duration::from_mins(1);
 
 /// A record after a synchronisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +49,7 @@ pub enum Visit {
     Impersonated,
 }
 
+#[derive(Clone, PartialEq)]
 struct StoredUser {
     user: User,
     clerk_updated_at: Option<Timestamp>,
@@ -83,6 +91,11 @@ impl Store {
         now: Timestamp,
         visit: Visit,
     ) -> Result<Option<Synced>, StoreError> {
+        let row = self.read_one(statements::USER, vec![owner.as_str().into()]).await?;
+        let stored = row.as_ref().map(stored_user).transpose()?;
+        if let Some(StoredUser { user, .. }) = stored.filter(|stored| stored.stands(facts, now, visit)) {
+            return Ok(Some(Synced { user, created: false }));
+        }
         engine::retrying(|| async {
             let mut unit = self.begin().await?;
             unit.run(statements::USER_INSERT, vec![owner.as_str().into(), now.into()]).await?;
@@ -203,6 +216,16 @@ impl StoredUser {
             (Some(_), None) => true,
             (None, _) => false,
         }
+    }
+
+    /// Whether a visit need not be written.
+    fn stands(&self, facts: &UserFacts, now: Timestamp, visit: Visit) -> bool {
+        let mut learnt = self.clone();
+        learnt.learn(facts, now);
+        let is_seen = self.user.last_seen_at.is_some_and(|at| now < after(at, SEEN_EVERY));
+        learnt == *self
+            && (is_seen || visit == Visit::Impersonated)
+            && (self.first_synced_at.is_some() || visit != Visit::Sync)
     }
 
     fn learn(&mut self, facts: &UserFacts, now: Timestamp) {

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use holdfast::clerk::UserFacts;
+use holdfast::clock::after;
 use holdfast::store::{Synced, Visit};
 
 use super::events::erase;
@@ -76,6 +79,31 @@ async fn dated_facts_replace_older_ones_and_claims_replace_none_of_them() {
         store.touch_user(&ada, later(2 * DAY)).await.expect("it touches");
         let seen = store.user(&ada).await.expect("it reads").expect("a record").last_seen_at;
         assert_eq!(seen, Some(later(3 * DAY)), "never moves back");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_changes_nothing_is_written_once_a_minute() {
+    on_each_engine(async |db| {
+        let (store, ada, began) = (&db.store, owner("ada"), start_of_time());
+        let at = |seconds| after(began, Duration::from_secs(seconds));
+        let meet = async |name: &str, now, visit| {
+            let met = store.meet_user(&ada, &facts(name), now, visit).await.expect("it syncs");
+            let Synced { user, created } = met.expect("it is not erased");
+            (user.first_name.unwrap(), user.last_seen_at, created)
+        };
+        let ada_at = |seconds, created| ("Ada".to_owned(), Some(at(seconds)), created);
+        assert_eq!(meet("Ada", at(0), Visit::Other).await, ada_at(0, false));
+        assert_eq!(meet("Ada", at(1), Visit::Sync).await, ada_at(1, true), "the first one is one");
+        for second in 2..60 {
+            assert_eq!(meet("Ada", at(second), Visit::Sync).await, ada_at(1, false));
+        }
+        assert_eq!(meet("Grace", at(60), Visit::Sync).await, ("Grace".to_owned(), Some(at(60)), false));
+        assert_eq!(meet("Ada", at(61), Visit::Sync).await, ada_at(61, false));
+        assert_eq!(meet("Ada", at(120), Visit::Sync).await, ada_at(61, false));
+        assert_eq!(meet("Ada", at(121), Visit::Sync).await, ada_at(121, false));
+        assert_eq!(meet("Ada", at(900), Visit::Impersonated).await, ada_at(121, false));
     })
     .await;
 }
