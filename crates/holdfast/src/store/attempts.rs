@@ -40,7 +40,8 @@ impl Store {
 
     /// An attempt by the SHA-256 of its `state`.
     pub async fn attempt_by_state(&self, state_hash: &[u8; 32]) -> Result<Option<Attempt>, StoreError> {
-        let row = self.read_one(statements::ATTEMPT_BY_STATE, vec![state_hash.as_slice().into()]).await?;
+        let values = vec![state_hash.as_slice().into()];
+        let row = self.read_for_stranger(statements::ATTEMPT_BY_STATE, values).await?;
         row.as_ref().map(rows::attempt).transpose()
     }
 

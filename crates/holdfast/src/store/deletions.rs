@@ -63,7 +63,7 @@ impl Store {
 
     /// The request with this code.
     pub async fn deletion(&self, code: &str) -> Result<Option<DataDeletion>, StoreError> {
-        let Some(row) = self.read_one(statements::DELETION, vec![code.into()]).await? else {
+        let Some(row) = self.read_for_stranger(statements::DELETION, vec![code.into()]).await? else {
             return Ok(None);
         };
         let read = || -> Result<_, Unreadable> {

@@ -28,6 +28,7 @@ mod rows;
 mod service_keys;
 pub mod statements;
 mod status_reads;
+mod strangers;
 mod sweep;
 mod timeline;
 mod trouble;
@@ -67,6 +68,7 @@ use changes::Changes;
 use engine::{Engine, Failure, Postgres, Row, Sqlite, Unit};
 use statements::Sql;
 use status_reads::StatusReads;
+use strangers::Strangers;
 use unreadable::LoggedRows;
 
 /// How to open a database.
@@ -114,6 +116,7 @@ struct Inner {
     changes: Changes,
     status_reads: Arc<StatusReads>,
     logged_rows: LoggedRows,
+    strangers: Strangers,
     outbox: bool,
     link: Option<SharedLink>,
 }
@@ -186,8 +189,9 @@ impl Store {
         link: Option<SharedLink>,
     ) -> Self {
         let changes = Changes::start(&engine, &clock);
-        let logged_rows = LoggedRows::default();
-        Self { inner: Arc::new(Inner { engine, clock, changes, status_reads, logged_rows, outbox, link }) }
+        let (logged_rows, strangers) = (LoggedRows::default(), Strangers::default());
+        let inner = Inner { engine, clock, changes, status_reads, logged_rows, strangers, outbox, link };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Whether the database answers and has its tables.

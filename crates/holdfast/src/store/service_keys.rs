@@ -54,8 +54,16 @@ impl Store {
 
     /// The service key of that hash, revoked or not.
     pub async fn service_key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ServiceKey>, StoreError> {
-        let row = self.read_one(statements::SERVICE_KEY_BY_HASH, vec![hash.as_slice().into()]).await?;
-        row.as_ref().map(service_key).transpose()
+        let (sql, values) = (statements::SERVICE_KEY_BY_HASH, vec![hash.as_slice().into()]);
+        let strangers = &self.inner.strangers;
+        let row = if strangers.knows(hash) {
+            self.read_one(sql, values).await?
+        } else {
+            self.read_for_stranger(sql, values).await?
+        };
+        let key = row.as_ref().map(service_key).transpose()?;
+        strangers.learn(hash, key.as_ref().is_some_and(|key| key.revoked_at.is_none()));
+        Ok(key)
     }
 
     /// Revokes a service key. `false` where there is none, or it was revoked before.
