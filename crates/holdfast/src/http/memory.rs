@@ -181,6 +181,11 @@ impl RefusalMemory {
         state.latest.iter().rev().take(most).cloned().collect()
     }
 
+    /// How many there were of this code since the process started.
+    pub fn amount(&self, code: &str) -> u64 {
+        self.0.lock().by_code.get(code).copied().unwrap_or_default()
+    }
+
     /// How many there were of each code since the process started.
     pub fn by_code(&self) -> BTreeMap<String, u64> {
         self.0.lock().by_code.clone()

@@ -29,6 +29,7 @@ mod failure;
 mod forward_auth;
 mod large_bodies;
 pub mod layers;
+mod looks;
 pub mod memory;
 pub mod memory_metrics;
 pub mod metrics;

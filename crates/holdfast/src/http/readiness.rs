@@ -1,19 +1,13 @@
 //! Whether this server can judge and read: what `/readyz` answers, what `holdfast_ready` shows, and
 //! what the operator's page names.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::looks::Found;
 use super::state::AppState;
-use crate::clock::within;
 use crate::store::{SchemaState, StoreError};
 use crate::vault::Sentinel;
-
-/// Time for the database to answer: a probe gives up after two seconds and must have learnt the
-/// culprit by then.
-const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The check of Clerk's keys.
 const SESSION_KEYS: &str = "session_keys";
@@ -65,21 +59,17 @@ impl Check {
 }
 
 impl Readiness {
-    /// Looks at everything, within [`PATIENCE`].
+    /// What holds now: of the database, as of the last second.
     pub(super) async fn of(state: &AppState) -> Self {
         let keys =
             if state.verifier.can_judge() { Ok(()) } else { Err("no key to verify session tokens with") };
-        let clock = &*state.edge.clock;
-        let (database, lacking, schema, sentinels) = tokio::join!(
-            within(PATIENCE, clock, state.store.ping()),
-            Box::pin(within(PATIENCE, clock, state.store.lacking_right())),
-            within(PATIENCE, clock, state.store.schema_state()),
-            within(PATIENCE, clock, state.store.sentinels()),
-        );
+        let found = state.looks().found().await;
+        let Found { database, lacking, schema, sentinels } = &*found;
         let fault = match (database, lacking) {
             // What it will be asked for in vain.
             (Some(Ok(()) | Err(StoreError::Denied(_))), Some(Ok(Some(right)))) => {
-                Some(("its role lacks a right: run holdfast doctor", StoreError::Denied(right).to_string()))
+                let error = StoreError::Denied(right.clone());
+                Some(("its role lacks a right: run holdfast doctor", error.to_string()))
             }
             (Some(Ok(())), _) => None,
             (Some(Err(error)), _) => Some(("does not answer", error.to_string())),
@@ -97,7 +87,7 @@ impl Readiness {
         };
         let ring = match sentinels {
             Some(Ok(sentinels)) => {
-                let fault = match state.vault.prove(&sentinels) {
+                let fault = match state.vault.prove(sentinels) {
                     Ok(missing) => missing.first().map(|Sentinel { key_id, .. }| {
                         let error = StoreError::KeyRetired { key_id: key_id.clone() };
                         ("the key that seals here was retired", error.to_string())
@@ -113,7 +103,7 @@ impl Readiness {
                 Check::new(ENCRYPTION_KEYS, Err("cannot be compared: the database does not answer"))
             }
         };
-        state.edge.metrics.readiness_log.write(why, clock.now());
+        state.edge.metrics.readiness_log.write(why, state.edge.clock.now());
         let mut checks = vec![Check::new(SESSION_KEYS, keys), database, Check::new(SCHEMA, schema), ring];
         if state.is_leaving() {
             checks.push(Check::new("stopping", Err("was told to stop")));

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::detached::Detached;
 use super::layers::Edge;
+use super::looks::Looks;
 use super::memory_metrics::MemoryMetrics;
 use super::pages::Page;
 use super::problem::{Problem, ServerCode};
@@ -70,6 +71,7 @@ struct Shared {
     parts: AppStateParts,
     streams: Streams,
     detached: Detached,
+    looks: Looks,
     documents: OnceLock<Documents>,
 }
 
@@ -90,6 +92,8 @@ impl AppState {
         let session_metrics = SessionMetrics::new(Arc::clone(&parts.verifier), parts.edge.clock.clone());
         metrics.register(|registry| registry.register_collector(Box::new(session_metrics)));
         let (detached, documents) = (Detached::default(), OnceLock::new());
+        let (clock, refusals) = (parts.edge.clock.clone(), metrics.memory.clone());
+        let looks = Looks::new(parts.store.clone(), clock, refusals, detached.clone());
         let memory_metrics = MemoryMetrics {
             verifier: Arc::clone(&parts.verifier),
             refusals: metrics.memory.clone(),
@@ -100,7 +104,7 @@ impl AppState {
             connections: parts.connections.clone(),
         };
         metrics.register(|registry| registry.register_collector(Box::new(memory_metrics)));
-        Self { shared: Arc::new(Shared { parts, streams, detached, documents }) }
+        Self { shared: Arc::new(Shared { parts, streams, detached, looks, documents }) }
     }
 
     /// Whether the process was asked to stop and serves on only until proxies have noticed.
@@ -116,6 +120,11 @@ impl AppState {
     /// Work that outlives its request. Wait for [`Detached::idle`] before closing the database.
     pub fn detached(&self) -> &Detached {
         &self.shared.detached
+    }
+
+    /// Looks at the database, for readiness.
+    pub(super) fn looks(&self) -> &Looks {
+        &self.shared.looks
     }
 
     /// Records that a service key takes a user's grant. What cannot be recorded is not handed out.

@@ -189,6 +189,20 @@ pub async fn begin_and_deny(
     Ok(back.header("location").map(|end| end.parse().unwrap()).ok_or(back))
 }
 
+/// What has the database asked without any credential: readiness, a service key that nobody has, a
+/// redirect and a receipt that nobody was given.
+pub fn without_credential(from: &Client) -> [(&'static str, String); 4] {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let key = format!("Authorization: Bearer hf_sk_{number:0>43}\r\n");
+    [
+        ("readiness", from.request("GET /readyz", "", "")),
+        ("service key", from.request("GET /service/connections", &key, "")),
+        ("callback", from.request(&format!("GET /instagram/callback?state=flood{number}&code=x"), "", "")),
+        ("receipt", from.request(&format!("GET /data-deletion/flood{number}"), "", "")),
+    ]
+}
+
 /// A request to forget an account, as Meta signs it.
 pub fn deletion_request(from: &Client, signed: &str) -> String {
     let headers = "Content-Type: application/x-www-form-urlencoded\r\n";

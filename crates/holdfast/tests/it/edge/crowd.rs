@@ -1,6 +1,6 @@
 //! Everything at once: silent sockets, stalled bodies, unknown keys, somebody who begins to connect
-//! without end, a replayed deletion request, more event streams than there may be. Good callers
-//! lose nothing by it.
+//! without end, a replayed deletion request, more event streams than there may be, and whatever has
+//! the database asked without a credential. Good callers lose nothing by it.
 //!
 //! Three processes: the server; the attackers; and this one, with the stand-ins and the good
 //! callers. `HOLDFAST_TEST_CROWD_S` sets how long it goes on (default 12), and
@@ -26,7 +26,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::attacks::{Attack, SILENT, STALLED, UNKNOWN_KEYS, deletion_request, status_under_unknown_key};
+use super::attacks::{
+    Attack, SILENT, STALLED, UNKNOWN_KEYS, deletion_request, status_under_unknown_key, without_credential,
+};
 use super::client::{Client, Raw};
 use super::crowded::{address_of, large_event, process};
 use super::isolated::{alone, handles, resident_kib_of};
@@ -96,6 +98,10 @@ async fn attackers() {
         attackers.spawn(async move { attack.ask_on("deletion", from, || request.clone()).await });
         let (attack, transport, beginner) = (one(), Arc::clone(&transport), beginner.clone());
         attackers.spawn(async move { attack.begin_and_deny(from, transport, beginner).await });
+        for (index, (what, _)) in without_credential(&from).into_iter().enumerate() {
+            let (attack, request) = (one(), move || without_credential(&from)[index].1.clone());
+            attackers.spawn(async move { attack.ask_on(what, from, request).await });
+        }
     }
     for watcher in watchers {
         for _ in 0..STREAMS_OF_EACH {
@@ -402,7 +408,17 @@ async fn a_crowd(is_behind_proxy: bool) {
     assert!(memory[1] < memory[0] * 11 / 10 + 8192, "memory grows: {:?}", held.resident_kib);
     assert!(files[0].max(files[1]) < 1000, "handles: {:?}", held.handles);
     assert!(!logged.contains("cannot be accepted"), "handles ran out");
-    let expected = ["silent", "stalled body", "unknown key", "begin", "deletion"];
+    let expected = [
+        "silent",
+        "stalled body",
+        "unknown key",
+        "begin",
+        "deletion",
+        "readiness 200",
+        "service key 401",
+        "callback 400",
+        "receipt 404",
+    ];
     for what in expected.into_iter().chain(has_streams.then_some("stream")) {
         assert!(answers.keys().any(|each| each.starts_with(what)), "{what} never came: {answers:?}");
     }

@@ -93,6 +93,7 @@ async fn health_and_readiness_say_what_they_know() {
     let (status, _, body) = read(stage.send(Method::GET, "/readyz", &[], Body::empty()).await).await;
     assert_eq!((status.as_u16(), &body["ready"]), (200, &json!(true)), "{body}");
     stage.store.close().await;
+    stage.clock.advance(Duration::from_secs(1));
     let (status, headers, body) = read(stage.send(Method::GET, "/readyz", &[], Body::empty()).await).await;
     assert_eq!((status.as_u16(), &body["ready"]), (503, &json!(false)));
     assert!(headers.contains_key("retry-after"));
