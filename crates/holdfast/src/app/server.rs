@@ -36,6 +36,7 @@ use crate::process::FileHandles;
 use crate::provider::calls::CallCounts;
 use crate::settings::Settings;
 use crate::store::{Store, StoreOptions};
+use crate::telemetry::LogMetrics;
 use crate::telemetry::traces::{Exporter, ServerSpans, Traces, WithContext as _};
 use crate::users::Users;
 use crate::vault::Vault;
@@ -138,6 +139,7 @@ impl Server {
         self.state.connections.register(registry);
         self.places.register(registry);
         registry.register_collector(Box::new(OverviewMetrics(self.overview.clone())));
+        registry.register_collector(Box::new(LogMetrics));
         if let Some((_, sweeper)) = &self.worker {
             sweeper.register(registry);
         }

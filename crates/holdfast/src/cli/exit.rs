@@ -69,7 +69,11 @@ pub fn told(error: impl std::fmt::Display) -> Failure {
 
 impl From<TelemetryError> for Failure {
     fn from(error: TelemetryError) -> Self {
-        Self::setup(error.to_string(), "correct HOLDFAST_LOG")
+        let remedy = match error {
+            TelemetryError::Thread(_) => "see `ulimit -a`",
+            TelemetryError::Filter | TelemetryError::Twice => "correct HOLDFAST_LOG",
+        };
+        Self::setup(error.to_string(), remedy)
     }
 }
 

@@ -35,6 +35,7 @@ use printer::{Colour, Printer};
 
 use crate::process::{FileHandles, LEAST_HANDLES};
 use crate::settings::{Environment, Purpose};
+use crate::telemetry::FlushedAtEnd;
 
 /// Runs the command line `arguments` (the program's name first) in `environment`.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitStatus {
@@ -131,6 +132,8 @@ fn enough_files() -> Result<(), Failure> {
 }
 
 fn wait(context: &Context, work: impl Future<Output = Outcome>) -> Outcome {
+    // Dropped after the runtime, whose end may log something.
+    let _log = FlushedAtEnd;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1) {
         // A thread that waits for the disk must not be the only one.

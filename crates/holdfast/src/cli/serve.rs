@@ -240,5 +240,6 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 
 #[expect(clippy::exit, reason = "whoever signals twice does not want to wait for anything")]
 fn end_at_once(code: i32) {
+    telemetry::flush();
     std::process::exit(code);
 }

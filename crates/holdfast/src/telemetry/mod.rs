@@ -7,6 +7,7 @@
 //! the filter asks for. A test runs at `trace` and searches the log for every secret.
 
 pub mod traces;
+mod writer;
 
 use std::io::IsTerminal as _;
 
@@ -16,6 +17,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+
+pub use writer::{FlushedAtEnd, LogMetrics, TABLE, flush};
 
 use crate::settings::LogFormat;
 
@@ -36,6 +39,9 @@ pub enum TelemetryError {
     /// The process has a log already.
     #[error("the log was set up twice")]
     Twice,
+    /// There is no thread that could write it.
+    #[error("the thread that writes the log cannot be started: {0}")]
+    Thread(std::io::Error),
 }
 
 /// Changes what the log of this process holds.
@@ -55,7 +61,8 @@ impl LogLevels {
 pub fn install(filter: &str, format: Option<LogFormat>) -> Result<LogLevels, TelemetryError> {
     let is_terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
-    let (subscriber, levels) = adjustable(filter, format, is_terminal, std::io::stderr)?;
+    let writer = writer::to_stderr().map_err(TelemetryError::Thread)?;
+    let (subscriber, levels) = adjustable(filter, format, is_terminal, writer)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Twice)?;
     Ok(levels)
 }

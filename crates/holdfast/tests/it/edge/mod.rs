@@ -17,3 +17,4 @@ mod power_loss;
 mod report_mode;
 mod security_page;
 mod slow;
+mod stalled_log;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use holdfast::connections::unreadable;
 use holdfast::metric::Metric;
-use holdfast::telemetry::traces;
+use holdfast::telemetry::{self, traces};
 use holdfast::worker::sweep;
 use holdfast::{http, outbox, overview, provider, worker};
 
@@ -22,6 +22,7 @@ pub fn metrics() -> Vec<(&'static str, &'static [Metric])> {
         ("The sweep", sweep::TABLE),
         ("Events to the app", outbox::TABLE),
         ("Traces", traces::TABLE),
+        ("The log", telemetry::TABLE),
         ("Memory", http::memory_metrics::TABLE),
         ("The process", overview::process::TABLE),
     ]
