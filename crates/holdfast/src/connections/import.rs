@@ -21,6 +21,7 @@ use crate::connections::grants::{self, RowSeal};
 use crate::connections::listing::holders;
 use crate::connections::recorder::{Conflicts, change};
 use crate::connections::{Connections, ServiceError};
+use crate::digest::sha256;
 use crate::provider::{Account, Grant, LONGEST_LIFE, Meaning, SharedProvider};
 use crate::store::CommitOutcome;
 
@@ -66,6 +67,14 @@ pub enum Imported {
     UserDeleted,
 }
 
+/// The beginning of an id's SHA-256: an import may have many.
+type Short = [u8; 16];
+
+fn short(id: &str) -> Short {
+    let hash = sha256(id.as_bytes());
+    std::array::from_fn(|index| hash[index])
+}
+
 /// Imports one grant after another, as the rate budget allows.
 #[derive(Debug)]
 pub struct Importer {
@@ -74,8 +83,8 @@ pub struct Importer {
     dry_run: bool,
     /// When Instagram last answered usefully. Locked while a caller waits for its turn.
     answered: Mutex<Timestamp>,
-    /// Accounts that a dry run would have linked, by id, and to whom.
-    predicted: Mutex<HashMap<String, String>>,
+    /// Accounts that were linked, or would have been by a dry run, and to whom.
+    predicted: Mutex<HashMap<Short, Short>>,
 }
 
 impl Connections {
@@ -201,9 +210,9 @@ impl Importer {
         let store = &self.connections.parts.store;
         let linked = holders(store, account).await?;
         let is_taken = linked.iter().any(|each| each.user_id != owner.as_str());
-        let mut predicted = self.predicted.lock().await;
-        let holder = predicted.entry(account.id.clone()).or_insert_with(|| owner.as_str().to_owned());
-        let is_taken = is_taken || holder.as_str() != owner.as_str();
+        let owner = short(owner.as_str());
+        let is_taken =
+            is_taken || *self.predicted.lock().await.entry(short(&account.id)).or_insert(owner) != owner;
         Ok(if is_taken { Imported::AccountTaken } else { Imported::Linked })
     }
 

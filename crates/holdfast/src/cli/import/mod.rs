@@ -7,10 +7,11 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::args::ImportArgs;
 use super::context::{Context, Sealing};
@@ -29,6 +30,9 @@ use input::{Entry, Line, Unusable};
 
 /// Lines under way at once. Instagram's budget decides about the pace, this only hides its latency.
 const PARALLEL: usize = 8;
+
+/// Lines that are proven or wait to be linked: linking may be slower than proving.
+const AHEAD: usize = 64;
 
 /// Lines whose users are looked up together: most of those of an import that is started again.
 const TOGETHER: usize = 256;
@@ -79,16 +83,23 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     let importer = connections.importer(args.dry_run).ok_or_else(|| {
         Failure::setup("Instagram is not configured", "set INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET")
     })?;
-    // Tokens are proven in parallel and linked one after the other, in the order of the lines. The
-    // channel between is unbounded: a line that waits half-way could hold the database that another
-    // needs.
-    let (asked, mut answers) = mpsc::unbounded_channel();
+    // Tokens are proven in parallel and linked one after the other, in the order of the lines. A
+    // line waits for its place before it is begun: half-way it could hold the database that
+    // another needs.
+    let (asked, mut answers) = mpsc::channel(AHEAD);
+    let places = Arc::new(Semaphore::new(AHEAD));
     let asking = async {
         let known = stream::iter(lines).chunks(TOGETHER).map(|lines| recall(&importer, lines)).buffered(1);
-        let mut proven = known.flat_map(stream::iter).map(|known| prove(&importer, known)).buffered(PARALLEL);
+        // An error would mean that the semaphore was closed, which nobody does.
+        let placed = known
+            .flat_map(stream::iter)
+            .then(|known| async { (known, Arc::clone(&places).acquire_owned().await.ok()) });
+        let importer = &importer;
+        let proving = placed.map(|(known, place)| async move { (prove(importer, known).await, place) });
+        let mut proven = std::pin::pin!(proving.buffered(PARALLEL));
         while let Some(line) = proven.next().await {
-            // The receiver lives longer than this.
-            let _ = asked.send(line);
+            // There is room for each that has a place, and the receiver lives longer than this.
+            let _ = asked.send(line).await;
         }
         drop(asked);
         Ok(())
@@ -96,7 +107,7 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     let mut counts = HashMap::<Ending, u64>::new();
     let linking = async {
         let mut settled = HashSet::new();
-        while let Some(line) = answers.recv().await {
+        while let Some((line, _place)) = answers.recv().await {
             let ended = end(&importer, &mut settled, line?).await?;
             *counts.entry(ended.ending).or_default() += 1;
             printer.json(&ended.json());

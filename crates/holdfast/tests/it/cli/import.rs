@@ -22,7 +22,7 @@ use crate::e2e::app::App;
 use crate::support::database::{self, Engine, count_on, execute_on};
 use crate::support::leaks;
 use crate::support::postgres_server::OwnServer;
-use crate::support::waiting::until_seen;
+use crate::support::waiting::{PATIENCE, until_seen};
 
 /// Instagram's Graph API as far as an import asks it. A token says what it is: `IGAAgood_7_…` is
 /// account 7's.
@@ -267,6 +267,27 @@ async fn input_that_cannot_be_meant_is_a_mistake_and_never_echoed() {
     let odd = format!("user_id,access_token\n\"user_1,{secret}\nuser_2,\"{secret}\"x\n");
     assert_eq!(place.feed(&["import", "-"], odd.as_bytes()).code, 1);
     assert_eq!(graph.calls.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_so_many_proven_lines_wait_to_be_linked() {
+    let (graph, url) = Graph::start().await;
+    let lines: String = (0..400).map(|each| format!("user_{each},{}\n", token("good", each))).collect();
+    let place = place(&url).file("grants.csv", &format!("user_id,access_token\n{lines}"));
+    let mut running = place.start(&["import", "grants.csv"], Stdio::piped());
+    running.may_be_silent = true;
+    let mut out = BufReader::new(running.child.stdout.take().unwrap()).lines();
+    assert!(out.next().unwrap().unwrap().contains("\"imported\""));
+    // Somebody else writes, for longer than the import waits.
+    let writing = rusqlite::Connection::open(place.path().join("holdfast.db")).unwrap();
+    writing.busy_timeout(PATIENCE).unwrap();
+    writing.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let ended = tokio::task::spawn_blocking(move || (1 + out.count(), running.child.wait().unwrap().code()));
+    let (linked, code) = ended.await.unwrap();
+    assert_eq!(code, Some(2), "the database is busy");
+    let proven = usize::try_from(graph.calls.load(Ordering::Relaxed)).unwrap();
+    assert_eq!(proven - linked, 64, "{proven} proven, {linked} linked");
+    writing.execute_batch("ROLLBACK").unwrap();
 }
 
 /// How often, unless the environment says otherwise: `scripts/import.sh` makes it long.
