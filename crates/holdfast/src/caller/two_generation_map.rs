@@ -11,12 +11,21 @@ pub(super) struct TwoGenerationMap<T> {
     young: HashMap<Digest, T>,
     old: HashMap<Digest, T>,
     half: usize,
+    /// What the young ones take, and how much each half may.
+    young_bytes: usize,
+    half_bytes: usize,
 }
 
 impl<T> TwoGenerationMap<T> {
     /// Holds at most `capacity` entries, and at least the newest half of them.
     pub(super) fn new(capacity: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), half: (capacity / 2).max(1) }
+        Self::of_bytes(capacity, usize::MAX)
+    }
+
+    /// The same, of at most `bytes` together.
+    pub(super) fn of_bytes(capacity: usize, bytes: usize) -> Self {
+        let (half, half_bytes) = ((capacity / 2).max(1), bytes / 2);
+        Self { young: HashMap::new(), old: HashMap::new(), half, young_bytes: 0, half_bytes }
     }
 
     pub(super) fn get(&self, key: &Digest) -> Option<&T> {
@@ -31,9 +40,17 @@ impl<T> TwoGenerationMap<T> {
     }
 
     pub(super) fn insert(&mut self, key: Digest, value: T) {
-        if self.young.len() >= self.half && !self.young.contains_key(&key) {
+        self.insert_of(key, value, 0);
+    }
+
+    /// Inserts an entry that takes `bytes`.
+    pub(super) fn insert_of(&mut self, key: Digest, value: T, bytes: usize) {
+        let is_full = self.young.len() >= self.half || self.young_bytes + bytes > self.half_bytes;
+        if is_full && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
         }
+        self.young_bytes += bytes;
         self.old.remove(&key);
         self.young.insert(key, value);
     }
@@ -41,6 +58,7 @@ impl<T> TwoGenerationMap<T> {
     pub(super) fn clear(&mut self) {
         self.young.clear();
         self.old.clear();
+        self.young_bytes = 0;
     }
 
     /// Entries, old ones included.
@@ -68,6 +86,16 @@ mod tests {
             assert!((n.saturating_sub(4)..=n).all(|recent| map.get(&key(recent)) == Some(&recent)));
         }
         assert_eq!(map.get(&key(0)), None);
+    }
+
+    #[test]
+    fn it_never_grows_past_its_bytes_either() {
+        let mut map = TwoGenerationMap::of_bytes(1000, 100);
+        for n in 0..1000 {
+            map.insert_of(key(n), n, 20);
+            assert!(map.len() <= 5, "{}", map.len());
+            assert!((n.saturating_sub(1)..=n).all(|recent| map.get(&key(recent)) == Some(&recent)));
+        }
     }
 
     #[test]

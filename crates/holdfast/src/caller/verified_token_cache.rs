@@ -12,6 +12,9 @@ use super::two_generation_map::{Digest, TwoGenerationMap};
 /// hold up every request.
 const PARTS: usize = 64;
 
+/// What all entries may take. Ordinary tokens are fewer bytes each; large custom claims are not.
+const BYTES: usize = 64 * 1024 * 1024;
+
 #[derive(Debug)]
 pub(super) struct VerifiedTokenCache<T> {
     parts: Vec<RwLock<Part<T>>>,
@@ -32,10 +35,10 @@ struct Entry<T> {
 }
 
 impl<T: Clone> VerifiedTokenCache<T> {
-    /// Holds at most about `capacity` tokens.
+    /// Holds at most about `capacity` tokens, of [`BYTES`] together.
     pub(super) fn new(capacity: usize) -> Self {
-        let part =
-            || RwLock::new(Part { epoch: 0, entries: TwoGenerationMap::new(capacity.div_ceil(PARTS)) });
+        let entries = || TwoGenerationMap::of_bytes(capacity.div_ceil(PARTS), BYTES / PARTS);
+        let part = || RwLock::new(Part { epoch: 0, entries: entries() });
         Self { parts: std::iter::repeat_with(part).take(PARTS).collect() }
     }
 
@@ -52,8 +55,15 @@ impl<T: Clone> VerifiedTokenCache<T> {
     }
 
     /// Remembers a token that was just verified with the keys of `epoch`, for
-    /// `from_ms <= now_ms < until_ms`.
-    pub(super) fn insert(&self, token: Digest, epoch: u64, from_ms: i64, until_ms: i64, value: T) {
+    /// `from_ms <= now_ms < until_ms`. Its value takes `bytes`.
+    pub(super) fn insert(
+        &self,
+        token: Digest,
+        epoch: u64,
+        (from_ms, until_ms): (i64, i64),
+        value: T,
+        bytes: usize,
+    ) {
         let mut part = self.part(&token).write().unwrap_or_else(PoisonError::into_inner);
         if epoch < part.epoch {
             // Verified with keys that have been replaced meanwhile.
@@ -63,7 +73,7 @@ impl<T: Clone> VerifiedTokenCache<T> {
             part.entries.clear();
             part.epoch = epoch;
         }
-        part.entries.insert(token, Entry { from_ms, until_ms, value });
+        part.entries.insert_of(token, Entry { from_ms, until_ms, value }, bytes);
     }
 
     /// Tokens, those that have expired included.
@@ -83,7 +93,7 @@ mod tests {
     #[test]
     fn a_token_is_believed_within_its_time_only() {
         let remembered = VerifiedTokenCache::new(8);
-        remembered.insert(TOKEN, 0, 10, 20, "ada");
+        remembered.insert(TOKEN, 0, (10, 20), "ada", 0);
         assert_eq!(remembered.get(&TOKEN, 0, 9), None);
         assert_eq!(remembered.get(&TOKEN, 0, 10), Some("ada"));
         assert_eq!(remembered.get(&TOKEN, 0, 19), Some("ada"));
@@ -93,13 +103,13 @@ mod tests {
     #[test]
     fn new_keys_forget_everything_at_once() {
         let remembered = VerifiedTokenCache::new(8);
-        remembered.insert(TOKEN, 1, 0, 100, "ada");
+        remembered.insert(TOKEN, 1, (0, 100), "ada", 0);
         assert_eq!(remembered.get(&TOKEN, 2, 1), None);
         // Of the same part.
-        remembered.insert([7 + 64; 32], 2, 0, 100, "grace");
+        remembered.insert([7 + 64; 32], 2, (0, 100), "grace", 0);
         assert_eq!((remembered.get(&TOKEN, 1, 1), remembered.len()), (None, 1));
         // A slow verification under the former keys must not come back.
-        remembered.insert(TOKEN, 1, 0, 100, "ada");
+        remembered.insert(TOKEN, 1, (0, 100), "ada", 0);
         assert_eq!(remembered.get(&TOKEN, 2, 1), None);
     }
 
@@ -109,9 +119,20 @@ mod tests {
         for number in 0..10_000_u32 {
             let mut token = [0; 32];
             token[..4].copy_from_slice(&number.to_le_bytes());
-            remembered.insert(token, 1, 0, 100, number);
+            remembered.insert(token, 1, (0, 100), number, 0);
             assert_eq!(remembered.get(&token, 1, 1), Some(number));
         }
         assert!((320..=640).contains(&remembered.len()), "{}", remembered.len());
+    }
+
+    #[test]
+    fn large_claims_take_no_more_than_their_share() {
+        let remembered = VerifiedTokenCache::new(30_000);
+        for number in 0..30_000_u32 {
+            let mut token = [0; 32];
+            token[..4].copy_from_slice(&number.to_le_bytes());
+            remembered.insert(token, 1, (0, 100), number, 16 * 1024);
+        }
+        assert!((1024..=4096).contains(&remembered.len()), "{}", remembered.len());
     }
 }

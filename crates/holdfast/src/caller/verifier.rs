@@ -188,7 +188,9 @@ impl SessionVerifier {
         let earliest_ms = claims.not_before_ms.max(claims.issued_at_ms).unwrap_or(i64::MIN);
         let from_ms = earliest_ms.saturating_sub(self.skew_ms);
         let until_ms = claims.expires_at_ms.saturating_add(self.skew_ms);
-        remembered.insert(name, epoch, from_ms, until_ms, caller.clone());
+        // The payload, what was read of it, and what has a size of its own.
+        let bytes = 2 * claims.raw().len() + 512;
+        remembered.insert(name, epoch, (from_ms, until_ms), caller.clone(), bytes);
     }
 
     fn accept(&self, caller: Caller, request_id: &str, now: Timestamp) -> Authentication {

@@ -27,6 +27,9 @@ metrics! {
         "The limit on open file descriptors",
         "It must exceed `HOLDFAST_MAX_CONNECTIONS` by the files that the service itself opens; `holdfast doctor` \
          names the number.";
+    THREADS = Gauge "process_threads",
+        "Threads",
+        "Alert above 200: files or name look-ups hang, each on a thread of its own.";
     START = Gauge "process_start_time_seconds",
         "When the process started",
         "A change without a restart of yours is a crash.";
@@ -44,6 +47,7 @@ impl Collector for ProcessMetrics {
             (MEMORY, seen.resident_bytes),
             (FDS, seen.open_fds),
             (MAX_FDS, seen.max_fds),
+            (THREADS, seen.threads),
             (START, seen.started_at),
         ];
         for (row, value) in gauges {
@@ -58,6 +62,7 @@ struct Seen {
     resident_bytes: f64,
     open_fds: f64,
     max_fds: f64,
+    threads: f64,
     started_at: f64,
 }
 
@@ -82,6 +87,7 @@ impl Seen {
             resident_bytes: (field(24)? * rustix::param::page_size() as u64) as f64,
             open_fds: fs::read_dir("/proc/self/fd").ok()?.count() as f64,
             max_fds: limit.map_or(f64::INFINITY, |limit| limit as f64),
+            threads: field(20)? as f64,
             started_at: booted + field(22)? as f64 / ticks,
         })
     }

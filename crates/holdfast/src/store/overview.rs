@@ -115,13 +115,13 @@ pub struct PoolUse {
 }
 
 impl PoolUse {
-    /// Adds up pools, given as (open, idle) connections. The idle number is decremented before it
-    /// is incremented, so it may wrap below zero for a moment.
-    pub(super) fn of<const N: usize>(pools: [(u32, usize); N], max: u32) -> Self {
+    /// Adds up pools, given as (open, idle) connections, and those in use outside of pools. The idle
+    /// number is decremented before it is incremented, so it may wrap below zero for a moment.
+    pub(super) fn of(pools: [(u32, usize); 2], outside: u32, max: u32) -> Self {
         let idle = |(open, idle): (u32, usize)| u32::try_from(idle).map_or(0, |idle| idle.min(open));
         let open: u32 = pools.iter().map(|(open, _)| open).sum();
         let idle: u32 = pools.map(idle).iter().sum();
-        Self { used: open - idle, idle, max }
+        Self { used: open - idle + outside, idle, max }
     }
 }
 
@@ -238,7 +238,7 @@ impl Store {
     pub fn pool_use(&self) -> Option<PoolUse> {
         match &self.inner.engine {
             Engine::Sqlite(sqlite) => Some(sqlite.pool_use()),
-            Engine::Postgres(postgres) => Some(postgres.pool_use()),
+            Engine::Postgres(postgres) => Some(postgres.pool_use(*self.hears_replicas().borrow())),
             Engine::Driven(_) => None,
         }
     }
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_number_of_idle_ones_below_zero_is_none() {
-        let seen = PoolUse::of([(4, 3), (1, usize::MAX)], 5);
-        assert_eq!((seen.used, seen.idle, seen.max), (2, 3, 5));
+        let seen = PoolUse::of([(4, 3), (1, usize::MAX)], 1, 6);
+        assert_eq!((seen.used, seen.idle, seen.max), (3, 3, 6));
     }
 }

@@ -91,9 +91,10 @@ impl Postgres {
         Ok(Line::of(&self.status_lines).await?)
     }
 
-    /// How the pool is used.
-    pub(in crate::store) fn pool_use(&self) -> PoolUse {
-        PoolUse::of([(self.pool.size(), self.pool.num_idle())], MAX_CONNECTIONS)
+    /// How all connections are used, that of the listener included.
+    pub(in crate::store) fn pool_use(&self, listens: bool) -> PoolUse {
+        let pools = [&self.pool, &self.status_lines];
+        PoolUse::of(pools.map(|pool| (pool.size(), pool.num_idle())), listens.into(), IN_ALL)
     }
 
     /// A connection of the pool for statements.

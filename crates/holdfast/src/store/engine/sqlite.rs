@@ -25,6 +25,8 @@ const READERS: u32 = 4;
 /// Of each reader, in KiB as SQLite writes it: what walks whole tables would fill the usual 2 MB
 /// with pages that nobody asks for again, and the kernel has the file in memory anyway.
 const READER_CACHE: &str = "-512";
+/// What the write-ahead log is cut to once nobody reads it, in bytes: a long read makes it grow.
+const LOG_KEPT: u64 = 16 * 1024 * 1024;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -141,6 +143,7 @@ impl Sqlite {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("secure_delete", "ON")
+            .pragma("journal_size_limit", LOG_KEPT.to_string())
             .pragma("temp_store", "MEMORY");
         if let Some(count) = max_page_count {
             options = options.pragma("max_page_count", count.to_string());
@@ -202,10 +205,10 @@ impl Sqlite {
         open().map_err(|error: rusqlite::Error| OpenError::Unusable(Failure::from(error).into_error()))
     }
 
-    /// How readers and writer are used.
+    /// How all connections are used, that of the status included.
     pub(in crate::store) fn pool_use(&self) -> PoolUse {
         let pools = [&self.readers, &self.writer];
-        PoolUse::of(pools.map(|pool| (pool.size(), pool.num_idle())), READERS + 1)
+        PoolUse::of(pools.map(|pool| (pool.size(), pool.num_idle())), 1, READERS + 2)
     }
 
     /// Fails if the file was moved or deleted: SQLite itself would go on reading and writing it.

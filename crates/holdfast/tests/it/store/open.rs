@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use holdfast::clock::SystemClock;
-use holdfast::store::{OpenError, Store, StoreError, StoreOptions};
+use holdfast::store::{NewServiceKey, OpenError, Store, StoreError, StoreOptions};
+use uuid::Uuid;
 
-use crate::support::database::{Engine, TestDb, create_database, postgres_url};
+use crate::support::database::{Engine, TestDb, create_database, postgres_url, start_of_time};
 use crate::support::postgres_server::{OwnServer, Pooler};
 use crate::support::relay::Relay;
 
@@ -181,4 +182,27 @@ async fn pgbouncer_takes_our_sessions_and_what_it_refuses_is_explained() {
     for part in ["SQLSTATE 08P01", "PgBouncer", "`options`", "ignore_startup_parameters"] {
         assert!(told.contains(part), "{told}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_write_ahead_log_shrinks_again_after_a_long_read() {
+    let db = TestDb::new(Engine::Sqlite).await;
+    let log = db.file().with_extension("db-wal");
+    let size = || std::fs::metadata(&log).expect("the log").len();
+    let write = async |number: u128, length: usize| {
+        let (id, hash) = (Uuid::from_u128(number), [u8::try_from(number).expect("few"); 32]);
+        let key = NewServiceKey { id, name: "x".repeat(length), hash };
+        db.store.insert_service_key(&key, start_of_time()).await.expect("it writes");
+    };
+    let reader = rusqlite::Connection::open(db.file()).expect("a reader");
+    reader.execute_batch("BEGIN; SELECT COUNT(*) FROM users").expect("it reads");
+    for number in 0..30 {
+        write(number, 1 << 20).await;
+    }
+    assert!(size() > 30 << 20, "nothing is taken over while somebody reads: {}", size());
+    reader.execute_batch("ROLLBACK").expect("it ends");
+    for number in 30..33 {
+        write(number, 1).await;
+    }
+    assert!(size() <= 16 << 20, "{}", size());
 }

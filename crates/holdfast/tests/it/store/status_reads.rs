@@ -1,9 +1,16 @@
 //! Reads of the status that are asked of the database together.
 
-use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, StatusFacts, StoreError};
+use std::sync::Arc;
+
+use holdfast::clock::SystemClock;
+use holdfast::store::{
+    ChangeSet, CommitOutcome, ConnectionWrite, POSTGRES_CONNECTIONS, StatusFacts, Store, StoreError,
+    StoreOptions,
+};
 
 use super::fixtures::{INSTAGRAM, attempt, begin, connection, in_parallel, insert, linked, owner};
-use crate::support::database::on_each_engine;
+use crate::support::database::{Engine, Place, count_on, on_each_engine};
+use crate::support::waiting::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_of_many_parallel_callers_gets_their_own_facts() {
@@ -102,4 +109,38 @@ async fn a_closed_store_answers_that_it_is_closed() {
         assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_connection_of_a_process_is_counted() {
+    let place = Place::new(Engine::Postgres).await;
+    let store =
+        Store::open(&StoreOptions::serve(&*place.url), Arc::new(SystemClock)).await.expect("it opens");
+    store.status_facts(&owner("ada"), INSTAGRAM).await.expect("it reads");
+    let sessions = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'holdfast'";
+    until("all are counted", async || {
+        let counted = store.pool_use().expect("a pool");
+        let open = count_on(Engine::Postgres, &place.url, sessions).await;
+        *store.hears_replicas().borrow() && i64::from(counted.used + counted.idle) == open && open >= 3
+    })
+    .await;
+    assert_eq!(store.pool_use().expect("a pool").max, POSTGRES_CONNECTIONS);
+    store.close().await;
+
+    let place = Place::new(Engine::Sqlite).await;
+    let store =
+        Store::open(&StoreOptions::serve(&*place.url), Arc::new(SystemClock)).await.expect("it opens");
+    store.migrate().await.expect("it migrates");
+    let file = place.directory.path().join("holdfast.db");
+    let handles = || {
+        let all = std::fs::read_dir("/proc/self/fd").expect("handles").flatten();
+        all.filter(|each| std::fs::read_link(each.path()).is_ok_and(|path| path == file)).count()
+    };
+    until("all are counted", async || {
+        let counted = store.pool_use().expect("a pool");
+        (counted.used + counted.idle) as usize == handles()
+    })
+    .await;
+    assert_eq!(store.pool_use().expect("a pool").max, 6, "four readers, a writer, and the status's own");
+    store.close().await;
 }
