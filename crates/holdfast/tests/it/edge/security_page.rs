@@ -80,7 +80,14 @@ fn every_bound_is_seen_in_a_metric_that_exists() {
     assert!(rows.len() > 30, "{rows:?}");
     for row in rows {
         let [what, .., seen] = row[..] else { panic!("{row:?}") };
-        let elsewhere = ["accepted by the kernel, not yet by us", "a line of an import", "metric series"];
+        let elsewhere = [
+            "accepted by the kernel, not yet by us",
+            "SQLite's write-ahead log",
+            "a line of an import",
+            "lines of an import under way",
+            "users and accounts of an import",
+            "metric series",
+        ];
         let mut named = quoted(seen).map(|name| name.split('{').next().unwrap()).peekable();
         assert!(named.peek().is_some() || elsewhere.contains(&what), "{what} is seen nowhere");
         let missing: Vec<_> = named.filter(|name| name.contains('_') && !metrics.contains(*name)).collect();
@@ -130,6 +137,10 @@ fn every_piece_of_evidence_exists() {
     }
 }
 
+const STRANGERS: &str = "reads for callers without a credential: service keys, redirects, receipts";
+const TASKS: &str = "tasks beside the requests";
+const CLERK_USERS: &str = "users asked about at Clerk, and answers of the last minute";
+
 /// A row of the list of bounds, by its first cell, and a constant whose number stands in it.
 const BOUNDS: &[(&str, &str, &str)] = &[
     ("connections of the metrics listener; look-ups there at a time", "process.rs", "OPERATORS"),
@@ -146,7 +157,11 @@ const BOUNDS: &[(&str, &str, &str)] = &[
     ("outgoing requests", "transport.rs", "PER_HOST"),
     ("an outgoing answer", "clerk/backend.rs", "MAX_ANSWER"),
     ("an outgoing answer", "provider/instagram/graph.rs", "MAX_PASSED_THROUGH"),
+    ("status reads that wait for a round trip", "store/status_reads/mod.rs", "MOST_WAITING"),
+    (STRANGERS, "store/strangers.rs", "AT_A_TIME"),
+    (STRANGERS, "store/strangers.rs", "KNOWN_KEYS"),
     ("verified session tokens", "caller/config.rs", "REMEMBERED_TOKENS"),
+    ("verified session tokens", "caller/verified_token_cache.rs", "BYTES"),
     ("refused tokens that come again", "caller/repeat_limiter.rs", "CAPACITY"),
     ("users asked about at Clerk, and answers of the last minute", "clerk/backend.rs", "REMEMBERED"),
     ("questions to Clerk's Backend API", "clerk/backend.rs", "BUDGET"),
@@ -157,6 +172,8 @@ const BOUNDS: &[(&str, &str, &str)] = &[
     ("spans that wait to be exported", "telemetry/traces/queue.rs", "CAPACITY"),
     ("connections of the database", "store/engine/postgres.rs", "MAX_CONNECTIONS"),
     ("connections of the database", "store/engine/sqlite.rs", "READERS"),
+    ("SQLite's write-ahead log", "store/engine/sqlite.rs", "LOG_KEPT"),
+    ("lines of the log that wait to be written", "telemetry/writer.rs", "WAITING"),
     ("origins of refused pages", "http/memory.rs", "ORIGINS"),
     ("log lines about refused tokens", "caller/refusal_log.rs", "LINES"),
     ("files of the journal", "connections/journal/files.rs", "RESERVED_BYTES"),
@@ -165,6 +182,7 @@ const BOUNDS: &[(&str, &str, &str)] = &[
     ("events to the app under way", "outbox/mod.rs", "BATCH"),
     ("events to the app under way", "outbox/mod.rs", "PARALLEL"),
     ("a line of an import", "cli/import/input.rs", "LONGEST_LINE"),
+    ("lines of an import under way", "cli/import/mod.rs", "AHEAD"),
 ];
 
 /// The number of `const NAME: … = …;`, products included.
@@ -225,4 +243,101 @@ fn every_table_is_on_the_list_of_bounds() {
     let rows: String = page.lines().filter(|line| line.starts_with("| `")).collect();
     let missing: Vec<_> = tables.iter().filter(|table| !rows.contains(&format!("`{table}`"))).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// What may grow in the source: a file, the names of its collections, `channel` or `spawn`, and the
+/// row that bounds them. Collections that only one call or one thread's start fills need no row.
+const GROWS: &[(&str, &[&str], &str)] = &[
+    ("app/server.rs", &["spawn"], TASKS),
+    ("cli/serve.rs", &["spawn"], TASKS),
+    ("store/changes.rs", &["channel"], "changes that a stream has yet to hear of"),
+    ("store/changes.rs", &["spawn"], TASKS),
+    ("store/status_reads/mod.rs", &["channel", "questions"], "status reads that wait for a round trip"),
+    ("store/status_reads/postgres.rs", &["spawn"], TASKS),
+    ("store/status_reads/sqlite.rs", &["spawn"], TASKS),
+    ("store/strangers.rs", &["known_keys"], STRANGERS),
+    ("store/engine/postgres.rs", &["spawn"], "connections of the database"),
+    ("store/unreadable.rs", &["LoggedRows"], "unreadable rows that were spoken of"),
+    ("http/server/mod.rs", &["spawn"], "connections"),
+    ("http/server/places.rs", &["held", "of_address"], "connections"),
+    ("http/detached.rs", &["spawn"], "work that outlives its request"),
+    ("http/admission.rs", &["by_address"], "addresses with requests under way"),
+    ("http/body.rs", &["Members"], "smaller bodies; headers"),
+    ("http/large_bodies.rs", &["by_id"], "bodies above 16 KiB"),
+    ("http/memory.rs", &["latest"], "refused requests kept for `holdfast why`"),
+    ("http/memory.rs", &["origins"], "origins of refused pages"),
+    ("http/memory.rs", &["by_code"], "metric series"),
+    ("http/metrics.rs", &["routes"], "metric series"),
+    ("http/streams.rs", &["by_user"], "event streams"),
+    ("worker/tally.rs", &["fresh"], "metric series"),
+    ("caller/two_generation_map.rs", &["young", "old"], "verified session tokens"),
+    ("caller/refusal_log.rs", &["windows"], "log lines about refused tokens"),
+    ("clerk/backend.rs", &["asking", "recent"], CLERK_USERS),
+    ("clerk/pauses.rs", &["users"], CLERK_USERS),
+    ("connections/journal/mod.rs", &["in_hand"], "attempts whose token is being stored"),
+    (
+        "connections/journal/mod.rs",
+        &["spawn"],
+        "threads for calls that block: files of the journal, name look-ups",
+    ),
+    ("connections/import.rs", &["predicted"], "users and accounts of an import"),
+    ("cli/import/mod.rs", &["channel"], "lines of an import under way"),
+    ("overview/mod.rs", &["journal"], "figures about all connections"),
+    ("telemetry/writer.rs", &["channel", "spawn"], "lines of the log that wait to be written"),
+    ("transport.rs", &["turns"], "outgoing requests"),
+];
+
+/// What that line of source makes grow.
+fn grows(line: &str) -> Option<&str> {
+    let line = line.trim();
+    if line.starts_with("//") {
+        return None;
+    }
+    let makes_channel = ["unbounded_channel(", "mpsc::channel(", "sync_channel(", " = channel()"];
+    if makes_channel.iter().any(|each| line.contains(each)) || line.contains("broadcast::Sender::new(") {
+        return Some("channel");
+    }
+    if line.contains("spawn(") || line.contains("spawn_blocking(") {
+        return Some("spawn");
+    }
+    let collections = ["HashMap<", "HashSet<", "BTreeMap<", "BTreeSet<", "VecDeque<"];
+    if let Some((_, tuple)) = line.split_once("struct ") {
+        let (name, kind) = tuple.split_once('(')?;
+        return collections.iter().any(|each| kind.contains(each)).then_some(name);
+    }
+    let (name, kind) = line.strip_suffix(',')?.split_once(": ")?;
+    let name = name.rsplit(' ').next()?;
+    let is_field = name.chars().all(|c| c.is_ascii_lowercase() || c == '_') && !kind.starts_with('&');
+    (is_field && collections.iter().any(|each| kind.contains(each))).then_some(name)
+}
+
+#[test]
+fn whatever_may_grow_in_the_source_has_a_row() {
+    let (root, page) = root_and_page();
+    let sources = root.join("crates/holdfast/src");
+    let mut files = Vec::new();
+    rust_files(&sources, &mut files);
+    let mut found = BTreeSet::new();
+    for file in &files {
+        let name = file.strip_prefix(&sources).unwrap().display().to_string();
+        // What is filled once at the start, and what no server runs.
+        let is_left_out = ["settings/", "standin/", "cli/dev/"].iter().any(|each| name.starts_with(each));
+        if is_left_out || name.contains("tests") {
+            continue;
+        }
+        let text = std::fs::read_to_string(file).unwrap();
+        let text = text.split("\nmod tests {").next().unwrap();
+        found.extend(text.lines().filter_map(grows).map(|what| (name.clone(), what.to_owned())));
+    }
+    let listed: BTreeSet<_> = GROWS
+        .iter()
+        .flat_map(|(file, names, _)| names.iter().map(|name| ((*file).to_owned(), (*name).to_owned())))
+        .collect();
+    let (without, gone): (Vec<_>, Vec<_>) =
+        (found.difference(&listed).collect(), listed.difference(&found).collect());
+    assert!(without.is_empty(), "give these a row in SECURITY.md, and name it here: {without:#?}");
+    assert!(gone.is_empty(), "these are gone: {gone:#?}");
+    for (file, _, row) in GROWS {
+        assert!(page.contains(&format!("\n| {row} |")), "{file}: SECURITY.md has no row {row}");
+    }
 }
