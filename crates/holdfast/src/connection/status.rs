@@ -83,9 +83,33 @@ pub struct OpenAttempt {
 /// An expired grant or attempt shows at once, without the worker. `asked_for` are the scopes that
 /// the app asks for now; `None`: Instagram is not configured.
 pub fn derive(
+    connection: Option<Connection>,
+    attempt: Option<OpenAttempt>,
+    asked_for: Option<&[String]>,
+    now: Timestamp,
+) -> InstagramStatus {
+    let standing = standing_by_the_clock(connection.as_ref(), attempt, now);
+    shown(connection, attempt, asked_for, asked_for.is_some(), standing, now)
+}
+
+/// The status as events tell it: with the stored state, whatever an open attempt, the clock or the
+/// configuration make of it meanwhile. None of these is an event when it passes, so the app would
+/// keep it for good.
+pub fn recorded(
+    connection: Option<Connection>,
+    asked_for: Option<&[String]>,
+    now: Timestamp,
+) -> InstagramStatus {
+    let standing = connection.as_ref().map_or(Standing::NOT_CONNECTED, |each| each.standing);
+    shown(connection, None, asked_for, true, (standing, None), now)
+}
+
+fn shown(
     mut connection: Option<Connection>,
     attempt: Option<OpenAttempt>,
     asked_for: Option<&[String]>,
+    configured: bool,
+    (standing, clock_at): (Standing, Option<Timestamp>),
     now: Timestamp,
 ) -> InstagramStatus {
     let missing_scopes = connection.as_ref().map(|each| missing_scopes(each, asked_for)).unwrap_or_default();
@@ -94,12 +118,10 @@ pub fn derive(
     let (account, mut scopes) = taken.unwrap_or_default();
     scopes.retain(|each| !missing_scopes.contains(each));
     let connection = connection.as_ref();
-    let configured = asked_for.is_some();
     let expiry = connection.and_then(|each| each.grant).map(|grant| grant.expires_at);
     let underway = attempt.filter(|each| each.expires_at > now);
     // An open attempt hides neither the state of a linked account nor how a later one has ended.
     let connecting = underway.filter(|each| account.is_none() && each.is_newest);
-    let (standing, clock_at) = standing_by_the_clock(connection, attempt, now);
     let standing = limited(standing, &missing_scopes);
     let connected = configured && standing.state().is_usable();
     let (state, reason) = match (configured, connecting) {

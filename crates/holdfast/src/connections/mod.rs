@@ -29,6 +29,7 @@ pub mod unreadable;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use secrecy::SecretString;
 
@@ -46,10 +47,10 @@ use crate::connection::Connection;
 use crate::connection::observation::Observation;
 use crate::connection::return_url::ReturnUrls;
 use crate::connection::schedule::{Jitter, RefreshPolicy, Schedule};
-use crate::connection::status::{InstagramStatus, OpenAttempt, derive};
+use crate::connection::status::{InstagramStatus, OpenAttempt, derive, recorded};
 use crate::entropy::{SharedEntropy, random};
 use crate::provider::{ProviderId, SharedProvider};
-use crate::store::{HistoryCursor, HistoryPage, PendingEvent, StatusFacts, Store, StoreError};
+use crate::store::{HistoryCursor, HistoryPage, Notice, PendingEvent, StatusFacts, Store, StoreError};
 use crate::vault::{UserKey, Vault};
 
 /// The version in the event of an erased user: the greatest of 32 bits, so that the app never takes
@@ -137,9 +138,17 @@ impl Connections {
         open_attempt: Option<OpenAttempt>,
     ) -> InstagramStatus {
         let now = self.parts.clock.now();
-        derive(connection, open_attempt, self.asked_for(), now)
-            .resting_until(self.gate.rests_until(now))
-            .throttled_until(self.gate.spent_until(now))
+        self.paced(derive(connection, open_attempt, self.asked_for(), now), now)
+    }
+
+    /// The status as events tell it.
+    fn announced(&self, connection: Option<Connection>) -> InstagramStatus {
+        let now = self.parts.clock.now();
+        self.paced(recorded(connection, self.asked_for(), now), now)
+    }
+
+    fn paced(&self, status: InstagramStatus, now: Timestamp) -> InstagramStatus {
+        status.resting_until(self.gate.rests_until(now)).throttled_until(self.gate.spent_until(now))
     }
 
     /// The status derived from stored facts.
@@ -168,12 +177,17 @@ impl Connections {
         Ok(self.status_from(facts))
     }
 
-    /// The present status of the connection that an outbox event is about. A connection ends only
-    /// with its user: then the version is [`VERSION_OF_ERASED`].
+    /// The present status of the user that a notice is about, as stored.
+    pub async fn status_of_notice(&self, notice: &Notice) -> Result<InstagramStatus, StoreError> {
+        Ok(self.announced(self.parts.store.notice_facts(notice).await?.connection))
+    }
+
+    /// The present status of the connection that an outbox event is about, as stored. A connection
+    /// ends only with its user: then the version is [`VERSION_OF_ERASED`].
     pub async fn status_for(&self, event: &PendingEvent) -> Result<InstagramStatus, StoreError> {
-        let facts = self.parts.store.event_facts(event).await?;
-        let is_erased = facts.connection.is_none();
-        let status = self.status_from(facts);
+        let connection = self.parts.store.event_facts(event).await?.connection;
+        let is_erased = connection.is_none();
+        let status = self.announced(connection);
         let version = if is_erased { VERSION_OF_ERASED } else { status.version };
         Ok(InstagramStatus { version, ..status })
     }

@@ -5,17 +5,9 @@ use std::ffi::OsString;
 
 use jiff::Timestamp;
 
-use crate::connection::status::InstagramStatus;
 use crate::connections::Connections;
-use crate::store::{Notice, StoreError};
 
 impl Connections {
-    /// The present status of the user that a notice is about.
-    pub async fn status_of_notice(&self, notice: &Notice) -> Result<InstagramStatus, StoreError> {
-        let facts = self.parts.store.notice_facts(notice).await?;
-        Ok(self.status_from(facts))
-    }
-
     /// The used share of the app's rate budget, by the provider's answers; 1: it is spent.
     pub fn budget_used(&self) -> f64 {
         f64::from(self.gate.budget_used_percent()) / 100.0

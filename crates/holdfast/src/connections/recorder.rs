@@ -7,7 +7,7 @@ use super::error::ServiceError;
 use crate::clock::SharedClock;
 use crate::connection::Connection;
 use crate::connection::observation::Observation;
-use crate::connection::transition::{apply, is_news};
+use crate::connection::transition::{apply, is_event, is_news};
 use crate::store::{ChangeSet, CommitOutcome, ConnectionWrite, HistoryEntry, Store};
 
 /// How often a compare-and-set is tried before the caller must come back later.
@@ -25,7 +25,7 @@ pub struct Recorder {
 pub struct Recorded {
     /// The connection as it is now.
     pub connection: Connection,
-    /// Whether the state, its reason or the link changed.
+    /// Whether it belongs in the history.
     pub news: bool,
 }
 
@@ -109,8 +109,8 @@ pub(super) fn is_stored(outcome: CommitOutcome) -> Result<bool, ServiceError> {
     }
 }
 
-/// The unit of work that turns `before` into `after`, with a history entry if it is news. A
-/// connection that has lost its grant keeps none of it.
+/// The unit of work that turns `before` into `after`, with a history entry if it is news, and an
+/// event where the app is told. A connection that has lost its grant keeps none of it.
 pub(super) fn change(
     before: &Connection,
     after: Connection,
@@ -131,11 +131,13 @@ pub(super) fn change(
     } else {
         Vec::new()
     };
+    let event_at = is_event(before, &after).then_some(now);
     let erase_all_grants = (before.grant.is_some() && after.grant.is_none()).then_some(after.id);
     ChangeSet {
         erase_all_grants,
         connection: Some(ConnectionWrite { expected_version: Some(before.version), connection: after }),
         history,
+        event_at,
         ..ChangeSet::default()
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::engine::{Cells, RowOf, Unreadable};
-use super::{Store, StoreError, rows, statements};
+use super::{Change, Store, StoreError, engine, rows, statements};
 use crate::caller::OwnerId;
 use crate::clock;
 use crate::connection::Connection;
@@ -100,7 +100,19 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let values =
             vec![owner.as_str().into(), provider.as_str().into(), outcome.to_name().into(), now.into()];
-        self.write(statements::ATTEMPTS_CLOSE, values).await
+        let change = Change { user_id: owner.as_str().to_owned(), provider, version: None };
+        let closed = engine::retrying(|| async {
+            let mut unit = self.begin().await?;
+            let closed = unit.run(statements::ATTEMPTS_CLOSE, values.clone()).await?;
+            if closed > 0 {
+                self.inner.changes.notify(&mut unit, &change).await?;
+            }
+            unit.commit().await?;
+            Ok(closed)
+        })
+        .await?;
+        self.inner.changes.tell((closed > 0).then_some(change));
+        Ok(closed)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Writing: one unit of work, all or nothing, guarded by compare-and-set.
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::engine::{Failure, Violation};
@@ -20,6 +21,8 @@ pub struct ChangeSet {
     pub new_user_key: Option<WrappedKey>,
     /// Entries for its history.
     pub history: Vec<HistoryEntry>,
+    /// When it changed, where the app is told.
+    pub event_at: Option<Timestamp>,
     /// A new version of the grant. An existing version is never overwritten.
     pub append_grant: Option<SealedGrant>,
     /// Deletes a connection's grants below a version: keeps that one and newer.
@@ -181,14 +184,9 @@ impl Store {
         }
         if let Some(change) = announcement(changes) {
             self.inner.changes.notify(&mut unit, &change).await?;
-        }
-        // A history entry about an attempt alone is no event for the app.
-        let begins = changes.attempt.as_ref().is_some_and(|write| write.expected_revision.is_none());
-        if let Some(write) = changes.connection.as_ref().filter(|_| !begins)
-            && let Some(entry) =
-                changes.history.iter().rfind(|entry| entry.version == write.connection.version)
-        {
-            self.put_event(&mut unit, Subject::Connection(&write.connection), entry.at).await?;
+            if let (Some(write), Some(at)) = (&changes.connection, changes.event_at) {
+                self.put_event(&mut unit, Subject::Connection(write.connection.id, &change), at).await?;
+            }
         }
         Ok(unit.commit().await?)
     }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::engine::{Failure, Row, Unreadable};
-use super::{SealedGrant, Store, StoreError, Unit, engine, rows, statements};
+use super::outbox::Subject;
+use super::{Change, SealedGrant, Store, StoreError, Unit, engine, rows, statements};
 use crate::vault::{Sentinel, WrappedKey};
 
 /// A user's data key with its owner; for rotation.
@@ -160,23 +162,45 @@ impl Store {
     /// Gives up a key of the ring whose bytes are lost, with all that only it could open: data
     /// keys, grants, open attempts. The connections become `reconnect_required`, `key_lost`.
     /// Returns how many.
-    pub async fn give_up_key(&self, key_id: &str, now: Timestamp) -> Result<u64, StoreError> {
-        engine::retrying(|| async {
+    pub async fn give_up_key(&self, key_id: &str, now: Timestamp) -> Result<usize, StoreError> {
+        let (lost, changes) = engine::retrying(|| async {
             let mut unit = self.begin().await?;
             unit.row(statements::SENTINEL_LOCK, vec![key_id.into()]).await?;
             let detail = format!("the encryption key {key_id} was given up as lost");
             let values = vec![key_id.into(), now.into(), detail.into()];
             unit.run(statements::LOST_KEY_HISTORY, values).await?;
             unit.run(statements::LOST_KEY_GRANTS, vec![key_id.into()]).await?;
-            let lost = unit.run(statements::LOST_KEY_CONNECTIONS, vec![key_id.into(), now.into()]).await?;
-            unit.run(statements::LOST_KEY_ATTEMPTS, vec![key_id.into()]).await?;
+            let lost = unit.rows(statements::LOST_KEY_CONNECTIONS, vec![key_id.into(), now.into()]).await?;
+            let attempts = unit.rows(statements::LOST_KEY_ATTEMPTS, vec![key_id.into()]).await?;
+            let mut changes = Vec::with_capacity(lost.len() + attempts.len());
+            for row in lost.iter().chain(&attempts) {
+                // A row that cannot be read concerns nobody who could be told.
+                let Ok((id, change)) = given_up(row) else { continue };
+                self.inner.changes.notify(&mut unit, &change).await?;
+                if let Some(id) = id {
+                    self.put_event(&mut unit, Subject::Connection(id, &change), now).await?;
+                }
+                changes.push(change);
+            }
             unit.run(statements::LOST_KEY_USER_KEYS, vec![key_id.into()]).await?;
             unit.run(statements::SENTINEL_DELETE, vec![key_id.into()]).await?;
             unit.commit().await?;
-            Ok(lost)
+            Ok((lost.len(), changes))
         })
-        .await
+        .await?;
+        self.inner.changes.tell(changes);
+        Ok(lost)
     }
+}
+
+/// Whose connection or attempt was given up; of a connection, its id too.
+fn given_up(row: &Row) -> Result<(Option<Uuid>, Change), Unreadable> {
+    let change = Change {
+        user_id: row.text("user_id")?,
+        provider: rows::provider(row)?,
+        version: row.opt_int("version")?,
+    };
+    Ok((row.opt_id("id")?, change))
 }
 
 /// Inserts a user's data key; `false` where there is one.

@@ -4,17 +4,17 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::engine::{Failure, Row, Unit, Unreadable};
-use super::{StatusFacts, Store, StoreError, engine, rows, statements};
+use super::{Change, StatusFacts, Store, StoreError, engine, rows, statements};
 use crate::clock;
-use crate::connection::Connection;
 use crate::provider::ProviderId;
 
 /// Whom an event is about.
 pub(super) enum Subject<'a> {
-    /// A connection with its new facts.
-    Connection(&'a Connection),
+    /// The connection of this id, and its change with the new version.
+    Connection(Uuid, &'a Change),
     /// An erased user.
     Erased {
         /// Clerk user id.
@@ -27,7 +27,7 @@ pub(super) enum Subject<'a> {
 impl Subject<'_> {
     fn user(&self) -> (&str, ProviderId) {
         match self {
-            Self::Connection(connection) => (&connection.user_id, connection.provider),
+            Self::Connection(_, change) => (&change.user_id, change.provider),
             Self::Erased { user_id, provider } => (user_id, *provider),
         }
     }
@@ -35,8 +35,8 @@ impl Subject<'_> {
     /// The same for every delivery of one event, and for no other.
     fn event_id(&self) -> String {
         match self {
-            Self::Connection(connection) => {
-                format!("evt_{}_{}", connection.id.simple(), connection.version)
+            Self::Connection(id, change) => {
+                format!("evt_{}_{}", id.simple(), change.version.unwrap_or_default())
             }
             Self::Erased { user_id, provider } => format!("evt_erased_{provider}_{user_id}"),
         }

@@ -184,3 +184,20 @@ fn what_is_worse_than_a_lack_of_scopes_shows_instead() {
     assert_eq!((state, reason), (State::Degraded, Some(Reason::RateLimited)));
     assert_eq!(missing, scopes(&[MESSAGES]));
 }
+
+/// What passes without a change of the row is no event when it passes.
+#[test]
+fn an_event_tells_the_stored_state_whatever_an_attempt_the_clock_or_the_settings_make_of_it() {
+    let connection = linked(&[BASIC], &[]);
+    let late = from_millis(2_000_000);
+    assert_eq!(derive(Some(connection.clone()), None, None, late).state, State::Unavailable);
+    assert_eq!(
+        derive(Some(connection.clone()), None, Some(&scopes(&[BASIC])), late).state,
+        State::ReconnectRequired
+    );
+    for asked_for in [None, Some(&scopes(&[BASIC])[..])] {
+        let told = recorded(Some(connection.clone()), asked_for, late);
+        assert_eq!((told.connected, told.state, told.reason), (true, State::Connected, None));
+        assert_eq!(recorded(None, asked_for, late).state, State::NotConnected);
+    }
+}

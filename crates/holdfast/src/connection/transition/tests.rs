@@ -384,3 +384,33 @@ fn a_grant_that_cannot_be_opened_ends_what_lives_and_nothing_else() {
     let another = Observation::GrantUnreadable { grant_version: 7 };
     assert_eq!(apply(&connected(), &another, at(1)), connected());
 }
+
+#[test]
+fn other_permissions_are_news_and_another_description_is_an_event() {
+    let refused = |scope: &str| Observation::ScopesRefused {
+        grant_version: 1,
+        scopes: vec![scope.to_owned()],
+        asked_for: vec!["basic".to_owned(), "publish".to_owned(), "messages".to_owned()],
+    };
+    let granted = ["basic", "publish", "messages"].map(str::to_owned).to_vec();
+    let all = Connection { scopes: granted, ..connected() };
+    let one = apply(&all, &refused("publish"), at(1));
+    let two = apply(&one, &refused("messages"), at(2));
+    assert_eq!(one.standing, two.standing, "the standing alone does not tell");
+    assert!(is_news(&one, &two) && is_news(&two, &one));
+
+    let described = |change: &dyn Fn(&mut Account)| {
+        let mut account = connected().account.expect("linked");
+        change(&mut account);
+        apply(&connected(), &Observation::Described { grant_version: 1, account }, at(1))
+    };
+    let renamed = described(&|account| account.username = Some("another.handle".to_owned()));
+    assert!(is_event(&connected(), &renamed) && !is_news(&connected(), &renamed));
+    let pictured =
+        described(&|account| account.profile_picture_url = Some("https://cdn.example/2".to_owned()));
+    assert!(connected() != pictured && !is_event(&connected(), &pictured));
+    let mut reordered = two.clone();
+    reordered.scopes.reverse();
+    reordered.missing_scopes.reverse();
+    assert!(!is_event(&two, &reordered));
+}

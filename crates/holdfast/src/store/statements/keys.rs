@@ -53,9 +53,14 @@ statements! {
          suspicion_grant_version = NULL, suspicion_first_at = NULL, failures = 0, since = $2, evidence_source = NULL, \
          evidence_at = NULL, lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1, version = version + 1 \
          WHERE grant_version IS NOT NULL AND ",
-        of_lost_key!()
+        of_lost_key!(),
+        " RETURNING id, user_id, provider, version"
     ));
-    LOST_KEY_ATTEMPTS = Sql::both(concat!("DELETE FROM attempts WHERE stage <> 'closed' AND ", of_lost_key!()));
+    LOST_KEY_ATTEMPTS = Sql::both(concat!(
+        "DELETE FROM attempts WHERE stage <> 'closed' AND ",
+        of_lost_key!(),
+        " RETURNING CAST(NULL AS TEXT) AS id, user_id, provider, CAST(NULL AS BIGINT) AS version"
+    ));
     LOST_KEY_USER_KEYS = Sql::both("DELETE FROM user_keys WHERE key_id = $1");
     SERVICE_KEY_INSERT = Sql::both("INSERT INTO service_keys (id, name, hash, created_at) VALUES ($1, $2, $3, $4)");
     SERVICE_KEYS = Sql::both(

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use holdfast::clock::{Clock as _, SystemClock};
 use holdfast::connection::{Connection, Reason, Standing};
+use holdfast::connections::callback::CallbackQuery;
+use holdfast::connections::connect::ConnectRequest;
 use holdfast::entropy::SystemEntropy;
 use holdfast::outbox::{Dispatcher, Endpoint, Sent};
+use holdfast::provider::ProviderId;
 use holdfast::settings::LogFormat;
 use holdfast::standard_webhooks::SigningKey;
-use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store, StoreOptions};
+use holdfast::store::{Change, ChangeSet, CommitOutcome, ConnectionWrite, Store, StoreOptions};
 use holdfast::telemetry;
 use holdfast::transport::ReqwestTransport;
 use holdfast::worker::sweep::Sweeper;
@@ -49,14 +52,13 @@ async fn revoke(db: &TestDb, store: &Store, connection: &Connection) -> Connecti
     let mut next = connection.clone();
     next.version += 1;
     next.standing = Standing::from(Reason::Deauthorized);
-    let mut line = entry(&next);
-    line.at = db.clock.now();
     let changes = ChangeSet {
         connection: Some(ConnectionWrite {
             expected_version: Some(connection.version),
             connection: next.clone(),
         }),
-        history: vec![line],
+        history: vec![entry(&next)],
+        event_at: Some(db.clock.now()),
         ..ChangeSet::default()
     };
     assert_eq!(store.commit(&changes).await, Ok(CommitOutcome::Committed));
@@ -380,6 +382,153 @@ async fn a_failing_app_is_one_line_and_its_return_another() {
         let lines = log.lines();
         let levels: Vec<&str> = lines.iter().skip(2).map(|(level, _)| level.as_str()).collect();
         assert_eq!(levels, ["WARN", "ERROR"], "{lines:?}");
+        store.close().await;
+    })
+    .await;
+}
+
+/// Another attempt that is open hides how one has ended from the person for a while, and from the
+/// app for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_is_open_is_not_told_of() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        let world = World::new(Kind::OldDead, db.clock.clone());
+        let one = Replica::new("b", store.clone(), &db.clock, &world, None);
+        let begin = async || one.connections.connect(&owner("ada"), ConnectRequest::default()).await.unwrap();
+        let decline = async |url: &url::Url| {
+            let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+            leaks::secret(&state);
+            let error = Some("access_denied".to_owned());
+            one.connections
+                .callback(CallbackQuery { code: None, state: Some(state.into()), error })
+                .await
+                .unwrap();
+        };
+        let (first, second) = (begin().await, begin().await);
+        decline(&first.authorize_url).await;
+        assert_eq!(sender.tick().await.unwrap(), DELIVERED);
+        decline(&second.authorize_url).await;
+        sender.tick().await.unwrap();
+        for event in app.taken() {
+            let status = &event.body["data"]["status"];
+            assert_eq!((&status["state"], &status["reason"]), (&json!("not_connected"), &json!("denied")));
+            assert_eq!(status["attempt"], json!(null));
+        }
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_handle_is_told() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        let world = World::new(Kind::OldDead, db.clock.clone());
+        let one = Replica::new("b", store.clone(), &db.clock, &world, None);
+        one.link("ada").await;
+        db.execute("UPDATE connections SET account_username = 'before'").await;
+        one.connections.check(&owner("ada")).await.unwrap();
+        assert_eq!(sender.tick().await.unwrap(), DELIVERED);
+        assert_eq!(app.taken()[0].body["data"]["status"]["account"]["username"], "ada.makes");
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_key_is_given_up_is_told_of_and_whose_attempt_ends_is_heard_of() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        let world = World::new(Kind::OldDead, db.clock.clone());
+        let one = Replica::new("b", store.clone(), &db.clock, &world, None);
+        let ada = one.link("ada").await;
+        one.link("grace").await;
+        one.come_back("grace").await;
+        let mut changes = store.changes();
+        let heard = |name: &str, version| Change {
+            user_id: owner(name).as_str().to_owned(),
+            provider: ProviderId::INSTAGRAM,
+            version,
+        };
+        one.connections.connect(&owner("cy"), ConnectRequest::default()).await.unwrap();
+        while changes.try_recv().is_ok() {}
+        one.connections.disconnect(&owner("cy")).await.unwrap();
+        assert_eq!(changes.try_recv().unwrap(), heard("cy", None));
+
+        assert_eq!(store.give_up_key("one", db.clock.now()).await, Ok(2));
+        let mut told: Vec<Change> = std::iter::from_fn(|| changes.try_recv().ok()).collect();
+        told.sort_by_key(|each| (each.user_id.clone(), each.version));
+        let expected = [heard("ada", Some(ada.version + 1)), heard("grace", None), heard("grace", Some(2))];
+        assert_eq!(told, expected);
+        assert_eq!(sender.tick().await.unwrap(), Sent { delivered: 2, ..NOTHING });
+        for event in app.taken() {
+            assert_eq!(event.body["data"]["status"]["reason"], "key_lost");
+        }
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_an_incident_began_is_not_told_after_its_end() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        let notice = async |lasts| store.notice_incident(ProviderId::INSTAGRAM, lasts, db.clock.now()).await;
+        app.answers(StatusCode::BAD_GATEWAY);
+        assert_eq!(notice(true).await, Ok(true));
+        assert_eq!(sender.tick().await.unwrap(), FAILED);
+        app.answers(StatusCode::OK);
+        db.clock.advance(Duration::from_millis(500));
+        assert_eq!(notice(false).await, Ok(true));
+        assert_eq!(sender.tick().await.unwrap(), NOTHING, "the first may be on its way still");
+        db.clock.advance(Duration::from_mins(1));
+        assert_eq!(sender.tick().await.unwrap(), DELIVERED);
+        db.clock.advance(DAY);
+        assert_eq!(sender.tick().await.unwrap(), NOTHING);
+        let kinds: Vec<_> = app.taken().iter().map(|event| event.body["type"].clone()).collect();
+        assert_eq!(kinds, ["incident.ended"]);
+        // The next one is told of in turn.
+        assert_eq!(notice(true).await, Ok(true));
+        assert_eq!(sender.tick().await.unwrap(), DELIVERED);
+        store.close().await;
+    })
+    .await;
+}
+
+/// A renewal may leave the expiry as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_grant_expires_soon_is_told_once_and_not_after_its_expiry() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        linked(&store, "ada", "1").await;
+        linked(&store, "grace", "2").await;
+        assert_eq!(sender.tick().await.unwrap(), Sent { delivered: 2, ..NOTHING });
+        db.clock.advance(55 * DAY);
+        db.execute("UPDATE connections SET grant_expires_at = grant_expires_at + 86400000 WHERE user_id = 'user_grace'")
+            .await;
+        let notice = async || store.notice_expiring(db.clock.now(), 7 * DAY).await.unwrap();
+        assert_eq!(notice().await, 2);
+        assert_eq!(sender.tick().await.unwrap(), Sent { delivered: 2, ..NOTHING });
+        db.execute("UPDATE connections SET grant_version = grant_version + 1, version = version + 1").await;
+        assert_eq!(notice().await, 0);
+        // A notice that was late is of no use any more.
+        db.execute("UPDATE notices SET due_at = 0, tries = 0").await;
+        let before = app.taken().len();
+        db.clock.advance(5 * DAY + DAY / 2);
+        assert_eq!(sender.tick().await.unwrap(), Sent { delivered: 2, ..NOTHING });
+        let late: Vec<_> = app.taken()[before..].iter().map(|event| event.body["data"]["user_id"].clone()).collect();
+        assert_eq!(late, [owner("grace").as_str()]);
         store.close().await;
     })
     .await;

@@ -88,6 +88,7 @@ pub fn insert(connection: &Connection) -> ChangeSet {
     ChangeSet {
         connection: Some(ConnectionWrite { expected_version: None, connection: connection.clone() }),
         history: vec![entry(connection)],
+        event_at: Some(start_of_time()),
         append_grant: Some(grant(connection, 1, b"sealed-1")),
         ..ChangeSet::default()
     }
