@@ -1,8 +1,9 @@
 //! Events to the app, in the form of Standard Webhooks (<https://www.standardwebhooks.com/>).
 //!
 //! An event is stored together with its change, and sent from here at least once, by the replica
-//! that claims it first. It carries the status at the time of sending, so a newer event replaces an
-//! undelivered one, and an app that was down for days gets one event per user. If two deliveries
+//! that claims it first. It carries the status as stored at the time of sending, so a newer event
+//! replaces an undelivered one, and an app that was down for days gets one event per user. If two
+//! deliveries
 //! cross on the way, the status with the greater `version` counts; that of an erased user is
 //! greater than any.
 
@@ -30,7 +31,7 @@ use crate::entropy::{SharedEntropy, random};
 use crate::metric::{Labels, metrics};
 use crate::names::names;
 use crate::standard_webhooks::SigningKey;
-use crate::store::{Notice, PendingEvent, Store, StoreError};
+use crate::store::{EVENT_HOLD, Notice, PendingEvent, Store, StoreError};
 use crate::telemetry::traces::in_span;
 use crate::transport::{Outgoing, SharedTransport};
 
@@ -44,8 +45,6 @@ const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 const BATCH: usize = 32;
 /// Deliveries in parallel.
 const PARALLEL: usize = 8;
-/// How long a claim lasts: a batch takes at most four rounds of 8 seconds.
-const HOLD: Duration = Duration::from_mins(1);
 /// Pauses after failed deliveries; the longest also where the app asks for a longer one.
 const BACKOFF: Backoff =
     Backoff { first: Duration::from_secs(5), factor: 4, longest: Duration::from_hours(1) };
@@ -190,9 +189,9 @@ impl Dispatcher {
         if self.rests_until(self.clock.now()).is_some() {
             return Ok(Sent::default());
         }
-        let events = self.store.claim_events(self.clock.now(), HOLD, BATCH).await?;
+        let events = self.store.claim_events(self.clock.now(), EVENT_HOLD, BATCH).await?;
         let mut outcomes = self.send_all(events, Pending::Event).await;
-        let notices = self.store.claim_notices(self.clock.now(), HOLD, BATCH).await?;
+        let notices = self.store.claim_notices(self.clock.now(), EVENT_HOLD, BATCH).await?;
         outcomes.extend(self.send_all(notices, Pending::Notice).await);
         let (mut sent, mut finished) = (Sent::default(), Ok(()));
         for outcome in outcomes {

@@ -32,8 +32,9 @@ impl Dispatcher {
         let data = match (notice.kind, notice.user_id()) {
             (NoticeKind::ExpiringSoon, Some(user_id)) => {
                 let status = Box::new(self.connections.status_of_notice(notice).await?);
-                // Refreshed or gone since it was noticed: there is nothing left to tell.
-                if status.token_expires_at.is_none_or(|at| at > after(notice.occurred_at, SOON)) {
+                // Refreshed, ended or gone since it was noticed: there is nothing left to tell.
+                let expires_soon = |at| at > self.clock.now() && at <= after(notice.occurred_at, SOON);
+                if !status.state.is_alive() || !status.token_expires_at.is_some_and(expires_soon) {
                     return Ok(Ok(()));
                 }
                 Data::Expiring { user_id: user_id.to_owned(), status }

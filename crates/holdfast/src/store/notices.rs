@@ -11,28 +11,39 @@ use crate::clock::after;
 use crate::names::names;
 use crate::provider::ProviderId;
 
+/// How long a claimed event or notice is kept from other replicas: a batch takes at most four rounds
+/// of 8 seconds.
+pub const EVENT_HOLD: Duration = Duration::from_mins(1);
 /// Most expiring grants noticed at once.
 const AT_ONCE: usize = 200;
 
 statements! {
-    /// Grants in use that expire soon, and have no notice yet.
+    /// Grants in use that expire soon, and have no notice yet. The notice is about the expiry, which
+    /// a renewal may leave as it is.
     NOTICES_EXPIRING = Sql::each(
         "INSERT INTO notices (subject, kind, user_id, provider, occurred_at, due_at) SELECT 'expiring:' || c.id || ':' || \
-         c.grant_version || ':' || c.grant_expires_at, 'instagram.expiring_soon', c.user_id, c.provider, $1, $1 FROM \
+         c.grant_expires_at, 'instagram.expiring_soon', c.user_id, c.provider, $1, $1 FROM \
          connections AS c WHERE c.state IN ('connected', 'degraded', 'action_required') AND c.grant_expires_at > $1 AND \
          c.grant_expires_at <= $2 AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE n.subject = 'expiring:' || c.id || ':' || \
-         c.grant_version || ':' || c.grant_expires_at) ORDER BY c.grant_expires_at LIMIT $3 + 0 ON CONFLICT (subject) DO \
+         c.grant_expires_at) ORDER BY c.grant_expires_at LIMIT $3 + 0 ON CONFLICT (subject) DO \
          NOTHING",
         "INSERT INTO notices (subject, kind, user_id, provider, occurred_at, due_at) SELECT 'expiring:' || c.id || ':' || \
-         CAST(c.grant_version AS TEXT) || ':' || CAST(c.grant_expires_at AS TEXT), 'instagram.expiring_soon', c.user_id, \
+         CAST(c.grant_expires_at AS TEXT), 'instagram.expiring_soon', c.user_id, \
          c.provider, $1, $1 FROM connections AS c WHERE c.state IN ('connected', 'degraded', 'action_required') AND \
          c.grant_expires_at > $1 AND c.grant_expires_at <= $2 AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE n.subject = \
-         'expiring:' || c.id || ':' || CAST(c.grant_version AS TEXT) || ':' || CAST(c.grant_expires_at AS TEXT)) ORDER BY \
+         'expiring:' || c.id || ':' || CAST(c.grant_expires_at AS TEXT)) ORDER BY \
          c.grant_expires_at LIMIT $3 + 0 ON CONFLICT (subject) DO NOTHING",
     );
     NOTICE_PUT = Sql::both(
-        "INSERT INTO notices (subject, kind, provider, occurred_at, due_at) VALUES ($1, $2, $3, $4, $4) ON CONFLICT \
+        "INSERT INTO notices (subject, kind, provider, occurred_at, due_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT \
          (subject) DO NOTHING",
+    );
+    /// When an earlier notice of an incident, which may be on its way, is certain to have arrived.
+    INCIDENT_TOLD_BY = Sql::both(
+        "SELECT MAX(due_at) AS at FROM notices WHERE due_at IS NOT NULL AND provider = $1 AND user_id IS NULL AND tries > 0",
+    );
+    INCIDENT_SETTLE = Sql::both(
+        "UPDATE notices SET due_at = NULL WHERE due_at IS NOT NULL AND provider = $1 AND user_id IS NULL",
     );
     INCIDENT_BEGIN = Sql::both("INSERT INTO incidents (provider, began_at) VALUES ($1, $2) ON CONFLICT (provider) DO NOTHING");
     INCIDENT = Sql::both("SELECT began_at FROM incidents WHERE provider = $1");
@@ -109,7 +120,8 @@ impl Store {
     }
 
     /// Records whether an incident is going on. Returns true to exactly one replica if that is
-    /// news.
+    /// news. What was to be told of it before is not sent any more, and what may be on its way
+    /// arrives first.
     pub async fn notice_incident(
         &self,
         provider: ProviderId,
@@ -138,7 +150,12 @@ impl Store {
                     (NoticeKind::IncidentEnded, "ended")
                 };
                 let subject = format!("incident:{provider}:{}:{name}", began.as_millisecond());
-                let values = vec![subject.into(), kind.as_str().into(), provider.as_str().into(), now.into()];
+                let told_by = unit.row(INCIDENT_TOLD_BY, vec![provider.as_str().into()]).await?;
+                let told_by = told_by.and_then(|row| row.opt_time("at").ok().flatten());
+                let due_at = told_by.map_or(now, |at| at.clamp(now, after(now, EVENT_HOLD)));
+                unit.run(INCIDENT_SETTLE, vec![provider.as_str().into()]).await?;
+                let (kind, provider) = (kind.as_str(), provider.as_str());
+                let values = vec![subject.into(), kind.into(), provider.into(), now.into(), due_at.into()];
                 unit.run(NOTICE_PUT, values).await?;
             }
             unit.commit().await?;
