@@ -42,7 +42,9 @@ statements! {
     INCIDENT_TOLD_BY = Sql::both(
         "SELECT MAX(due_at) AS at FROM notices WHERE due_at IS NOT NULL AND provider = $1 AND user_id IS NULL AND tries > 0",
     );
-    INCIDENT_SETTLE = Sql::both(
+    INCIDENT_SETTLE = Sql::each(
+        "UPDATE notices INDEXED BY notices_due SET due_at = NULL WHERE due_at IS NOT NULL AND provider = $1 AND user_id IS \
+         NULL",
         "UPDATE notices SET due_at = NULL WHERE due_at IS NOT NULL AND provider = $1 AND user_id IS NULL",
     );
     INCIDENT_BEGIN = Sql::both("INSERT INTO incidents (provider, began_at) VALUES ($1, $2) ON CONFLICT (provider) DO NOTHING");
