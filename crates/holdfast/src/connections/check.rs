@@ -1,12 +1,13 @@
 //! Asking Instagram now, because a person or an operator wants to know.
 
-use super::diagnose::Tools;
+use super::diagnose::{Diagnosed, Tools};
 use super::{Connections, ServiceError};
 use crate::caller::OwnerId;
 use crate::connection::diagnosis::Diagnosis;
 use crate::connection::observation::Call;
 use crate::connection::status::InstagramStatus;
 use crate::connection::{Connection, State};
+use crate::provider::Meaning;
 
 impl Connections {
     /// Asks `/me` with the grant and returns the resulting status. At most one upstream call per
@@ -20,22 +21,25 @@ impl Connections {
     }
 
     /// Makes one `/me` call, if the grant has not expired, no wait is stored, and the app's rate
-    /// budget is not spent.
-    pub async fn probe(&self, connection: &Connection) -> Result<(), ServiceError> {
-        let Some(provider) = &self.parts.provider else { return Ok(()) };
+    /// budget is not spent. Returns what a failure meant.
+    pub async fn probe(&self, connection: &Connection) -> Result<Option<Meaning>, ServiceError> {
+        let Some(provider) = &self.parts.provider else { return Ok(None) };
         let now = self.parts.clock.now();
         let is_waiting = connection.waits_until(now).or(self.gate.spent_until(now)).is_some();
         let Some(facts) = connection.grant.filter(|grant| grant.expires_at > now && !is_waiting) else {
-            return Ok(());
+            return Ok(None);
         };
         if connection.standing.state() == State::NotConnected
             || !self.parts.store.claim_me_call(connection.id, now, self.parts.check_interval).await?
         {
-            return Ok(());
+            return Ok(None);
         }
-        let Some(grant) = self.grant(connection).await? else { return Ok(()) };
+        let Some(grant) = self.grant(connection).await? else { return Ok(None) };
         let tools = Tools { provider, grant: &grant, lease: None };
-        self.diagnose(Diagnosis::of_question(connection, facts, Call::Check), tools).await?;
-        Ok(())
+        let diagnosed = self.diagnose(Diagnosis::of_question(connection, facts, Call::Check), tools).await?;
+        Ok(match diagnosed {
+            Diagnosed::Failed(meaning, _) => Some(meaning),
+            Diagnosed::Works | Diagnosed::RolledBack | Diagnosed::Expired(_) => None,
+        })
     }
 }

@@ -3,9 +3,8 @@
 //! An event is stored together with its change, and sent from here at least once, by the replica
 //! that claims it first. It carries the status as stored at the time of sending, so a newer event
 //! replaces an undelivered one, and an app that was down for days gets one event per user. If two
-//! deliveries
-//! cross on the way, the status with the greater `version` counts; that of an erased user is
-//! greater than any.
+//! deliveries cross on the way, the status with the greater `version` counts; that of an erased user
+//! is greater than any.
 
 mod notices;
 mod receiver;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome, Expect};
-use crate::connection::observation::Observation;
+use crate::connection::observation::{Call, Confidence, Observation};
 use crate::connection::status::not_granted;
 use crate::connection::transition::{apply, is_working, same_account};
 use crate::connection::{Connection, GrantFacts};
@@ -13,7 +13,7 @@ use crate::connections::journal::Journaled;
 use crate::connections::listing::holders;
 use crate::connections::recorder::{Conflicts, change, is_stored};
 use crate::connections::{Connections, ServiceError};
-use crate::provider::{Account, Grant, SharedProvider};
+use crate::provider::{Account, Failure, Grant, Meaning, SharedProvider};
 use crate::store::{AttemptWrite, ChangeSet, CommitOutcome};
 use crate::vault::UserKey;
 
@@ -145,7 +145,8 @@ impl Connections {
 
     /// Unlinks the account from holders whose connection does not work: this user has just proven
     /// control of it. A holder that seems to work is checked first, since its state may be weeks
-    /// old. Returns false if a holder does work.
+    /// old. A death with a stated cause counts even in an incident: Instagram has just answered this
+    /// user about the same account. Returns false if a holder does work.
     async fn unlink_dead_holders(
         &self,
         user_id: &str,
@@ -154,9 +155,12 @@ impl Connections {
         let now = self.parts.clock.now();
         for mut holder in holders.into_iter().filter(|holder| holder.user_id != user_id) {
             if is_working(&holder, now) {
-                ServiceError::of_one(self.probe(&holder).await, |error| {
+                let probed = ServiceError::of_one(self.probe(&holder).await, |error| {
                     tracing::warn!(connection = %holder.id, %error, "the present holder of an account could not be checked");
                 })?;
+                if let Some(Some(meaning @ Meaning::Dead(_))) = probed {
+                    self.believe(&holder, meaning).await?;
+                }
                 match self.parts.store.connection_by_id(holder.id).await? {
                     Some(current) => holder = current,
                     None => continue,
@@ -169,6 +173,19 @@ impl Connections {
             self.end_link(holder.id, &Observation::AccountMoved).await?;
         }
         Ok(true)
+    }
+
+    /// Records a death that Instagram has just stated, whatever happens to others.
+    async fn believe(&self, holder: &Connection, meaning: Meaning) -> Result<(), ServiceError> {
+        let Some(GrantFacts { version: grant_version, .. }) = holder.grant else { return Ok(()) };
+        let died = Observation::Failed {
+            grant_version,
+            call: Call::Check,
+            failure: Failure::new(meaning, "said while another user links the account"),
+            next_refresh_at: None,
+            confidence: Confidence::TooFew,
+        };
+        self.recorder.record(holder.id, &died, None).await.map(drop)
     }
 }
 

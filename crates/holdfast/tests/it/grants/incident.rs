@@ -466,3 +466,28 @@ async fn who_had_to_act_at_instagram_and_did_is_well_again_without_anybody_askin
     })
     .await;
 }
+
+/// Ten deaths may all be one person's, who lets them happen on purpose.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_keeps_no_account_from_who_proves_control_of_it() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let seller = one.link("sold").await.id;
+        for number in 0..50 {
+            one.link(&format!("p{number}")).await;
+        }
+        one.clock.advance(2 * DAY);
+        for number in 0..11 {
+            one.world.kill_all_of(&format!("p{number}"));
+            one.connections.check(&owner(&format!("p{number}"))).await.expect("it checks");
+        }
+        assert_eq!(count(&one, Reason::ProviderIncident.into()).await, 11);
+        one.world.kill_all_of("sold");
+        let (attempt, completion) = one.come_back_with("buyer", World::code_of("sold")).await;
+        one.connections.complete(&owner("buyer"), attempt, &completion).await.expect("the account is theirs");
+        assert_eq!(one.now(seller).await.standing, Reason::AccountMoved.into());
+        assert_eq!(count(&one, Reason::ProviderIncident.into()).await, 11, "nobody else's state is touched");
+    })
+    .await;
+}
