@@ -74,6 +74,16 @@ impl Attempt {
         self.busy_until.is_none_or(|until| after(until, rest) <= now)
     }
 
+    /// Whether its completion was presented: it goes on by itself.
+    pub fn is_begun(&self) -> bool {
+        match self.stage {
+            AttemptStage::Redeeming | AttemptStage::ShortGranted | AttemptStage::Granted => true,
+            // With `busy_until`: the completion was presented, the code could not be sent.
+            AttemptStage::Returned => self.busy_until.is_some(),
+            AttemptStage::Open | AttemptStage::Closed => false,
+        }
+    }
+
     /// Whether its time is over. While a claim holds it, its token may be on the way.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires_at <= now && self.is_free(now)

@@ -50,8 +50,8 @@ pub struct Connection {
     pub retry_after: Option<Timestamp>,
     /// Since when the standing holds.
     pub since: Timestamp,
-    /// When the present account was linked; a deauthorization older than this is about an earlier
-    /// link.
+    /// When the person consented to the present link, or when it was imported; a deauthorization
+    /// older than this is about an earlier link.
     pub linked_at: Option<Timestamp>,
     /// What our knowledge rests on.
     pub evidence: Option<Evidence>,

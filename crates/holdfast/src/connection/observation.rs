@@ -19,6 +19,8 @@ pub enum Observation {
         missing_scopes: Vec<String>,
         /// The new grant.
         grant: GrantFacts,
+        /// When the person consented; for an import, when it linked.
+        linked_at: Timestamp,
         /// When to refresh it.
         next_refresh_at: Timestamp,
     },

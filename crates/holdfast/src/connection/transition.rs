@@ -41,11 +41,11 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
 /// What each observation changes, given that it is about the stored grant where it is about one.
 fn change(connection: &Connection, next: &mut Connection, observation: &Observation, now: Timestamp) {
     match observation {
-        Observation::Linked { account, scopes, missing_scopes, grant, next_refresh_at } => {
+        Observation::Linked { account, scopes, missing_scopes, grant, linked_at, next_refresh_at } => {
             next.account = Some(account.clone());
             next.scopes.clone_from(scopes);
             next.missing_scopes.clone_from(missing_scopes);
-            next.linked_at = Some(now);
+            next.linked_at = Some(*linked_at);
             install_grant(next, *grant, *next_refresh_at);
             next.since = now;
             mark_working(next, EvidenceSource::Oauth, now);

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 
 use crate::caller::OwnerId;
-use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome};
+use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome, AttemptStage};
 use crate::connection::observation::Observation;
 use crate::connection::transition::apply;
 use crate::connection::{Connection, Evidence, EvidenceSource};
+use crate::connections::grants::RowSeal;
 use crate::connections::recorder::{Conflicts, change, is_stored};
 use crate::connections::{Connections, ServiceError};
 use crate::store::{AttemptWrite, ChangeSet, HistoryEntry};
@@ -63,6 +64,60 @@ impl Connections {
         // A conflict loses only these history entries; the disconnecting goes on.
         self.parts.store.commit(&changes).await?;
         Ok(())
+    }
+
+    /// Ends the person's other attempts that wait for the provider with a consent from before
+    /// `decided_at`, the time of `later`'s: each with the outcome for the account that its token
+    /// names. One that cannot be ended now is judged again before it links.
+    pub(super) async fn supersede(
+        &self,
+        later: &Attempt,
+        decided_at: Timestamp,
+        outcome: impl Fn(Option<&str>) -> AttemptOutcome,
+    ) {
+        let ended = async {
+            for attempt in self.parts.store.open_attempts_beside(later).await? {
+                if !attempt.is_begun() {
+                    continue;
+                }
+                let Some((account, consented_at)) = self.consent_of(&attempt).await? else { continue };
+                let now = self.parts.clock.now();
+                if consented_at < decided_at
+                    && self.end_attempt(&attempt, outcome(account.as_deref()), now).await?
+                {
+                    self.parts.journal.forget(attempt.id);
+                }
+            }
+            Ok::<_, ServiceError>(())
+        };
+        if let Err(error) = ended.await {
+            tracing::warn!(attempt = %later.id, %error, "earlier connect attempts of its person could not be ended");
+        }
+    }
+
+    /// The account of the attempt's token, if Instagram named it, and when the person consented.
+    /// `None` where that is not known.
+    pub(super) async fn consent_of(
+        &self,
+        attempt: &Attempt,
+    ) -> Result<Option<(Option<String>, Timestamp)>, ServiceError> {
+        let Some(sealed) = &attempt.sealed else { return Ok(None) };
+        let key = self.user_key(&attempt.user_id).await?;
+        let seal = RowSeal::of_attempt(&key, attempt);
+        Ok(match attempt.stage {
+            AttemptStage::Returned | AttemptStage::Redeeming => {
+                seal.open_code(sealed)?.returned_at.map(|at| (None, at))
+            }
+            AttemptStage::ShortGranted => {
+                let short = seal.open_short(sealed)?;
+                Some((short.account_id, short.obtained_at))
+            }
+            AttemptStage::Granted => {
+                let held = seal.open_unlinked_grant(sealed)?;
+                Some((held.account_id, held.consented_at))
+            }
+            AttemptStage::Open | AttemptStage::Closed => None,
+        })
     }
 
     /// Stores the next revision of an attempt and returns it; `None` if another writer was faster.

@@ -106,7 +106,7 @@ impl Connections {
             let ending = match &code {
                 _ if attempt.expires_at <= now => AttemptOutcome::Expired,
                 Some(code) => {
-                    if let Some(outcome) = self.store_code(&attempt, code).await? {
+                    if let Some(outcome) = self.store_code(&attempt, code, now).await? {
                         return Ok(outcome);
                     }
                     conflicts.lost()?;
@@ -117,6 +117,10 @@ impl Connections {
                 None => AttemptOutcome::Failed(Reason::AttemptFailed),
             };
             if self.end_attempt(&attempt, ending, now).await? {
+                if ending == AttemptOutcome::Denied {
+                    // A "no" is the person's last word, also on what still waits for the provider.
+                    self.supersede(&attempt, now, |_| AttemptOutcome::Denied).await;
+                }
                 return Ok(ended(&attempt, ending));
             }
             conflicts.lost()?;
@@ -129,13 +133,14 @@ impl Connections {
         &self,
         attempt: &Attempt,
         code: &SecretString,
+        now: Timestamp,
     ) -> Result<Option<CallbackOutcome>, ServiceError> {
         let key = self.user_key(&attempt.user_id).await?;
         let seal = RowSeal::of_attempt(&key, attempt);
         let completion = self.fresh_secret()?;
         let next = Attempt {
             stage: AttemptStage::Returned,
-            sealed: Some(seal.seal_code(code)?),
+            sealed: Some(seal.seal_code(code, now)?),
             completion_hash: Some(hash(completion.expose_secret())),
             sealed_completion: Some(seal.seal_completion(&completion, code)?),
             ..attempt.clone()

@@ -245,7 +245,7 @@ impl Importer {
             };
             let (key, new_user_key) =
                 grants::user_key_or_new(&parts.store, &parts.vault, owner.as_str()).await?;
-            let linked = connections.linked(&before, &self.provider, grant, account.clone(), now)?;
+            let linked = connections.linked(&before, &self.provider, grant, account.clone(), now, now)?;
             let version = linked.version;
             let sealed = RowSeal::of_connection(&key, &linked).seal_grant(version, grant)?;
             // The evidence is the answer of `/me`, not a consent that we have seen.

@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
+use crate::connection::attempt::{Attempt, AttemptOutcome};
 use crate::connection::observation::Observation;
 use crate::connection::transition::{is_about_an_earlier_link, predates};
-use crate::connections::grants::RowSeal;
 use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
 use crate::store::DataDeletion;
@@ -109,8 +108,8 @@ impl Connections {
         loop {
             if !self.recover_journaled(&attempt).await? {
                 let now = self.parts.clock.now();
-                let is_meant = self.token_of(&attempt).await?.is_some_and(|(account, arrived_at)| {
-                    account.as_deref() == Some(account_id) && !predates(issued_at, arrived_at, now)
+                let is_meant = self.consent_of(&attempt).await?.is_some_and(|(account, consented_at)| {
+                    account.as_deref() == Some(account_id) && !predates(issued_at, consented_at, now)
                 });
                 if !is_meant {
                     return Ok(false);
@@ -129,25 +128,4 @@ impl Connections {
         }
     }
 
-    /// The account of the attempt's token, if Instagram named it, and when the attempt's first
-    /// token arrived. `None` where it holds none.
-    async fn token_of(&self, attempt: &Attempt) -> Result<Option<(Option<String>, Timestamp)>, ServiceError> {
-        let Some(sealed) = &attempt.sealed else { return Ok(None) };
-        let is_short = match attempt.stage {
-            AttemptStage::ShortGranted => true,
-            AttemptStage::Granted => false,
-            AttemptStage::Open | AttemptStage::Returned | AttemptStage::Redeeming | AttemptStage::Closed => {
-                return Ok(None);
-            }
-        };
-        let key = self.user_key(&attempt.user_id).await?;
-        let seal = RowSeal::of_attempt(&key, attempt);
-        Ok(Some(if is_short {
-            let short = seal.open_short(sealed)?;
-            (short.account_id, short.obtained_at)
-        } else {
-            let held = seal.open_unlinked_grant(sealed)?;
-            (held.account_id, held.consented_at)
-        }))
-    }
 }

@@ -57,7 +57,7 @@ pub struct ShortGrant {
     pub scopes: Option<Vec<String>>,
     /// The account id the token answer names (Instagram: app-scoped, equals `/me.id`).
     pub account_id: Option<String>,
-    /// When it arrived.
+    /// When it arrived. Where it is stored: when the code came that it was exchanged for.
     pub obtained_at: Timestamp,
 }
 

@@ -55,6 +55,14 @@ impl Store {
         self.read(statements::ATTEMPTS_OPEN, values).await?.iter().map(rows::attempt).collect()
     }
 
+    /// The other attempts of the same person that are not closed. Holding one is the proof.
+    pub async fn open_attempts_beside(&self, attempt: &Attempt) -> Result<Vec<Attempt>, StoreError> {
+        let values = vec![attempt.user_id.as_str().into(), attempt.provider.as_str().into()];
+        let open = self.read(statements::ATTEMPTS_OPEN, values).await?;
+        let open = open.iter().map(rows::attempt).filter(|each| each.as_ref().map_or(true, |each| each.id != attempt.id));
+        open.collect()
+    }
+
     /// When the caller began their newest attempts within the hour before `now`, newest first.
     pub async fn attempts_begun(
         &self,

@@ -38,6 +38,7 @@ fn linked_with(missing: &[&str]) -> Connection {
         scopes: vec!["instagram_business_basic".to_owned()],
         missing_scopes: missing.iter().map(|&each| each.to_owned()).collect(),
         grant: facts(1, 0),
+        linked_at: at(0),
         next_refresh_at: at(30),
     };
     apply(&never_connected(), &observation, at(0))

@@ -6,14 +6,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::SecretString;
 
 use super::CompleteError;
 use crate::clock::{after, before};
 use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use crate::connection::reasons::reason_of;
-use crate::connections::grants::{RowSeal, UnlinkedGrant};
+use crate::connections::grants::{ReturnedCode, RowSeal, UnlinkedGrant};
 use crate::connections::journal::Step;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider, ShortGrant};
@@ -68,7 +67,7 @@ impl Connections {
             let seal = RowSeal::of_attempt(&key, &attempt);
             let next = match attempt.stage {
                 AttemptStage::Redeeming => {
-                    self.redeem(provider, &attempt, seal, &seal.open_code(&sealed)?).await?
+                    self.redeem(provider, &attempt, seal, seal.open_code(&sealed)?).await?
                 }
                 AttemptStage::ShortGranted => {
                     self.extend(provider, &attempt, seal, seal.open_short(&sealed)?).await?
@@ -100,12 +99,14 @@ impl Connections {
         provider: &SharedProvider,
         attempt: &Attempt,
         seal: RowSeal<'_>,
-        code: &SecretString,
+        ReturnedCode { code, returned_at }: ReturnedCode,
     ) -> Result<Option<Attempt>, CompleteError> {
         let reservation = self.reserve(attempt, Step::Short).await;
         // Send the code once: if the reply is lost, the code may be spent.
-        match self.noting_failure(provider.redeem(code).await) {
-            Ok(short) => {
+        match self.noting_failure(provider.redeem(&code).await) {
+            Ok(mut short) => {
+                // The consent is as old as its code, however late that could be sent.
+                short.obtained_at = returned_at.map_or(short.obtained_at, |at| at.min(short.obtained_at));
                 let sealed = seal.seal_short(&short)?;
                 return Ok(self.store_token(attempt, Step::Short, sealed, reservation).await?);
             }

@@ -37,8 +37,8 @@ impl Connections {
             let is_other = before.account.is_some() && !same_account(&before, &account);
             let ending = if self.is_withdrawn(&account, consented_at).await? {
                 Some(AttemptOutcome::Disconnected)
-            } else if is_working(&before, now) && was_linked_since(&before, &grant, now) {
-                // A later attempt was faster: what it linked stands.
+            } else if is_working(&before, now) && was_linked_since(&before, consented_at, now) {
+                // A later consent was faster: what it linked stands.
                 let is_same = same_account(&before, &account);
                 Some(if is_same { AttemptOutcome::Connected } else { AttemptOutcome::DifferentAccount })
             } else if is_other && attempt.expect == Expect::SameAccount {
@@ -52,14 +52,26 @@ impl Connections {
                 self.end_attempt(attempt, outcome, now).await?;
                 return Ok(());
             }
-            let linked = self.linked(&before, provider, &grant, account.clone(), now)?;
+            let linked = self.linked(&before, provider, &grant, account.clone(), consented_at, now)?;
             let mut changes = linking(key, &before, linked, &grant, now)?;
             let note = AttemptNote { id: attempt.id, outcome: Some(AttemptOutcome::Connected) };
             changes.history.iter_mut().for_each(|entry| entry.attempt = Some(note));
             let closed = attempt.closed(AttemptOutcome::Connected, now);
             changes.attempt = Some(AttemptWrite::update(attempt, closed));
             match self.parts.store.commit(&changes).await? {
-                CommitOutcome::Committed => return Ok(()),
+                CommitOutcome::Committed => {
+                    let is_linked = |id: &str| {
+                        id == account.id || account.professional_id.as_deref() == Some(id)
+                    };
+                    // What waits for the provider has nothing to add: its consent is older.
+                    self.supersede(attempt, consented_at, |token_account| match token_account {
+                        Some(id) if is_linked(id) => AttemptOutcome::Connected,
+                        Some(_) => AttemptOutcome::DifferentAccount,
+                        None => AttemptOutcome::Expired,
+                    })
+                    .await;
+                    return Ok(());
+                }
                 // Another user linked it meanwhile.
                 CommitOutcome::AccountAlreadyLinked => {}
                 CommitOutcome::UserDeleted => return Err(ServiceError::UserGone),
@@ -102,11 +114,12 @@ impl Connections {
             if self.is_withdrawn(&account, consented_at).await? {
                 return Ok(false);
             }
-            if before.grant.is_some_and(|in_use| in_use.obtained_at > grant.obtained_at) {
+            let in_use = before.linked_at.zip(before.grant.map(|facts| facts.obtained_at));
+            if in_use > Some((consented_at, grant.obtained_at)) {
                 return Ok(true);
             }
             let now = self.parts.clock.now();
-            let linked = self.linked(&before, provider, &grant, account.clone(), now)?;
+            let linked = self.linked(&before, provider, &grant, account.clone(), consented_at, now)?;
             if is_stored(store.commit(&linking(&key, &before, linked, &grant, now)?).await?)? {
                 return Ok(true);
             }
@@ -114,13 +127,14 @@ impl Connections {
         }
     }
 
-    /// The connection with the account linked.
+    /// The connection with the account linked, by a consent at `consented_at`.
     pub(in crate::connections) fn linked(
         &self,
         before: &Connection,
         provider: &SharedProvider,
         grant: &Grant,
         account: Account,
+        consented_at: Timestamp,
         now: Timestamp,
     ) -> Result<Connection, ServiceError> {
         // Connection versions are never reused, so grant versions are not either.
@@ -131,7 +145,9 @@ impl Connections {
             grant.scopes.as_ref().map(|granted| not_granted(provider.scopes(), granted)).unwrap_or_default();
         let grant = GrantFacts { version, obtained_at: grant.obtained_at, expires_at: grant.expires_at };
         let next_refresh_at = self.schedule()?.refresh_at(grant);
-        let linked = Observation::Linked { account, scopes, missing_scopes, grant, next_refresh_at };
+        let linked_at = consented_at.min(now);
+        let linked =
+            Observation::Linked { account, scopes, missing_scopes, grant, linked_at, next_refresh_at };
         Ok(Connection { version, ..apply(before, &linked, now) })
     }
 
@@ -189,11 +205,11 @@ impl Connections {
     }
 }
 
-/// Whether the present account was linked after `grant` arrived. A link time in the future was
-/// written by a clock that was ahead, and says nothing about a grant of a right one.
-fn was_linked_since(before: &Connection, grant: &Grant, now: Timestamp) -> bool {
-    let is_comparable = |linked: Timestamp| linked <= now || grant.obtained_at > now;
-    before.linked_at.is_some_and(|linked| linked > grant.obtained_at && is_comparable(linked))
+/// Whether the present account was linked by a later consent than that of `consented_at`. A link
+/// time in the future was written by a clock that was ahead, and says nothing about a right one.
+fn was_linked_since(before: &Connection, consented_at: Timestamp, now: Timestamp) -> bool {
+    let is_comparable = |linked: Timestamp| linked <= now || consented_at > now;
+    before.linked_at.is_some_and(|linked| linked > consented_at && is_comparable(linked))
 }
 
 /// The account; if `/me` names only the professional id, with the id in the token answer.

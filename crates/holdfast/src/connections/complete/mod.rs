@@ -150,16 +150,10 @@ impl Connections {
     pub async fn resume(&self, attempt: &Attempt) -> Result<(), CompleteError> {
         let provider = self.parts.provider.as_ref().ok_or(CompleteError::NotConfigured)?;
         let now = self.parts.clock.now();
-        let begun = match attempt.stage {
-            AttemptStage::Redeeming | AttemptStage::ShortGranted | AttemptStage::Granted => true,
-            // With `busy_until`: the completion was presented, the code could not be sent.
-            AttemptStage::Returned => attempt.busy_until.is_some(),
-            AttemptStage::Open | AttemptStage::Closed => false,
-        };
         if attempt.has_expired(now) {
             return self.end_expired(attempt, now).await;
         }
-        if !begun || !attempt.is_free(now) {
+        if !attempt.is_begun() || !attempt.is_free(now) {
             return Ok(());
         }
         match self.claim(attempt, now).await? {

@@ -4,6 +4,7 @@
 pub mod app;
 pub mod bad_days;
 mod connecting;
+mod consents;
 mod contract;
 mod described;
 mod erased;

@@ -1,0 +1,100 @@
+//! Several consents of one person: the later one counts, however long Instagram keeps one waiting.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast::clock::ManualClock;
+use holdfast::standin::clerk::Person;
+use holdfast::standin::instagram::{Decision, Endpoint, Fault};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::app::{App, RETURN_TO, Returned, SignedIn, code, json as body, text};
+use super::second_looks::complete;
+use super::statuses::told;
+
+struct Bench {
+    app: App,
+    clock: ManualClock,
+}
+
+impl Bench {
+    /// Without a worker: the test says when what waits goes on.
+    async fn start() -> Self {
+        let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+        let app = App::at(Arc::new(clock.clone()), &[("HOLDFAST_WORKER", "off")], |_| {}).await;
+        Self { app, clock }
+    }
+
+    async fn approve(&self, ada: &SignedIn<'_>, account: &str) -> Returned {
+        self.clock.advance(Duration::from_secs(1));
+        ada.go_and_return(account, &Decision::Approve, any_account()).await
+    }
+
+    /// An attempt that waits for Instagram: the code was not taken, or the token not exchanged.
+    async fn waiting(&self, ada: &SignedIn<'_>, account: &str, endpoint: Endpoint) -> Returned {
+        let returned = self.approve(ada, account).await;
+        let fault = if endpoint == Endpoint::Token { Fault::AppRateLimit } else { Fault::ServerErrorJson };
+        self.app.instagram.arm(None, fault, Some(endpoint), None).unwrap();
+        let waits = complete(ada, &returned, &self.clock).await;
+        assert_eq!(waits.status, StatusCode::FAILED_DEPENDENCY, "{}", text(&waits));
+        self.app.instagram.clear(None).unwrap();
+        returned
+    }
+
+    async fn complete(&self, ada: &SignedIn<'_>, returned: &Returned) -> (u16, String) {
+        let answer = complete(ada, returned, &self.clock).await;
+        (answer.status.as_u16(), code(&answer))
+    }
+}
+
+fn any_account() -> Value {
+    json!({"return_to": RETURN_TO, "expect": "any_account"})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_consent_that_waited_does_not_replace_a_later_one() {
+    for (endpoint, older) in [
+        (Endpoint::Exchange, (409, "different-account")),
+        (Endpoint::Me, (409, "different-account")),
+        (Endpoint::Token, (410, "attempt-expired")),
+    ] {
+        let bench = Bench::start().await;
+        let ada = bench.app.sign_in(Person::Ada);
+        let first = bench.waiting(&ada, "ada.makes", endpoint).await;
+        let second = bench.approve(&ada, "grace.hops").await;
+        assert_eq!(bench.complete(&ada, &second).await, (200, String::new()));
+        // It has nothing to wait for any more.
+        assert_eq!(ada.status().await["attempt"], Value::Null);
+        bench.clock.advance(Duration::from_mins(2));
+        let (status, code) = bench.complete(&ada, &first).await;
+        assert_eq!((status, code.as_str()), older, "{endpoint:?}");
+        assert_eq!(ada.status().await["account"]["username"], "grace.hops", "{endpoint:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_consent_that_waited_replaces_an_older_one_that_was_linked_meanwhile() {
+    let bench = Bench::start().await;
+    let ada = bench.app.sign_in(Person::Ada);
+    let first = bench.waiting(&ada, "ada.makes", Endpoint::Exchange).await;
+    let second = bench.waiting(&ada, "grace.hops", Endpoint::Me).await;
+    bench.clock.advance(Duration::from_mins(2));
+    assert_eq!(bench.complete(&ada, &first).await, (200, String::new()));
+    assert_eq!(ada.status().await["account"]["username"], "ada.makes");
+    assert_eq!(bench.complete(&ada, &second).await, (200, String::new()));
+    assert_eq!(ada.status().await["account"]["username"], "grace.hops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_declined_since_is_not_connected_by_what_waited() {
+    let bench = Bench::start().await;
+    let ada = bench.app.sign_in(Person::Ada);
+    let first = bench.waiting(&ada, "ada.makes", Endpoint::Exchange).await;
+    bench.clock.advance(Duration::from_secs(1));
+    let end = bench.app.decide(&ada.connect(any_account()).await, "ada.makes", &Decision::Deny).await;
+    assert!(end.as_str().contains("instagram=denied"), "{end}");
+    bench.clock.advance(Duration::from_mins(2));
+    assert_ne!(bench.complete(&ada, &first).await.0, 200);
+    assert_eq!(told(&ada.status().await), ("not_connected", Some("denied"), "connect"));
+}
