@@ -65,6 +65,8 @@ pub enum CallbackPage {
     StateUnknown,
     /// The attempt has connected an account, and its completion is of no use any more.
     AlreadyConnected,
+    /// The attempt has another consent already, and is being completed with that one.
+    UnderWay,
     /// A parameter of [`CallbackQuery`] occurs twice.
     Ambiguous,
 }
@@ -166,7 +168,12 @@ impl Connections {
         }
         Ok(match attempt.outcome {
             Some(AttemptOutcome::Connected) => CallbackOutcome::Page(CallbackPage::AlreadyConnected),
-            None => CallbackOutcome::Page(CallbackPage::StateUnknown),
+            None if attempt.has_expired(now) => CallbackOutcome::Page(CallbackPage::StateUnknown),
+            None => CallbackOutcome::Page(CallbackPage::UnderWay),
+            // Whoever goes back and approves has not declined; the attempt is over all the same.
+            Some(AttemptOutcome::Denied) if code.is_some() => {
+                redirect(attempt, "expired", Reason::AttemptExpired)
+            }
             Some(outcome) => ended(attempt, outcome),
         })
     }

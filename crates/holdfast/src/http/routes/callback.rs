@@ -86,6 +86,12 @@ fn page(what: CallbackPage) -> Page {
             "The account was connected when this page was opened first. Opening it again changes nothing.",
             "Go back to the app: it shows which account is connected now.",
         ),
+        CallbackPage::UnderWay => (
+            "This attempt is under way",
+            "The access was granted before, and the app is connecting the account with that. Granting it again changes \
+             nothing.",
+            "Go back to the app: it shows whether the account is connected.",
+        ),
         CallbackPage::Ambiguous => (
             "Instagram's answer was not complete",
             "Instagram sent the browser back without saying whether the access was granted. Nothing was connected.",

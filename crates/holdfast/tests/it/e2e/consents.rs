@@ -98,3 +98,26 @@ async fn whoever_has_declined_since_is_not_connected_by_what_waited() {
     assert_ne!(bench.complete(&ada, &first).await.0, 200);
     assert_eq!(told(&ada.status().await), ("not_connected", Some("denied"), "connect"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_goes_back_and_approves_is_not_told_that_they_declined() {
+    let bench = Bench::start().await;
+    let ada = bench.app.sign_in(Person::Ada);
+    let authorize_url = ada.connect(any_account()).await;
+    let declined = bench.app.decide(&authorize_url, "ada.makes", &Decision::Deny).await;
+    assert!(declined.as_str().contains("instagram=denied"), "{declined}");
+    let approved = bench.app.decide(&authorize_url, "ada.makes", &Decision::Approve).await;
+    assert!(approved.as_str().contains("instagram=expired"), "{approved}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_consent_to_an_attempt_under_way_is_not_told_that_nothing_comes_of_it() {
+    let bench = Bench::start().await;
+    let ada = bench.app.sign_in(Person::Ada);
+    let authorize_url = ada.connect(any_account()).await;
+    bench.app.decide(&authorize_url, "ada.makes", &Decision::Approve).await;
+    let state: url::Url = authorize_url.parse().unwrap();
+    let state = state.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let page = text(&bench.app.get(&format!("/instagram/callback?state={state}&code=another")).await);
+    assert!(page.contains("under way") && !page.contains("Nothing was connected"), "{page}");
+}
