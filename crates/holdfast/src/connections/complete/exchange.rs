@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::CompleteError;
+use super::link::named;
 use crate::clock::{after, before};
 use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
@@ -15,7 +17,7 @@ use crate::connection::reasons::reason_of;
 use crate::connections::grants::{ReturnedCode, RowSeal, UnlinkedGrant};
 use crate::connections::journal::Step;
 use crate::connections::{Connections, ServiceError};
-use crate::provider::{AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider, ShortGrant};
+use crate::provider::{Account, AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider, ShortGrant};
 
 /// How long completing is retried with an unused code or a short-lived token. Both live as long.
 pub(super) const COMPLETION_WINDOW: Duration = Duration::from_hours(1);
@@ -74,7 +76,7 @@ impl Connections {
                 }
                 AttemptStage::Granted => {
                     let held = seal.open_unlinked_grant(&sealed)?;
-                    return match self.with_one_retry(|| provider.identify(&held.grant)).await {
+                    return match self.with_one_retry(|| whose(provider, &held)).await {
                         Ok(account) => Ok(self.link(&attempt, &key, provider, held, account).await?),
                         Err(failure) => {
                             let granted = Granted { provider, scopes: held.grant.scopes.as_deref() };
@@ -145,7 +147,7 @@ impl Connections {
     /// or its answer would end the attempt.
     async fn with_one_retry<'a, T, F>(&self, call: F) -> Result<T, Failure>
     where
-        F: Fn() -> futures_util::future::BoxFuture<'a, Reply<T>>,
+        F: Fn() -> BoxFuture<'a, Reply<T>>,
     {
         let begun = self.parts.clock.now();
         match self.noting_failure(call().await) {
@@ -265,6 +267,14 @@ impl Connections {
         self.advance(attempt, Attempt { busy_until: Some(until), ..next }).await?;
         Err(CompleteError::Waits { reason: waited_for(failure.meaning), retry_after: pause })
     }
+}
+
+/// Asks whose the grant is.
+fn whose<'a>(provider: &'a SharedProvider, held: &'a UnlinkedGrant) -> BoxFuture<'a, Reply<Account>> {
+    Box::pin(async move {
+        let Reply { outcome, usage } = provider.identify(&held.grant).await;
+        Reply { outcome: outcome.and_then(|account| named(account, held.account_id.as_deref())), usage }
+    })
 }
 
 /// The scopes of the token in hand.

@@ -18,7 +18,7 @@ use crate::store::{AttemptWrite, ChangeSet, CommitOutcome};
 use crate::vault::UserKey;
 
 impl Connections {
-    /// Links the account: connection, grant, attempt and history in one unit of work.
+    /// Links the account, as [`named`]: connection, grant, attempt and history in one unit of work.
     pub(super) async fn link(
         &self,
         attempt: &Attempt,
@@ -27,8 +27,7 @@ impl Connections {
         held: UnlinkedGrant,
         account: Account,
     ) -> Result<(), ServiceError> {
-        let UnlinkedGrant { grant, account_id, consented_at } = held;
-        let account = named(account, account_id);
+        let UnlinkedGrant { grant, account_id: _, consented_at } = held;
         let mut conflicts = Conflicts::default();
         loop {
             let now = self.parts.clock.now();
@@ -60,12 +59,9 @@ impl Connections {
             changes.attempt = Some(AttemptWrite::update(attempt, closed));
             match self.parts.store.commit(&changes).await? {
                 CommitOutcome::Committed => {
-                    let is_linked = |id: &str| {
-                        id == account.id || account.professional_id.as_deref() == Some(id)
-                    };
                     // What waits for the provider has nothing to add: its consent is older.
                     self.supersede(attempt, consented_at, |token_account| match token_account {
-                        Some(id) if is_linked(id) => AttemptOutcome::Connected,
+                        Some(id) if is_named(&account, id) => AttemptOutcome::Connected,
                         Some(_) => AttemptOutcome::DifferentAccount,
                         None => AttemptOutcome::Expired,
                     })
@@ -104,8 +100,10 @@ impl Connections {
         let key = open_user_key(&self.parts.vault, &token.user_id, &key)?;
         let seal = RowSeal { key: &key, user_id: &token.user_id, provider: Self::PROVIDER, row: attempt_id };
         let UnlinkedGrant { grant, account_id, consented_at } = seal.open_unlinked_grant(&token.blob)?;
-        let Ok(account) = self.gate.observe(provider.identify(&grant).await) else { return Ok(false) };
-        let account = named(account, account_id);
+        let answer = self.gate.observe(provider.identify(&grant).await);
+        let Ok(account) = answer.and_then(|account| named(account, account_id.as_deref())) else {
+            return Ok(false);
+        };
         let mut conflicts = Conflicts::default();
         loop {
             let holders = store.connections_by_account(Self::PROVIDER, &account.id).await?;
@@ -212,11 +210,23 @@ fn was_linked_since(before: &Connection, consented_at: Timestamp, now: Timestamp
     before.linked_at.is_some_and(|linked| linked > consented_at && is_comparable(linked))
 }
 
-/// The account; if `/me` names only the professional id, with the id in the token answer.
-fn named(account: Account, account_id: Option<String>) -> Account {
+/// The account; if `/me` names only the professional id, with the id in the token answer. A failure
+/// if the token was issued for another account: the answer is about somebody else.
+pub(super) fn named(account: Account, account_id: Option<&str>) -> Result<Account, Failure> {
     let is_professional = account.professional_id.as_deref() == Some(account.id.as_str());
-    let id = account_id.filter(|_| is_professional).unwrap_or_else(|| account.id.clone());
-    Account { id, ..account }
+    match account_id {
+        Some(id) if is_professional => Ok(Account { id: id.to_owned(), ..account }),
+        Some(id) if !is_named(&account, id) => {
+            tracing::error!(issued_for = id, answered = %account.id, "Instagram answers with another account than it issued a token for");
+            Err(Failure::new(Meaning::DeadUnexplained, "the answer is about another account than the token's"))
+        }
+        Some(_) | None => Ok(account),
+    }
+}
+
+/// Whether this is one of the account's ids.
+fn is_named(account: &Account, id: &str) -> bool {
+    account.id == id || account.professional_id.as_deref() == Some(id)
 }
 
 /// The unit of work: the connection, and its grant as the only one.

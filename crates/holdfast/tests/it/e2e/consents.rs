@@ -121,3 +121,23 @@ async fn a_second_consent_to_an_attempt_under_way_is_not_told_that_nothing_comes
     let page = text(&bench.app.get(&format!("/instagram/callback?state={state}&code=another")).await);
     assert!(page.contains("under way") && !page.contains("Nothing was connected"), "{page}");
 }
+
+/// The account that answers for a token which the exchange issued for another.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_linked_to_an_account_that_the_exchange_did_not_name() {
+    let bench = Bench::start().await;
+    let ada = bench.app.sign_in(Person::Ada);
+    let somebody = r#"{"id":"25111111111111111","user_id":"17841400000000001","username":"bob","account_type":"BUSINESS"}"#;
+    // Once may be a mistake that passes.
+    let returned = bench.approve(&ada, "ada.makes").await;
+    bench.app.instagram.script(None, Endpoint::Me, 200, somebody, Some(1)).unwrap();
+    assert_eq!(bench.complete(&ada, &returned).await, (200, String::new()));
+    assert_eq!(ada.status().await["account"]["username"], "ada.makes");
+    let returned = bench.approve(&ada, "ada.makes").await;
+    bench.app.instagram.script(None, Endpoint::Me, 200, somebody, None).unwrap();
+    assert_eq!(bench.complete(&ada, &returned).await, (424, "provider_unavailable".to_owned()));
+    bench.app.instagram.clear(None).unwrap();
+    bench.clock.advance(Duration::from_mins(2));
+    let linked = complete(&ada, &returned, &bench.clock).await;
+    assert_eq!(body(&linked)["account"]["username"], "ada.makes");
+}
