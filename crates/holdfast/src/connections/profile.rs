@@ -41,9 +41,13 @@ impl Connections {
         Ok(false)
     }
 
-    /// The scopes that a refresh names, if they differ from the stored ones.
+    /// The scopes that a refresh names, if they differ from the stored ones, in whatever order.
     pub(super) fn granted(&self, connection: &Connection, renewed: &Grant) -> Option<Granted> {
-        let scopes = renewed.scopes.clone().filter(|scopes| *scopes != connection.scopes)?;
+        let known = &connection.scopes;
+        let is_new = |scopes: &Vec<String>| {
+            scopes.len() != known.len() || scopes.iter().any(|scope| !known.contains(scope))
+        };
+        let scopes = renewed.scopes.clone().filter(is_new)?;
         let missing_scopes = not_granted(self.asked_for()?, &scopes);
         if !missing_scopes.is_empty() {
             tracing::warn!(

@@ -66,7 +66,7 @@ pub struct ShortGrant {
 pub struct Grant {
     /// The token. Never empty.
     pub access_token: SecretString,
-    /// The granted scopes, where known. A refresh answer need not repeat them.
+    /// The granted scopes, where the answer that brought it says them; a refresh need not.
     pub scopes: Option<Vec<String>>,
     /// When it arrived; its age counts from here.
     pub obtained_at: Timestamp,

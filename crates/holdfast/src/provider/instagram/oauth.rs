@@ -103,7 +103,7 @@ impl Instagram {
             let expires_at = body.expires_in.map_or_else(|| assumed_expiry(old), |life| after(now, life));
             Ok(Grant {
                 access_token: body.access_token,
-                scopes: body.permissions.or_else(|| old.scopes.clone()),
+                scopes: body.permissions,
                 obtained_at: now,
                 expires_at,
             })

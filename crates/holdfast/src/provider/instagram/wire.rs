@@ -172,8 +172,7 @@ pub fn refreshed_token(object: &Map<String, Value>) -> Result<RefreshedTokenBody
     Ok(RefreshedTokenBody {
         access_token: token(object)?,
         expires_in: lifetime(object),
-        // An empty list cannot be true: a token without scopes could not be refreshed.
-        permissions: object.get("permissions").and_then(permissions).filter(|names| !names.is_empty()),
+        permissions: object.get("permissions").and_then(permissions),
     })
 }
 
@@ -243,7 +242,8 @@ fn token(object: &Map<String, Value>) -> Result<SecretString, Unusable> {
     Ok(SecretString::from(token.clone()))
 }
 
-/// An array of names, or names in one string separated by commas or spaces.
+/// An array of names, or names in one string separated by commas or spaces. `None` for an empty
+/// list, which cannot be true: a token without scopes is of no use.
 fn permissions(value: &Value) -> Option<Vec<String>> {
     let names: Vec<&str> = match value {
         Value::Array(items) => items.iter().map(Value::as_str).collect::<Option<_>>()?,
@@ -256,7 +256,7 @@ fn permissions(value: &Value) -> Option<Vec<String>> {
             granted.push(name.to_owned());
         }
     }
-    Some(granted)
+    (!granted.is_empty()).then_some(granted)
 }
 
 fn graph_error(error: &Map<String, Value>) -> ErrorBody {

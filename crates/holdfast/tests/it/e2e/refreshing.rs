@@ -8,16 +8,24 @@ use axum::routing::get;
 use axum::{Json, Router};
 use holdfast::clock::{Clock as _, ManualClock};
 use holdfast::standin::clerk::Person;
-use holdfast::standin::instagram::{Endpoint, Fault};
-use http::Method;
+use holdfast::standin::instagram::{Decision, Endpoint, Fault};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, json as body};
+use super::app::{App, RETURN_TO, json as body};
+use super::operations::Member;
+use super::statuses::told;
 use crate::support::waiting::{until, until_seen};
 
 /// Serves `graph.instagram.com`: grants live an hour, and a refresh is answered with `refreshed`.
 /// Answers with its address and the number of refreshes.
 async fn graph(refreshed: Value) -> (String, Arc<AtomicUsize>) {
+    graph_with(refreshed, (200, json!({"data": []}))).await
+}
+
+/// The same with that answer of the insights.
+async fn graph_with(refreshed: Value, insights: (u16, Value)) -> (String, Arc<AtomicUsize>) {
+    let insights = (StatusCode::from_u16(insights.0).unwrap(), Json(insights.1));
     let refreshes = Arc::new(AtomicUsize::new(0));
     let counted = refreshes.clone();
     let long = json!({"access_token": "IGAAfirst", "token_type": "bearer", "expires_in": 3600});
@@ -29,6 +37,7 @@ async fn graph(refreshed: Value) -> (String, Arc<AtomicUsize>) {
     let router = Router::new()
         .route("/access_token", get(move || async move { Json(long) }))
         .route("/refresh_access_token", get(refresh))
+        .route("/{version}/me/insights", get(move || async move { insights }))
         .route("/{version}/me", get(move || async move { Json(me) }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -112,4 +121,48 @@ async fn a_degraded_connection_too_young_to_be_renewed_recovers_by_itself_within
         clock.advance(Duration::from_mins(2));
     }
     assert!(!app.instagram.call_counts().contains_key(&Endpoint::Refresh), "it was looked at, not renewed");
+}
+
+/// Waits until the worker has refreshed twice more: what came before is stored by then.
+async fn refreshed_again(refreshes: &AtomicUsize) {
+    let before = refreshes.load(Ordering::SeqCst);
+    until("two more refreshes", async || refreshes.load(Ordering::SeqCst) >= before + 2).await;
+}
+
+/// As the documented answer to a refresh is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_names_no_permission_takes_none_away_that_a_call_has_proven() {
+    let silent = json!({"access_token": "IGAAsecond", "token_type": "bearer", "expires_in": 3600});
+    let (graph, refreshes) = graph(silent).await;
+    let app = App::with(&settings(&graph), |_| {}).await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    let only = Decision::ApproveOnly(vec!["instagram_business_basic".to_owned()]);
+    let returned = ada.here.go_and_return(ada.account, &only, json!({"return_to": RETURN_TO})).await;
+    ada.here.complete(&returned).await;
+    assert_eq!(ada.here.status().await["reason"], "scopes_missing");
+    assert_eq!(ada.service(Method::GET, "graph/me/insights", None).await.body["status"], 200);
+    assert_eq!(told(&ada.here.status().await), ("connected", None, "none"));
+    refreshed_again(&refreshes).await;
+    assert_eq!(told(&ada.here.status().await), ("connected", None, "none"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_names_the_permissions_in_another_order_says_nothing_new() {
+    let other_order = json!({
+        "access_token": "IGAAsecond", "expires_in": 3600,
+        "permissions": "instagram_business_manage_insights,instagram_business_basic",
+    });
+    let refusal = json!({"error": {
+        "message": "(#10) Requires instagram_business_manage_insights permission", "type": "OAuthException", "code": 10,
+    }});
+    let (graph, refreshes) = graph_with(other_order, (400, refusal)).await;
+    let app = App::with(&settings(&graph), |_| {}).await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    ada.here.connect_account(ada.account).await;
+    ada.service(Method::GET, "graph/me/insights", None).await;
+    assert_eq!(ada.here.status().await["missing_scopes"], json!(["instagram_business_manage_insights"]));
+    refreshed_again(&refreshes).await;
+    assert_eq!(ada.here.status().await["missing_scopes"], json!(["instagram_business_manage_insights"]));
 }
