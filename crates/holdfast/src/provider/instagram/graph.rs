@@ -1,14 +1,11 @@
 //! The Graph API: `/me`, and the app's own calls with the grant injected.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use secrecy::ExposeSecret as _;
-use serde::Deserializer as _;
-use serde::de::Visitor;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -89,7 +86,8 @@ impl Instagram {
         let (usage, usage_headers) = (usage::read(&answer.headers), usage::copy(&answer.headers));
         let status = answer.status.as_u16();
         let answered = Answered { context: Context::Use, answer: &answer, at: self.clock.now(), usage };
-        let body = serde_json::from_slice::<&RawValue>(&answer.body).ok().map(RawValue::get);
+        let text = String::from_utf8_lossy(&answer.body);
+        let body = serde_json::from_str::<&RawValue>(&text).ok().map(RawValue::get);
         let failure = match body.map(form) {
             Some(Some(Body::Error(error))) => Some(answered.refused(&error, &[token])),
             // Some writes answer with a bare `true`.
@@ -130,8 +128,7 @@ fn form(json: &str) -> Option<Body> {
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
     // Nothing in an answer's data makes it an error.
     let members = members.into_iter().filter(|(name, _)| name != "data").map(|(name, member)| {
-        // A value that is passed on unread must not hide that it stands for an error.
-        (name, serde_json::from_str(member.get()).unwrap_or(Value::Bool(true)))
+        (name, wire::lenient(member.get()))
     });
     Some(Body::of_object(members.collect()))
 }
@@ -145,7 +142,7 @@ fn redacted(json: &str, token: &str) -> String {
         let (before, from_string) = rest.split_at(at);
         let (string, after) = from_string.split_at(string_length(from_string));
         whole.push_str(before);
-        match redacted_text(&decoded(string), token) {
+        match redacted_text(&wire::decoded(string).unwrap_or_default(), token) {
             Some(text) => whole.push_str(&Value::String(text).to_string()),
             None => whole.push_str(string),
         }
@@ -164,24 +161,6 @@ fn string_length(json: &str) -> usize {
         is_end
     });
     end.map_or(json.len(), |end| end + 2)
-}
-
-/// What a JSON string says. Half of a surrogate pair, as of a caption that was cut, is replaced.
-fn decoded(string: &str) -> String {
-    struct Lossy;
-    impl Visitor<'_> for Lossy {
-        type Value = String;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a string")
-        }
-
-        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-            Ok(String::from_utf8_lossy(bytes).into_owned())
-        }
-    }
-    // Only reads as bytes what no `String` can hold.
-    serde_json::Deserializer::from_str(string).deserialize_bytes(Lossy).unwrap_or_default()
 }
 
 const REDACTED: &str = "[redacted]";
@@ -297,7 +276,9 @@ mod tests {
     #[test]
     fn an_error_is_seen_beside_what_cannot_be_read() {
         assert!(matches!(form(r#"{"n":1e400,"error":{"code":190}}"#), Some(Body::Error(_))));
-        assert!(matches!(form(r#"{"error":{"code":190,"n":1e400}}"#), Some(Body::Unreadable)));
+        let form_of_error = form(r#"{"error":{"code":190,"message":"\ud83d","n":1e400}}"#);
+        assert!(matches!(form_of_error, Some(Body::Error(wire::ErrorBody { code: Some(190), .. }))));
+        assert!(matches!(form(r#"{"error":1e400}"#), Some(Body::Unreadable)));
         assert!(matches!(form(r#"{"n":1e400,"data":[1e400]}"#), Some(Body::Object(_))));
         assert!(form("[1e400]").is_none());
     }

@@ -5,9 +5,14 @@
 //! an array. Both are read. Bodies are walked by hand instead of derived: a duplicate or oddly
 //! typed member that we do not need must never cost us a token, which is issued only once.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use serde::Deserializer as _;
+use serde::de::Visitor;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::display_text::{self, HANDLE, NAME};
@@ -60,9 +65,10 @@ impl Body {
     /// Reads a body.
     pub fn read(bytes: &[u8]) -> Self {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        match serde_json::from_slice::<Value>(bytes) {
-            Ok(Value::Object(object)) => Self::of_object(object),
-            Ok(_) | Err(_) => Self::Unreadable,
+        // A byte that is no UTF-8 costs its character, not the token beside it.
+        match lenient(&String::from_utf8_lossy(bytes)) {
+            Value::Object(object) => Self::of_object(object),
+            _ => Self::Unreadable,
         }
     }
 
@@ -100,6 +106,51 @@ impl Body {
             Some(_) | None => Self::Object(object),
         }
     }
+}
+
+/// How deep [`lenient`] looks for what can be read: an error's message, or a member of an envelope.
+const LENIENT_DEPTH: u8 = 4;
+
+/// Reads JSON as far as it can be read: half of a surrogate pair, as of a name that was cut, is
+/// replaced, and a number beyond all bounds is `true`, which no member that we need can be. A value
+/// that is not understood must not hide that it stands for an error.
+pub(super) fn lenient(json: &str) -> Value {
+    read_leniently(json, LENIENT_DEPTH)
+}
+
+fn read_leniently(json: &str, depth: u8) -> Value {
+    const UNREADABLE: Value = Value::Bool(true);
+    if let Ok(value) = serde_json::from_str(json) {
+        return value;
+    }
+    let Some(depth) = depth.checked_sub(1) else { return UNREADABLE };
+    let each = |member: &RawValue| read_leniently(member.get(), depth);
+    if let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(json) {
+        Value::Object(members.into_iter().map(|(name, member)| (name, each(member))).collect())
+    } else if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(json) {
+        Value::Array(items.into_iter().map(each).collect())
+    } else {
+        decoded(json).map_or(UNREADABLE, Value::String)
+    }
+}
+
+/// What a JSON string says. Half of a surrogate pair, as of a caption that was cut, is replaced.
+/// `None` for what is no string.
+pub(super) fn decoded(string: &str) -> Option<String> {
+    struct Lossy;
+    impl Visitor<'_> for Lossy {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
+            Ok(String::from_utf8_lossy(bytes).into_owned())
+        }
+    }
+    // Only reads as bytes what no `String` can hold.
+    serde_json::Deserializer::from_str(string).deserialize_bytes(Lossy).ok()
 }
 
 /// The answer to a code exchange. It names no lifetime: one hour, per the documentation.
@@ -193,8 +244,9 @@ fn lifetime(object: &Map<String, Value>) -> Option<Duration> {
 /// `id` is the app-scoped id. If an answer has only `user_id`, as in the documentation's sample,
 /// that is used instead: it identifies the account as well.
 pub fn account(object: &Map<String, Value>) -> Result<Account, Unusable> {
-    let professional_id = id_member(object, "user_id")?;
-    let id = id_member(object, "id")?.or_else(|| professional_id.clone()).ok_or(Unusable::NoId)?;
+    // An id of no use must not spoil the other.
+    let professional_id = object.get("user_id").and_then(exact_id);
+    let id = object.get("id").and_then(exact_id).or_else(|| professional_id.clone()).ok_or(Unusable::NoId)?;
     Ok(Account {
         id,
         professional_id,
@@ -211,24 +263,17 @@ fn line(object: &Map<String, Value>, name: &str, most: usize) -> Option<String> 
 }
 
 /// An id exactly as sent. JSON numbers are exact up to 2^64; a floating-point number is refused,
-/// since it may be off by one.
+/// since it may be off by one, and so is zero, which is nobody's.
 fn exact_id(value: &Value) -> Option<String> {
     match value {
         Value::String(id) => {
-            let fits = !id.is_empty()
+            let fits = id.chars().any(|each| each != '0')
                 && id.chars().count() <= MAX_ID_CHARS
                 && id.chars().all(|each| each.is_ascii_graphic());
             fits.then(|| id.clone())
         }
-        Value::Number(number) => number.as_u64().map(|id| id.to_string()),
+        Value::Number(number) => number.as_u64().filter(|id| *id > 0).map(|id| id.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-fn id_member(object: &Map<String, Value>, name: &str) -> Result<Option<String>, Unusable> {
-    match object.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => exact_id(value).map(Some).ok_or(Unusable::NoId),
     }
 }
 

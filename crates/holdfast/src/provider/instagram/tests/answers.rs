@@ -183,7 +183,7 @@ fn an_account_without_an_exact_id_is_none() {
         r#"{"id":null}"#,
         r#"{"id":""}"#,
         r#"{"id":1.7841479677897649e16}"#,
-        r#"{"id":"1","user_id":17841479677897649.0}"#,
+        r#"{"id":"0","user_id":0}"#,
         r#"{"data":[]}"#,
         "{}",
     ] {
@@ -279,7 +279,7 @@ proptest! {
     }
 
     #[test]
-    fn ids_arrive_unchanged(id in any::<u64>(), professional in any::<u64>()) {
+    fn ids_arrive_unchanged(id in 1..=u64::MAX, professional in 1..=u64::MAX) {
         for body in [
             format!(r#"{{"id":{id},"user_id":{professional}}}"#),
             format!(r#"{{"id":"{id}","user_id":"{professional}"}}"#),
@@ -306,4 +306,30 @@ proptest! {
 fn a_byte_order_mark_costs_no_token() {
     let body = b"\xef\xbb\xbf{\"access_token\":\"t\",\"user_id\":7}";
     assert_eq!(wire::short_token(&object(body)).unwrap().access_token.expose_secret(), "t");
+}
+
+#[test]
+fn what_no_parser_takes_costs_its_own_member_only() {
+    for name in [&br#""Ada \ud83d""#[..], b"\"Ad\xe9\"", b"1e400", b"[[1e400]]", br#"{"\ud83d":1e400}"#] {
+        let body = [br#"{"id":"25","user_id":"17","username":"ada","name":"#, name, b"}"].concat();
+        let account = wire::account(&object(&body)).unwrap();
+        assert_eq!((account.id.as_str(), account.username.as_deref()), ("25", Some("ada")));
+        let body = [br#"{"access_token":"t","expires_in":60,"token_type":"#, name, b"}"].concat();
+        assert_eq!(wire::long_token(&object(&body)).unwrap().access_token.expose_secret(), "t");
+        let body = [br#"{"error":{"code":190,"error_subcode":458,"message":"#, name, b"}}"].concat();
+        let Body::Error(error) = Body::read(&body) else { panic!("no error: {body:?}") };
+        assert_eq!(of_error(Context::Identify, 400, &error), Meaning::Dead(DeathCause::Revoked));
+        assert!(matches!(Body::read(&[br#"{"id":"25","error":"#, name].concat()), Body::Unreadable));
+    }
+    let documented = object(br#"{"data":[{"user_id":"17","username":"\udc00"}]}"#);
+    assert_eq!(wire::account(&documented).unwrap().id, "17");
+}
+
+#[test]
+fn an_id_of_no_use_does_not_spoil_the_other() {
+    for useless in ["\"\"", "\"0\"", "0", "null", "17841479677897649.0", "{}"] {
+        let body = format!(r#"{{"id":"25","user_id":{useless}}}"#);
+        let account = wire::account(&object(body.as_bytes())).unwrap();
+        assert_eq!((account.id.as_str(), account.professional_id), ("25", None), "{useless}");
+    }
 }
