@@ -1,5 +1,7 @@
 //! Turns an unsuccessful answer into a [`Failure`] that may be logged.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::meaning::{self, Context};
@@ -10,6 +12,10 @@ use crate::transport::{Answer, TransportError};
 
 /// Quoted messages are cut at this length.
 const MAX_QUOTE_CHARS: usize = 160;
+
+/// A failing server knows less of when it will be well again than a limit does of its end: one 503
+/// with a far `Retry-After` must not stop an account for a day.
+const LONGEST_OUTAGE_WAIT: Duration = Duration::from_hours(1);
 
 /// What a [`Failure`] needs to know about an answer.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +83,8 @@ impl Answered<'_> {
         let stated = usage::retry_after(self.answer, self.at);
         let retry_after = match meaning {
             Meaning::RateLimited(LimitScope::Account) => self.usage.account_regains_in.max(stated),
-            Meaning::RateLimited(LimitScope::App) | Meaning::Unavailable => stated,
+            Meaning::RateLimited(LimitScope::App) => stated,
+            Meaning::Unavailable => stated.map(|wait| wait.min(LONGEST_OUTAGE_WAIT)),
             Meaning::Dead(_)
             | Meaning::DeadUnexplained
             | Meaning::UserAction(_)

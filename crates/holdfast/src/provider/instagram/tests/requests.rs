@@ -293,3 +293,15 @@ async fn an_endless_lifetime_is_held_at_the_longest() {
     let (instagram, _) = instagram(Ok((200, HeaderMap::new(), &body)));
     assert_eq!(instagram.refresh(&grant()).await.outcome.unwrap().expires_at, after(now(), LONGEST_LIFE));
 }
+
+#[tokio::test]
+async fn one_failing_server_stops_nobody_for_a_day() {
+    let day = || HeaderMap::from_iter([(http::header::RETRY_AFTER, http::HeaderValue::from_static("86400"))]);
+    let (instagram, _) = self::instagram(Ok((503, day(), "maintenance")));
+    let failure = instagram.identify(&grant()).await.outcome.unwrap_err();
+    assert_eq!((failure.meaning, failure.retry_after), (Meaning::Unavailable, Some(Duration::from_hours(1))));
+    // A limit knows when it ends.
+    let (instagram, _) = self::instagram(Ok((400, day(), r#"{"error":{"code":4}}"#)));
+    let failure = instagram.identify(&grant()).await.outcome.unwrap_err();
+    assert_eq!(failure.retry_after, Some(Duration::from_hours(24)));
+}
