@@ -112,8 +112,10 @@ impl Connections {
         let (connection, grant) = self.in_use(owner).await?;
         let now = self.parts.clock.now();
         // Calling while throttled lengthens it (Graph API, "Rate limits": stop making API calls).
-        if let Some(until) = connection.waits_until(now) {
-            let reason = connection.standing.reason().unwrap_or(Reason::RateLimited);
+        let waits = connection.waits_until(now);
+        if let Some(until) = waits.max(self.gate.spent_until(now)) {
+            let of_connection = waits.and_then(|_| connection.standing.reason());
+            let reason = of_connection.unwrap_or(Reason::RateLimited);
             let retry_after = Some(until.duration_since(now).unsigned_abs());
             return Err(UseError::Unanswered { reason, retry_after, may_be_done: false });
         }

@@ -272,9 +272,10 @@ async fn what_goes_out_asks_for_plain_answers() {
 
 /// Calling while throttled lengthens it, whoever's account is asked about.
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_checked_while_the_app_is_throttled() {
+async fn nobody_is_asked_about_while_the_app_is_throttled() {
     let clock = clock();
     let app = at(&clock).await;
+    let key = app.service_key().await;
     let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
     ada.connect_account("ada.makes").await;
     grace.connect_account("grace.hops").await;
@@ -289,6 +290,11 @@ async fn nobody_is_checked_while_the_app_is_throttled() {
     assert_eq!(check(&ada).await["reason"], "rate_limited");
     let calls = asked();
     check(&grace).await;
+    let path = format!("/service/users/{}/instagram/graph/me/media", Person::Grace.user_id());
+    let called = app.request(Method::GET, &path, Some(&format!("Bearer {key}")), None).await;
+    assert_eq!((called.status.as_u16(), code(&called).as_str()), (424, "rate_limited"), "{}", text(&called));
+    assert!(called.headers.contains_key("retry-after"));
+    assert!(!app.instagram.call_counts().contains_key(&Endpoint::Graph));
     clock.advance(Duration::from_mins(2));
     check(&ada).await;
     assert_eq!(asked(), calls, "while it is throttled");
