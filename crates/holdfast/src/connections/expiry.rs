@@ -2,7 +2,7 @@
 //!
 //! A clock that is ahead would end live connections. After a jump of the clock, or a start of the
 //! process, the provider is therefore asked once before a connection is ended; a clock that has run
-//! steadily is believed.
+//! steadily is believed. So is the provider asked where its last refresh named no lifetime.
 
 use futures_util::stream::{self, StreamExt};
 use tokio_util::sync::CancellationToken;
@@ -26,14 +26,19 @@ impl Connections {
         }
     }
 
-    /// Ends connections whose grant has expired; if the clock is doubted, only after asking the
-    /// provider. Returns how many ended. A failure of one connection does not stop the others.
+    /// Ends connections whose grant has expired; if the expiry is doubted, only after asking the
+    /// provider, as soon as it may be asked. Returns how many ended. A failure of one connection
+    /// does not stop the others.
     pub async fn expire_due(&self, limit: usize, stop: &CancellationToken) -> Result<usize, ServiceError> {
-        let limit = if self.is_configured() { self.provider_allows(limit) } else { limit };
-        if limit == 0 {
-            return Ok(0);
+        let mut askable = self.provider_allows(limit);
+        let mut due = Vec::new();
+        for connection in self.parts.store.expired_connections(self.parts.clock.now(), limit).await? {
+            if self.doubts_expiry(&connection).await? {
+                let Some(left) = askable.checked_sub(1) else { continue };
+                askable = left;
+            }
+            due.push(connection);
         }
-        let due = self.parts.store.expired_connections(self.parts.clock.now(), limit).await?;
         let outcomes = stream::iter(due).map(|connection| async move {
             if stop.is_cancelled() { Ok(false) } else { self.expire_alone(&connection).await }
         });
@@ -83,13 +88,10 @@ impl Connections {
     /// Whether to ask the provider before the clock ends the connection.
     async fn worth_asking(&self, connection: &Connection) -> Result<Question, ServiceError> {
         let now = self.parts.clock.now();
-        let Some(facts) = connection.grant.filter(|facts| {
-            self.is_configured()
-                && self.clock_suspicion.doubts(facts.expires_at)
-                && connection.waits_until(now).is_none()
-        }) else {
+        let Some(facts) = connection.grant else { return Ok(Question::Settled) };
+        if !self.doubts_expiry(connection).await? {
             return Ok(Question::Settled);
-        };
+        }
         if !self.parts.store.claim_me_call(connection.id, now, self.parts.check_interval).await? {
             return Ok(Question::BeingAsked);
         }
@@ -97,6 +99,20 @@ impl Connections {
             tracing::error!(connection = %connection.id, %error, "an expired grant cannot be opened");
         })?;
         Ok(grant.flatten().map_or(Question::Settled, |grant| Question::Ask(facts, grant)))
+    }
+
+    /// Whether the provider is to be asked before the clock ends the connection: the clock is
+    /// doubted, or the expiry is that of the grant before, because the refresh named none.
+    async fn doubts_expiry(&self, connection: &Connection) -> Result<bool, ServiceError> {
+        let Some(facts) = connection.grant.filter(|_| self.is_configured()) else { return Ok(false) };
+        if connection.waits_until(self.parts.clock.now()).is_some() {
+            return Ok(false);
+        }
+        if self.clock_suspicion.doubts(facts.expires_at) {
+            return Ok(true);
+        }
+        let stored = self.parts.store.sealed_grants(connection.id).await?;
+        Ok(stored.iter().any(|each| each.version < facts.version && each.expires_at == facts.expires_at))
     }
 }
 

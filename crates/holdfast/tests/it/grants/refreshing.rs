@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use holdfast::clock::Clock as _;
+use holdfast::clock::{Clock as _, before};
 use holdfast::connection::{Reason, Standing, State};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
@@ -322,6 +322,49 @@ async fn a_refresh_that_alone_is_refused_ends_nothing() {
             assert_eq!(now.standing, Reason::RefreshFailing.into(), "{people} people");
             assert!(one.world.is_alive(&one.token(&name(0)).await.expect("a grant")));
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expiry_that_was_only_assumed_ends_no_grant_that_works() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::OldDead);
+        let ada = one.link("ada").await;
+        one.world.name_no_lifetimes();
+        one.pass(59 * DAY, 12 * 60 * MINUTE).await;
+        assert!(!one.world.calls("refresh").is_empty());
+        assert_eq!(one.now(ada.id).await.grant.unwrap().expires_at, ada.grant.unwrap().expires_at);
+        one.clock.set(before(ada.grant.unwrap().expires_at, 2 * MINUTE));
+        one.tick().await;
+        // Steadily, so that the clock is not doubted.
+        one.pass(10 * MINUTE, MINUTE).await;
+        assert_eq!(one.now(ada.id).await.standing, Standing::CONNECTED);
+        assert!(one.world.is_alive(&one.token("ada").await.expect("a grant")));
+        // Once it does not work, it ends.
+        one.world.kill_all_of("ada");
+        one.pass(3 * DAY, 30 * MINUTE).await;
+        assert_eq!(one.now(ada.id).await.standing.state(), State::ReconnectRequired);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expiry_is_told_though_the_budget_is_spent() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::BothValid);
+        let ada = one.link("ada").await;
+        one.world.refuse_refreshes_of("ada");
+        one.clock.advance(60 * DAY - 30 * MINUTE);
+        one.link("bob").await;
+        one.tick().await;
+        one.world.use_up(100);
+        for _ in 0..40 {
+            one.clock.advance(MINUTE);
+            one.connections.check(&owner("bob")).await.expect("it answers");
+            one.tick().await;
+        }
+        assert_eq!(one.now(ada.id).await.standing, Reason::Expired.into());
     })
     .await;
 }

@@ -75,6 +75,8 @@ struct Inner {
     /// Accounts whose tokens work and cannot be refreshed.
     unrefreshable: HashSet<String>,
     made: u32,
+    /// Whether refreshes name how long the grant lives.
+    is_silent: bool,
     population: Population,
     calls: Vec<Call>,
     usage: Usage,
@@ -94,6 +96,7 @@ impl World {
             stopped: HashSet::new(),
             unrefreshable: HashSet::new(),
             made: 0,
+            is_silent: false,
             population: Population::Fine,
             calls: Vec::new(),
             usage: Usage::default(),
@@ -201,6 +204,11 @@ impl World {
     /// Refuses to refresh any token of that account, and does not say why.
     pub fn refuse_refreshes_of(&self, account: &str) {
         self.inner.lock().unwrap().unrefreshable.insert(account.to_owned());
+    }
+
+    /// Refreshes, but no longer says how long the new grant lives.
+    pub fn name_no_lifetimes(&self) {
+        self.inner.lock().unwrap().is_silent = true;
     }
 
     /// Refuses it no more.
@@ -344,6 +352,9 @@ impl Provider for World {
                         self.keep(&inner);
                         renewed.access_token = SecretString::from(old.to_owned());
                     }
+                }
+                if self.inner.lock().unwrap().is_silent {
+                    renewed.expires_at = grant.expires_at;
                 }
                 (account, renewed)
             });
