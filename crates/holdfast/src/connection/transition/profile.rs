@@ -6,7 +6,8 @@ use super::{same_account, set_standing};
 use crate::connection::{Connection, Evidence, EvidenceSource, Reason};
 use crate::provider::Account;
 
-/// Updates the account's name and picture. Keeps the ids: an answer may lack one of them.
+/// Updates the account's name and picture. Keeps the ids, and what the answer lacks: an absent
+/// member is no news.
 pub(super) fn rename(next: &mut Connection, seen: &Account) {
     if !same_account(next, seen) {
         return;
@@ -15,7 +16,13 @@ pub(super) fn rename(next: &mut Connection, seen: &Account) {
         next.account = Some(Account {
             id: linked.id.clone(),
             professional_id: linked.professional_id.clone().or_else(|| seen.professional_id.clone()),
-            ..seen.clone()
+            username: seen.username.clone().or_else(|| linked.username.clone()),
+            name: seen.name.clone().or_else(|| linked.name.clone()),
+            account_type: seen.account_type.clone().or_else(|| linked.account_type.clone()),
+            profile_picture_url: seen
+                .profile_picture_url
+                .clone()
+                .or_else(|| linked.profile_picture_url.clone()),
         });
     }
 }

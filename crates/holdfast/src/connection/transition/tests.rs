@@ -415,3 +415,23 @@ fn other_permissions_are_news_and_another_description_is_an_event() {
     reordered.missing_scopes.reverse();
     assert!(!is_event(&two, &reordered));
 }
+
+#[test]
+fn what_an_answer_lacks_is_no_news() {
+    let full = Account {
+        professional_id: Some("17841479677897649".to_owned()),
+        name: Some("Ada".to_owned()),
+        account_type: Some("business".to_owned()),
+        profile_picture_url: Some("https://cdn.example/ada.jpg".to_owned()),
+        ..account("25982752248032036")
+    };
+    let connection = Connection { account: Some(full.clone()), ..connected() };
+    let described = |seen: Account| {
+        let observation = Observation::Described { grant_version: 1, account: seen };
+        apply(&connection, &observation, at(1)).account.unwrap()
+    };
+    let bare = Account { username: None, ..account("25982752248032036") };
+    assert_eq!(described(bare.clone()), full);
+    let renamed = Account { username: Some("ada.new".to_owned()), ..bare };
+    assert_eq!(described(renamed), Account { username: Some("ada.new".to_owned()), ..full.clone() });
+}
