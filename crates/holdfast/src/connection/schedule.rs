@@ -100,9 +100,11 @@ impl Schedule {
         self.policy.due(facts.obtained_at, facts.expires_at, 0.0) <= self.now
     }
 
-    /// When to refresh a grant that has just worked, if the stored time was for a probe.
+    /// When to refresh a grant that has just worked, if the stored time was for a probe, or there is
+    /// none because the connection had ended.
     pub fn due_again(&self, connection: &Connection, facts: GrantFacts) -> Option<Timestamp> {
-        (connection.is_doubted() && !self.is_due(facts)).then(|| self.refresh_at(facts))
+        let has_no_time = connection.is_doubted() || connection.next_refresh_at.is_none();
+        (has_no_time && !self.is_due(facts)).then(|| self.refresh_at(facts))
     }
 
     /// When the worker returns to a connection after a failed call. `None`: as stored.
