@@ -103,6 +103,13 @@ pub enum Observation {
         /// When the provider issued the message.
         issued_at: Option<Timestamp>,
     },
+    /// Something casts doubt on the grant, and the provider could not be asked about it.
+    Doubted {
+        /// The grant in use.
+        grant_version: i64,
+        /// When it may be asked.
+        probe_at: Timestamp,
+    },
     /// The person disconnected.
     Disconnected,
     /// The provider told us, signed, that the person wants their data deleted.
@@ -146,6 +153,7 @@ impl Observation {
             | Self::ScopesRefused { grant_version: version, .. }
             | Self::ScopeProven { grant_version: version, .. }
             | Self::Failed { grant_version: version, .. }
+            | Self::Doubted { grant_version: version, .. }
             | Self::TimesRepaired { grant: GrantFacts { version, .. }, .. }
             | Self::GrantUnreadable { grant_version: version }
             | Self::GrantReadable { grant_version: version, .. } => Some(*version),

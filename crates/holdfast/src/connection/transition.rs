@@ -98,6 +98,12 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
                 next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
             }
         }
+        Observation::Doubted { grant_version, probe_at } => {
+            let doubt = Suspicion { grant_version: *grant_version, first_at: now };
+            next.suspicion = connection.suspicion.or(Some(doubt));
+            let due = connection.next_refresh_at.map_or(*probe_at, |due| due.min(*probe_at));
+            next.next_refresh_at = Some(due);
+        }
         Observation::Disconnected => {
             clear_link(next, Reason::UserDisconnected, now);
             next.evidence = None;

@@ -3,11 +3,11 @@
 use super::diagnose::{Diagnosed, Tools};
 use super::{Connections, ServiceError};
 use crate::caller::OwnerId;
+use crate::clock::after;
 use crate::connection::diagnosis::Diagnosis;
-use crate::connection::observation::Call;
+use crate::connection::observation::{Call, Observation};
 use crate::connection::status::InstagramStatus;
 use crate::connection::{Connection, State};
-use crate::provider::Meaning;
 
 impl Connections {
     /// Asks `/me` with the grant and returns the resulting status. At most one upstream call per
@@ -21,8 +21,11 @@ impl Connections {
     }
 
     /// Makes one `/me` call, if the grant has not expired, no wait is stored, and the app's rate
-    /// budget is not spent. Returns what a failure meant.
-    pub async fn probe(&self, connection: &Connection) -> Result<Option<Meaning>, ServiceError> {
+    /// budget is not spent. Returns what it showed; `None`: it was not made.
+    pub(super) async fn probe(
+        &self,
+        connection: &Connection,
+    ) -> Result<Option<Diagnosed>, ServiceError> {
         let Some(provider) = &self.parts.provider else { return Ok(None) };
         let now = self.parts.clock.now();
         let is_waiting = connection.waits_until(now).or(self.gate.spent_until(now)).is_some();
@@ -36,10 +39,17 @@ impl Connections {
         }
         let Some(grant) = self.grant(connection).await? else { return Ok(None) };
         let tools = Tools { provider, grant: &grant, lease: None };
-        let diagnosed = self.diagnose(Diagnosis::of_question(connection, facts, Call::Check), tools).await?;
-        Ok(match diagnosed {
-            Diagnosed::Failed(meaning, _) => Some(meaning),
-            Diagnosed::Works | Diagnosed::RolledBack | Diagnosed::Expired(_) => None,
-        })
+        self.diagnose(Diagnosis::of_question(connection, facts, Call::Check), tools).await.map(Some)
+    }
+
+    /// Has the worker probe the connection as soon as Instagram may be asked.
+    pub(super) async fn probe_soon(&self, connection: &Connection) -> Result<(), ServiceError> {
+        let Some(facts) = connection.grant else { return Ok(()) };
+        let now = self.parts.clock.now();
+        let pause = Some(after(now, self.parts.check_interval));
+        let may_be_asked = pause.max(connection.waits_until(now)).max(self.gate.spent_until(now));
+        let doubted =
+            Observation::Doubted { grant_version: facts.version, probe_at: may_be_asked.unwrap_or(now) };
+        self.recorder.record(connection.id, &doubted, None).await.map(drop)
     }
 }

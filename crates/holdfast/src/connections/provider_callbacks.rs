@@ -12,7 +12,7 @@ use crate::store::DataDeletion;
 impl Connections {
     /// The account's person removed the app at `issued_at`. Returns how many connections have the
     /// account. A message older than the present link proves nothing about it, so Instagram is
-    /// asked. Connect attempts that hold an older token end; a message without a time ends none,
+    /// asked, at once or as soon as it may be. Connect attempts that hold an older token end; a message without a time ends none,
     /// since each asks Instagram before it links.
     pub async fn deauthorized(
         &self,
@@ -25,7 +25,9 @@ impl Connections {
         let connections = self.parts.store.connections_by_account(Self::PROVIDER, account_id).await?;
         for connection in &connections {
             if is_about_an_earlier_link(connection, issued_at, self.parts.clock.now()) {
-                self.probe(connection).await?;
+                if self.probe(connection).await?.is_none() {
+                    self.probe_soon(connection).await?;
+                }
             } else {
                 self.end_link(connection.id, &Observation::Deauthorized { issued_at }).await?;
             }

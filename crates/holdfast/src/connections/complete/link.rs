@@ -8,6 +8,7 @@ use crate::connection::observation::{Call, Confidence, Observation};
 use crate::connection::status::not_granted;
 use crate::connection::transition::{apply, is_working, same_account};
 use crate::connection::{Connection, GrantFacts};
+use crate::connections::diagnose::Diagnosed;
 use crate::connections::grants::{RowSeal, UnlinkedGrant, open_user_key};
 use crate::connections::journal::Journaled;
 use crate::connections::listing::holders;
@@ -172,7 +173,7 @@ impl Connections {
                 let probed = ServiceError::of_one(self.probe(&holder).await, |error| {
                     tracing::warn!(connection = %holder.id, %error, "the present holder of an account could not be checked");
                 })?;
-                if let Some(Some(meaning @ Meaning::Dead(_))) = probed {
+                if let Some(Some(Diagnosed::Failed(meaning @ Meaning::Dead(_), _))) = probed {
                     self.believe(&holder, meaning).await?;
                 }
                 match self.parts.store.connection_by_id(holder.id).await? {

@@ -369,3 +369,38 @@ async fn an_expiry_is_told_though_the_budget_is_spent() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deauthorization_that_cannot_be_looked_into_at_once_is_looked_into_soon() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::BothValid);
+        for (name, is_gone) in [("ada", true), ("bob", false)] {
+            let id = one.link(name).await.id;
+            // Without a time, just after a check; then while the app's budget is spent.
+            for percent in [0, 100] {
+                one.clock.advance(2 * MINUTE);
+                one.world.use_up(percent);
+                one.connections.check(&owner(name)).await.expect("it answers");
+                one.clock.advance(if percent == 0 { MINUTE / 4 } else { 2 * MINUTE });
+                one.world.use_up(0);
+                let asked = one.world.calls("identify").len();
+                if is_gone && percent == 100 {
+                    one.world.kill_all_of(name);
+                }
+                one.connections.deauthorized(name, None).await.expect("it answers");
+                assert_eq!(one.world.calls("identify").len(), asked, "{name}");
+                assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
+                one.pass(8 * MINUTE, MINUTE / 2).await;
+                assert!(one.world.calls("identify").len() > asked, "{name}: it is asked");
+                let ended = is_gone && percent == 100;
+                let standing = if ended { Reason::Revoked.into() } else { Standing::CONNECTED };
+                let now = one.now(id).await;
+                assert_eq!(now.standing, standing, "{name} at {percent} %");
+                assert_eq!(now.suspicion, None);
+                let is_for_the_refresh = |at| at > holdfast::clock::after(one.clock.now(), DAY);
+                assert!(ended || now.next_refresh_at.is_some_and(is_for_the_refresh));
+            }
+        }
+    })
+    .await;
+}
