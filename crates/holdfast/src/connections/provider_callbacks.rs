@@ -1,13 +1,20 @@
 //! Meta's signed callbacks: a person removed the app, or wants their data deleted.
 
-use jiff::Timestamp;
+use std::time::Duration;
 
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::clock::before;
 use crate::connection::attempt::{Attempt, AttemptOutcome};
 use crate::connection::observation::Observation;
 use crate::connection::transition::{is_about_an_earlier_link, predates};
 use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
-use crate::store::DataDeletion;
+use crate::store::{DataDeletion, Unfinished};
+
+/// After this long, a data deletion counts as cut short. To erase twice does no harm.
+const DELETION_TAKES: Duration = Duration::from_mins(1);
 
 impl Connections {
     /// The account's person removed the app at `issued_at`. Returns how many connections have the
@@ -20,6 +27,8 @@ impl Connections {
         issued_at: Option<Timestamp>,
     ) -> Result<usize, ServiceError> {
         if let Some(issued_at) = issued_at {
+            // For attempts whose token is only in another replica's journal.
+            self.parts.store.record_withdrawal(Self::PROVIDER, account_id, issued_at).await?;
             self.end_attempts_of_account(account_id, issued_at).await?;
         }
         let connections = self.parts.store.connections_by_account(Self::PROVIDER, account_id).await?;
@@ -38,52 +47,95 @@ impl Connections {
     /// The account's person requested at `issued_at` that their data be deleted. Erases grants and
     /// account facts that were linked before then, and tokens of connect attempts that arrived
     /// before then; stores a receipt without personal data. A repeated request gets the first
-    /// receipt.
+    /// receipt. What a crash cuts short is [finished](Self::finish_deletions) by the worker.
     pub async fn delete_account_data(
         &self,
         account_id: &str,
         issued_at: Option<Timestamp>,
         code: u128,
     ) -> Result<DataDeletion, ServiceError> {
-        let code = format!("{code:032x}");
-        if let Some(first) =
-            self.parts.store.deletion(&code).await?.filter(|each| each.completed_at.is_some())
-        {
+        let (code, store) = (format!("{code:032x}"), &self.parts.store);
+        if let Some(first) = store.deletion(&code).await?.filter(|each| each.completed_at.is_some()) {
             return Ok(first);
         }
+        let requested_at = self.parts.clock.now();
+        let issued_at = issued_at.unwrap_or(requested_at);
+        store.record_withdrawal(Self::PROVIDER, account_id, issued_at).await?;
+        let connections = self.connections_of(account_id).await?;
         let mut deletion = DataDeletion {
             code,
             provider: Self::PROVIDER,
-            requested_at: self.parts.clock.now(),
+            requested_at,
             completed_at: None,
             erased: 0,
+            unfinished: Some(Unfinished { issued_at, connections: connections.clone() }),
         };
         // Before anything is erased, so that a crash in between does not lose the request.
-        self.parts.store.record_deletion(&deletion).await?;
-        // A request without a time counts as issued now.
-        let issued_at = issued_at.unwrap_or(deletion.requested_at);
+        store.record_deletion(&deletion).await?;
         deletion.erased = self.end_attempts_of_account(account_id, issued_at).await?;
-        for connection in self.parts.store.connections_by_account(Self::PROVIDER, account_id).await? {
-            // Where it is linked anew by now, what was linked then has gone already: a connection
-            // holds one link.
-            let deleted = Observation::DataDeleted { issued_at };
-            let recorded = self.end_link(connection.id, &deleted).await?;
-            deletion.erased += u32::from(recorded.is_some_and(|recorded| recorded.news));
+        // An attempt may have linked it meanwhile.
+        let linked = self.connections_of(account_id).await?;
+        let further = linked.into_iter().filter(|id| !connections.contains(id));
+        self.finish_deletion(deletion, issued_at, connections.iter().copied().chain(further)).await
+    }
+
+    /// Finishes data deletions that a crash has cut short. Returns how many.
+    pub async fn finish_deletions(&self, limit: usize) -> Result<usize, ServiceError> {
+        let before = before(self.parts.clock.now(), DELETION_TAKES);
+        let unfinished = self.parts.store.unfinished_deletions(before, limit).await?;
+        for deletion in &unfinished {
+            let Some(Unfinished { issued_at, connections }) = &deletion.unfinished else { continue };
+            let fresh = DataDeletion { erased: 0, ..deletion.clone() };
+            match self.finish_deletion(fresh, *issued_at, connections.iter().copied()).await {
+                Err(error) if error.concerns_all() => return Err(error),
+                Err(error) => {
+                    tracing::error!(code = deletion.code, %error, "a data deletion that was cut short cannot be finished yet");
+                }
+                Ok(_) => {
+                    tracing::warn!(code = deletion.code, "a data deletion that was cut short is finished");
+                }
+            }
+        }
+        Ok(unfinished.len())
+    }
+
+    /// Erases what these connections have of the account, and records that it is done.
+    async fn finish_deletion(
+        &self,
+        mut deletion: DataDeletion,
+        issued_at: Timestamp,
+        connections: impl Iterator<Item = Uuid>,
+    ) -> Result<DataDeletion, ServiceError> {
+        for id in connections {
+            deletion.erased += u32::from(self.erase(id, issued_at).await?);
         }
         deletion.completed_at = Some(self.parts.clock.now());
+        deletion.unfinished = None;
         self.parts.store.record_deletion(&deletion).await?;
-        Ok(deletion)
+        // The same request, delivered twice at once, may have erased the rest.
+        Ok(self.parts.store.deletion(&deletion.code).await?.unwrap_or(deletion))
+    }
+
+    /// Erases the link of a connection, unless it is a later one. Returns whether there was one.
+    async fn erase(&self, id: Uuid, issued_at: Timestamp) -> Result<bool, ServiceError> {
+        // Where it is linked anew by now, what was linked then has gone already: a connection holds
+        // one link.
+        let recorded = self.end_link(id, &Observation::DataDeleted { issued_at }).await?;
+        Ok(recorded.is_some_and(|recorded| recorded.news))
+    }
+
+    async fn connections_of(&self, account_id: &str) -> Result<Vec<Uuid>, ServiceError> {
+        let connections = self.parts.store.connections_by_account(Self::PROVIDER, account_id).await?;
+        Ok(connections.iter().map(|connection| connection.id).collect())
     }
 
     /// Ends the connect attempts that hold a token of this account from before `issued_at`, so that
-    /// none of them links it later; notes the withdrawal for those whose token is only in another
-    /// replica's journal. Returns how many ended.
+    /// none of them links it later. Returns how many ended.
     async fn end_attempts_of_account(
         &self,
         account_id: &str,
         issued_at: Timestamp,
     ) -> Result<u32, ServiceError> {
-        self.parts.store.record_withdrawal(Self::PROVIDER, account_id, issued_at).await?;
         let mut ended = 0;
         for attempt in self.parts.store.holding_attempts(Self::PROVIDER).await? {
             let id = attempt.id;
@@ -129,5 +181,4 @@ impl Connections {
             }
         }
     }
-
 }

@@ -59,7 +59,10 @@ impl Store {
     pub async fn open_attempts_beside(&self, attempt: &Attempt) -> Result<Vec<Attempt>, StoreError> {
         let values = vec![attempt.user_id.as_str().into(), attempt.provider.as_str().into()];
         let open = self.read(statements::ATTEMPTS_OPEN, values).await?;
-        let open = open.iter().map(rows::attempt).filter(|each| each.as_ref().map_or(true, |each| each.id != attempt.id));
+        let open = open
+            .iter()
+            .map(rows::attempt)
+            .filter(|each| each.as_ref().map_or(true, |each| each.id != attempt.id));
         open.collect()
     }
 

@@ -1,8 +1,9 @@
 //! Receipts of Meta's data deletion callback, and accounts withdrawn at Meta.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
-use super::engine::Unreadable;
+use super::engine::{Row, Unreadable};
 use super::{Store, StoreError, rows, statements};
 use crate::digest::sha256;
 use crate::provider::ProviderId;
@@ -18,12 +19,36 @@ pub struct DataDeletion {
     pub requested_at: Timestamp,
     /// When everything was erased.
     pub completed_at: Option<Timestamp>,
-    /// How many connections were erased.
+    /// How many connections and connect attempts were erased.
     pub erased: u32,
+    /// What is still to be erased, until it is.
+    pub unfinished: Option<Unfinished>,
+}
+
+/// What a data deletion request is about, as long as it is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// When the request was issued.
+    pub issued_at: Timestamp,
+    /// The connections that had the account.
+    pub connections: Vec<Uuid>,
+}
+
+impl Unfinished {
+    fn to_text(&self) -> String {
+        let ids = self.connections.iter().map(|id| format!(" {id}"));
+        format!("{}{}", self.issued_at.as_millisecond(), ids.collect::<String>())
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (issued_at, ids) = text.split_once(' ').unwrap_or((text, ""));
+        let connections = ids.split_whitespace().map(|id| id.parse().ok()).collect::<Option<_>>()?;
+        Some(Self { issued_at: Timestamp::from_millisecond(issued_at.parse().ok()?).ok()?, connections })
+    }
 }
 
 impl Store {
-    /// Stores a request, or its progress.
+    /// Stores a request, or that it is done: what is erased adds up, whoever has erased it.
     pub async fn record_deletion(&self, deletion: &DataDeletion) -> Result<(), StoreError> {
         let values = vec![
             deletion.code.as_str().into(),
@@ -31,6 +56,7 @@ impl Store {
             deletion.requested_at.into(),
             deletion.completed_at.into(),
             deletion.erased.into(),
+            deletion.unfinished.as_ref().map(Unfinished::to_text).into(),
         ];
         self.write(statements::DELETION_INSERT, values).await.map(drop)
     }
@@ -66,16 +92,32 @@ impl Store {
         let Some(row) = self.read_for_stranger(statements::DELETION, vec![code.into()]).await? else {
             return Ok(None);
         };
-        let read = || -> Result<_, Unreadable> {
-            Ok(DataDeletion {
-                code: row.text("code")?,
-                provider: rows::provider(&row)?,
-                requested_at: row.time("requested_at")?,
-                completed_at: row.opt_time("completed_at")?,
-                erased: u32::try_from(row.int("erased")?)
-                    .map_err(|_| Unreadable::new("erased", "out of range"))?,
-            })
-        };
-        read().map(Some).map_err(|error| error.at("data_deletions", code))
+        deletion(&row).map(Some)
     }
+
+    /// The requests that arrived before `before` and are not done. Unreadable rows are skipped.
+    pub async fn unfinished_deletions(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DataDeletion>, StoreError> {
+        self.readable(statements::DELETIONS_UNFINISHED, vec![before.into()], limit, deletion).await
+    }
+}
+
+fn deletion(row: &Row) -> Result<DataDeletion, StoreError> {
+    rows::read(row, "data_deletions", "code", |row| {
+        let unfinished = row.opt_text("unfinished")?.map(|text| {
+            Unfinished::parse(&text).ok_or_else(|| Unreadable::new("unfinished", "neither a time nor ids"))
+        });
+        Ok(DataDeletion {
+            code: row.text("code")?,
+            provider: rows::provider(row)?,
+            requested_at: row.time("requested_at")?,
+            completed_at: row.opt_time("completed_at")?,
+            erased: u32::try_from(row.int("erased")?)
+                .map_err(|_| Unreadable::new("erased", "out of range"))?,
+            unfinished: unfinished.transpose()?,
+        })
+    })
 }

@@ -47,6 +47,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     migration!(15, "0015", "grants_of_moved_accounts"),
     migration!(16, "0016", "open_attempts"),
     migration!(17, "0017", "withdrawals"),
+    migration!(18, "0018", "unfinished_deletions"),
 ];
 
 /// How the database's schema compares with this program's.

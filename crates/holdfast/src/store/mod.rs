@@ -46,7 +46,7 @@ pub use backup::{BackupError, Restored, restore};
 pub use changes::Change;
 pub use changeset::{AttemptLimits, AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite, LeaseGuard};
 pub use connections::{ConnectionCount, HistoryCursor, HistoryEntry, HistoryPage, NotACursor, SealedGrant};
-pub use deletions::DataDeletion;
+pub use deletions::{DataDeletion, Unfinished};
 pub use driver::{Driver, Outcome, Rejected, SharedDriver};
 pub use engine::{POSTGRES_CONNECTIONS, Value, directory_of};
 pub use error::{MigrateError, OpenError, StoreError};

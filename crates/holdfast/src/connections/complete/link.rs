@@ -219,7 +219,10 @@ pub(super) fn named(account: Account, account_id: Option<&str>) -> Result<Accoun
         Some(id) if is_professional => Ok(Account { id: id.to_owned(), ..account }),
         Some(id) if !is_named(&account, id) => {
             tracing::error!(issued_for = id, answered = %account.id, "Instagram answers with another account than it issued a token for");
-            Err(Failure::new(Meaning::DeadUnexplained, "the answer is about another account than the token's"))
+            Err(Failure::new(
+                Meaning::DeadUnexplained,
+                "the answer is about another account than the token's",
+            ))
         }
         Some(_) | None => Ok(account),
     }

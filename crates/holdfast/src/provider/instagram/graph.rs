@@ -127,9 +127,10 @@ pub(super) fn looked_through(call: &PassThrough) -> Result<Option<String>, Failu
 fn form(json: &str) -> Option<Body> {
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
     // Nothing in an answer's data makes it an error.
-    let members = members.into_iter().filter(|(name, _)| name != "data").map(|(name, member)| {
-        (name, wire::lenient(member.get()))
-    });
+    let members = members
+        .into_iter()
+        .filter(|(name, _)| name != "data")
+        .map(|(name, member)| (name, wire::lenient(member.get())));
     Some(Body::of_object(members.collect()))
 }
 

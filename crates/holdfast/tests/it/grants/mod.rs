@@ -1,6 +1,7 @@
 //! The life of a grant: refreshes, deaths that are none, incidents, crashes.
 
 mod clock_jumps;
+mod deletions;
 mod first_rows;
 mod handed_out;
 mod incident;

@@ -6,7 +6,7 @@ use holdfast::clock::Clock as _;
 use holdfast::connection::{Reason, Standing};
 use holdfast::connections::grants::{RowSeal, renew_user_key};
 use holdfast::entropy::SystemEntropy;
-use holdfast::store::{DataDeletion, NewServiceKey, Retired, StoreError, Visit};
+use holdfast::store::{DataDeletion, NewServiceKey, Retired, StoreError, Unfinished, Visit};
 use holdfast::vault::{KeyRing, Location, SentinelError, Vault};
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
@@ -216,11 +216,22 @@ async fn a_deletion_request_can_be_looked_up_before_and_after() {
             requested_at: start_of_time(),
             completed_at: None,
             erased: 0,
+            unfinished: Some(Unfinished {
+                issued_at: start_of_time(),
+                connections: vec![Uuid::from_u128(7)],
+            }),
         };
         db.store.record_deletion(&deletion).await.expect("it stores");
         assert_eq!(db.store.deletion("A1B2").await, Ok(Some(deletion.clone())));
-        (deletion.completed_at, deletion.erased) = (Some(later(DAY)), 2);
-        db.store.record_deletion(&deletion).await.expect("it stores");
+        assert_eq!(db.store.unfinished_deletions(later(DAY), 9).await, Ok(vec![deletion.clone()]));
+        // The same request, delivered twice at once: what each has erased adds up.
+        (deletion.completed_at, deletion.unfinished) = (Some(later(DAY)), None);
+        for erased in [2, 0] {
+            let done = DataDeletion { erased, ..deletion.clone() };
+            db.store.record_deletion(&done).await.expect("it stores");
+        }
+        deletion.erased = 2;
+        assert_eq!(db.store.unfinished_deletions(later(DAY), 9).await, Ok(vec![]));
         assert_eq!(db.store.deletion("A1B2").await, Ok(Some(deletion)));
         assert_eq!(db.store.deletion("other").await, Ok(None));
     })

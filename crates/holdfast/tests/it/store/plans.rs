@@ -48,6 +48,7 @@ const OF_FEW_ROWS: &[&str] = &[
     "attempts_expiring",
     "attempts_busy",
     "connections_unreadable",
+    "data_deletions_unfinished",
 ];
 
 /// What counts or goes through everything, for an operator who asked for that. No request and no
