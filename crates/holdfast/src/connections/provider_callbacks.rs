@@ -5,14 +5,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::clock::before;
+use crate::clock::{after, before};
+use crate::connection::Connection;
 use crate::connection::attempt::{Attempt, AttemptOutcome};
 use crate::connection::observation::Observation;
-use crate::connection::transition::{is_about_an_earlier_link, predates};
+use crate::connection::transition::{is_about_an_earlier_link, is_another_account, predates};
 use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
 use crate::store::{DataDeletion, Unfinished};
 
+/// How far Meta's clock and ours may differ. Where a message is older than a link by less, Instagram
+/// is asked which was first.
+const CLOCKS_DIFFER: Duration = Duration::from_mins(5);
 /// After this long, a data deletion counts as cut short. To erase twice does no harm.
 const DELETION_TAKES: Duration = Duration::from_mins(1);
 
@@ -26,7 +30,8 @@ impl Connections {
         account_id: &str,
         issued_at: Option<Timestamp>,
     ) -> Result<usize, ServiceError> {
-        if let Some(issued_at) = issued_at {
+        if issued_at.is_some() {
+            let issued_at = issued(issued_at, self.parts.clock.now());
             // For attempts whose token is only in another replica's journal.
             self.parts.store.record_withdrawal(Self::PROVIDER, account_id, issued_at).await?;
             self.end_attempts_of_account(account_id, issued_at).await?;
@@ -59,7 +64,7 @@ impl Connections {
             return Ok(first);
         }
         let requested_at = self.parts.clock.now();
-        let issued_at = issued_at.unwrap_or(requested_at);
+        let issued_at = issued(issued_at, requested_at);
         store.record_withdrawal(Self::PROVIDER, account_id, issued_at).await?;
         let connections = self.connections_of(account_id).await?;
         let mut deletion = DataDeletion {
@@ -118,10 +123,28 @@ impl Connections {
 
     /// Erases the link of a connection, unless it is a later one. Returns whether there was one.
     async fn erase(&self, id: Uuid, issued_at: Timestamp) -> Result<bool, ServiceError> {
+        let Some(connection) = self.parts.store.connection_by_id(id).await? else { return Ok(false) };
+        let (linked_at, now) = (connection.linked_at.unwrap_or(issued_at), self.parts.clock.now());
         // Where it is linked anew by now, what was linked then has gone already: a connection holds
-        // one link.
-        let recorded = self.end_link(id, &Observation::DataDeleted { issued_at }).await?;
+        // one link. Within what clocks may differ by, a link that works is one that came later: who
+        // asks for a deletion at Meta has removed the app there.
+        let is_close = predates(issued_at, linked_at, now) && linked_at <= after(issued_at, CLOCKS_DIFFER);
+        let is_meant = is_close && !self.still_works(&connection).await?;
+        let counts_from = if is_meant { linked_at } else { issued_at };
+        let recorded = self.end_link(id, &Observation::DataDeleted { issued_at: counts_from }).await?;
         Ok(recorded.is_some_and(|recorded| recorded.news))
+    }
+
+    /// Whether `/me` says so now; false where it cannot be asked.
+    async fn still_works(&self, connection: &Connection) -> Result<bool, ServiceError> {
+        let now = self.parts.clock.now();
+        let Some(provider) = &self.parts.provider else { return Ok(false) };
+        if connection.waits_until(now).or(self.gate.spent_until(now)).is_some() {
+            return Ok(false);
+        }
+        let Some(grant) = self.grant(connection).await? else { return Ok(false) };
+        let answer = self.gate.observe(provider.identify(&grant).await);
+        Ok(answer.is_ok_and(|account| !is_another_account(connection, &account)))
     }
 
     async fn connections_of(&self, account_id: &str) -> Result<Vec<Uuid>, ServiceError> {
@@ -181,4 +204,10 @@ impl Connections {
             }
         }
     }
+}
+
+/// When a message was issued, by our clock; without a time, now. None comes from later than it
+/// arrived: Meta's clock, if ahead of ours, must not withdraw what is consented to from now on.
+fn issued(issued_at: Option<Timestamp>, arrived_at: Timestamp) -> Timestamp {
+    issued_at.map_or(arrived_at, |issued_at| issued_at.min(arrived_at))
 }

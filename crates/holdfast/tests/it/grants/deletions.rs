@@ -1,10 +1,12 @@
 //! Deletions and deauthorizations of Meta's: what a failure cuts short, and clocks that differ.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
+use holdfast::clock::{Clock as _, after, before};
+use holdfast::connection::{Reason, Standing, State};
 
-use holdfast::connection::{Reason, Standing};
-
-use super::setup::{MINUTE, Replica};
+use super::setup::{MINUTE, Replica, owner};
 use super::world::{Kind, World};
 use crate::support::database::{Engine, TestDb, on_each_engine};
 
@@ -52,6 +54,57 @@ async fn a_request_that_is_delivered_many_times_at_once_counts_what_it_erased() 
         let deliveries = join_all((0..8).map(|_| one.connections.delete_account_data("ada", None, 7))).await;
         assert!(deliveries.iter().all(|each| each.as_ref().is_ok_and(|done| done.completed_at.is_some())));
         assert_eq!(one.store.deletion(&format!("{:032x}", 7)).await.unwrap().unwrap().erased, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_by_a_clock_behind_ours_is_not_dropped() {
+    on_each_engine(async |db| {
+        let one = replica(db);
+        // Whoever removed the app there; whoever has connected since; and no matter of clocks.
+        for (name, is_removed, age, erased) in
+            [("ada", true, 90, 1), ("bob", false, 90, 0), ("eve", true, 600, 0)]
+        {
+            let id = one.link(name).await.id;
+            one.clock.advance(Duration::from_secs(2));
+            if is_removed {
+                one.world.kill_all_of(name);
+            }
+            let issued_at = Some(before(one.clock.now(), Duration::from_secs(age)));
+            let code = u128::from(age) + u128::from(is_removed);
+            let deletion = one.connections.delete_account_data(name, issued_at, code).await.unwrap();
+            assert_eq!(deletion.erased, erased, "{name}");
+            let standing = if erased == 1 { Reason::UserDisconnected.into() } else { Standing::CONNECTED };
+            assert_eq!(one.now(id).await.standing, standing, "{name}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_by_a_clock_ahead_of_ours_keeps_nobody_from_connecting_again() {
+    on_each_engine(async |db| {
+        let one = replica(db);
+        for (nth, is_deletion) in [(0, false), (2, true)] {
+            let connect = async |nth| {
+                let (attempt, completion) = one.come_back_with("ada", World::code("ada", nth)).await;
+                let status = one.connections.complete(&owner("ada"), attempt, &completion).await;
+                assert_eq!(status.expect("it connects").state, State::Connected, "{nth}");
+                one.clock.advance(Duration::from_secs(2));
+            };
+            connect(nth).await;
+            one.world.kill_all_of("ada");
+            let issued_at = Some(after(one.clock.now(), MINUTE));
+            if is_deletion {
+                one.connections.delete_account_data("ada", issued_at, 1).await.expect("it erases");
+            } else {
+                one.connections.deauthorized("ada", issued_at).await.expect("it ends");
+            }
+            assert!(one.token("ada").await.is_none());
+            one.clock.advance(Duration::from_secs(2));
+            connect(nth + 1).await;
+        }
     })
     .await;
 }
