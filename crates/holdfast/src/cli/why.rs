@@ -15,7 +15,7 @@ use super::printer::{Printer, Tone};
 use super::serve::seams;
 use crate::caller::service;
 use crate::display_text;
-use crate::http::memory::{Judgement, Remembered};
+use crate::http::memory::{Judgement, Recalled, Remembered};
 use crate::http::problem::ProblemCode;
 use crate::settings::Purpose;
 use crate::transport::{Outgoing, Transport};
@@ -80,11 +80,7 @@ fn addresses(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Result
     Ok(Url::parse(&format!("http://{address}/")).into_iter().collect())
 }
 
-async fn ask(
-    transport: &dyn Transport,
-    address: &Url,
-    request_id: &str,
-) -> Result<Option<Remembered>, String> {
+async fn ask(transport: &dyn Transport, address: &Url, request_id: &str) -> Result<Option<Recalled>, String> {
     let mut url = address.clone();
     url.path_segments_mut()
         .map_err(|()| "is not an address".to_owned())?
@@ -104,8 +100,8 @@ async fn ask(
 }
 
 /// What the log says of it: the line of the answer, and those of a refusal or a failure before it.
-fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Remembered>> {
-    let mut one: Option<Remembered> = None;
+fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Recalled>> {
+    let mut one: Option<Recalled> = None;
     let (mut judgement, mut cause) = (None, None);
     while let Some(line) = long_lines::next(&mut log, LONGEST_LINE)? {
         let line = String::from_utf8_lossy(&line.bytes).into_owned();
@@ -118,7 +114,10 @@ fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Rememb
         if text("request_id") != request_id {
             continue;
         }
-        if fields.get("step").is_some() && fields.get("code").is_some() {
+        let is_answer = fields.get("status").is_some();
+        if let Some(one) = &mut one {
+            one.later += usize::from(is_answer);
+        } else if fields.get("step").is_some() && fields.get("code").is_some() {
             let fingerprint = Some(text("fingerprint")).filter(|fingerprint| !fingerprint.is_empty());
             judgement = Some(Judgement {
                 step: text("step"),
@@ -128,7 +127,7 @@ fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Rememb
                 is_proven: false,
             });
         } else if let Some(status) = fields.get("status").and_then(number) {
-            one = Some(Remembered {
+            let first = Remembered {
                 request_id: request_id.to_owned(),
                 at: text("timestamp").parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH),
                 method: text("method"),
@@ -140,17 +139,17 @@ fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Rememb
                 code: text("code"),
                 detail: String::new(),
                 user_id: None,
-                judgement: None,
-                cause: None,
-            });
+                judgement: judgement.take(),
+                cause: cause.take(),
+            };
+            one = Some(Recalled { first, later: 0 });
         } else if fields.get("error").is_some() && fields.get("code").is_some() {
             cause = Some(text("error"));
         }
     }
     let Some(mut one) = one else { return Ok(None) };
-    let entry = ProblemCode::parse(&one.code).map(ProblemCode::entry);
-    one.detail = entry.map_or_else(String::new, |entry| entry.meaning.to_owned());
-    (one.judgement, one.cause) = (judgement, cause);
+    let entry = ProblemCode::parse(&one.first.code).map(ProblemCode::entry);
+    one.first.detail = entry.map_or_else(String::new, |entry| entry.meaning.to_owned());
     Ok(Some(one))
 }
 
@@ -190,18 +189,24 @@ fn fields(line: &str) -> Option<Value> {
     (!fields.is_empty()).then_some(Value::Object(fields))
 }
 
-fn tell(one: &Remembered, json: bool, printer: &mut Printer) -> ExitStatus {
+fn tell(recalled: &Recalled, json: bool, printer: &mut Printer) -> ExitStatus {
+    let one = &recalled.first;
     let entry = ProblemCode::parse(&one.code).map(ProblemCode::entry);
     if json {
         let (meaning, causes, remedy) =
             entry.map_or(("", &[][..], ""), |entry| (entry.meaning, entry.causes, entry.remedy));
-        printer.pretty_json(&json!({"request": one, "meaning": meaning, "causes": causes, "remedy": remedy}));
+        printer.pretty_json(
+            &json!({"request": recalled, "meaning": meaning, "causes": causes, "remedy": remedy}),
+        );
         return ExitStatus::Success;
     }
     let title = printer.tone(Tone::Bold, &format!("{} {}", one.status, one.code));
     // Of a request that could not be read nobody knows the method.
     let asked = format!("{} {}", one.method, one.route);
     printer.line(format!("{title}  {}, {}", asked.trim(), one.at));
+    if let Some(warning) = recalled.warning() {
+        printer.line(format!("  note    {warning}"));
+    }
     if !one.detail.is_empty() {
         printer.line(format!("  told    {}", one.detail));
     }
@@ -210,10 +215,8 @@ fn tell(one: &Remembered, json: bool, printer: &mut Printer) -> ExitStatus {
         printer.line(format!("  found   {}", judgement.found));
         printer.line(format!("  token   {}", judgement.fingerprint.as_deref().unwrap_or("none was sent")));
     }
-    let is_proven = one.user_id.is_some() || one.judgement.as_ref().is_some_and(|each| each.is_proven);
     if let Some(user) = one.user() {
-        let doubt = if is_proven { "" } else { ", as the token says; not proven" };
-        printer.line(format!("  user    {user}{doubt}"));
+        printer.line(format!("  user    {user}{}", one.doubt()));
     }
     if let Some(entry) = entry {
         // What it was need not be guessed where it is known.
@@ -235,7 +238,7 @@ mod tests {
     #[test]
     fn nothing_in_a_log_commands_the_terminal() {
         let log = br#"{"route":"\u001b[31mX","status":401,"code":"\u001b]0;x\u0007","request_id":"r-1"}"#;
-        let one = from_log(&log[..], "r-1").unwrap().unwrap();
+        let one = from_log(&log[..], "r-1").unwrap().unwrap().first;
         assert_eq!((&*one.route, &*one.code), ("[31mX", "]0;x"));
     }
 
@@ -244,7 +247,7 @@ mod tests {
         let begin = &b"\xff\xfe r-1\n{\"message\":\"r-1 "[..];
         let end = b"\"}\n{\"timestamp\":\"2026-11-28T18:00:01Z\",\"status\":401,\"code\":\"token-expired\",\"request_id\":\"r-1\"}";
         let log = begin.chain(io::repeat(b'x').take(LONGEST_LINE as u64 * 3)).chain(&end[..]);
-        assert_eq!(from_log(io::BufReader::new(log), "r-1").unwrap().unwrap().status, 401);
+        assert_eq!(from_log(io::BufReader::new(log), "r-1").unwrap().unwrap().first.status, 401);
     }
 
     #[test]
@@ -258,7 +261,7 @@ mod tests {
                     here\" request_id=\"r-1\"\n\
                     2026-11-28T18:00:00Z  INFO holdfast::access: answered status=500 code=\"internal-error\" request_id=\"r-1\"\n";
         for log in [json, text] {
-            let one = from_log(log.as_bytes(), "r-1").unwrap().unwrap();
+            let one = from_log(log.as_bytes(), "r-1").unwrap().unwrap().first;
             assert_eq!((one.status, one.cause.as_deref()), (500, Some("no \"grants\" here")), "{log}");
         }
     }
@@ -276,7 +279,7 @@ mod tests {
                     2026-11-28T18:00:01Z  INFO holdfast::access: answered method=\"GET\" route=\"/user/profile\" status=401 \
                     code=\"token-expired\" micros=12 request_id=\"r-1\"\n";
         for log in [json, text] {
-            let one = from_log(log.as_bytes(), "r-1").unwrap().unwrap();
+            let one = from_log(log.as_bytes(), "r-1").unwrap().unwrap().first;
             assert_eq!(
                 (one.status, one.code.as_str(), one.route.as_str()),
                 (401, "token-expired", "/user/profile")
@@ -288,5 +291,16 @@ mod tests {
                 assert!(from_log(log.as_bytes(), other).unwrap().is_none());
             }
         }
+    }
+
+    #[test]
+    fn who_sends_an_id_again_hides_nothing() {
+        let log = "2026-11-28T18:00:00Z INFO refused code=\"token-expired\" step=\"expiry\" detail=\"a\" request_id=\"r-1\"\n\
+                   2026-11-28T18:00:00Z INFO answered status=401 code=\"token-expired\" request_id=\"r-1\"\n\
+                   2026-11-28T19:00:00Z INFO refused code=\"token-invalid\" step=\"shape\" detail=\"b\" request_id=\"r-1\"\n\
+                   2026-11-28T19:00:00Z INFO answered status=401 code=\"token-invalid\" request_id=\"r-1\"\n";
+        let recalled = from_log(log.as_bytes(), "r-1").unwrap().unwrap();
+        assert_eq!((&*recalled.first.code, recalled.later), ("token-expired", 1));
+        assert_eq!(recalled.first.judgement.unwrap().step, "expiry");
     }
 }

@@ -103,6 +103,33 @@ impl Remembered {
     pub fn user(&self) -> Option<&str> {
         self.user_id.as_deref().or_else(|| self.judgement.as_ref()?.claimed_user.as_deref())
     }
+
+    /// What has to be said after [`user`](Self::user), where nobody has proven to be that.
+    pub fn doubt(&self) -> &'static str {
+        let is_proven = self.user_id.is_some() || self.judgement.as_ref().is_some_and(|each| each.is_proven);
+        if is_proven { "" } else { ", as the token says; not proven" }
+    }
+}
+
+/// What is known of a request id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recalled {
+    /// The first request with it: the caller chooses the id, so that whoever has seen one in a
+    /// screenshot can send it again.
+    #[serde(flatten)]
+    pub first: Remembered,
+    /// How many came later with the same id.
+    #[serde(default)]
+    pub later: usize,
+}
+
+impl Recalled {
+    /// What has to be said where later requests had the same id.
+    pub fn warning(&self) -> Option<String> {
+        (self.later > 0).then(|| {
+            format!("This is the first request with this id; {} came later with the same one.", self.later)
+        })
+    }
 }
 
 /// A page's origin that is not allowed.
@@ -162,10 +189,12 @@ impl RefusalMemory {
         state.origins.iter().rev().cloned().collect()
     }
 
-    /// The latest with that id.
-    pub fn find(&self, request_id: &str) -> Option<Arc<Remembered>> {
+    /// What is known of that id.
+    pub fn find(&self, request_id: &str) -> Option<Recalled> {
         let state = self.0.lock();
-        state.latest.iter().rev().find(|one| one.request_id == request_id).cloned()
+        let mut with_it = state.latest.iter().filter(|one| one.request_id == request_id);
+        let first = Remembered::clone(with_it.next()?);
+        Some(Recalled { first, later: with_it.count() })
     }
 
     /// The latest of a user, newest first, claimed ones included.
@@ -236,11 +265,16 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_of_one_id_is_found() {
+    fn who_sends_an_id_again_hides_nothing() {
         let memory = RefusalMemory::default();
         memory.remember(one(1, "token-expired"));
+        assert_eq!(memory.find("r1").unwrap().warning(), None);
         memory.remember(one(1, "token-invalid"));
-        assert_eq!(memory.find("r1").unwrap().code, "token-invalid");
+        let recalled = memory.find("r1").unwrap();
+        assert_eq!((&*recalled.first.code, recalled.later), ("token-expired", 1));
+        assert!(recalled.warning().unwrap().contains("1 came later"));
+        let json = serde_json::to_string(&recalled).unwrap();
+        assert_eq!(serde_json::from_str::<Recalled>(&json).unwrap(), recalled);
     }
 
     #[test]

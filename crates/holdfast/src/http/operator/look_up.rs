@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::memory::Remembered;
+use super::super::memory::{Recalled, Remembered};
 use super::Operator;
 use crate::caller::OwnerId;
 use crate::clerk::User;
@@ -17,7 +17,7 @@ const MOST: usize = 20;
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    pub(super) request: Option<Arc<Remembered>>,
+    pub(super) request: Option<Recalled>,
     pub(super) people: Vec<Person>,
     /// Why it could not be looked up whole.
     pub(super) trouble: Option<String>,
@@ -42,7 +42,7 @@ pub(super) async fn find(operator: &Operator, asked: &str) -> Found {
     } else {
         match &found.request {
             Some(request) if !is_account_id(asked) => {
-                Ok(request.user().map(str::to_owned).into_iter().collect())
+                Ok(request.first.user().map(str::to_owned).into_iter().collect())
             }
             Some(_) | None => users_of(store, asked).await,
         }

@@ -22,7 +22,7 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::memory::{RefusedOrigin, Remembered};
+use super::memory::{Recalled, RefusedOrigin};
 use super::pages::Page;
 use super::readiness::Readiness;
 use super::state::AppState;
@@ -111,9 +111,6 @@ async fn index(State(operator): State<Operator>, Query(search): Query<Search>) -
 async fn why(
     State(operator): State<Operator>,
     Path(request_id): Path<String>,
-) -> Result<Json<Remembered>, StatusCode> {
-    match operator.state.edge.metrics.memory.find(&request_id) {
-        Some(one) => Ok(Json(Remembered::clone(&one))),
-        None => Err(StatusCode::NOT_FOUND),
-    }
+) -> Result<Json<Recalled>, StatusCode> {
+    operator.state.edge.metrics.memory.find(&request_id).map(Json).ok_or(StatusCode::NOT_FOUND)
 }

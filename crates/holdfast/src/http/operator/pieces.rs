@@ -25,7 +25,15 @@ pub(super) fn list(body: &mut Markup, requests: &[Arc<Remembered>], now: Timesta
             .text(&one.request_id)
             .raw("\"><code>")
             .text(&one.request_id)
-            .raw("</code></a></td></tr>");
+            .raw("</code></a>");
+        if let Some(user) = one.user().filter(|_| !one.doubt().is_empty()) {
+            body.raw(" <span class=\"soft\">by <code>")
+                .text(user)
+                .raw("</code>")
+                .text(one.doubt())
+                .raw("</span>");
+        }
+        body.raw("</td></tr>");
     }
     body.raw("</tbody></table>");
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::super::memory::Remembered;
+use super::super::memory::Recalled;
 use super::super::pages::Markup;
 use super::super::problem::ProblemCode;
 use super::look_up::{Found, Person};
@@ -30,8 +30,13 @@ pub(super) fn result(body: &mut Markup, asked: &str, found: &Found, now: Timesta
     }
 }
 
-fn explain(body: &mut Markup, request: &Remembered, now: Timestamp) {
-    body.raw("<h2>Request <code>").text(&request.request_id).raw("</code></h2><table><tbody>");
+fn explain(body: &mut Markup, recalled: &Recalled, now: Timestamp) {
+    let request = &recalled.first;
+    body.raw("<h2>Request <code>").text(&request.request_id).raw("</code></h2>");
+    if let Some(warning) = recalled.warning() {
+        body.raw("<p>").text(warning).raw("</p>");
+    }
+    body.raw("<table><tbody>");
     let mut row = |name: &'static str, value: &str| {
         body.raw("<tr><th scope=\"row\">").raw(name).raw("</th><td>").text(value).raw("</td></tr>");
     };
@@ -47,7 +52,7 @@ fn explain(body: &mut Markup, request: &Remembered, now: Timestamp) {
         row("Because", cause);
     }
     if let Some(user) = request.user() {
-        row("User", user);
+        row("User", &format!("{user}{}", request.doubt()));
     }
     body.raw("<tr><th scope=\"row\">When</th><td>");
     time(body, request.at, now);

@@ -81,6 +81,32 @@ async fn a_session_that_is_not_active_is_explained_too() {
     }
 }
 
+/// Whoever has seen an id can send it again, and a token can name anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_repeats_an_id_hides_nothing_and_who_claims_to_be_somebody_is_marked() {
+    let app = App::start().await;
+    app.is_ready().await;
+    let token = app.clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| mint.with_claim("sts", "active")).unwrap();
+    let (content, _) = token.rsplit_once('.').unwrap();
+    let forged = format!("Bearer {content}.{}", "A".repeat(342));
+    for credential in [forged.as_str(), "Bearer nothing"] {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-request-id", "seen-in-a-screenshot".parse().unwrap());
+        headers.insert("authorization", credential.parse().unwrap());
+        let refused = app.request_with(Method::GET, "/user/profile", headers, None).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    }
+    let (_, remembered) = page(&app, "/why/seen-in-a-screenshot").await;
+    let remembered: serde_json::Value = serde_json::from_str(&remembered).unwrap();
+    assert_eq!(remembered["judgement"]["claimed_user"], Person::Ada.user_id());
+    assert_eq!(remembered["later"], 1, "{remembered}");
+    let claim = format!("{}, as the token says; not proven", Person::Ada.user_id());
+    let (_, shown) = page(&app, "/?q=seen-in-a-screenshot").await;
+    assert!(shown.contains(&claim) && shown.contains("1 came later with the same one"), "{shown}");
+    let (_, theirs) = page(&app, &format!("/?q={}", Person::Ada.user_id())).await;
+    assert!(theirs.contains("as the token says; not proven"), "{theirs}");
+}
+
 /// The id on a page that a person sees explains as much as one in a problem.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_says_what_went_wrong_is_explained_too() {
