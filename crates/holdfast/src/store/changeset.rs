@@ -149,7 +149,13 @@ impl Store {
     }
 
     async fn commit_once(&self, changes: &ChangeSet) -> Result<(), Abort> {
-        let mut unit = self.begin().await?;
+        let (mut unit, _turn) = match user_of(changes) {
+            Some(user_id) => {
+                let (unit, turn) = self.begin_of(user_id).await?;
+                (unit, Some(turn))
+            }
+            None => (self.begin().await?, None),
+        };
         // Rows are always locked in the same order (user, connection, attempt), to avoid deadlocks.
         if let Some(write) = changes.attempt.as_ref().filter(|write| write.expected_revision.is_none()) {
             self.require_user(&mut unit, &write.attempt.user_id).await?;
@@ -287,6 +293,12 @@ async fn write_history(unit: &mut Unit, entries: &[HistoryEntry]) -> Result<(), 
 }
 
 /// The notice about the user whose status these changes may alter.
+/// Whose rows are written.
+fn user_of(changes: &ChangeSet) -> Option<&str> {
+    let of_connection = changes.connection.as_ref().map(|write| write.connection.user_id.as_str());
+    of_connection.or_else(|| changes.attempt.as_ref().map(|write| write.attempt.user_id.as_str()))
+}
+
 fn announcement(changes: &ChangeSet) -> Option<Change> {
     if let Some(ConnectionWrite { connection, .. }) = &changes.connection {
         return Some(Change {

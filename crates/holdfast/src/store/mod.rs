@@ -32,6 +32,7 @@ mod strangers;
 mod sweep;
 mod timeline;
 mod trouble;
+mod turns;
 mod unreadable;
 mod users;
 
@@ -69,6 +70,7 @@ use engine::{Engine, Failure, Postgres, Row, Sqlite, Unit};
 use statements::Sql;
 use status_reads::StatusReads;
 use strangers::Strangers;
+use turns::Turns;
 use unreadable::LoggedRows;
 
 /// How to open a database.
@@ -117,6 +119,7 @@ struct Inner {
     status_reads: Arc<StatusReads>,
     logged_rows: LoggedRows,
     strangers: Strangers,
+    turns: Turns,
     outbox: bool,
     link: Option<SharedLink>,
 }
@@ -189,8 +192,9 @@ impl Store {
         link: Option<SharedLink>,
     ) -> Self {
         let changes = Changes::start(&engine, &clock);
-        let (logged_rows, strangers) = (LoggedRows::default(), Strangers::default());
-        let inner = Inner { engine, clock, changes, status_reads, logged_rows, strangers, outbox, link };
+        let (logged_rows, strangers, turns) = (LoggedRows::default(), Strangers::default(), Turns::default());
+        let inner =
+            Inner { engine, clock, changes, status_reads, logged_rows, strangers, turns, outbox, link };
         Self { inner: Arc::new(inner) }
     }
 

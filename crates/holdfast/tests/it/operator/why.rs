@@ -86,7 +86,8 @@ async fn a_session_that_is_not_active_is_explained_too() {
 async fn who_repeats_an_id_hides_nothing_and_who_claims_to_be_somebody_is_marked() {
     let app = App::start().await;
     app.is_ready().await;
-    let token = app.clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| mint.with_claim("sts", "active")).unwrap();
+    let token =
+        app.clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| mint.with_claim("sts", "active")).unwrap();
     let (content, _) = token.rsplit_once('.').unwrap();
     let forged = format!("Bearer {content}.{}", "A".repeat(342));
     for credential in [forged.as_str(), "Bearer nothing"] {

@@ -3,10 +3,12 @@ use std::time::Duration;
 use holdfast::clerk::UserFacts;
 use holdfast::clock::after;
 use holdfast::store::{Synced, Visit};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::events::erase;
 use super::fixtures::{DAY, in_parallel, later, owner};
-use crate::support::database::{on_each_engine, start_of_time};
+use crate::support::database::{Engine, TestDb, on_each_engine, start_of_time};
+use crate::support::waiting::until;
 
 fn facts(first_name: &str) -> UserFacts {
     UserFacts {
@@ -121,4 +123,36 @@ async fn an_erased_user_does_not_come_back() {
         erase(store, &ada, later(DAY)).await.expect("erasing again is fine");
     })
     .await;
+}
+
+/// They wait for each other, and only one of them has a connection while it waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_calls_of_one_user_wait_others_are_served() {
+    let db = TestDb::new(Engine::Postgres).await;
+    let url = secrecy::ExposeSecret::expose_secret(&db.options.url);
+    let ada = db.store.meet_user(&owner("ada"), &facts("Ada"), start_of_time(), Visit::Sync).await;
+    ada.expect("it syncs");
+    let mut holder = PgConnection::connect(url).await.expect("a connection");
+    let hold = "BEGIN; SELECT FROM users WHERE id = 'user_ada' FOR UPDATE";
+    holder.execute(hold).await.expect("the row is locked");
+    let calls: Vec<_> = (0..50)
+        .map(|number| {
+            let store = db.store.clone();
+            let facts = facts(&number.to_string());
+            tokio::spawn(async move { store.meet_user(&owner("ada"), &facts, later(DAY), Visit::Sync).await })
+        })
+        .collect();
+    let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+         AND wait_event_type = 'Lock'";
+    until("one waits", async || db.count(waiting).await >= 1).await;
+    for number in 0..20 {
+        let name = format!("other_{number}");
+        let other = db.store.meet_user(&owner(&name), &facts("Grace"), later(DAY), Visit::Sync).await;
+        other.expect("others are served");
+    }
+    assert_eq!(db.count(waiting).await, 1);
+    holder.execute("ROLLBACK").await.expect("the row is free");
+    for call in calls {
+        call.await.expect("it ends").expect("it syncs");
+    }
 }
