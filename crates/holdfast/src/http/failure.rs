@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::problem::{Problem, ProblemCode, Remedy, RequestCode, ServerCode};
+use super::problem::{Problem, ProblemAction, ProblemCode, RequestCode, ServerCode};
 use crate::clock::Clock;
 use crate::connection::Reason;
 use crate::connection::return_url::ReturnToError;
@@ -157,10 +157,10 @@ fn ended(reason: Reason) -> Problem {
         Reason::ConsentBlocked => Problem::new(reason).with_detail(
             "Instagram is waiting for its terms to be accepted: open Instagram, accept them, then connect again.",
         ),
-        Reason::AccountIneligible => Problem::new(reason).with_action(Remedy::Connect).with_detail(
+        Reason::AccountIneligible => Problem::new(reason).with_action(ProblemAction::Connect).with_detail(
             "This Instagram account is not a professional one. Switch it in Instagram's settings, then connect again.",
         ),
-        Reason::AppMisconfigured => Problem::new(reason).with_action(Remedy::ContactSupport),
+        Reason::AppMisconfigured => Problem::new(reason).with_action(ProblemAction::ContactSupport),
         Reason::ScopesMissing => {
             over("Without its basic permission an Instagram account cannot be connected: leave it ticked.")
         }
@@ -193,7 +193,7 @@ pub(super) fn using(error: UseError) -> Problem {
         }
         UseError::Unanswered { reason, may_be_done: true, .. } => {
             let detail = format!("Instagram did not answer. {LOOK_FIRST}");
-            Problem::new(reason).with_action(Remedy::LookFirst).with_detail(detail)
+            Problem::new(reason).with_action(ProblemAction::LookFirst).with_detail(detail)
         }
         UseError::NotPassedOn { detail } => {
             Problem::new(RequestCode::GraphCallNotAllowed).with_detail(detail)
@@ -229,7 +229,7 @@ mod tests {
     fn i4_an_attempt_that_has_ended_never_says_again() {
         for reason in Reason::ALL {
             let problem = ended(*reason);
-            assert_ne!(problem.action(), Remedy::Retry, "{reason:?}");
+            assert_ne!(problem.action(), ProblemAction::Retry, "{reason:?}");
             assert_eq!(problem.retry_after_seconds(), None, "{reason:?}");
         }
         for reason in [Reason::Checkpoint, Reason::Unconfirmed, Reason::Restricted, Reason::ConsentBlocked] {
@@ -238,7 +238,7 @@ mod tests {
         let waits =
             CompleteError::Waits { reason: Reason::ProviderUnavailable, retry_after: Duration::from_secs(5) };
         let waits = complete(waits);
-        assert_eq!((waits.action(), waits.retry_after_seconds()), (Remedy::Retry, Some(5)));
+        assert_eq!((waits.action(), waits.retry_after_seconds()), (ProblemAction::Retry, Some(5)));
     }
 
     #[test]

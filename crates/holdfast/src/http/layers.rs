@@ -23,7 +23,7 @@ use super::forward_auth::is_forward_auth;
 use super::memory::Remembered;
 use super::metrics::{Metrics, method_label};
 use super::pages::Page;
-use super::problem::{self, Problem, ProblemCode, Remedy, RequestCode, ServerCode};
+use super::problem::{self, Problem, ProblemAction, ProblemCode, RequestCode, ServerCode};
 use super::problem_page;
 use super::public::PublicRoute;
 use super::request_id::{RequestId, X_REQUEST_ID};
@@ -240,7 +240,7 @@ impl<'a> UnderWay<'a> {
             return problem;
         }
         let detail = format!("The request took longer than this server allows. {LOOK_FIRST}");
-        problem.with_action(Remedy::LookFirst).with_detail(detail)
+        problem.with_action(ProblemAction::LookFirst).with_detail(detail)
     }
 
     /// The answer with its body, and what it tells of a failure: a page shows the request id as

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap, HeaderValue};
 
 use super::pages::{Markup, Page};
-use super::problem::{Problem, Remedy};
+use super::problem::{Problem, ProblemAction};
 use super::public::PublicRoute;
 
 /// Where a person arrives from Instagram or Meta, and no program of the app does.
@@ -43,15 +43,15 @@ pub(super) fn render(problem: &Problem, request_id: &str, response: &Response) -
 fn page(problem: &Problem) -> Page {
     let entry = problem.code().entry();
     let (title, what_to_do) = match problem.action() {
-        Remedy::Retry => ("Not available at the moment", "Wait a moment, then load this page again."),
-        Remedy::RefreshSessionToken
-        | Remedy::SignIn
-        | Remedy::LookFirst
-        | Remedy::FixRequest
-        | Remedy::Connect
-        | Remedy::Reconnect
-        | Remedy::FixAtInstagram
-        | Remedy::ContactSupport => (
+        ProblemAction::Retry => ("Not available at the moment", "Wait a moment, then load this page again."),
+        ProblemAction::RefreshSessionToken
+        | ProblemAction::SignIn
+        | ProblemAction::LookFirst
+        | ProblemAction::FixRequest
+        | ProblemAction::Connect
+        | ProblemAction::Reconnect
+        | ProblemAction::FixAtInstagram
+        | ProblemAction::ContactSupport => (
             "This did not work",
             "Go back to the app and try again. If this page comes back, tell the app's support the request id \
              below.",

@@ -2,14 +2,14 @@
 
 use http::StatusCode;
 
-use super::row::{Entry, Remedy};
+use super::row::{Entry, ProblemAction};
 use crate::connection::{Action, Reason, status};
 
 /// The row of "never connected", which has no reason.
 pub(super) const NOT_CONNECTED: Entry = Entry {
     code: "not_connected",
     status: StatusCode::FAILED_DEPENDENCY,
-    action: Remedy::Connect,
+    action: ProblemAction::Connect,
     title: "Not connected",
     meaning: "No Instagram account is connected.",
     causes: &["The person has never connected one, or a connect attempt is still open."],
@@ -181,12 +181,12 @@ pub(super) fn entry(reason: Reason) -> Entry {
 }
 
 /// As the status says it, in the words of an error.
-fn action(reason: Reason) -> Remedy {
+fn action(reason: Reason) -> ProblemAction {
     match Action::of(reason.state(), Some(reason)) {
-        Action::Connect => Remedy::Connect,
-        Action::Reconnect => Remedy::Reconnect,
-        Action::None | Action::Wait => Remedy::Retry,
-        Action::FixAtInstagram => Remedy::FixAtInstagram,
-        Action::ContactSupport => Remedy::ContactSupport,
+        Action::Connect => ProblemAction::Connect,
+        Action::Reconnect => ProblemAction::Reconnect,
+        Action::None | Action::Wait => ProblemAction::Retry,
+        Action::FixAtInstagram => ProblemAction::FixAtInstagram,
+        Action::ContactSupport => ProblemAction::ContactSupport,
     }
 }

@@ -29,7 +29,7 @@ pub use code::ProblemCode;
 pub use groups::groups;
 pub use openapi::Problems;
 pub use request::RequestCode;
-pub use row::{Entry, Remedy, Source};
+pub use row::{Entry, ProblemAction, Source};
 pub use server::ServerCode;
 pub use service_key::ServiceKeyCode;
 
@@ -53,7 +53,7 @@ struct Facts {
     detail: Option<Cow<'static, str>>,
     reason: Option<&'static str>,
     retry_after: Option<Duration>,
-    action: Option<Remedy>,
+    action: Option<ProblemAction>,
     judgement: Option<Judgement>,
     cause: Option<Cow<'static, str>>,
 }
@@ -98,13 +98,13 @@ impl Problem {
 
     /// Says what a client may do this time, where that differs from the code's usual action.
     #[must_use]
-    pub fn with_action(mut self, action: Remedy) -> Self {
+    pub fn with_action(mut self, action: ProblemAction) -> Self {
         self.0.action = Some(action);
         self
     }
 
     /// What a client may do.
-    pub fn action(&self) -> Remedy {
+    pub fn action(&self) -> ProblemAction {
         self.0.action.unwrap_or(self.0.code.entry().action)
     }
 
@@ -153,11 +153,11 @@ impl Problem {
     /// `Retry-After` in whole seconds, rounded up; always there on 429 and 503, and wherever a
     /// client is told to ask again. Not where it must look first: clients ask again by themselves.
     pub fn retry_after_seconds(&self) -> Option<u64> {
-        if self.action() == Remedy::LookFirst {
+        if self.action() == ProblemAction::LookFirst {
             return None;
         }
         let entry = self.0.code.entry();
-        let always = matches!(entry.status.as_u16(), 429 | 503) || self.action() == Remedy::Retry;
+        let always = matches!(entry.status.as_u16(), 429 | 503) || self.action() == ProblemAction::Retry;
         let usual = match self.0.code {
             ProblemCode::Server(ServerCode::NotSetUp) => RETRY_AFTER_SET_UP,
             ProblemCode::Server(_)
@@ -211,7 +211,7 @@ pub struct Body<'a> {
     #[schemars(with = "String")]
     pub reason: Option<&'a str>,
     /// What a client may do about it.
-    pub action: Remedy,
+    pub action: ProblemAction,
     /// The id of the request, for the log.
     pub request_id: &'a str,
 }

@@ -33,7 +33,7 @@ names! {
     #[derive(Serialize, schemars::JsonSchema)]
     #[serde(rename_all = "snake_case")]
     #[schemars(rename = "ProblemAction")]
-    pub enum Remedy {
+    pub enum ProblemAction {
         /// Get a fresh session token (`getToken({ skipCache: true })`) and ask once more.
         RefreshSessionToken = "refresh_session_token",
         /// Sign in: there is no session token, or a fresh one would not be accepted either.
@@ -63,7 +63,7 @@ pub struct Entry {
     /// The status it is sent with.
     pub status: StatusCode,
     /// What a client may do.
-    pub action: Remedy,
+    pub action: ProblemAction,
     /// A short name that does not vary between occurrences (RFC 9457, 3.1.3).
     pub title: &'static str,
     /// What it means, in a sentence; the `detail` where an occurrence has nothing more to say.
@@ -97,7 +97,7 @@ macro_rules! codes {
                     $(Self::$variant => super::row::Entry {
                         code: $code,
                         status: http::StatusCode::$status,
-                        action: super::row::Remedy::$action,
+                        action: super::row::ProblemAction::$action,
                         title: $title,
                         meaning: $meaning,
                         causes: &[$($cause),+],

@@ -4,7 +4,7 @@
 use clerk_session::RefusalCode;
 use http::StatusCode;
 
-use super::row::{Entry, Remedy};
+use super::row::{Entry, ProblemAction};
 
 /// The row of a code. The verifier's crate may learn codes before this table does; a test finds
 /// those.
@@ -14,7 +14,7 @@ pub(super) fn entry(code: RefusalCode) -> Entry {
     Entry {
         code: code.as_str(),
         status: StatusCode::UNAUTHORIZED,
-        action: known.map_or(Remedy::ContactSupport, |row| row.action),
+        action: known.map_or(ProblemAction::ContactSupport, |row| row.action),
         title,
         meaning: known.map_or_else(|| code.meaning(), |row| row.meaning),
         causes: known.map_or(&[], |row| row.causes),
@@ -31,7 +31,7 @@ pub(super) fn is_missing(code: RefusalCode) -> bool {
 /// only where a fresh token may be judged otherwise.
 struct Row {
     code: RefusalCode,
-    action: Remedy,
+    action: ProblemAction,
     meaning: &'static str,
     causes: &'static [&'static str],
     remedy: &'static str,
@@ -40,7 +40,7 @@ struct Row {
 const ROWS: &[Row] = &[
     Row {
         code: RefusalCode::SessionTokenMissing,
-        action: Remedy::RefreshSessionToken,
+        action: ProblemAction::RefreshSessionToken,
         meaning: "The request carried no session token.",
         causes: &[
             "The front end did not send `Authorization: Bearer <session token>`.",
@@ -51,7 +51,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         code: RefusalCode::TokenInvalid,
-        action: Remedy::FixRequest,
+        action: ProblemAction::FixRequest,
         meaning: "The value that was sent does not have the form of a session token.",
         causes: &[
             "The text `null`, `undefined` or `[object Promise]` was sent: `getToken()` was not awaited, or nobody was signed in.",
@@ -63,7 +63,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         code: RefusalCode::TokenTypeMismatch,
-        action: Remedy::FixRequest,
+        action: ProblemAction::FixRequest,
         meaning: "The token is of another kind, not a session token.",
         causes: &[
             "A JWT template token (`getToken({template})`): it is not bound to a session and outlives its revocation.",
@@ -73,14 +73,14 @@ const ROWS: &[Row] = &[
     },
     Row {
         code: RefusalCode::TokenInvalidAlgorithm,
-        action: Remedy::FixRequest,
+        action: ProblemAction::FixRequest,
         meaning: "The token is not signed with RS256, the only algorithm of Clerk's session tokens.",
         causes: &["A JWT template with a custom signing key.", "A token that Clerk did not make."],
         remedy: "Call `getToken()` without a template.",
     },
     Row {
         code: RefusalCode::JwkKidMismatch,
-        action: Remedy::RefreshSessionToken,
+        action: ProblemAction::RefreshSessionToken,
         meaning: "The token names a signing key that this server's Clerk instance does not have.",
         causes: &[
             "The front end uses another Clerk instance (development and production mixed up) than the backend.",
@@ -91,7 +91,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         code: RefusalCode::TokenInvalidSignature,
-        action: Remedy::RefreshSessionToken,
+        action: ProblemAction::RefreshSessionToken,
         meaning: "The token's signature does not match the signing key.",
         causes: &[
             "The token was changed on its way.",
@@ -102,7 +102,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         code: RefusalCode::TokenVerificationFailed,
-        action: Remedy::ContactSupport,
+        action: ProblemAction::ContactSupport,
         meaning: "The token is genuine, but a claim that every session token has is missing or of the wrong type.",
         causes: &[
             "The session token was customized so that it overrides a standard claim.",
@@ -112,7 +112,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         code: RefusalCode::TokenInvalidAuthorizedParties,
-        action: Remedy::ContactSupport,
+        action: ProblemAction::ContactSupport,
         meaning: "The token is genuine, but was issued to a front end that this server does not accept.",
         causes: &[
             "The front end's origin is missing from `CLERK_AUTHORIZED_PARTIES` (by default the allowed origins): another port, `www.`, a preview address.",
@@ -122,7 +122,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         code: RefusalCode::TokenInvalidIssuer,
-        action: Remedy::ContactSupport,
+        action: ProblemAction::ContactSupport,
         meaning: "The token is genuine, but names an issuer that this server does not accept.",
         causes: &[
             "The Clerk instance is used through a proxy or on a satellite domain: its tokens then carry that address as issuer.",
@@ -132,7 +132,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         code: RefusalCode::TokenExpired,
-        action: Remedy::RefreshSessionToken,
+        action: ProblemAction::RefreshSessionToken,
         meaning: "The session token has expired. Session tokens live for 60 seconds.",
         causes: &[
             "The front end kept the token and sent it again, instead of calling `getToken()` for each request.",
@@ -143,14 +143,14 @@ const ROWS: &[Row] = &[
     },
     Row {
         code: RefusalCode::TokenNotActiveYet,
-        action: Remedy::RefreshSessionToken,
+        action: ProblemAction::RefreshSessionToken,
         meaning: "The session token is not valid yet.",
         causes: &["The server's clock is slow."],
         remedy: "Check the server's clock (NTP).",
     },
     Row {
         code: RefusalCode::TokenIatInTheFuture,
-        action: Remedy::RefreshSessionToken,
+        action: ProblemAction::RefreshSessionToken,
         meaning: "The session token was issued in the future, by this server's clock.",
         causes: &["The server's clock is slow."],
         remedy: "Check the server's clock (NTP).",

@@ -107,7 +107,7 @@ async fn every_code_renders_to_a_problem_with_its_headers() {
         assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");
         assert_eq!(headers[header::CACHE_CONTROL], "no-store");
         assert_eq!(headers.contains_key(header::WWW_AUTHENTICATE), status == 401, "{}", entry.code);
-        if matches!(status.as_u16(), 429 | 503) || entry.action == Remedy::Retry {
+        if matches!(status.as_u16(), 429 | 503) || entry.action == ProblemAction::Retry {
             let wait: u64 = headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
             assert!(wait > 0);
         }
@@ -166,7 +166,7 @@ fn challenges_follow_rfc_6750() {
 #[test]
 fn a_client_is_told_to_refresh_exactly_where_a_fresh_token_may_help() {
     for code in RefusalCode::ALL {
-        let refreshes = named(code.as_str()).entry().action == Remedy::RefreshSessionToken;
+        let refreshes = named(code.as_str()).entry().action == ProblemAction::RefreshSessionToken;
         assert_eq!(refreshes, code.fresh_token_may_help(), "{code}");
     }
 }
