@@ -103,7 +103,8 @@ pub struct Actor {
 impl Actor {
     pub(crate) fn read(payload: &Map<String, Value>) -> Option<Self> {
         let act = payload.get("act").filter(|act| !act.is_null())?;
-        Some(Self { subject: act.get("sub").and_then(Value::as_str).map(str::to_owned) })
+        let subject = act.get("sub").and_then(Value::as_str).filter(|sub| !sub.trim().is_empty());
+        Some(Self { subject: subject.map(str::to_owned) })
     }
 }
 

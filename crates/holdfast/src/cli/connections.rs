@@ -159,7 +159,7 @@ async fn show(context: &Context, whose: &WhoseArgs, json: bool, printer: &mut Pr
     if let Some(attempt) = status.attempt {
         printer.line(format!("  connect attempt {} open until {}", attempt.id, attempt.expires_at));
     }
-    if let Some(at) = connection.next_refresh_at {
+    if let Some(at) = status.next_refresh_at {
         printer.line(format!("  next refresh {at}, failed in a row: {}", connection.failures));
     }
     for entry in &history {

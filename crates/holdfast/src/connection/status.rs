@@ -136,6 +136,8 @@ fn shown(
             // A clock that was ahead may have written a future time.
             .map(|each| each.since.min(now))),
     };
+    // Of a grant that has ended Instagram is asked nothing more, and a reconnect need not wait.
+    let asked_about = connection.filter(|_| configured && standing.state().is_alive());
     InstagramStatus {
         connected,
         state,
@@ -146,12 +148,11 @@ fn shown(
         missing_scopes,
         token_expires_at: expiry,
         // A refresh after the expiry will never happen.
-        next_refresh_at: connection
-            .filter(|_| configured && standing.state().is_alive())
+        next_refresh_at: asked_about
             .and_then(|each| Some(each.next_refresh_at?).max(each.waits_until(now)))
             .filter(|at| expiry.is_none_or(|end| *at < end)),
         since,
-        retry_after: connection.and_then(|each| each.waits_until(now)),
+        retry_after: asked_about.and_then(|each| each.waits_until(now)),
         evidence: match clock_at {
             Some(at) => Some(Evidence { source: EvidenceSource::Clock, at }),
             None => connection

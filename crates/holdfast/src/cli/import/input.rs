@@ -15,6 +15,8 @@ use crate::connections::import::Offered;
 
 /// A longer line holds no token of Instagram's.
 const LONGEST_LINE: usize = 64 * 1024;
+/// Of the input, in bytes: shows what it is.
+const BEGINNING: u64 = 512;
 /// A longer token is none.
 const LONGEST_TOKEN: usize = 4096;
 /// Plausible times in unix seconds: 2010, when Instagram began, to 2100.
@@ -58,7 +60,7 @@ pub(super) fn lines(
 ) -> Result<Box<dyn Iterator<Item = Line> + Send>, Failure> {
     // Enough to tell the two forms apart, without losing it.
     let mut start = Vec::new();
-    reader.by_ref().take(512).read_to_end(&mut start).map_err(|error| unreadable(&error))?;
+    reader.by_ref().take(BEGINNING).read_to_end(&mut start).map_err(|error| unreadable(&error))?;
     if start.contains(&0) {
         return Err(Failure::setup(
             "the input is not in UTF-8",
@@ -66,7 +68,15 @@ pub(super) fn lines(
         ));
     }
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
-    let is_json = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    // An export that failed leaves this; one of nobody has its header.
+    if first.is_none() && (start.len() as u64) < BEGINNING {
+        return Err(Failure::setup(
+            "the input is empty",
+            "look whether the export has failed; nobody to import is a CSV of its header alone",
+        ));
+    }
+    let is_json = first == Some(&b'{');
     let text = text.to_vec();
     let reader = BufReader::new(Cursor::new(text).chain(reader));
     if is_json {

@@ -58,6 +58,9 @@ fn the_next_question_is_told_for_when_it_can_be_asked() {
     assert_eq!((limited.next_refresh_at, limited.retry_after), (at(40), at(40)));
     connection.standing = Reason::Checkpoint.into();
     assert_eq!(told(&connection, None), at(30), "it is looked at, too");
+    let waiting = Connection { retry_after: at(2000), ..connection.clone() };
+    let ended = derive(Some(waiting), None, Some(&scopes(&[BASIC])), from_millis(1_000_000));
+    assert_eq!((ended.reason, ended.retry_after), (Some(Reason::Expired), None), "a reconnect need not wait");
     connection.standing = Reason::Revoked.into();
     assert_eq!(told(&connection, None), None);
     assert_eq!(told(&Connection { next_refresh_at: None, ..connection }, at(20)), None);

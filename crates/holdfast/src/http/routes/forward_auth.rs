@@ -208,7 +208,10 @@ fn identify(caller: &Caller, headers: &mut HeaderMap) {
     }
 }
 
-/// The value as a header. ASCII only: other bytes are Latin-1 to one reader and UTF-8 to the next.
+/// The value as a header, where every reader reads the same: other bytes than ASCII are Latin-1 to
+/// one and UTF-8 to the next, spaces at the ends are cut off on the way, and nginx drops an empty
+/// header.
 fn plain(value: &str) -> Option<HeaderValue> {
-    HeaderValue::try_from(value).ok().filter(|_| value.is_ascii())
+    let is_plain = value.is_ascii() && !value.is_empty() && value.trim() == value;
+    HeaderValue::try_from(value).ok().filter(|_| is_plain)
 }

@@ -263,6 +263,12 @@ async fn input_that_cannot_be_meant_is_a_mistake_and_never_echoed() {
         assert_eq!(ended.code, 2, "{}", ended.stderr);
         assert!(ended.stderr.contains("names no column"), "{}", ended.stderr);
     }
+    for nothing in ["", "\n\n"] {
+        let ended = place.feed(&["import", "-"], nothing.as_bytes());
+        assert!(ended.code == 2 && ended.stderr.contains("the input is empty"), "{}", ended.whole());
+    }
+    let nobody = place.feed(&["import", "-"], b"user_id,access_token\n");
+    assert!(nobody.code == 0 && nobody.whole().contains("no lines"), "{}", nobody.whole());
     assert_eq!(place.run(&["import", "missing.csv"]).code, 2);
     let odd = format!("user_id,access_token\n\"user_1,{secret}\nuser_2,\"{secret}\"x\n");
     assert_eq!(place.feed(&["import", "-"], odd.as_bytes()).code, 1);

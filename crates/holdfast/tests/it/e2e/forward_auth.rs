@@ -365,6 +365,15 @@ async fn an_impersonator_is_named() {
         assert_eq!(told.status, StatusCode::OK, "{}", text(&told));
         assert_eq!(told.headers["x-auth-impersonator"], who, "{case}");
     }
+    // nginx would drop an empty header, and cut spaces off.
+    for sub in ["", " ", "\t", " user_support"] {
+        let act = json!({"sub": sub});
+        let token =
+            app.clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| mint.with_claim("act", act)).unwrap();
+        let told =
+            ask(&app, Method::GET, "/forward-auth", &[("authorization", &format!("Bearer {token}"))]).await;
+        assert_eq!(told.headers["x-auth-impersonator"], "unknown", "{sub:?}");
+    }
 }
 
 /// The claims of an assertion, its signature checked with the secret.
