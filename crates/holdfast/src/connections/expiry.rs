@@ -2,7 +2,8 @@
 //!
 //! A clock that is ahead would end live connections. After a jump of the clock, or a start of the
 //! process, the provider is therefore asked once before a connection is ended; a clock that has run
-//! steadily is believed. So is the provider asked where its last refresh named no lifetime.
+//! steadily is believed. Where the last refresh named no lifetime, nobody knows when the grant ends
+//! but the provider: it is asked until it answers.
 
 use futures_util::stream::{self, StreamExt};
 use tokio_util::sync::CancellationToken;
@@ -11,9 +12,10 @@ use super::diagnose::{Diagnosed, Tools};
 use super::mechanisms::Mechanism;
 use super::{Connections, ServiceError};
 use crate::connection::diagnosis::Diagnosis;
-use crate::connection::observation::Observation;
+use crate::connection::observation::{Call, Observation};
 use crate::connection::{Connection, GrantFacts};
 use crate::provider::Grant;
+use crate::store::SealedGrant;
 
 /// Connections ended in parallel.
 const PARALLEL: usize = 8;
@@ -33,7 +35,7 @@ impl Connections {
         let mut askable = self.provider_allows(limit);
         let mut due = Vec::new();
         for connection in self.parts.store.expired_connections(self.parts.clock.now(), limit).await? {
-            if self.doubts_expiry(&connection).await? {
+            if self.doubt(&connection).await?.is_some() {
                 let Some(left) = askable.checked_sub(1) else { continue };
                 askable = left;
             }
@@ -62,18 +64,23 @@ impl Connections {
     /// ended.
     pub(super) async fn expire(&self, connection: &Connection) -> Result<bool, ServiceError> {
         let recorded = match self.worth_asking(connection).await? {
-            Question::BeingAsked => return Ok(false),
+            Question::NotNow => return Ok(false),
             Question::Settled => {
                 self.recorder.record_on(connection, &Observation::ExpiryPassed, None).await?
             }
-            Question::Ask(facts, grant) => {
+            Question::Ask(doubt, facts, grant) => {
                 let Some(provider) = &self.parts.provider else { return Ok(false) };
                 let tools = Tools { provider, grant: &grant, lease: None };
-                match self.diagnose(Diagnosis::of_expiry(connection, facts), tools).await? {
+                let diagnosis = match doubt {
+                    Doubt::Clock => Diagnosis::of_expiry(connection, facts),
+                    // When it expires is not known, so that no answer is no end.
+                    Doubt::Assumed => Diagnosis::of_question(connection, facts, Call::Check),
+                };
+                match self.diagnose(diagnosis, tools).await? {
                     Diagnosed::Works => {
                         tracing::warn!(
-                            connection = %connection.id, expires_at = %facts.expires_at,
-                            "a grant works past its expiry; check this machine's clock"
+                            connection = %connection.id, expires_at = %facts.expires_at, remedy = doubt.remedy(),
+                            "a grant works past its expiry"
                         );
                         return Ok(false);
                     }
@@ -82,37 +89,56 @@ impl Connections {
                 }
             }
         };
-        Ok(recorded.is_some_and(|recorded| recorded.news))
+        Ok(recorded.is_some_and(|recorded| recorded.news && !recorded.connection.standing.state().is_alive()))
     }
 
     /// Whether to ask the provider before the clock ends the connection.
     async fn worth_asking(&self, connection: &Connection) -> Result<Question, ServiceError> {
         let now = self.parts.clock.now();
-        let Some(facts) = connection.grant else { return Ok(Question::Settled) };
-        if !self.doubts_expiry(connection).await? {
+        let (Some(facts), Some(doubt)) = (connection.grant, self.doubt(connection).await?) else {
             return Ok(Question::Settled);
-        }
-        if !self.parts.store.claim_me_call(connection.id, now, self.parts.check_interval).await? {
-            return Ok(Question::BeingAsked);
+        };
+        if doubt == Doubt::Assumed && connection.waits_until(now).is_some()
+            || !self.parts.store.claim_me_call(connection.id, now, self.parts.check_interval).await?
+        {
+            return Ok(Question::NotNow);
         }
         let grant = ServiceError::of_one(self.grant(connection).await, |error| {
             tracing::error!(connection = %connection.id, %error, "an expired grant cannot be opened");
         })?;
-        Ok(grant.flatten().map_or(Question::Settled, |grant| Question::Ask(facts, grant)))
+        Ok(grant.flatten().map_or(Question::Settled, |grant| Question::Ask(doubt, facts, grant)))
     }
 
-    /// Whether the provider is to be asked before the clock ends the connection: the clock is
-    /// doubted, or the expiry is that of the grant before, because the refresh named none.
-    async fn doubts_expiry(&self, connection: &Connection) -> Result<bool, ServiceError> {
-        let Some(facts) = connection.grant.filter(|_| self.is_configured()) else { return Ok(false) };
-        if connection.waits_until(self.parts.clock.now()).is_some() {
-            return Ok(false);
-        }
-        if self.clock_suspicion.doubts(facts.expires_at) {
-            return Ok(true);
-        }
+    /// Why the provider is to be asked before the clock ends the connection, if it is.
+    async fn doubt(&self, connection: &Connection) -> Result<Option<Doubt>, ServiceError> {
+        let Some(facts) = connection.grant.filter(|_| self.is_configured()) else { return Ok(None) };
         let stored = self.parts.store.sealed_grants(connection.id).await?;
-        Ok(stored.iter().any(|each| each.version < facts.version && each.expires_at == facts.expires_at))
+        let is_that_of =
+            |each: &SealedGrant| each.version < facts.version && each.expires_at == facts.expires_at;
+        if stored.iter().any(is_that_of) {
+            return Ok(Some(Doubt::Assumed));
+        }
+        let is_waiting = connection.waits_until(self.parts.clock.now()).is_some();
+        Ok((!is_waiting && self.clock_suspicion.doubts(facts.expires_at)).then_some(Doubt::Clock))
+    }
+}
+
+/// Why an expiry is doubted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// The clock may be ahead.
+    Clock,
+    /// It is that of the grant before, because the refresh named none.
+    Assumed,
+}
+
+impl Doubt {
+    /// For the operator, where the grant works.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Clock => "check this machine's clock",
+            Self::Assumed => "none: Instagram refreshed it without saying how long it lives",
+        }
     }
 }
 
@@ -120,8 +146,8 @@ impl Connections {
 enum Question {
     /// The clock is believed.
     Settled,
-    /// Another check asks, or has just asked: wait for its result.
-    BeingAsked,
+    /// Another check asks, or has just asked, or the provider may not be asked yet: wait.
+    NotNow,
     /// Ask with this grant.
-    Ask(GrantFacts, Grant),
+    Ask(Doubt, GrantFacts, Grant),
 }

@@ -19,28 +19,32 @@ const AT_ONCE: usize = 200;
 
 statements! {
     /// Grants in use that expire soon, and have no notice yet. The notice is about the expiry, which
-    /// a renewal may leave as it is.
+    /// a renewal may leave as it is. Version 0.1.0 named the grant's version too.
     NOTICES_EXPIRING = Sql::each(
         "INSERT INTO notices (subject, kind, user_id, provider, occurred_at, due_at) SELECT 'expiring:' || c.id || ':' || \
          c.grant_expires_at, 'instagram.expiring_soon', c.user_id, c.provider, $1, $1 FROM \
          connections AS c WHERE c.state IN ('connected', 'degraded', 'action_required') AND c.grant_expires_at > $1 AND \
          c.grant_expires_at <= $2 AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE n.subject = 'expiring:' || c.id || ':' || \
-         c.grant_expires_at) ORDER BY c.grant_expires_at LIMIT $3 + 0 ON CONFLICT (subject) DO \
+         c.grant_expires_at) AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE n.subject = 'expiring:' || c.id || ':' || \
+         c.grant_version || ':' || c.grant_expires_at) ORDER BY c.grant_expires_at LIMIT $3 + 0 ON CONFLICT (subject) DO \
          NOTHING",
         "INSERT INTO notices (subject, kind, user_id, provider, occurred_at, due_at) SELECT 'expiring:' || c.id || ':' || \
          CAST(c.grant_expires_at AS TEXT), 'instagram.expiring_soon', c.user_id, \
          c.provider, $1, $1 FROM connections AS c WHERE c.state IN ('connected', 'degraded', 'action_required') AND \
          c.grant_expires_at > $1 AND c.grant_expires_at <= $2 AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE n.subject = \
-         'expiring:' || c.id || ':' || CAST(c.grant_expires_at AS TEXT)) ORDER BY \
+         'expiring:' || c.id || ':' || CAST(c.grant_expires_at AS TEXT)) AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE \
+         n.subject = 'expiring:' || c.id || ':' || CAST(c.grant_version AS TEXT) || ':' || CAST(c.grant_expires_at AS TEXT)) ORDER BY \
          c.grant_expires_at LIMIT $3 + 0 ON CONFLICT (subject) DO NOTHING",
     );
     NOTICE_PUT = Sql::both(
         "INSERT INTO notices (subject, kind, provider, occurred_at, due_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT \
          (subject) DO NOTHING",
     );
-    /// When an earlier notice of an incident, which may be on its way, is certain to have arrived.
-    INCIDENT_TOLD_BY = Sql::both(
-        "SELECT MAX(due_at) AS at FROM notices WHERE due_at IS NOT NULL AND provider = $1 AND user_id IS NULL AND tries > 0",
+    /// Earlier notices of an incident; nobody claims one of them before the unit has ended. One that
+    /// was claimed may be on its way, until it is due again.
+    INCIDENT_TOLD = Sql::each(
+        "SELECT due_at, tries FROM notices INDEXED BY notices_due WHERE due_at IS NOT NULL AND provider = $1 AND user_id IS NULL",
+        "SELECT due_at, tries FROM notices WHERE due_at IS NOT NULL AND provider = $1 AND user_id IS NULL FOR UPDATE",
     );
     INCIDENT_SETTLE = Sql::each(
         "UPDATE notices INDEXED BY notices_due SET due_at = NULL WHERE due_at IS NOT NULL AND provider = $1 AND user_id IS \
@@ -152,8 +156,11 @@ impl Store {
                     (NoticeKind::IncidentEnded, "ended")
                 };
                 let subject = format!("incident:{provider}:{}:{name}", began.as_millisecond());
-                let told_by = unit.row(INCIDENT_TOLD_BY, vec![provider.as_str().into()]).await?;
-                let told_by = told_by.and_then(|row| row.opt_time("at").ok().flatten());
+                let told = unit.rows(INCIDENT_TOLD, vec![provider.as_str().into()]).await?;
+                let claimed_until = |row: &Row| {
+                    row.time("due_at").ok().filter(|_| row.int("tries").is_ok_and(|tries| tries > 0))
+                };
+                let told_by = told.iter().filter_map(claimed_until).max();
                 let due_at = told_by.map_or(now, |at| at.clamp(now, after(now, EVENT_HOLD)));
                 unit.run(INCIDENT_SETTLE, vec![provider.as_str().into()]).await?;
                 let (kind, provider) = (kind.as_str(), provider.as_str());

@@ -342,6 +342,15 @@ async fn an_expiry_that_was_only_assumed_ends_no_grant_that_works() {
         one.pass(10 * MINUTE, MINUTE).await;
         assert_eq!(one.now(ada.id).await.standing, Standing::CONNECTED);
         assert!(one.world.is_alive(&one.token("ada").await.expect("a grant")));
+        // While Instagram cannot be asked, nothing ends.
+        for trouble in [Population::Down, Population::AppDeactivated] {
+            one.world.set(trouble);
+            one.pass(DAY, 20 * MINUTE).await;
+            assert!(one.now(ada.id).await.standing.state().is_alive(), "{trouble:?}");
+            one.world.set(Population::Fine);
+            one.pass(DAY, 20 * MINUTE).await;
+            assert_eq!(one.now(ada.id).await.standing, Standing::CONNECTED, "{trouble:?}");
+        }
         // Once it does not work, it ends.
         one.world.kill_all_of("ada");
         one.pass(3 * DAY, 30 * MINUTE).await;

@@ -522,6 +522,13 @@ async fn that_a_grant_expires_soon_is_told_once_and_not_after_its_expiry() {
         assert_eq!(sender.tick().await.unwrap(), Sent { delivered: 2, ..NOTHING });
         db.execute("UPDATE connections SET grant_version = grant_version + 1, version = version + 1").await;
         assert_eq!(notice().await, 0);
+        // Version 0.1.0 named the grant's version between the two.
+        db.execute(
+            "UPDATE notices SET subject = substr(subject, 1, 45) || ':' || (SELECT c.grant_version FROM connections AS c WHERE \
+             c.user_id = notices.user_id) || substr(subject, 46)",
+        )
+        .await;
+        assert_eq!(notice().await, 0, "an upgrade tells nobody again");
         // A notice that was late is of no use any more.
         db.execute("UPDATE notices SET due_at = 0, tries = 0").await;
         let before = app.taken().len();
