@@ -88,7 +88,9 @@ impl KeyCache {
         if asked.last_error.is_some() {
             return cannot(CannotJudgeReason::KeyUnknownAndUnreachable, asked.last_try_ms);
         }
-        if issued > newest.as_of_ms {
+        // A clock that was ahead says nothing of when they were loaded.
+        let was_ahead = newest.as_of_ms > now_ms.saturating_add(ms(self.options.force_gap));
+        if issued > newest.as_of_ms || was_ahead {
             return cannot(CannotJudgeReason::KeyNewerThanOurs, asked.last_spaced_ms);
         }
         None

@@ -42,6 +42,8 @@ pub struct KeyStatus {
     /// The time of which they tell, unix milliseconds: before `loaded_at_ms` where a cache on the
     /// way had kept them.
     pub as_of_ms: Option<i64>,
+    /// Whether they were restored, and this process has fetched none of its own yet.
+    pub are_restored: bool,
     /// Their ids.
     pub kids: Vec<String>,
     /// Keys of the newest document that are not used.
@@ -128,6 +130,7 @@ impl KeyCache {
         KeyStatus {
             loaded_at_ms: snapshot.as_ref().map(|snapshot| snapshot.loaded_at_ms),
             as_of_ms: snapshot.as_ref().map(|snapshot| snapshot.as_of_ms),
+            are_restored: snapshot.as_ref().is_some_and(|snapshot| snapshot.is_restored),
             kids: snapshot.iter().flat_map(|each| each.keys.kids().map(str::to_owned)).collect(),
             skipped: snapshot.as_ref().map(|snapshot| snapshot.skipped.clone()).unwrap_or_default(),
             last_try_ms: asked.last_try_ms,
@@ -169,7 +172,9 @@ impl KeyCache {
         let JwksDocument { keys, skipped } = document;
         let as_of_ms = loaded_at_ms.saturating_sub(ms(age));
         let present = self.snapshot.load();
-        if !age.is_zero() && present.as_ref().is_some_and(|each| as_of_ms < each.as_of_ms) {
+        // Keys from a time to come were loaded by a clock that was ahead: nothing is older than they.
+        let is_older = |each: &Arc<Snapshot>| as_of_ms < each.as_of_ms && each.as_of_ms <= loaded_at_ms;
+        if !age.is_zero() && present.as_ref().is_some_and(is_older) {
             return;
         }
         let (epoch, newest_proven_ms) = match &*present {

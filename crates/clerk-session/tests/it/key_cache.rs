@@ -435,6 +435,21 @@ async fn an_older_copy_of_a_cache_never_replaces_newer_keys() {
     assert_eq!(scene.judge(&long_lived(&OURS, "ins_newest"), now).await, "accepted");
 }
 
+/// The clock was two hours ahead when the keys were loaded; then it was set right.
+#[tokio::test]
+async fn keys_from_a_time_to_come_give_way_to_a_caches_copy() {
+    let ahead = NOW + 2 * 3600 * 1000;
+    let scene = Scene::new(Clerk::answering(ours()));
+    scene.clerk.is_cached_for(20);
+    scene.cache.renew_if_due(ahead).await;
+    scene.clerk.now_says(down());
+    assert!(scene.judge(&rotated(), NOW).await.starts_with("cannot judge"));
+    let later = NOW + FORCE_GAP_MS;
+    scene.clerk.now_says(Ok(jwks(&[FOREIGN.jwk(KID)])));
+    assert_eq!(scene.judge(&rotated(), later).await, "accepted");
+    assert_eq!(scene.cache.status().as_of_ms, Some(later - 20_000));
+}
+
 #[test]
 fn an_age_is_a_number_of_seconds() {
     let age = |text| Fetched::with_age(Vec::new(), Some(text)).age;
