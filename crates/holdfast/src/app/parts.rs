@@ -125,7 +125,8 @@ pub(super) fn verifier(
     vault: &Vault,
 ) -> Result<SessionVerifier, StartError> {
     let clerk = &settings.clerk;
-    let authentication = vault.ring().authentication_keys(caller::KEPT_KEYS_PURPOSE);
+    let vault = vault.clone();
+    let authentication = move || vault.ring().authentication_keys(caller::KEPT_KEYS_PURPOSE);
     let config = ClerkConfig {
         kept_keys: Some(KeptKeys::new(&settings.journal_directory, authentication)),
         ..ClerkConfig::new(policy(clerk), key_source(clerk).ok_or(StartError::NoKeySource)?)

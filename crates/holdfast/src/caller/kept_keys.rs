@@ -1,10 +1,12 @@
 //! Clerk's public keys in a file, so that a restart while Clerk is away refuses nobody.
 
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -14,23 +16,29 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::keys::JwksFetcher;
-use crate::clock::{SharedClock, before};
+use crate::clock::{SharedClock, before, from_millis};
 
 /// What the file's authentication keys are derived for.
 pub const PURPOSE: &str = "holdfast kept clerk keys";
 
 /// The file with the keys that were fetched last. It is authenticated, because whoever could change
 /// it could sign session tokens of every user.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct KeptKeys {
     path: PathBuf,
-    /// The first one signs, all verify.
-    authentication: Vec<hmac::Key>,
+    /// Those of the present key ring, which a reload may change. The first one signs, all verify.
+    authentication: Arc<dyn Fn() -> Vec<hmac::Key> + Send + Sync>,
 }
 
-#[derive(Serialize, Deserialize)]
+impl fmt::Debug for KeptKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptKeys").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
-    /// The address the keys came from: keys of another configuration must not be used.
+    /// Where the keys came from: keys of another configuration must not be used.
     source: String,
     /// Unix milliseconds.
     fetched_at: i64,
@@ -50,18 +58,20 @@ impl Record {
 
 impl KeptKeys {
     /// In `directory`, authenticated with the first of the keys, for [`PURPOSE`].
-    pub fn new(directory: &Path, authentication: Vec<hmac::Key>) -> Self {
-        Self { path: directory.join("clerk-keys.json"), authentication }
+    pub fn new(
+        directory: &Path,
+        authentication: impl Fn() -> Vec<hmac::Key> + Send + Sync + 'static,
+    ) -> Self {
+        Self { path: directory.join("clerk-keys.json"), authentication: Arc::new(authentication) }
     }
 
     fn is_authentic(&self, record: &Record) -> bool {
         let (Ok(message), Ok(mac)) = (record.message(), STANDARD.decode(&record.mac)) else { return false };
-        self.authentication.iter().any(|key| hmac::verify(key, &message, &mac).is_ok())
+        (self.authentication)().iter().any(|key| hmac::verify(key, &message, &mac).is_ok())
     }
 
-    /// The document that was fetched from `source` and its time; `None` where it is too old to rely
-    /// on.
-    fn load(&self, source: &str, now: Timestamp) -> Option<(Vec<u8>, i64)> {
+    /// What was fetched from one of the sources; `None` where it is too old to rely on.
+    fn load(&self, sources: &[&str], now: Timestamp) -> Option<Record> {
         let record = match fs::read(&self.path).map(|bytes| serde_json::from_slice::<Record>(&bytes)) {
             Ok(Ok(record)) => record,
             Ok(Err(_)) => {
@@ -86,12 +96,13 @@ impl KeptKeys {
         // A time in the future was written by a clock that was ahead, so the age is unknown.
         let oldest = i64::try_from(CacheOptions::default().max_age.as_millis()).unwrap_or(i64::MAX);
         let is_young = (0..=oldest).contains(&age_ms);
-        (record.source == source && is_young).then(|| (record.document.into_bytes(), record.fetched_at))
+        (sources.contains(&&*record.source) && is_young).then_some(record)
     }
 
     /// Replaces the file in one step: a reader sees the old one or the new one.
     fn save(&self, source: &str, document: &[u8], now: Timestamp) -> io::Result<()> {
-        let key = self.authentication.first().ok_or(io::ErrorKind::InvalidInput)?;
+        let keys = (self.authentication)();
+        let key = keys.first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut record = Record {
             source: source.to_owned(),
             fetched_at: now.as_millisecond(),
@@ -111,21 +122,22 @@ impl KeptKeys {
     }
 }
 
-/// Fetches keys and keeps what was fetched.
+/// Fetches keys, and keeps what was fetched if it is to be kept.
 struct KeepingFetcher {
     inner: JwksFetcher,
-    kept: KeptKeys,
+    kept: Option<KeptKeys>,
     clock: SharedClock,
 }
 
 impl FetchJwks for KeepingFetcher {
     fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + '_>> {
         Box::pin(async {
-            let fetched = self.inner.fetch().await?;
+            let (fetched, source) = self.inner.get(self.clock.now()).await?;
             let as_of = before(self.clock.now(), fetched.age);
             // A document without a key must not replace one with keys.
-            if KeySet::from_jwks(&fetched.document).is_ok()
-                && let Err(error) = self.kept.save(self.inner.source(), &fetched.document, as_of)
+            if let Some(kept) = &self.kept
+                && KeySet::from_jwks(&fetched.document).is_ok()
+                && let Err(error) = kept.save(source, &fetched.document, as_of)
             {
                 tracing::warn!(%error, "Clerk's keys cannot be saved for the next start");
             }
@@ -136,14 +148,14 @@ impl FetchJwks for KeepingFetcher {
 
 /// A cache of fetched keys that starts with those kept by the process before.
 pub(super) fn fetching(fetcher: JwksFetcher, kept: Option<KeptKeys>, clock: &SharedClock) -> KeyCache {
-    let Some(kept) = kept else { return KeyCache::fetching(fetcher, CacheOptions::default()) };
-    let restored = kept.load(fetcher.source(), clock.now());
-    let keys = KeyCache::fetching(
-        KeepingFetcher { inner: fetcher, kept, clock: clock.clone() },
-        CacheOptions::default(),
-    );
-    if let Some((document, fetched_at_ms)) = restored
-        && let Err(error) = keys.restore(&document, fetched_at_ms)
+    let restored = kept.as_ref().and_then(|kept| kept.load(&fetcher.sources(), clock.now()));
+    if let Some(Record { source, fetched_at, document, .. }) = &restored {
+        fetcher.note(source, document.as_bytes(), from_millis(*fetched_at));
+    }
+    let fetcher = KeepingFetcher { inner: fetcher, kept, clock: clock.clone() };
+    let keys = KeyCache::fetching(fetcher, CacheOptions::default());
+    if let Some(Record { fetched_at, document, .. }) = &restored
+        && let Err(error) = keys.restore(document.as_bytes(), *fetched_at)
     {
         tracing::warn!(%error, "saved Clerk keys cannot be used; they will be fetched");
     }
@@ -165,10 +177,13 @@ mod tests {
     #[test]
     fn only_a_file_written_with_a_key_of_the_ring_is_believed() {
         let directory = tempfile::tempdir().unwrap();
-        let with = |keys: &[u8]| KeptKeys::new(directory.path(), keys.iter().copied().map(key).collect());
+        let with = |keys: &[u8]| {
+            let keys: Vec<_> = keys.iter().copied().map(key).collect();
+            KeptKeys::new(directory.path(), move || keys.clone())
+        };
         with(&[1]).save("https://a", b"{}", at(100)).unwrap();
-        assert!(with(&[2, 1]).load("https://a", at(100)).is_some(), "of before the rotation");
-        assert_eq!(with(&[2]).load("https://a", at(100)), None, "of another installation");
+        assert!(with(&[2, 1]).load(&["https://a"], at(100)).is_some(), "of before the rotation");
+        assert_eq!(with(&[2]).load(&["https://a"], at(100)), None, "of another installation");
         let path = with(&[1]).path;
         let genuine = fs::read_to_string(&path).unwrap();
         for (part, other) in
@@ -176,47 +191,62 @@ mod tests {
         {
             assert!(genuine.contains(part));
             fs::write(&path, genuine.replace(part, other)).unwrap();
-            let loaded = ["https://a", "https://b"].map(|source| with(&[1]).load(source, at(101)));
+            let loaded = ["https://a", "https://b"].map(|source| with(&[1]).load(&[source], at(101)));
             assert_eq!(loaded, [None, None], "{part}");
         }
         fs::write(&path, genuine).unwrap();
-        assert!(with(&[1]).load("https://a", at(101)).is_some());
+        assert!(with(&[1]).load(&["https://a"], at(101)).is_some());
+    }
+
+    #[test]
+    fn after_a_reload_the_new_key_signs() {
+        let directory = tempfile::tempdir().unwrap();
+        let ring = Arc::new(crate::lock::Lock::new(vec![1]));
+        let kept = KeptKeys::new(directory.path(), {
+            let ring = Arc::clone(&ring);
+            move || ring.lock().iter().copied().map(key).collect()
+        });
+        *ring.lock() = vec![2, 1];
+        kept.save("https://a", b"{}", at(100)).unwrap();
+        let next = KeptKeys::new(directory.path(), || vec![key(2)]);
+        assert!(next.load(&["https://a"], at(100)).is_some(), "the next start has the new key alone");
     }
 
     #[test]
     fn a_link_in_place_of_the_file_is_not_followed() {
         let directory = tempfile::tempdir().unwrap();
-        let kept = KeptKeys::new(directory.path(), vec![key(1)]);
+        let kept = KeptKeys::new(directory.path(), || vec![key(1)]);
         let target = directory.path().join("target");
         fs::write(&target, "precious").unwrap();
         let half_written = kept.path.with_extension(format!("{}.part", std::process::id()));
         std::os::unix::fs::symlink(&target, half_written).unwrap();
         kept.save("https://a", b"{}", at(100)).unwrap();
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
-        assert!(kept.load("https://a", at(100)).is_some());
+        assert!(kept.load(&["https://a"], at(100)).is_some());
     }
 
     #[test]
     fn keys_serve_their_own_source_while_they_are_young() {
         let directory = tempfile::tempdir().unwrap();
-        let kept = KeptKeys::new(directory.path(), vec![key(1)]);
-        assert_eq!(kept.load("https://a", at(100)), None);
+        let kept = KeptKeys::new(directory.path(), || vec![key(1)]);
+        assert_eq!(kept.load(&["https://a"], at(100)), None);
         kept.save("https://a", b"{}", at(100)).unwrap();
-        assert_eq!(kept.load("https://a", at(100)), Some((b"{}".to_vec(), 100_000)));
-        assert_eq!(kept.load("https://b", at(100)), None, "another instance's");
-        assert_eq!(kept.load("https://a", at(99)), None, "from a time to come");
+        let loaded = kept.load(&["https://b", "https://a"], at(100)).unwrap();
+        assert_eq!((&*loaded.source, &*loaded.document, loaded.fetched_at), ("https://a", "{}", 100_000));
+        assert_eq!(kept.load(&["https://b"], at(100)), None, "another instance's");
+        assert_eq!(kept.load(&["https://a"], at(99)), None, "from a time to come");
         let last = at(100 + 24 * 3600);
-        assert!(kept.load("https://a", last).is_some());
-        assert_eq!(kept.load("https://a", at(last.as_second() + 1)), None, "too old");
+        assert!(kept.load(&["https://a"], last).is_some());
+        assert_eq!(kept.load(&["https://a"], at(last.as_second() + 1)), None, "too old");
     }
 
     #[test]
     fn a_damaged_file_is_no_file() {
         let directory = tempfile::tempdir().unwrap();
-        let kept = KeptKeys::new(directory.path(), vec![key(1)]);
+        let kept = KeptKeys::new(directory.path(), || vec![key(1)]);
         fs::write(&kept.path, "{\"source\":").unwrap();
-        assert_eq!(kept.load("https://a", at(100)), None);
+        assert_eq!(kept.load(&["https://a"], at(100)), None);
         kept.save("https://a", b"{}", at(100)).unwrap();
-        assert!(kept.load("https://a", at(100)).is_some());
+        assert!(kept.load(&["https://a"], at(100)).is_some());
     }
 }

@@ -13,30 +13,43 @@ const REPORT_EVERY: Duration = Duration::from_mins(1);
 /// Logs how fetching keys goes: each change at once, a lasting failure once a minute.
 #[derive(Debug, Default)]
 pub(super) struct KeyReporter {
-    last: Option<(Option<FetchError>, Timestamp)>,
+    last: Option<Reported>,
+}
+
+#[derive(Debug)]
+struct Reported {
+    error: Option<FetchError>,
+    /// Of the keys.
+    epoch: u64,
+    at: Timestamp,
 }
 
 impl KeyReporter {
-    fn is_news(&self, status: &KeyStatus, now: Timestamp) -> bool {
+    fn is_news(&self, status: &KeyStatus, epoch: u64, now: Timestamp) -> bool {
         match &self.last {
             None => status.last_try_ms.is_some(),
-            Some((error, at)) => {
-                *error != status.last_error || (error.is_some() && is_over(*at, REPORT_EVERY, now))
+            Some(last) => {
+                last.error != status.last_error
+                    || last.epoch != epoch
+                    || (last.error.is_some() && is_over(last.at, REPORT_EVERY, now))
             }
         }
     }
 
-    pub(super) fn report(&mut self, status: &KeyStatus, now: Timestamp) {
-        if !self.is_news(status, now) {
+    /// `epoch` changes whenever the keys do.
+    pub(super) fn report(&mut self, status: &KeyStatus, epoch: u64, now: Timestamp) {
+        if !self.is_news(status, epoch, now) {
             return;
         }
+        let have_changed = self.last.as_ref().is_some_and(|last| last.epoch != epoch && last.epoch != 0);
         let kids = status.kids.join(", ");
         match (&status.last_error, status.loaded_at_ms) {
             (None, loaded) => {
                 let as_of = status.as_of_ms.or(loaded).unwrap_or_default();
                 let copy_age_s = loaded.unwrap_or_default().saturating_sub(as_of) / 1000;
                 let skipped = status.skipped.len();
-                tracing::info!(kids, skipped, copy_age_s, "Clerk's keys are loaded");
+                let what = if have_changed { "Clerk's keys have changed" } else { "Clerk's keys are loaded" };
+                tracing::info!(kids, skipped, copy_age_s, "{what}");
             }
             (Some(error), Some(loaded)) => {
                 let age_s = now.as_millisecond().saturating_sub(loaded) / 1000;
@@ -46,7 +59,7 @@ impl KeyReporter {
                 tracing::error!(%error, "Clerk's keys cannot be loaded; no session token can be judged");
             }
         }
-        self.last = Some((status.last_error.clone(), now));
+        self.last = Some(Reported { error: status.last_error.clone(), epoch, at: now });
     }
 }
 
@@ -60,8 +73,9 @@ mod tests {
         let mut status = KeyStatus::default();
         (status.last_try_ms, status.last_error) = (Some(0), Some(FetchError::Status(503)));
         let (mut reporter, began) = (KeyReporter::default(), 3_600_000);
-        reporter.report(&status, from_millis(began));
-        let news = [began + 59_999, began + 60_000, 0].map(|at| reporter.is_news(&status, from_millis(at)));
+        reporter.report(&status, 0, from_millis(began));
+        let news =
+            [began + 59_999, began + 60_000, 0].map(|at| reporter.is_news(&status, 0, from_millis(at)));
         assert_eq!(news, [false, true, true]);
     }
 }

@@ -1,13 +1,18 @@
 //! Where the public keys come from, and how they are fetched.
 
 use std::fmt;
-use std::pin::Pin;
 use std::time::Duration;
 
-use clerk_session::{CacheOptions, FetchError, FetchJwks, Fetched};
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clerk_session::{CacheOptions, FetchError, Fetched, KeySet};
 use http::{HeaderValue, Method, StatusCode, header};
+use jiff::Timestamp;
 use url::Url;
 
+use crate::clock::after;
+use crate::lock::Lock;
 use crate::transport::{Outgoing, SharedTransport, TransportError};
 
 /// The Backend API version that we ask for.
@@ -169,38 +174,103 @@ pub fn same_origin(one: &Url, other: &Url) -> bool {
 /// Fetches a key set through the transport.
 #[derive(Debug)]
 pub(crate) struct JwksFetcher {
-    request: Outgoing,
-    otherwise: Option<Outgoing>,
+    first: Source,
+    otherwise: Option<Source>,
     transport: SharedTransport,
+    /// What was given last.
+    given: Lock<Option<Given>>,
+}
+
+#[derive(Debug)]
+struct Source {
+    request: Outgoing,
+    /// Whose keys it gives, in words that tell no secret: at the Backend API the secret key decides.
+    name: String,
+}
+
+/// Keys, and where they came from.
+#[derive(Debug)]
+struct Given {
+    keys: KeySet,
+    source: String,
+    at: Timestamp,
+}
+
+impl Source {
+    fn new(request: Outgoing) -> Self {
+        let mut name = request.url.to_string();
+        if let Some(authorization) = request.headers.get(header::AUTHORIZATION) {
+            let secret = hmac::Key::new(hmac::HMAC_SHA256, authorization.as_bytes());
+            let whose = hmac::sign(&secret, b"holdfast source of clerk keys");
+            name = format!("{name} {}", STANDARD.encode(whose));
+        }
+        Self { request, name }
+    }
 }
 
 impl JwksFetcher {
     /// A fetcher from a public address, and from the Backend API where that fails.
     pub(crate) fn public(url: Url, otherwise: Option<&BackendKeys>, transport: SharedTransport) -> Self {
-        Self { request: public_keys(url), otherwise: otherwise.map(BackendKeys::keys), transport }
+        let otherwise = otherwise.map(|api| Source::new(api.keys()));
+        Self { first: Source::new(public_keys(url)), otherwise, transport, given: Lock::default() }
     }
 
     /// A fetcher from the Backend API.
     pub(crate) fn backend_api(api: &BackendKeys, transport: SharedTransport) -> Self {
-        Self { request: api.keys(), otherwise: None, transport }
+        Self { first: Source::new(api.keys()), otherwise: None, transport, given: Lock::default() }
     }
 
-    /// The address it asks first.
-    pub(super) fn source(&self) -> &str {
-        self.request.url.as_str()
+    /// The names of the sources that it asks.
+    pub(super) fn sources(&self) -> Vec<&str> {
+        std::iter::once(&self.first).chain(&self.otherwise).map(|source| &*source.name).collect()
     }
 
-    async fn get(&self) -> Result<Fetched, FetchError> {
-        let first = self.send(&self.request).await;
+    /// Notes a usable document as given by that source: in this process, or in one before.
+    pub(super) fn note(&self, source: &str, document: &[u8], at: Timestamp) {
+        if let Ok(document) = KeySet::from_jwks(document) {
+            let source = source.to_owned();
+            *self.given.lock() = Some(Given { keys: document.keys, source, at });
+        }
+    }
+
+    /// The document, and the name of its source.
+    pub(crate) async fn get(&self, now: Timestamp) -> Result<(Fetched, &str), FetchError> {
+        let (fetched, source) = self.get_from_either(now).await?;
+        self.note(&source.name, &fetched.document, now);
+        Ok((fetched, &source.name))
+    }
+
+    async fn get_from_either(&self, now: Timestamp) -> Result<(Fetched, &Source), FetchError> {
+        let first = self.send(&self.first.request).await.map(|fetched| (fetched, &self.first));
         let (Err(error), Some(otherwise)) = (&first, &self.otherwise) else { return first };
         tracing::warn!(%error, "Clerk's Frontend API gives no keys; the Backend API is tried");
-        match self.send(otherwise).await {
-            Ok(document) => Ok(document),
+        match self.send(&otherwise.request).await {
+            Ok(fetched) if self.may_stand_in(otherwise, &fetched.document, now) => Ok((fetched, otherwise)),
+            Ok(_) => {
+                tracing::error!(
+                    "CLERK_SECRET_KEY belongs to another Clerk instance than CLERK_PUBLISHABLE_KEY: the Backend API has \
+                     none of the present keys, and its keys are not used"
+                );
+                first
+            }
             Err(second) => {
                 tracing::warn!(error = %second, "Clerk's Backend API gives no keys either");
                 first
             }
         }
+    }
+
+    /// Whether this document of another source than the first may replace the present keys: not
+    /// where they are good, and of another instance. An instance names its keys after itself, the
+    /// new ones too.
+    fn may_stand_in(&self, source: &Source, document: &[u8], now: Timestamp) -> bool {
+        let given = self.given.lock();
+        let (Some(given), Ok(offered)) = (&*given, KeySet::from_jwks(document)) else { return true };
+        let shares_a_name = || given.keys.kids().any(|kid| offered.keys.kids().any(|each| each == kid));
+        given.source == source.name
+            || now > after(given.at, CacheOptions::default().max_age)
+            || offered.keys.shares_a_key_with(&given.keys)
+            || shares_a_name()
     }
 
     async fn send(&self, request: &Outgoing) -> Result<Fetched, FetchError> {
@@ -224,12 +294,6 @@ impl JwksFetcher {
             }
             other => Err(FetchError::Status(other.as_u16())),
         }
-    }
-}
-
-impl FetchJwks for JwksFetcher {
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + '_>> {
-        Box::pin(self.get())
     }
 }
 
@@ -290,6 +354,18 @@ mod tests {
         assert!(key.bearer().is_sensitive() && !format!("{key:?}").contains("hidden"));
         assert!(SecretKey::parse("sk_\n_test").is_none());
         let api = BackendKeys { base: Url::parse("https://api.clerk.com").unwrap(), secret_key: key };
-        assert!(!format!("{:?}", KeySource::BackendApi(api)).contains("hidden"));
+        let source = Source::new(api.keys());
+        assert!(!format!("{:?} {source:?}", KeySource::BackendApi(api)).contains("hidden"));
+    }
+
+    #[test]
+    fn a_source_is_named_after_the_secret_key_that_decides_what_it_gives() {
+        let name = |secret_key: &str| {
+            let base = Url::parse("https://api.clerk.com").unwrap();
+            let secret_key = SecretKey::parse(secret_key).unwrap();
+            Source::new(BackendKeys { base, secret_key }.keys()).name
+        };
+        assert_ne!(name("sk_test_a"), name("sk_live_b"));
+        assert_eq!(name("sk_test_a"), name("sk_test_a\n"));
     }
 }

@@ -267,7 +267,7 @@ impl SessionVerifier {
             let round = async {
                 let now = self.clock.now();
                 self.keys.renew_if_due(now.as_millisecond()).await;
-                reporter.report(&self.keys.status(), now);
+                reporter.report(&self.keys.status(), self.keys.epoch(), now);
                 self.clock.sleep(LOOK_EVERY).await;
             };
             tokio::select! {

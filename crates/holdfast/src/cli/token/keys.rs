@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clerk_session::{CannotJudge, CannotJudgeReason, FetchJwks as _, KeySet};
+use clerk_session::{CannotJudge, CannotJudgeReason, KeySet};
 
 use super::super::args::ExplainArgs;
 use super::super::exit::Failure;
 use super::super::printer::Printer;
 use crate::app;
 use crate::caller::keys::{JwksFetcher, KeySource};
+use crate::clock::{Clock as _, SystemClock};
 use crate::settings::ClerkSettings;
 use crate::transport::{ReqwestTransport, SharedTransport};
 
@@ -72,7 +73,7 @@ async fn fetch(
         why(error.to_string());
         cannot()
     })?;
-    let fetched = fetcher(Arc::new(transport)).fetch().await.map_err(|error| {
+    let (fetched, _) = fetcher(Arc::new(transport)).get(SystemClock.now()).await.map_err(|error| {
         why(error.to_string());
         cannot()
     })?;

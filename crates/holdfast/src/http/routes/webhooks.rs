@@ -24,6 +24,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                     RequestCode::SignatureInvalid.into(),
                     RequestCode::MalformedBody.into(),
                     ServerCode::NotSetUp.into(),
+                    ServerCode::KeysUnavailable.into(),
                 ])
         })
         .done()
@@ -37,8 +38,15 @@ async fn clerk(
     // 503 rather than 404: Svix repeats the delivery for days, so nothing is lost until the secret
     // is set.
     let verifier = state.clerk_webhooks.as_ref().ok_or(ServerCode::NotSetUp)?;
+    let keys = state.verifier.key_status();
     let event = match verifier.verify(&headers, &body) {
-        Ok(Delivery::User(event)) if event.is_of_another_instance(&state.verifier.key_status().kids) => {
+        Ok(Delivery::User(event)) if event.is_of_another_instance(&keys.kids) => {
+            // Svix never repeats what was acknowledged.
+            if keys.are_restored {
+                return Err(Problem::new(ServerCode::KeysUnavailable).with_detail(
+                    "Clerk's keys, which name the instance that events must come from, were not fetched since the start.",
+                ));
+            }
             tracing::warn!(
                 "a webhook from another Clerk instance than the configured one was ignored; remove its endpoint for this \
                  address in that instance's dashboard"

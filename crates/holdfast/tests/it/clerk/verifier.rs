@@ -1,19 +1,22 @@
 //! The verdict on session tokens, with keys fetched over real HTTP.
 
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
 use clerk_session::{AuthorizedPartiesMode, OriginPattern};
 use futures_util::future::join_all;
 use holdfast::caller::keys::{BackendKeys, KeySource};
-use holdfast::caller::{Authentication, ClerkConfig, RepeatLimits, SessionVerifier, policy};
+use holdfast::caller::{Authentication, ClerkConfig, KeptKeys, RepeatLimits, SessionVerifier, policy};
 use holdfast::clock::Clock;
-use holdfast::standin::clerk::{Case, Expectation, Fault, Person, Rotation, Surface};
+use holdfast::standin::clerk::{Case, Expectation, Fault, Mint, Person, Rotation, Surface};
 use holdfast::transport::Outgoing;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use secrecy::SecretString;
 use url::Url;
 
@@ -440,6 +443,81 @@ async fn where_the_publishable_keys_host_gives_no_keys_the_backend_api_does() {
     let alone = KeySource::Jwks { url: nowhere(), otherwise: None };
     let alone = verifier(&clerk, ClerkConfig { keys: alone, ..config(&clerk) });
     assert_eq!(judge(&alone, &genuine(&clerk)).await, Outcome::CannotJudge);
+}
+
+/// A Frontend API that is there while the switch is on.
+async fn switched(clerk: &Clerk, on: &Arc<AtomicBool>) -> Url {
+    let (transport, source, on) = (clerk.transport.clone(), clerk.standin.jwks_url(), Arc::clone(on));
+    let answer = move || {
+        let (transport, on) = (transport.clone(), on.load(Ordering::SeqCst));
+        let request = Outgoing::new(Method::GET, source.clone());
+        async move {
+            if !on {
+                return Err(StatusCode::SERVICE_UNAVAILABLE);
+            }
+            Ok(transport.send(request).await.unwrap().body)
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}/jwks", listener.local_addr().unwrap())).unwrap();
+    let router = Router::new().route("/jwks", get(answer));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test]
+async fn the_secret_keys_instance_never_replaces_the_keys_of_the_publishable_keys_instance() {
+    let (clerk, other) = (Clerk::start().await, Clerk::start().await);
+    let directory = tempfile::tempdir().unwrap();
+    let on = Arc::new(AtomicBool::new(true));
+    let url = switched(&clerk, &on).await;
+    let start = |of: &Clerk| {
+        let otherwise = Some(BackendKeys { base: of.standin.url(), secret_key: as_read(&of.standin.secret_key()) });
+        let keys = KeySource::Jwks { url: url.clone(), otherwise };
+        let kept_keys = Some(kept(directory.path()));
+        verifier(&clerk, ClerkConfig { keys, kept_keys, ..config(&clerk) })
+    };
+    let unknown = || {
+        let mint = |mint: &Mint<'_>| mint.with_header("kid", "ins_unknown");
+        clerk.standin.mint_with(Person::Ada, Some(ORIGIN), mint).unwrap()
+    };
+    let wrong = start(&other);
+    assert_eq!(judge(&wrong, &genuine(&clerk)).await, Outcome::Accepted);
+    on.store(false, Ordering::SeqCst);
+    clerk.advance(31);
+    assert_eq!(judge(&wrong, &unknown()).await, Outcome::CannotJudge);
+    assert_eq!(judge(&wrong, &genuine(&clerk)).await, Outcome::Accepted);
+    let next = start(&other);
+    assert_eq!(judge(&next, &unknown()).await, Outcome::CannotJudge);
+    assert_eq!(judge(&next, &genuine(&clerk)).await, Outcome::Accepted, "kept are those of before");
+
+    // One instance's Backend API tells of its new key.
+    let right = start(&clerk);
+    clerk.advance(31);
+    clerk.standin.rotate(Rotation::SameKid).unwrap();
+    assert_eq!(judge(&right, &genuine(&clerk)).await, Outcome::Accepted);
+}
+
+fn kept(directory: &Path) -> KeptKeys {
+    KeptKeys::new(directory, || vec![hmac::Key::new(hmac::HMAC_SHA256, &[7; 32])])
+}
+
+#[tokio::test]
+async fn keys_kept_for_one_secret_key_do_not_serve_another() {
+    let clerk = Clerk::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let start = |secret_key: &SecretString| {
+        let api = BackendKeys { base: clerk.standin.url(), secret_key: as_read(secret_key) };
+        let keys = KeySource::BackendApi(api);
+        let kept_keys = Some(kept(directory.path()));
+        verifier(&clerk, ClerkConfig { keys, kept_keys, ..config(&clerk) })
+    };
+    assert_eq!(judge(&start(&clerk.standin.secret_key()), &genuine(&clerk)).await, Outcome::Accepted);
+    clerk.standin.set_fault(Surface::Jwks, Some(Fault::ServerError));
+    assert_eq!(judge(&start(&"sk_live_other".into()), &genuine(&clerk)).await, Outcome::CannotJudge);
+    let same = start(&clerk.standin.secret_key());
+    assert!(same.key_status().are_restored);
+    assert_eq!(judge(&same, &genuine(&clerk)).await, Outcome::Accepted);
 }
 
 #[tokio::test]
