@@ -19,8 +19,11 @@ pub struct Counts<T = u64> {
     pub refused: T,
     /// Told to stop repeating.
     pub stopped: T,
-    /// Not judged.
+    /// Not judged, because the key is missing.
     pub cannot_judge: T,
+    /// Not judged, because it fits no key and Clerk was asked for keys a moment ago: a stranger's,
+    /// or signed with a key made since.
+    pub key_unknown: T,
 }
 
 /// The counters behind [`Counts`].
@@ -41,6 +44,7 @@ impl Counters {
             refused: sum(|each| &each.refused),
             stopped: sum(|each| &each.stopped),
             cannot_judge: sum(|each| &each.cannot_judge),
+            key_unknown: sum(|each| &each.key_unknown),
         }
     }
 

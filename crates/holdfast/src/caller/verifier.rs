@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clerk_session::{
-    CannotJudge, ExplainedStep, Inactive, KeyCache, KeySet, KeyStatus, Policy, Refusal, SESSION_PENDING,
-    Step, Verdict, Verifier, bearer_token,
+    CannotJudge, CannotJudgeReason, ExplainedStep, Inactive, KeyCache, KeySet, KeyStatus, Policy, Refusal,
+    SESSION_PENDING, Step, Verdict, Verifier, bearer_token,
 };
 use jiff::Timestamp;
 
@@ -162,7 +162,11 @@ impl SessionVerifier {
                 self.refuse(refusal, Some(token), request_id, now)
             }
             Verdict::CannotJudge(cannot) => {
-                self.counters.count(|each| &each.cannot_judge);
+                if cannot.reason == CannotJudgeReason::KeyNewerThanOurs {
+                    self.counters.count(|each| &each.key_unknown);
+                } else {
+                    self.counters.count(|each| &each.cannot_judge);
+                }
                 Authentication::CannotJudge(cannot)
             }
         }

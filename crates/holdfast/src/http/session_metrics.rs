@@ -39,6 +39,9 @@ metrics! {
     CANNOT_JUDGE = Counter "session_tokens_cannot_judge",
         "Session tokens that could not be judged because the key is missing",
         "Alert when it rises for 5 minutes: callers get 503.";
+    KEY_UNKNOWN = Counter "session_tokens_key_unknown",
+        "Session tokens that fit no key and are newer than the keys, while Clerk is not asked again yet",
+        "Anybody can make it rise with a forged token. Alert when it rises for 5 minutes and no token is accepted.";
     KEY_FETCHES = Counter "clerk_keys_fetches",
         "Requests for Clerk's keys",
         "Nothing to alert on. A rate above one a minute means that tokens with unknown keys arrive.";
@@ -75,6 +78,7 @@ impl Collector for SessionMetrics {
             (REFUSED, counts.refused),
             (STOPPED, counts.stopped),
             (CANNOT_JUDGE, counts.cannot_judge),
+            (KEY_UNKNOWN, counts.key_unknown),
             (KEY_FETCHES, keys.fetches),
         ];
         for (row, value) in counters {

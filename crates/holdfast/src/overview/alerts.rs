@@ -75,6 +75,8 @@ alerts! {
     }
     HoldfastCannotJudge = Page, "5m", ["clerk-keys"] {
         expr: "sum by (instance) (rate(holdfast_session_tokens_cannot_judge_total[5m])) > 0 or \
+               (sum by (instance) (rate(holdfast_session_tokens_key_unknown_total[5m])) > 0 unless \
+               sum by (instance) (rate(holdfast_session_tokens_accepted_total[5m])) > 0) or \
                sum by (instance) (holdfast_ready{check=\"session_keys\"}) == 0",
         summary: "Session tokens cannot be judged: callers get 503.",
         meaning: "This process has no Clerk key for the tokens that arrive. Nobody is signed out, but nobody is served.",

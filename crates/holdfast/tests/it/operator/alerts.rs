@@ -28,6 +28,9 @@ const HEALTHY: &[(&str, &str)] = &[
     ("holdfast_clerk_keys_failing", "0x90"),
     ("holdfast_clock_ahead_seconds", "0x90"),
     ("holdfast_session_tokens_cannot_judge_total", "0x90"),
+    // Strangers' tokens, which nobody else notices.
+    ("holdfast_session_tokens_key_unknown_total", "0+60x90"),
+    ("holdfast_session_tokens_accepted_total", "0+60x90"),
     ("holdfast_http_problems_total{code=\"token-expired\"}", "0+3x90"),
     (
         "holdfast_http_request_duration_seconds_bucket{route=\"/user/instagram/status\",le=\"0.01\"}",
@@ -113,6 +116,11 @@ const TROUBLES: &[(&str, &str, &[Shown])] = &[
         "tokens cannot be judged",
         "HoldfastCannotJudge",
         &[("holdfast_session_tokens_cannot_judge_total", "0+5x90")],
+    ),
+    (
+        "nobody's token fits a key",
+        "HoldfastCannotJudge",
+        &[("holdfast_session_tokens_accepted_total", "7x90")],
     ),
     (
         "the database is away",
