@@ -66,7 +66,7 @@ impl Users {
     /// The caller's record; made on the spot where there is none.
     pub async fn profile(&self, caller: &Caller) -> Result<User, UsersError> {
         match self.store.user_record(caller.owner()).await? {
-            Some(record) if caller.is_impersonated() => Ok(record.user),
+            Some(record) if caller.is_impersonated() => Ok(self.shown(record.user)),
             Some(record) if self.wants_facts(&record, caller.owner()) => {
                 Ok(self.meet(caller, Visit::Other).await?.user)
             }
@@ -80,7 +80,8 @@ impl Users {
         // An impersonator's visit is not the person's.
         let visit = if caller.is_impersonated() { Visit::Impersonated } else { visit };
         let met = self.store.meet_user(caller.owner(), &facts, self.clock.now(), visit).await?;
-        met.ok_or(UsersError::Erased)
+        let Synced { user, created } = met.ok_or(UsersError::Erased)?;
+        Ok(Synced { user: self.shown(user), created })
     }
 
     /// Facts that could not be had are asked for again by later calls, until they are there.
@@ -110,11 +111,17 @@ impl Users {
         }
     }
 
+    /// As it is told. A clock that was ahead may have written a time to come.
+    fn shown(&self, mut user: User) -> User {
+        user.last_seen_at = user.last_seen_at.map(|seen| seen.min(self.clock.now()));
+        user
+    }
+
     /// Stores `last_seen_at`, at most once in [`SEEN_EVERY`]. A failure does not fail the answer.
     async fn seen(&self, owner: &OwnerId, mut user: User) -> User {
         let now = self.clock.now();
         if !is_due(user.last_seen_at, now) {
-            return user;
+            return self.shown(user);
         }
         match self.store.touch_user(owner, now).await {
             Ok(()) => user.last_seen_at = Some(now),

@@ -56,6 +56,23 @@ pub struct UserFacts {
     /// Picture address.
     pub image_url: Option<String>,
     /// Clerk's `updated_at` of the whole record (Backend API, webhook). `None` for token claims,
-    /// which are partial and undated: they only fill gaps.
+    /// which are partial.
     pub updated_at: Option<Timestamp>,
+    /// When the token was issued that has these claims, where it says so.
+    pub claimed_at: Option<Timestamp>,
+    /// What claims say there is none of. Of a whole record, what it lacks is gone.
+    pub gone: Vec<Fact>,
+}
+
+/// A fact about a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact {
+    /// The address, and whether it is verified.
+    Email,
+    /// Given name.
+    FirstName,
+    /// Family name.
+    LastName,
+    /// Picture address.
+    ImageUrl,
 }

@@ -33,8 +33,12 @@ impl UserPauses {
         still_ahead(self.users.get(user_id)?.until, self.backoff.longest, now)
     }
 
-    /// A question about this user failed.
+    /// A question about this user failed. While a pause runs nobody asks: that is an answer which
+    /// others got before, and does not lengthen it.
     pub fn failed(&mut self, user_id: &str, now: Timestamp) {
+        if self.until(user_id, now).is_some() {
+            return;
+        }
         let failures = self.users.get(user_id).map_or(0, |pause| pause.failures);
         if failures == 0 && self.users.len() >= self.most {
             self.users.retain(|_, pause| pause.until > now);
@@ -85,6 +89,17 @@ mod tests {
         pauses.forget("user_1");
         pauses.failed("user_1", at(now));
         assert_eq!(pauses.until("user_1", at(now)), Some(at(now + 10)));
+    }
+
+    #[test]
+    fn callers_who_share_an_answer_do_not_lengthen_the_pause() {
+        let mut pauses = pauses();
+        for _ in 0..100 {
+            pauses.failed("user_1", at(0));
+        }
+        assert_eq!(pauses.until("user_1", at(0)), Some(at(10)));
+        pauses.failed("user_1", at(10));
+        assert_eq!(pauses.until("user_1", at(10)), Some(at(30)));
     }
 
     #[test]

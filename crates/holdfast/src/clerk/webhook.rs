@@ -70,7 +70,7 @@ impl SignedEvent {
 #[derive(Debug, Clone)]
 pub enum Delivery {
     /// About a user whom we may keep a record of.
-    User(SignedEvent),
+    User(Box<SignedEvent>),
     /// Genuine, and nothing for us to do: acknowledge it, or Svix will repeat it for days.
     Ignored(IgnoredBecause),
 }
@@ -168,7 +168,7 @@ fn read(id: &str, body: &[u8]) -> Result<Delivery, DeliveryError> {
     if !clerk_session::is_user_id(&user_id) {
         return Err(DeliveryError::Body);
     }
-    Ok(Delivery::User(SignedEvent { id: id.to_owned(), user_id, instance_id, change }))
+    Ok(Delivery::User(Box::new(SignedEvent { id: id.to_owned(), user_id, instance_id, change })))
 }
 
 /// The envelope of every Clerk event (`{object, type, data, timestamp, instance_id}`).

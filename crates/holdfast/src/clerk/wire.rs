@@ -82,6 +82,8 @@ impl From<WireUser> for UserFacts {
             last_name: user.last_name.and_then(|name| line(&name, NAME)),
             image_url: user.image_url.and_then(|url| picture(&url)),
             updated_at: user.updated_at.map(instant),
+            claimed_at: None,
+            gone: Vec::new(),
         }
     }
 }
@@ -89,8 +91,12 @@ impl From<WireUser> for UserFacts {
 /// Clerk sends milliseconds; emulators of its API are known to send seconds. As milliseconds, a
 /// number that small would be before March 1973, so it is seconds.
 fn instant(number: i64) -> Timestamp {
-    const SMALLEST_MILLIS: i64 = 100_000_000_000;
-    clock::from_millis(if number.abs() < SMALLEST_MILLIS { number.saturating_mul(1000) } else { number })
+    const SMALLEST_MILLIS: u64 = 100_000_000_000;
+    clock::from_millis(if number.unsigned_abs() < SMALLEST_MILLIS {
+        number.saturating_mul(1000)
+    } else {
+        number
+    })
 }
 
 #[cfg(test)]
@@ -146,5 +152,8 @@ mod tests {
             facts(r#"{"id":"u","updated_at":1795396260}"#).updated_at.unwrap().to_string(),
             "2026-11-23T01:11:00Z"
         );
+        for odd in [i64::MIN, i64::MAX] {
+            assert!(facts(&format!(r#"{{"id":"u","updated_at":{odd}}}"#)).updated_at.is_some());
+        }
     }
 }

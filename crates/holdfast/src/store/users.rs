@@ -9,7 +9,7 @@ use super::outbox::Subject;
 use super::{Change, Store, StoreError, Unit, audit, engine, notices, rows, statements};
 use crate::caller::OwnerId;
 use crate::clerk::webhook::{SignedEvent, UserChange};
-use crate::clerk::{User, UserFacts};
+use crate::clerk::{Fact, User, UserFacts};
 use crate::clock::after;
 use crate::provider::ProviderId;
 
@@ -81,8 +81,8 @@ impl Store {
         }))
     }
 
-    /// Makes or refreshes the caller's record. Dated facts replace older ones; undated ones (token
-    /// claims) replace undated ones. `None` where the user was erased: there is no record, and none
+    /// Makes or refreshes the caller's record. Dated facts replace older ones; token claims are as
+    /// old as the token, and partial. `None` where the user was erased: there is no record, and none
     /// is made.
     pub async fn meet_user(
         &self,
@@ -213,7 +213,8 @@ impl StoredUser {
     fn knows_newer_than(&self, facts: &UserFacts) -> bool {
         match (self.clerk_updated_at, facts.updated_at) {
             (Some(known), Some(offered)) => known > offered,
-            (Some(_), None) => true,
+            // A token tells of the time when it was issued.
+            (Some(known), None) => facts.claimed_at.is_none_or(|claimed| known >= claimed),
             (None, _) => false,
         }
     }
@@ -236,12 +237,15 @@ impl StoredUser {
         // A dated source speaks of the whole record: what it leaves out is gone. Claims are
         // partial.
         let whole = facts.updated_at.is_some();
+        let is_told = |fact| whole || facts.gone.contains(&fact);
         let user = &mut self.user;
-        merge(&mut user.email, facts.email.as_ref(), whole);
-        merge(&mut user.email_verified, facts.email_verified.as_ref(), whole);
-        merge(&mut user.first_name, facts.first_name.as_ref(), whole);
-        merge(&mut user.last_name, facts.last_name.as_ref(), whole);
-        merge(&mut user.image_url, facts.image_url.as_ref(), whole);
+        merge(&mut user.email, facts.email.as_ref(), is_told(Fact::Email));
+        // The flag is about the address: what is known of another one says nothing.
+        let is_new_address = user.email != before.email;
+        merge(&mut user.email_verified, facts.email_verified.as_ref(), whole || is_new_address);
+        merge(&mut user.first_name, facts.first_name.as_ref(), is_told(Fact::FirstName));
+        merge(&mut user.last_name, facts.last_name.as_ref(), is_told(Fact::LastName));
+        merge(&mut user.image_url, facts.image_url.as_ref(), is_told(Fact::ImageUrl));
         self.clerk_updated_at = facts.updated_at.or(self.clerk_updated_at);
         if *user != before {
             user.updated_at = now;
@@ -249,8 +253,9 @@ impl StoredUser {
     }
 }
 
-fn merge<T: Clone>(known: &mut Option<T>, offered: Option<&T>, whole: bool) {
-    if whole || offered.is_some() {
+/// `is_told`: where nothing is offered, there is none.
+fn merge<T: Clone>(known: &mut Option<T>, offered: Option<&T>, is_told: bool) {
+    if is_told || offered.is_some() {
         *known = offered.cloned();
     }
 }

@@ -6,9 +6,11 @@ use clerk_session::OriginPattern;
 use futures_util::future::join_all;
 use holdfast::caller::keys::{BackendKeys, KeySource};
 use holdfast::caller::{Authentication, Caller, ClerkConfig, SessionVerifier, policy};
+use holdfast::clerk::UserFacts;
 use holdfast::clerk::backend::{BackendApi, BackendError};
 use holdfast::clock::{SharedClock, SystemClock};
 use holdfast::standin::clerk::{Fault, Mint, Person, Surface};
+use holdfast::store::Visit;
 use holdfast::users::{Users, UsersError};
 use http::Method;
 use secrecy::SecretString;
@@ -146,6 +148,46 @@ async fn without_a_secret_key_the_claims_say_what_they_say() {
     assert_eq!(told.email_verified, Some(true));
     assert_eq!(told.first_name.as_deref(), Some("Grace"));
     assert_eq!((told.last_name, told.image_url), (None, None));
+}
+
+#[tokio::test]
+async fn claims_are_as_old_as_their_token_and_null_is_none() {
+    let clerk = Clerk::start().await;
+    let database = Database::new(clerk.shared_clock()).await;
+    let users = Users::new(database.store.clone(), None, clerk.shared_clock());
+    let telling = async |told: serde_json::Value| {
+        let told = told.as_object().unwrap().clone();
+        let caller = caller_with(&clerk, Person::Ada, |claims| claims.extend(told)).await;
+        users.sync(&caller).await.unwrap().user
+    };
+    telling(json!({"email": "old@example.com", "email_verified": true, "first_name": "Ada"})).await;
+    let moved = telling(json!({"email": "new@example.com"})).await;
+    assert_eq!((moved.email.as_deref(), moved.email_verified), (Some("new@example.com"), None));
+    let less = telling(json!({"email": null, "first_name": null})).await;
+    assert_eq!((less.email, less.first_name), (None, None));
+
+    // What Clerk itself told is as old as its `updated_at`.
+    let owner = caller(&clerk, Person::Ada).await.owner().clone();
+    let at = |second| Some(jiff::Timestamp::from_second(clerk.now() + second).unwrap());
+    let told = UserFacts { first_name: Some("Countess".into()), updated_at: at(-60), ..UserFacts::default() };
+    database.store.meet_user(&owner, &told, clerk.shared_clock().now(), Visit::Sync).await.unwrap();
+    assert_eq!(telling(json!({"first_name": "Augusta"})).await.first_name.as_deref(), Some("Augusta"));
+    let told = UserFacts { updated_at: at(60), ..told };
+    database.store.meet_user(&owner, &told, clerk.shared_clock().now(), Visit::Sync).await.unwrap();
+    assert_eq!(telling(json!({"first_name": "Augusta"})).await.first_name.as_deref(), Some("Countess"));
+}
+
+#[tokio::test]
+async fn nobody_was_last_seen_in_a_time_to_come() {
+    let clerk = Clerk::start().await;
+    let database = Database::new(clerk.shared_clock()).await;
+    let users = Users::new(database.store.clone(), None, clerk.shared_clock());
+    let ada = caller(&clerk, Person::Ada).await;
+    let now = clerk.shared_clock().now();
+    let ahead = holdfast::clock::after(now, std::time::Duration::from_hours(2));
+    database.store.meet_user(ada.owner(), &UserFacts::default(), ahead, Visit::Sync).await.unwrap();
+    assert_eq!(users.profile(&ada).await.unwrap().last_seen_at, Some(now));
+    assert_eq!(users.sync(&ada).await.unwrap().user.last_seen_at, Some(now));
 }
 
 #[tokio::test]

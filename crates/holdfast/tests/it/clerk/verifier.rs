@@ -472,7 +472,8 @@ async fn the_secret_keys_instance_never_replaces_the_keys_of_the_publishable_key
     let on = Arc::new(AtomicBool::new(true));
     let url = switched(&clerk, &on).await;
     let start = |of: &Clerk| {
-        let otherwise = Some(BackendKeys { base: of.standin.url(), secret_key: as_read(&of.standin.secret_key()) });
+        let otherwise =
+            Some(BackendKeys { base: of.standin.url(), secret_key: as_read(&of.standin.secret_key()) });
         let keys = KeySource::Jwks { url: url.clone(), otherwise };
         let kept_keys = Some(kept(directory.path()));
         verifier(&clerk, ClerkConfig { keys, kept_keys, ..config(&clerk) })

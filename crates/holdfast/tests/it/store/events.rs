@@ -37,7 +37,7 @@ pub fn event(id: &str, kind: &str, data: &serde_json::Value) -> SignedEvent {
     let key = SigningKey::parse(&format!("whsec_{}", STANDARD.encode([7; 24]))).expect("a secret");
     let verifier = WebhookVerifier::new(vec![key], Arc::new(clock));
     match verifier.verify(&headers, body.as_bytes()) {
-        Ok(Delivery::User(event)) => event,
+        Ok(Delivery::User(event)) => *event,
         other => panic!("{other:?}"),
     }
 }
