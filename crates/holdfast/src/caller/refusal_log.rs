@@ -30,7 +30,7 @@ pub(super) struct Line<'a> {
 
 /// Keeps one count per code, of which there are a fixed few.
 #[derive(Debug, Default)]
-pub(super) struct RefusalLog {
+pub struct RefusalLog {
     windows: Lock<BTreeMap<&'static str, Window>>,
 }
 
@@ -71,7 +71,7 @@ impl RefusalLog {
 
     /// How many lines of this code were left out since the last one; `None` where this one is left
     /// out too.
-    fn admit(&self, code: &'static str, now: Timestamp) -> Option<u64> {
+    pub fn admit(&self, code: &'static str, now: Timestamp) -> Option<u64> {
         let mut windows = self.windows.lock();
         let window = windows.entry(code).or_insert(Window { began: now, lines: 0, suppressed: 0 });
         if is_over(window.began, WINDOW, now) {

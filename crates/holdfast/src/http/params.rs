@@ -50,6 +50,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // It stands in no text of ours, and Postgres refuses the statement.
+        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+            return Err(malformed("A query parameter has a NUL character."));
+        }
         match axum::extract::Query::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(_) => Err(malformed(

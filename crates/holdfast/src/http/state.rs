@@ -19,7 +19,7 @@ use super::session_metrics::SessionMetrics;
 use super::streams::Streams;
 use crate::caller::assertion::AssertionKey;
 use crate::caller::service::ServiceVerifier;
-use crate::caller::{OwnerId, SessionVerifier};
+use crate::caller::{OwnerId, RefusalLog, SessionVerifier};
 use crate::clerk::webhook::WebhookVerifier;
 use crate::clock::SharedClock;
 use crate::connections::Connections;
@@ -73,6 +73,7 @@ struct Shared {
     detached: Detached,
     looks: Looks,
     documents: OnceLock<Documents>,
+    refusals: RefusalLog,
 }
 
 /// What is made from the routes themselves.
@@ -104,7 +105,13 @@ impl AppState {
             connections: parts.connections.clone(),
         };
         metrics.register(|registry| registry.register_collector(Box::new(memory_metrics)));
-        Self { shared: Arc::new(Shared { parts, streams, detached, looks, documents }) }
+        let refusals = RefusalLog::default();
+        Self { shared: Arc::new(Shared { parts, streams, detached, looks, documents, refusals }) }
+    }
+
+    /// How many lines the log may have about calls that strangers sign in vain.
+    pub(super) fn refusals(&self) -> &RefusalLog {
+        &self.shared.refusals
     }
 
     /// Whether the process was asked to stop and serves on only until proxies have noticed.

@@ -114,7 +114,9 @@ fn verified(state: &AppState, headers: &HeaderMap, body: &[u8]) -> Result<Signed
             .with_detail("The form must have signed_request exactly once."));
     };
     signed_request::verify(&state.meta_secrets, &raw).map_err(|error| {
-        tracing::warn!(%error, "a call that claims to come from Meta was refused");
+        if let Some(suppressed) = state.refusals().admit("meta", state.edge.clock.now()) {
+            tracing::warn!(%error, suppressed, "a call that claims to come from Meta was refused");
+        }
         let code = match error {
             SignedRequestError::WrongSignature | SignedRequestError::WrongAlgorithm => {
                 RequestCode::SignatureInvalid
@@ -135,6 +137,10 @@ async fn deletion_page(
     State(state): State<AppState>,
     Path(path): Path<DeletionPath>,
 ) -> Result<Page, Problem> {
+    // Only what can be a code is looked up.
+    if path.code.is_empty() || !path.code.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(no_such_request());
+    }
     Ok(match state.store.deletion(&path.code).await? {
         Some(deletion) => page_of(&deletion),
         None => no_such_request(),

@@ -20,7 +20,8 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
             op.about("syncUser", tags::USER, "Create or refresh the caller's record")
                 .description(
                     "The facts come from Clerk's Backend API where a secret key is configured, else from the token's claims. \
-                     Idempotent, and safe under any number of parallel first calls. Takes no body.",
+                     That API is asked about a person at most once a minute: a second call within it answers what the \
+                     first learned. Idempotent, and safe under any number of parallel first calls. Takes no body.",
                 )
                 .problems(&failure::USERS)
         })

@@ -58,7 +58,7 @@ async fn clerk(
             tracing::debug!(?because, "a webhook from Clerk has no effect");
             return Ok(StatusCode::NO_CONTENT);
         }
-        Err(error) => return Err(refused(error)),
+        Err(error) => return Err(refused(&state, error)),
     };
     let (store, now) = (state.store.clone(), state.edge.clock.now());
     let outcome = state.detached().run(async move { store.apply_clerk_event(&event, now).await }).await??;
@@ -66,8 +66,10 @@ async fn clerk(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn refused(error: DeliveryError) -> Problem {
-    tracing::warn!(%error, "a webhook that claims to come from Clerk was refused");
+fn refused(state: &AppState, error: DeliveryError) -> Problem {
+    if let Some(suppressed) = state.refusals().admit("clerk", state.edge.clock.now()) {
+        tracing::warn!(%error, suppressed, "a webhook that claims to come from Clerk was refused");
+    }
     let code = match error {
         DeliveryError::Header(_)
         | DeliveryError::TooOld

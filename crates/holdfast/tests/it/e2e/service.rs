@@ -32,6 +32,20 @@ async fn a_path_that_hands_out_tokens_is_refused_and_says_nothing_about_the_conn
     assert_eq!(ada.here.status().await, connected);
 }
 
+/// No Postgres takes one in a text.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nul_in_an_address_is_the_callers_mistake() {
+    let app = App::start().await;
+    let key = app.service_key().await;
+    assert_eq!(app.get("/data-deletion/%00").await.status, StatusCode::NOT_FOUND);
+    let key = format!("Bearer {key}");
+    for account in ["%00", "@%00"] {
+        let path = format!("/service/connections?account={account}");
+        let listed = app.request(Method::GET, &path, Some(&key), None).await;
+        assert_eq!(listed.status, StatusCode::BAD_REQUEST, "{}", text(&listed));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reason_is_that_of_the_status_while_a_person_connects_again() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
