@@ -82,6 +82,11 @@ impl Verifier {
         ours && current && kid.is_some_and(|kid| !kid.is_empty() && kid.len() <= 128)
     }
 
+    /// How far Clerk's clock and ours may be apart.
+    pub(crate) fn clock_skew_ms(&self) -> i64 {
+        self.policy.clock_skew_ms
+    }
+
     /// `iat` as an unproven token says it, in unix milliseconds.
     pub(crate) fn unproven_issue_time(&self, token: &str) -> Option<i64> {
         self.unproven(token, &mut Nobody).ok()?.payload.get("iat").and_then(whole_seconds)

@@ -49,7 +49,8 @@ impl KeyCache {
         match newest.judge(verifier, token, now_ms) {
             Verdict::Refused(refusal) if asks_for_newer(&refusal) => {
                 let issued_at_ms = verifier.unproven_issue_time(token);
-                match self.undecided(&refusal, issued_at_ms, &newest, waited, now_ms) {
+                let skew_ms = verifier.clock_skew_ms();
+                match self.undecided(&refusal, issued_at_ms, &newest, waited, skew_ms, now_ms) {
                     Some(cannot) => Verdict::CannotJudge(cannot),
                     None => Verdict::Refused(refusal),
                 }
@@ -66,6 +67,7 @@ impl KeyCache {
         issued_at_ms: Option<i64>,
         newest: &Snapshot,
         waited: Waited,
+        skew_ms: i64,
         now_ms: i64,
     ) -> Option<CannotJudge> {
         let issued = issued_at_ms?;
@@ -88,9 +90,16 @@ impl KeyCache {
         if asked.last_error.is_some() {
             return cannot(CannotJudgeReason::KeyUnknownAndUnreachable, asked.last_try_ms);
         }
+        if newest.as_of_ms == now_ms {
+            // Clerk was asked once the token had come, whatever the clocks say.
+            newest.asked_for_ms.fetch_max(issued.min(now_ms), Ordering::Relaxed);
+        }
+        let had_come = newest.as_of_ms == now_ms || issued <= newest.asked_for_ms.load(Ordering::Relaxed);
+        // Clerk's clock may be behind ours, and `iat` has no fraction of a second.
+        let latest = issued.saturating_add(999).saturating_add(skew_ms);
         // A clock that was ahead says nothing of when they were loaded.
-        let was_ahead = newest.as_of_ms > now_ms.saturating_add(ms(self.options.force_gap));
-        if issued > newest.as_of_ms || was_ahead {
+        let was_ahead = newest.as_of_ms > now_ms.saturating_add(skew_ms);
+        if !had_come && (latest >= newest.as_of_ms || was_ahead) {
             return cannot(CannotJudgeReason::KeyNewerThanOurs, asked.last_spaced_ms);
         }
         None

@@ -184,8 +184,17 @@ impl KeyCache {
             Some(_) | None => (self.epochs.fetch_add(1, Ordering::Relaxed) + 1, i64::MIN),
         };
         let newest_proven_ms = AtomicI64::new(newest_proven_ms);
-        let snapshot =
-            Snapshot { keys, skipped, is_restored, loaded_at_ms, as_of_ms, epoch, newest_proven_ms };
+        let asked_for_ms = AtomicI64::new(i64::MIN);
+        let snapshot = Snapshot {
+            keys,
+            skipped,
+            is_restored,
+            loaded_at_ms,
+            as_of_ms,
+            epoch,
+            newest_proven_ms,
+            asked_for_ms,
+        };
         self.snapshot.store(Some(Arc::new(snapshot)));
     }
 

@@ -19,6 +19,9 @@ pub(super) struct Snapshot {
     /// least, Clerk signed with them. Kept only while all keys have one `kid`, as an instance's
     /// have.
     pub(super) newest_proven_ms: AtomicI64,
+    /// The `iat` of the newest token that had come when the document was asked for, unproven: what
+    /// was issued until then is older than the document.
+    pub(super) asked_for_ms: AtomicI64,
 }
 
 impl Snapshot {
