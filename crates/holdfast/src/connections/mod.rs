@@ -1,5 +1,6 @@
 //! What we do with connections: one file per use case.
 
+pub mod app_refusals;
 mod attempts;
 pub mod callback;
 pub mod check;
@@ -33,6 +34,7 @@ use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use secrecy::SecretString;
 
+use self::app_refusals::AppRefusals;
 use self::clock_suspicion::ClockSuspicion;
 pub use self::error::ServiceError;
 use self::incidents::Incidents;
@@ -90,6 +92,7 @@ pub struct Connections {
     clock_suspicion: ClockSuspicion,
     /// Grants that were found damaged.
     unreadable: Counter,
+    app_refusals: AppRefusals,
     mechanisms: Mechanisms,
 }
 
@@ -107,6 +110,7 @@ impl Connections {
             gate: ProviderGate::new(clock),
             clock_suspicion: ClockSuspicion::default(),
             unreadable: Counter::default(),
+            app_refusals: AppRefusals::default(),
             mechanisms: Mechanisms::default(),
         }
     }
@@ -123,6 +127,11 @@ impl Connections {
     /// The journal, which holds new tokens until the database has them.
     pub fn journal(&self) -> &Journal {
         &self.parts.journal
+    }
+
+    /// When Instagram last refused the app itself to somebody who connected, in this process.
+    pub fn app_refused_at(&self) -> Option<Timestamp> {
+        self.app_refusals.last()
     }
 
     /// How many connections a worker may take on now, at most `most`: as the provider's rate budget

@@ -26,8 +26,9 @@ metrics! {
 }
 
 impl Connections {
-    /// Registers the counter.
+    /// Registers the counters.
     pub fn register(&self, registry: &mut Registry) {
+        self.app_refusals.register(registry);
         UNREADABLE.register(registry, self.unreadable.clone());
     }
 

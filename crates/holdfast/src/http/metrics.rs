@@ -172,7 +172,7 @@ metrics! {
 
 /// The codes that an alert counts. They stand there from the start, at zero: the rise of a series
 /// that begins above zero is none, so that the first error would raise no alert.
-const ALERTED: [&str; 4] = ["app_misconfigured", "database-full", "database-unavailable", "internal-error"];
+const ALERTED: [&str; 3] = ["database-full", "database-unavailable", "internal-error"];
 
 /// The verdict on a good session token; of a good service key it has a code.
 const ACCEPTED: &str = "accepted";

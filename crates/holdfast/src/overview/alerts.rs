@@ -163,7 +163,7 @@ alerts! {
     }
     HoldfastAppRefused = Page, "5m", ["instagram-app", "instagram-redirect", "instagram-scopes"] {
         expr: "sum by (instance) (holdfast_connections{reason=\"app_misconfigured\"}) > 0 or \
-               sum by (instance) (increase(holdfast_http_problems_total{code=\"app_misconfigured\"}[15m])) > 0",
+               sum by (instance) (increase(holdfast_app_refusals_total[15m])) > 0",
         summary: "Instagram refuses the app itself: its id, its secret, or its permissions.",
         meaning: "Nobody can connect and no grant can be refreshed. Nobody is told to reconnect, because that would not help.",
         first: "holdfast doctor",

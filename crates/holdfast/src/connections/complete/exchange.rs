@@ -107,6 +107,7 @@ impl Connections {
         // Send the code once: if the reply is lost, the code may be spent.
         match self.noting_failure(provider.redeem(&code).await) {
             Ok(mut short) => {
+                self.app_refusals.exchanged();
                 // The consent is as old as its code, however late that could be sent.
                 short.obtained_at = returned_at.map_or(short.obtained_at, |at| at.min(short.obtained_at));
                 let sealed = seal.seal_short(&short)?;
@@ -224,6 +225,7 @@ impl Connections {
             reason = reason.as_str(), detail = %failure.detail,
             "the provider refused to complete a connect attempt"
         );
+        self.note_refusal(attempt, failure, reason);
         self.end_attempt(attempt, AttemptOutcome::Failed(reason), self.parts.clock.now()).await?;
         Ok(())
     }
@@ -265,7 +267,15 @@ impl Connections {
         // What holds an attempt for longer than its time is a claim, never a pause.
         let until = after(now, pause).min(next.expires_at);
         self.advance(attempt, Attempt { busy_until: Some(until), ..next }).await?;
-        Err(CompleteError::Waits { reason: waited_for(failure.meaning), retry_after: pause })
+        let reason = waited_for(failure.meaning);
+        self.note_refusal(attempt, failure, reason);
+        Err(CompleteError::Waits { reason, retry_after: pause })
+    }
+
+    fn note_refusal(&self, attempt: &Attempt, failure: &Failure, reason: Reason) {
+        if reason == Reason::AppMisconfigured {
+            self.app_refusals.refused(&attempt.user_id, failure.meaning, self.parts.clock.now());
+        }
     }
 }
 

@@ -75,7 +75,8 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
     }
     let codes = operator.state.edge.metrics.memory.latest(200);
     let recent = |code: &str| codes.iter().any(|one| one.code == code && since(one.at, now) < STALE_S);
-    if recent(Reason::AppMisconfigured.as_str()) && of_app(&seen) == 0 {
+    let app_refused_at = operator.overview.connections.app_refused_at();
+    if app_refused_at.is_some_and(|at| since(at, now) < STALE_S) && of_app(&seen) == 0 {
         let says = "Instagram refused the app itself within the last ten minutes: nobody can connect.";
         troubles.add_past("HoldfastAppRefused", says);
     }

@@ -45,6 +45,9 @@ const HEALTHY: &[(&str, &str)] = &[
         "0+100x90",
     ),
     ("holdfast_webhook_deliveries_total{outcome=\"delivered\"}", "0+1x90"),
+    ("holdfast_app_refusals_total", "0x90"),
+    // One person's doing.
+    ("holdfast_http_problems_total{code=\"app_misconfigured\"}", "0+1x90"),
 ];
 
 /// A series that a trouble shows otherwise, or besides.
@@ -75,6 +78,7 @@ const TROUBLES: &[(&str, &str, &[Shown])] = &[
             ),
         ],
     ),
+    ("nobody can connect", "HoldfastAppRefused", &[("holdfast_app_refusals_total", "0+1x90")]),
     (
         "the database is slow",
         "HoldfastDatabaseSlow",

@@ -190,6 +190,43 @@ async fn the_secret_is_wrong_after_a_rotation() -> Staged {
     Staged::look(&app, "HoldfastAppRefused", before).await
 }
 
+/// Whose browser asked Instagram with another of the app's redirect addresses gets a code that our
+/// address does not fit.
+async fn one_person_changes_the_redirect_address() -> Staged {
+    let app = connected(&[]).await;
+    let before = Scrape::of(&app).await;
+    app.instagram.arm(None, Fault::RedirectMismatch, None, None).unwrap();
+    for _ in 0..2 {
+        refused_redirect(&app, Person::Grace).await;
+    }
+    Staged { alert: None, ..Staged::look(&app, "", before).await }
+}
+
+async fn the_redirect_address_is_no_longer_registered() -> Staged {
+    let app = connected(&[]).await;
+    let before = Scrape::of(&app).await;
+    app.instagram.arm(None, Fault::RedirectMismatch, None, None).unwrap();
+    for person in [Person::Grace, Person::Ada] {
+        refused_redirect(&app, person).await;
+    }
+    Staged::look(&app, "HoldfastAppRefused", before).await
+}
+
+async fn the_redirect_address_was_never_right() -> Staged {
+    let app = App::with(&[], |_| {}).await;
+    app.overview.look().await.unwrap();
+    let before = Scrape::of(&app).await;
+    app.instagram.arm(None, Fault::RedirectMismatch, None, None).unwrap();
+    refused_redirect(&app, Person::Grace).await;
+    Staged::look(&app, "HoldfastAppRefused", before).await
+}
+
+async fn refused_redirect(app: &App, person: Person) {
+    let person = app.sign_in(person);
+    let back = person.go_and_return("grace.hops", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    assert_eq!(code(&person.complete(&back).await), "app_misconfigured");
+}
+
 async fn the_database_is_slow() -> Staged {
     let clock = ManualClock::new(SystemClock.now());
     let place = Place::new(Engine::Postgres).await;
@@ -426,6 +463,9 @@ async fn each_raises_exactly_its_alert_and_is_on_the_page() {
         healthy().await,
         instagram_is_down().await,
         the_secret_is_wrong_after_a_rotation().await,
+        one_person_changes_the_redirect_address().await,
+        the_redirect_address_is_no_longer_registered().await,
+        the_redirect_address_was_never_right().await,
         the_database_is_slow().await,
         the_disk_is_full().await,
         the_keys_are_stale().await,

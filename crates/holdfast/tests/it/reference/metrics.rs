@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use holdfast::connections::unreadable;
+use holdfast::connections::{app_refusals, unreadable};
 use holdfast::metric::Metric;
 use holdfast::telemetry::{self, traces};
 use holdfast::worker::sweep;
@@ -18,6 +18,7 @@ pub fn metrics() -> Vec<(&'static str, &'static [Metric])> {
         ("Connections", overview::TABLE),
         ("Refreshes", worker::TABLE),
         ("Calls to Instagram", provider::calls::TABLE),
+        ("Connecting", app_refusals::TABLE),
         ("Grants", unreadable::TABLE),
         ("The sweep", sweep::TABLE),
         ("Events to the app", outbox::TABLE),
