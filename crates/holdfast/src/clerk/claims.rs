@@ -36,7 +36,7 @@ pub fn facts_from_claims(claims: &Claims) -> UserFacts {
     let gone = gone.into_iter().filter(|(_, names)| is_gone(names)).map(|(fact, _)| fact).collect();
     // A token's template may put anything there, a person's own writing included.
     let email = text(EMAIL_CLAIMS).and_then(|text| line(text, EMAIL));
-    UserFacts {
+    let facts = UserFacts {
         // `email_verified` without an address says nothing.
         email_verified: email.as_ref().and(payload.get("email_verified")).and_then(Value::as_bool),
         email,
@@ -44,7 +44,10 @@ pub fn facts_from_claims(claims: &Claims) -> UserFacts {
         last_name: text(LAST_NAME).and_then(|name| line(name, NAME)),
         image_url: text(IMAGE_URL).and_then(picture),
         updated_at: None,
-        claimed_at: claims.issued_at_ms.map(from_millis),
+        claimed_at: None,
         gone,
-    }
+    };
+    // A token that tells nothing is newer than no fact.
+    let issued_at = claims.issued_at_ms.filter(|_| facts != UserFacts::default());
+    UserFacts { claimed_at: issued_at.map(from_millis), ..facts }
 }

@@ -58,7 +58,7 @@ pub struct UserFacts {
     /// Clerk's `updated_at` of the whole record (Backend API, webhook). `None` for token claims,
     /// which are partial.
     pub updated_at: Option<Timestamp>,
-    /// When the token was issued that has these claims, where it says so.
+    /// When the token was issued that has these claims, where it says so. `None` without claims.
     pub claimed_at: Option<Timestamp>,
     /// What claims say there is none of. Of a whole record, what it lacks is gone.
     pub gone: Vec<Fact>,

@@ -48,6 +48,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     migration!(16, "0016", "open_attempts"),
     migration!(17, "0017", "withdrawals"),
     migration!(18, "0018", "unfinished_deletions"),
+    migration!(19, "0019", "claims"),
 ];
 
 /// How the database's schema compares with this program's.

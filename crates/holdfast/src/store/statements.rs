@@ -80,7 +80,7 @@ macro_rules! attempt_columns {
 
 macro_rules! user_columns {
     () => {
-        "id, email, email_verified, first_name, last_name, image_url, created_at, updated_at, last_seen_at, clerk_updated_at, first_synced_at"
+        "id, email, email_verified, first_name, last_name, image_url, created_at, updated_at, last_seen_at, clerk_updated_at, claimed_at, first_synced_at"
     };
 }
 

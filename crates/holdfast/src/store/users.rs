@@ -53,6 +53,7 @@ pub enum Visit {
 struct StoredUser {
     user: User,
     clerk_updated_at: Option<Timestamp>,
+    claimed_at: Option<Timestamp>,
     first_synced_at: Option<Timestamp>,
 }
 
@@ -211,12 +212,12 @@ impl Store {
 
 impl StoredUser {
     fn knows_newer_than(&self, facts: &UserFacts) -> bool {
-        match (self.clerk_updated_at, facts.updated_at) {
-            (Some(known), Some(offered)) => known > offered,
-            // A token tells of the time when it was issued.
-            (Some(known), None) => facts.claimed_at.is_none_or(|claimed| known >= claimed),
-            (None, _) => false,
+        if let Some(offered) = facts.updated_at {
+            return self.clerk_updated_at.is_some_and(|known| known > offered);
         }
+        // A token tells of the time when it was issued.
+        self.clerk_updated_at.is_some_and(|known| facts.claimed_at.is_none_or(|claimed| known >= claimed))
+            || self.claimed_at > facts.claimed_at
     }
 
     /// Whether a visit need not be written.
@@ -247,6 +248,7 @@ impl StoredUser {
         merge(&mut user.last_name, facts.last_name.as_ref(), is_told(Fact::LastName));
         merge(&mut user.image_url, facts.image_url.as_ref(), is_told(Fact::ImageUrl));
         self.clerk_updated_at = facts.updated_at.or(self.clerk_updated_at);
+        self.claimed_at = facts.claimed_at.or(self.claimed_at);
         if *user != before {
             user.updated_at = now;
         }
@@ -269,7 +271,7 @@ async fn lock_user(unit: &mut Unit, user_id: &str) -> Result<Option<StoredUser>,
 }
 
 async fn save_user(unit: &mut Unit, stored: &StoredUser) -> Result<(), Failure> {
-    let StoredUser { user, clerk_updated_at, first_synced_at } = stored;
+    let StoredUser { user, clerk_updated_at, claimed_at, first_synced_at } = stored;
     let values = vec![
         user.id.as_str().into(),
         user.email.as_deref().into(),
@@ -280,6 +282,7 @@ async fn save_user(unit: &mut Unit, stored: &StoredUser) -> Result<(), Failure> 
         user.updated_at.into(),
         user.last_seen_at.into(),
         (*clerk_updated_at).into(),
+        (*claimed_at).into(),
         (*first_synced_at).into(),
     ];
     unit.run(statements::USER_UPDATE, values).await.map(drop)
@@ -301,6 +304,7 @@ fn stored_user(row: &Row) -> Result<StoredUser, StoreError> {
         Ok(StoredUser {
             user,
             clerk_updated_at: row.opt_time("clerk_updated_at")?,
+            claimed_at: row.opt_time("claimed_at")?,
             first_synced_at: row.opt_time("first_synced_at")?,
         })
     })

@@ -14,7 +14,8 @@ statements! {
     );
     USER_UPDATE = Sql::both(
         "UPDATE users SET email = $2, email_verified = $3, first_name = $4, last_name = $5, image_url = \
-         $6, updated_at = $7, last_seen_at = $8, clerk_updated_at = $9, first_synced_at = $10 WHERE id = $1",
+         $6, updated_at = $7, last_seen_at = $8, clerk_updated_at = $9, claimed_at = $10, \
+         first_synced_at = $11 WHERE id = $1",
     );
     USER_TOUCH = Sql::both(
         "UPDATE users SET last_seen_at = $2 WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at < $2)",

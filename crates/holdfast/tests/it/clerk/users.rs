@@ -177,6 +177,33 @@ async fn claims_are_as_old_as_their_token_and_null_is_none() {
     assert_eq!(telling(json!({"first_name": "Augusta"})).await.first_name.as_deref(), Some("Countess"));
 }
 
+/// Two of a person's tabs, the first with a token from before the change.
+#[tokio::test]
+async fn an_older_token_never_overrules_what_a_newer_one_said() {
+    let clerk = Clerk::start().await;
+    let database = Database::new(clerk.shared_clock()).await;
+    let users = Users::new(database.store.clone(), None, clerk.shared_clock());
+    let telling = async |issued: i64, told: serde_json::Value| {
+        let told = told.as_object().unwrap().clone();
+        let caller = caller_with(&clerk, Person::Ada, |claims| {
+            claims.insert("iat".to_owned(), json!(clerk.now() + issued));
+            claims.extend(told);
+        })
+        .await;
+        users.sync(&caller).await.unwrap().user.first_name
+    };
+    let (countess, augusta) = (json!({"first_name": "Countess"}), json!({"first_name": "Augusta"}));
+    telling(-50, countess.clone()).await;
+    assert_eq!(telling(-20, augusta.clone()).await.as_deref(), Some("Augusta"));
+    assert_eq!(telling(-30, countess.clone()).await.as_deref(), Some("Augusta"), "it is older");
+    assert_eq!(telling(-30, json!({"first_name": null})).await.as_deref(), Some("Augusta"));
+    // A newer one that tells nothing new counts too, and one that tells nothing does not.
+    assert_eq!(telling(-5, augusta).await.as_deref(), Some("Augusta"));
+    assert_eq!(telling(-1, json!({})).await.as_deref(), Some("Augusta"));
+    assert_eq!(telling(-10, countess.clone()).await.as_deref(), Some("Augusta"));
+    assert_eq!(telling(-3, countess).await.as_deref(), Some("Countess"));
+}
+
 #[tokio::test]
 async fn nobody_was_last_seen_in_a_time_to_come() {
     let clerk = Clerk::start().await;
