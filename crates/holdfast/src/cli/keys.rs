@@ -10,7 +10,6 @@ use super::audit;
 use super::context::{Context, Sealing};
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
-use super::secrets;
 use crate::connections::ServiceError;
 use crate::connections::grants::renew_user_key;
 use crate::entropy;
@@ -44,7 +43,7 @@ fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Out
     // The key bytes are valid, so only the name can be at fault.
     if crate::vault::KeyRing::parse(&entry).is_err() {
         return Err(Failure::setup(
-            format!("`{}` cannot be the name of a key", secrets::shown(&id)),
+            format!("`{}` cannot be the name of a key", id),
             "use 1 to 64 letters, digits and `-_.`",
         ));
     }
@@ -134,7 +133,7 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
     }
     let known = store.key_use().await?;
     if !known.contains_key(id) {
-        return Err(Failure::no(format!("the database knows no key {}", secrets::shown(id))));
+        return Err(Failure::no(format!("the database knows no key {}", id)));
     }
     audit::record(context, &store, "keys.retire", None, Some(id.to_owned())).await?;
     match store.retire_key(id).await? {
@@ -163,7 +162,7 @@ async fn give_up(context: &Context, id: &str, printer: &mut Printer) -> Outcome 
     }
     let known = store.key_use().await?;
     if !known.contains_key(id) {
-        return Err(Failure::no(format!("the database knows no key {}", secrets::shown(id))));
+        return Err(Failure::no(format!("the database knows no key {}", id)));
     }
     audit::record(context, &store, "keys.give_up", None, Some(id.to_owned())).await?;
     let lost = store.give_up_key(id, context.clock.now()).await?;

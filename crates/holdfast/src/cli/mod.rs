@@ -39,6 +39,8 @@ use crate::telemetry::FlushedAtEnd;
 
 /// Runs the command line `arguments` (the program's name first) in `environment`.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitStatus {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let secrets = secrets::among(&arguments);
     let plain = clap::ColorChoice::Never;
     let parsed = Cli::command()
         .color(plain)
@@ -46,20 +48,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, &mut Printer::standard(Colour::NEVER)),
+        Err(error) => return usage(&error, &secrets, &mut Printer::standard(Colour::NEVER)),
     };
     let mut printer = Printer::standard(Colour::detect(&environment, cli.no_color));
     let context = Context::new(environment, cli.config);
     let outcome = execute(&context, cli.command, &mut printer);
-    ended(outcome, &mut printer)
+    ended(outcome, &secrets, &mut printer)
 }
 
-/// The exit of a command, with what made it fail printed.
-fn ended(outcome: Outcome, printer: &mut Printer) -> ExitStatus {
+/// The exit of a command, with what made it fail printed, but for secrets that were its arguments.
+fn ended(outcome: Outcome, secrets: &[String], printer: &mut Printer) -> ExitStatus {
     match outcome.and_then(|exit| written(printer).map(|()| exit)) {
         Ok(exit) => exit,
         Err(failure) => {
-            printer.error(&failure.sentence, failure.remedy.as_deref());
+            let sentence = secrets::without(secrets, &failure.sentence);
+            let remedy = failure.remedy.map(|remedy| secrets::without(secrets, &remedy));
+            printer.error(&sentence, remedy.as_deref());
+            if sentence != failure.sentence {
+                printer.remark(secrets::HINT);
+            }
             failure.exit
         }
     }
@@ -74,17 +81,18 @@ fn written(printer: &Printer) -> Result<(), Failure> {
 }
 
 /// Help and version are answers; everything else from the parser is a usage error.
-fn usage(error: &clap::Error, printer: &mut Printer) -> ExitStatus {
-    let (text, is_cut) = secrets::told(error);
+fn usage(error: &clap::Error, secrets: &[String], printer: &mut Printer) -> ExitStatus {
+    let whole = error.render().to_string();
     if error.use_stderr() {
+        let text = secrets::without(secrets, &whole);
         printer.remark(text.trim_end());
-        if is_cut {
+        if text != whole {
             printer.remark(secrets::HINT);
         }
         ExitStatus::Usage
     } else {
-        printer.line(text.trim_end());
-        ended(Ok(ExitStatus::Success), printer)
+        printer.line(whole.trim_end());
+        ended(Ok(ExitStatus::Success), secrets, printer)
     }
 }
 

@@ -1,19 +1,14 @@
 //! Tokens and keys that were given as an argument by mistake: no message repeats them.
 
-use std::borrow::Cow;
+use std::ffi::OsString;
 
 use uuid::Uuid;
 
-use crate::settings::{HIDDEN, looks_secret};
+use crate::settings::{HIDDEN, is_secret_as_path, looks_secret};
 
 /// Why not to do it again.
 pub(super) const HINT: &str = "an argument is seen by everybody on this machine and kept by the shell: give a token on standard \
                                input, and a key in a file";
-
-/// An argument for a message.
-pub(super) fn shown(given: &str) -> Cow<'_, str> {
-    if is_secret(given) { HIDDEN.into() } else { given.into() }
-}
 
 /// Whether it may be a secret: of what else is long and random, or has an `@`, ids, addresses of
 /// mail and accounts' names are given.
@@ -21,20 +16,27 @@ fn is_secret(given: &str) -> bool {
     let is_known = given.starts_with("user_")
         || (given.contains('-') && Uuid::try_parse(given).is_ok())
         || (given.contains('@') && !given.contains(':'));
-    looks_secret(given) && !is_known
+    // A path is judged as one, but an entry of the key ring may hold a slash as well.
+    let is_path = given.contains('/') && !given.contains(':');
+    !is_known && if is_path { is_secret_as_path(given) } else { looks_secret(given) }
 }
 
-/// The parser's error, which quotes what it does not take; and whether a secret was left out.
-pub(super) fn told(error: &clap::Error) -> (String, bool) {
-    let whole = error.render().to_string();
-    let given = error.context().filter_map(|(_, value)| match value {
-        clap::error::ContextValue::String(given) => Some(given.as_str()),
-        _ => None,
+/// The arguments that a message must not repeat.
+pub(super) fn among(arguments: &[OsString]) -> Vec<String> {
+    let texts = arguments.iter().skip(1).filter_map(|each| each.to_str());
+    let values = texts.map(|text| match text.split_once('=') {
+        Some((option, value)) if option.starts_with("--") => value,
+        _ => text,
     });
-    let text =
-        given.filter(|given| is_secret(given)).fold(whole.clone(), |text, given| text.replace(given, HIDDEN));
-    let is_cut = text != whole;
-    (text, is_cut)
+    let mut secrets: Vec<String> = values.filter(|value| is_secret(value)).map(str::to_owned).collect();
+    // A secret may be part of another argument.
+    secrets.sort_by_key(|each| std::cmp::Reverse(each.len()));
+    secrets
+}
+
+/// The text without them.
+pub(super) fn without(secrets: &[String], text: &str) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
 }
 
 #[cfg(test)]
@@ -52,6 +54,7 @@ mod tests {
             "IGAAQ1w2e3r4t5y6u7i8o9p0",
             "0123456789abcdef0123456789abcdef",
             "postgres://holdfast:hunter22@db/app",
+            "/run/secrets/sk_live_abc",
         ] {
             assert!(is_secret(secret), "{secret}");
         }
@@ -63,6 +66,9 @@ mod tests {
             "@ada.makes.things.since.2012",
             "17841400000000001",
             "2026-11-29-0a1b2c",
+            "/var/backups/holdfast/2026-11-29/holdfast.db",
+            "/run/secrets/holdfast_encryption_keys_2026",
+            "http://holdfast-0.holdfast.svc.cluster.local:9090/",
         ] {
             assert!(!is_secret(name), "{name}");
         }

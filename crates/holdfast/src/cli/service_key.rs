@@ -9,7 +9,6 @@ use super::audit;
 use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
-use super::secrets;
 use crate::caller::service;
 use crate::display_text;
 use crate::entropy;
@@ -95,7 +94,7 @@ async fn revoke(context: &Context, given: &str, printer: &mut Printer) -> Outcom
     let id = Uuid::try_parse(given).ok();
     if id.is_none() && !given.starts_with(service::PREFIX) {
         return Err(Failure::setup(
-            format!("`{}` is neither a service key nor the id of one", secrets::shown(given)),
+            format!("`{}` is neither a service key nor the id of one", given),
             "`holdfast service-key list` shows the ids",
         ));
     }

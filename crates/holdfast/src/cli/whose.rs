@@ -2,7 +2,6 @@
 
 use super::args::WhoseArgs;
 use super::exit::Failure;
-use super::secrets;
 use crate::caller::OwnerId;
 use crate::connection::Connection;
 use crate::connections::listing;
@@ -16,11 +15,8 @@ pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, F
         (_, Some(account)) => {
             let found = listing::by_account(store, account).await?;
             match found.as_slice() {
-                [] => Err(Failure::no(format!(
-                    "no connection here has the Instagram account {}",
-                    secrets::shown(account)
-                ))
-                .mended_by("--account takes one of the account's two ids, or @ and its handle")),
+                [] => Err(Failure::no(format!("no connection here has the Instagram account {}", account))
+                    .mended_by("--account takes one of the account's two ids, or @ and its handle")),
                 [connection] => Ok(OwnerId::named_by_operator(&connection.user_id)),
                 several => {
                     let users: Vec<&str> = several.iter().map(|each| each.user_id.as_str()).collect();
@@ -38,7 +34,7 @@ pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, F
             if is_known {
                 Ok(owner)
             } else {
-                Err(Failure::no(format!("there is no user {} here", secrets::shown(user))).mended_by(
+                Err(Failure::no(format!("there is no user {} here", user)).mended_by(
                     "Clerk user ids begin with user_; --account finds a user by their Instagram account",
                 ))
             }

@@ -40,7 +40,8 @@ pub async fn run(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Ou
         match ask(transport, address, &args.request_id).await {
             Ok(Some(one)) => return Ok(tell(&one, args.json, printer)),
             Ok(None) => {}
-            Err(why) => silent.push(format!("{address} ({why})")),
+            // Without a name and a password that may be in it.
+            Err(why) => silent.push(format!("{} ({why})", address.origin().ascii_serialization())),
         }
     }
     if !std::io::stdin().is_terminal() {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::misplaced_secrets::shown_path;
+
 /// Where a value was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -25,7 +27,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Environment(name) => write!(f, "environment {name}"),
-            Self::SecretFile { name, path } => write!(f, "{name} = {}", path.display()),
+            Self::SecretFile { name, path } => write!(f, "{name} = {}", shown_path(path)),
             Self::ConfigFile(key) => write!(f, "file {key}"),
             Self::Default => f.write_str("default"),
         }

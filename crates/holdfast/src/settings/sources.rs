@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use super::entry::{Setting, TomlKey};
 use super::fault::{Fault, Origin};
+use super::misplaced_secrets::{HIDDEN, shown_path};
 use super::table::TABLE;
 use names::{is_of_others, judge_names, unknown, warn_of_former_names};
 
@@ -88,10 +89,10 @@ impl ConfigFile {
             Ok(text) => Ok(Some(Self { path, text })),
             Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) if is_other_encoding(&error) => {
-                Err(Fault::new(path.display().to_string(), "the configuration file is not UTF-8", UTF_8))
+                Err(Fault::new(shown_path(&path), "the configuration file is not UTF-8", UTF_8))
             }
             Err(error) => Err(Fault::new(
-                path.display().to_string(),
+                shown_path(&path),
                 format!("the configuration file cannot be read: {error}"),
                 if asked.is_some() {
                     "name a file that exists and is readable, or leave out --config"
@@ -230,12 +231,18 @@ fn read_value_file(setting: &Setting, name: &str, path: &Path, collected: &mut C
     let origin = Origin::SecretFile { name: name.to_owned(), path: path.to_owned() };
     let text = read_text(path);
     let value = text.as_ref().map(|text| text.trim_start_matches('\u{feff}').trim());
+    let shown = shown_path(path);
     let (what, remedy) = match value {
-        Ok("") => (format!("{} is empty", path.display()), "put the value into it"),
+        Ok("") => (format!("{shown} is empty"), "put the value into it"),
         Ok(value) => return Some(Found { text: value.into(), origin }),
-        Err(error) if is_other_encoding(error) => (format!("{} is not UTF-8", path.display()), UTF_8),
+        Err(error) if is_other_encoding(error) => (format!("{shown} is not UTF-8"), UTF_8),
         Err(error) => {
-            (format!("{} cannot be read: {error}", path.display()), "name a file that this process may read")
+            let remedy = if shown == HIDDEN {
+                "name a file that holds the value, not the value"
+            } else {
+                "name a file that this process may read"
+            };
+            (format!("{shown} cannot be read: {error}"), remedy)
         }
     };
     collected.spoilt.insert(setting.env, origin);

@@ -18,7 +18,6 @@ use super::args::ExplainArgs;
 use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
-use super::secrets;
 use crate::app;
 use crate::settings::Purpose;
 use input::Input;
@@ -68,7 +67,7 @@ pub async fn run(context: &Context, args: &ExplainArgs, printer: &mut Printer) -
 fn instant(text: &str) -> Result<Timestamp, Failure> {
     let wrong = || {
         Failure::setup(
-            format!("`{}` is not a time", secrets::shown(text)),
+            format!("`{}` is not a time", text),
             "write 2026-11-23T12:00:00Z, or seconds since 1970 such as 1795435200",
         )
     };

@@ -124,6 +124,31 @@ fn secrets_are_not_printed() {
     }
 }
 
+/// As happens to whoever turns a variable into one of a file, and forgets the value.
+#[test]
+fn a_secret_in_the_place_of_its_file_is_not_printed() {
+    for (name, secret) in [
+        ("HOLDFAST_ENCRYPTION_KEYS", &*ring_entry("2026", 7)),
+        ("CLERK_SECRET_KEY", "sk_live_abcdefGHIJKL0123456789"),
+        ("HOLDFAST_DATABASE_URL", "postgres://holdfast:hunter22secret@db/holdfast"),
+        ("INSTAGRAM_APP_SECRET", "5ec0e7a9d0f7be57a4d1ac0ffee0c0de"),
+    ] {
+        let place = Place::new().with(&format!("{name}_FILE"), secret);
+        let in_file = Place::new().file("holdfast.toml", &format!("{name}_FILE = \"{secret}\"\n"));
+        for arguments in
+            [&["config", "check"][..], &["config", "print"], &["doctor", "--json", "--offline"], &["serve"]]
+        {
+            for place in [&place, &in_file] {
+                let ended = place.run(arguments);
+                let told = ended.whole();
+                assert!(ended.code != 0 && !told.contains(secret), "{arguments:?}: {told}");
+                assert!(told.contains("(not shown: it looks like a secret)"), "{arguments:?}: {told}");
+                assert!(told.contains("name a file that holds the value"), "{arguments:?}: {told}");
+            }
+        }
+    }
+}
+
 #[test]
 fn unknown_keys_of_the_file_are_faults() {
     let place =

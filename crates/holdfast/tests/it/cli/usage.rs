@@ -28,6 +28,7 @@ fn secrets_given_as_arguments_are_not_repeated() {
     const SERVICE_KEY: &str = "hf_sk_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
     const ENTRY: &str = "k1:6rM+Wf0uJ2n0c7hBqY9w0Zb8q3m1n5t7x9z2a4c6e8g=";
     const GRANT: &str = "IGAAQ1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6j7k8l9";
+    const SECRET_KEY: &str = "sk_live_abcdefGHIJKL0123456789";
     let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", super::support::ring_entry("2026", 7));
     assert_eq!(place.run(&["migrate"]).code, 0);
     for (arguments, secret) in [
@@ -45,6 +46,17 @@ fn secrets_given_as_arguments_are_not_repeated() {
         (&["keys", "generate", "--id", ENTRY], ENTRY),
         (&["connections", "show", TOKEN], TOKEN),
         (&["connections", "show", "--account", GRANT], GRANT),
+        (&["connections", "list", "--state", GRANT], GRANT),
+        (&["connections", "list", "--reason", GRANT], GRANT),
+        (&["import", GRANT], GRANT),
+        (&["--config", SECRET_KEY, "config", "check"], SECRET_KEY),
+        (&["token", "explain", "--jwks", SECRET_KEY], SECRET_KEY),
+        (&["token", "explain", "--jwt-key=sk_live_abcdefGHIJKL0123456789"], SECRET_KEY),
+        (&["backup", "/nowhere/hf_sk_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"], SERVICE_KEY),
+        (&["restore", SERVICE_KEY], SERVICE_KEY),
+        (&["doctor", "--explain", SERVICE_KEY], SERVICE_KEY),
+        (&["why", GRANT], GRANT),
+        (&["why", "some-request", "--from", "HTTP://user:hunter22@127.0.0.1:1/"], "hunter22"),
     ] {
         let ended = place.run(arguments);
         assert_ne!(ended.code, 0, "{arguments:?}: {}", ended.whole());
@@ -55,6 +67,9 @@ fn secrets_given_as_arguments_are_not_repeated() {
     // What is no secret is repeated, for whoever mistyped it.
     let told = place.run(&["connections", "show", "user_2abcDEF0123456789ghiJKL01"]).stderr;
     assert!(told.contains("user_2abcDEF0123456789ghiJKL01"), "{told}");
+    let path = "/nowhere/holdfast/keys-of-2026-11-29-0400/keys.json";
+    let told = place.run(&["token", "explain", "--jwks", path]).stderr;
+    assert!(told.contains(path), "{told}");
 }
 
 /// A proxy of the whole machine is not asked about a server on it.
