@@ -15,6 +15,7 @@ use crate::connections::grants::renew_user_key;
 use crate::entropy;
 use crate::settings::Purpose;
 use crate::store::Retired;
+use crate::vault::VaultError;
 
 /// Data keys renewed per page.
 const PAGE: usize = 200;
@@ -95,7 +96,7 @@ async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Prin
     let vault = context.vault_for(stopped, &settings, &store).await?;
     let sealing = vault.ring().sealing_id().to_owned();
     audit::record(context, &store, "keys.rotate", None, Some(sealing.clone())).await?;
-    let (mut after, mut renewed, mut lost) = (String::new(), 0_u64, 0_u64);
+    let (mut after, mut renewed, mut without_key, mut damaged) = (String::new(), 0_u64, 0_u64, 0_u64);
     loop {
         let page = store.user_keys_not_under(&sealing, &after, PAGE).await?;
         let Some(last) = page.last() else { break };
@@ -105,16 +106,23 @@ async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Prin
                 Ok(is_renewed) => renewed += u64::from(is_renewed),
                 Err(ServiceError::Store(error)) => return Err(error.into()),
                 Err(error) => {
-                    lost += 1;
+                    let is_missing = matches!(error, ServiceError::Vault(VaultError::KeyMissing { .. }));
+                    *if is_missing { &mut without_key } else { &mut damaged } += 1;
                     printer.warning(format!("{}: {error}", row.user_id));
                 }
             }
         }
     }
     printer.line(format!("{renewed} data keys are now sealed with {sealing}."));
-    if lost > 0 {
+    if without_key + damaged > 0 {
+        let lost = without_key + damaged;
+        let remedy = if without_key > 0 {
+            "add the key that sealed them to HOLDFAST_ENCRYPTION_KEYS, behind the first"
+        } else {
+            "they are damaged, and no key opens them: restore these rows of user_keys from a backup"
+        };
         return Err(Failure::no(format!("{lost} data keys could not be opened and stay as they are"))
-            .mended_by("add the key that sealed them to HOLDFAST_ENCRYPTION_KEYS, behind the first"));
+            .mended_by(remedy));
     }
     printer.remark(format!(
         "From now on every replica needs {sealing}; `/readyz` of one that lacks it says so.\n\

@@ -88,8 +88,9 @@ codes! {
         "The encryption keys are not those that sealed this database.",
         "Restore the old bytes of the key, or add the named key behind the others in HOLDFAST_ENCRYPTION_KEYS.";
     SEALED = "sealed", "sealed grants",
-        "Some stored grants do not open with these keys; their owners would have to connect again.",
-        "Add the key that sealed them. If it is lost for good, run `holdfast keys retire --lost ID`.";
+        "Some stored grants do not open: their key is missing, or they are damaged; their owners would have to connect again.",
+        "Add the key that the message names. For damaged grants, restore a backup, or let their owners reconnect; no key is to \
+         be given up for them.";
     BACKLOG = "backlog", "backlog",
         "Refreshes are overdue, or a grant expires within days.",
         "Run at least one replica with HOLDFAST_WORKER=on; see docs/guides/alerts.md#holdfastrefreshoverdue.";

@@ -307,7 +307,9 @@ async fn check_key_ring(
         let what = format!("{older} data keys are sealed with an older key than {sealing}");
         report.add(Check::warning(code::KEY_RING, what).mended_by("run `holdfast keys rotate`"));
     }
-    report.add(sealed::check(context, store, &vault).await);
+    for check in sealed::check(context, store, &vault).await {
+        report.add(check);
+    }
     Ok(())
 }
 

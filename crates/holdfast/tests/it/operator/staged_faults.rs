@@ -358,7 +358,11 @@ async fn a_grant_that_does_not_open_and_an_index_that_is_gone_are_named() {
             }
         };
         execute_on(&app.place, flip).await;
-        look(&["sealed"], "a bit was flipped").await;
+        let ended = doctor(installation(&app, &public)).await;
+        assert_failed(&ended, &["sealed"], "a bit was flipped");
+        // Giving up the key would cost everybody else their grants.
+        assert!(!ended.stdout.contains("--lost"), "{}", ended.stdout);
+        assert!(ended.stdout.contains("`grant_unreadable`"), "{}", ended.stdout);
     }
 }
 
