@@ -1,12 +1,12 @@
 //! This machine: randomness, ports, files, disk and the journal.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::Method;
+use rustix::fs::Access;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 
@@ -140,13 +140,15 @@ fn existing(place: &Path) -> PathBuf {
     found.unwrap_or(Path::new(".")).to_owned()
 }
 
-/// Whether a file can be made where the database is to be.
+/// A path as whoever is in another directory needs it.
+pub(super) fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+/// Whether files can be made in the directory. Makes none: doctor may be root, and the directory
+/// somebody's who puts links there.
 pub(super) fn is_writable(directory: &Path) -> bool {
-    let probe = directory.join(format!(".holdfast-probe-{}", std::process::id()));
-    let written = fs::write(&probe, "");
-    // If it was not made, there is nothing to remove.
-    let _ = fs::remove_file(&probe);
-    written.is_ok()
+    rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
 fn check_journal(settings: &Settings, report: &mut Report) {

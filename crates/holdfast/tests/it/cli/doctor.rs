@@ -227,6 +227,51 @@ async fn whatever_hangs_it_ends_within_fifteen_seconds() {
 }
 
 #[test]
+/// Neither of them is told by the port alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_another_installation_on_the_port_is_told_from_ours() {
+    let outside = Outside::start().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let ours = outside.installation().with("HOLDFAST_LISTEN", free.as_str());
+    let server = ours.serve_within("true");
+    until("it serves", async || server.logged().contains("\"message\":\"serving\"")).await;
+    let (_ours, ended) = run(ours, &["doctor", "--json"]).await;
+    assert!(codes(&ended, "ok").contains(&"listen".to_owned()), "{}", ended.stdout);
+
+    let other = outside.installation().with("HOLDFAST_LISTEN", free.as_str());
+    let (other, ended) = run(other, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["listen"], "{}", ended.stdout);
+    let file = other.path().canonicalize().unwrap().join("holdfast.db");
+    let told = format!("of another installation: it does not work on {}", file.display());
+    assert!(ended.stdout.contains(&told) && !ended.stdout.contains("is gone"), "{}", ended.stdout);
+    let (other, _) = run(other, &["migrate"]).await;
+    let (_, ended) = run(other, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["listen"], "{}", ended.stdout);
+
+    let on_postgres = OwnServer::start();
+    let other = outside
+        .installation()
+        .with("HOLDFAST_LISTEN", free.as_str())
+        .with("HOLDFAST_PUBLIC_URL", "https://other.example.com")
+        .with("HOLDFAST_DATABASE_URL", on_postgres.url());
+    let (_, ended) = run(other, &["doctor", "--json", "--offline"]).await;
+    assert_eq!(codes(&ended, "failed"), ["listen"], "{}", ended.stdout);
+    assert!(ended.stdout.contains("its HOLDFAST_PUBLIC_URL is https://api.example.com"), "{}", ended.stdout);
+    drop(server);
+}
+
+/// Root runs it, in directories of others.
+#[test]
+fn nothing_is_written_to_the_directory_of_a_database_that_is_not_there() {
+    let (place, journal) = (Place::new(), tempfile::tempdir().unwrap());
+    let place = place.with("HOLDFAST_JOURNAL_DIR", journal.path().to_str().unwrap());
+    let changed = || place.path().metadata().unwrap().modified().unwrap();
+    let before = changed();
+    let ended = place.run(&["doctor", "--json", "--offline"]);
+    assert!(codes(&ended, "warning").contains(&"database".to_owned()), "{}", ended.stdout);
+    assert_eq!(changed(), before);
+}
+
 fn every_code_has_a_page_of_its_own() {
     let all = holdfast::cli::doctor::code::CODES;
     let names: std::collections::BTreeSet<_> = all.iter().map(|code| code.name).collect();
