@@ -8,7 +8,7 @@ use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
 use crate::settings::Purpose;
-use crate::store::{self, BackupError, SchemaState, ServerFacts, StoreOptions};
+use crate::store::{self, BackupError, ServerFacts, StoreOptions};
 use crate::telemetry;
 
 /// `migrate`.
@@ -53,6 +53,12 @@ pub(super) fn why_not_migrate(facts: &ServerFacts) -> Option<(String, String)> {
 
 /// `backup`.
 pub async fn backup(context: &Context, file: &Path, printer: &mut Printer) -> Outcome {
+    if file == Path::new("-") {
+        return Err(Failure::setup(
+            "`backup` writes a file, not standard output",
+            "name a file that is not there yet; ./- for one of that name",
+        ));
+    }
     let settings = context.settings(Purpose::Tools, printer)?;
     if store::sqlite_file(settings.database_url.expose_secret()).is_none() {
         return Err(told(BackupError::NotSqlite));
@@ -71,11 +77,15 @@ pub async fn restore(context: &Context, file: &Path, printer: &mut Printer) -> O
         StoreOptions::serve(settings.database_url.expose_secret()).with_outbox(settings.webhook.is_some());
     let restored = store::restore(file, &options, context.clock.clone()).await.map_err(told)?;
     printer.line(format!("Restored from {}.", file.display()));
-    if let SchemaState::Behind(missing) = restored.schema {
-        printer.remark(format!(
-            "It lacks {missing} migrations: `holdfast migrate`, or the server's start, applies them."
-        ));
+    if restored.migrated > 0 {
+        printer.remark(format!("It lacked migrations: {} are applied.", restored.migrated));
     }
+    printer.remark(if settings.webhook.is_some() {
+        "Once the server runs, it sends the app an event about each connection."
+    } else {
+        "The app is sent no events: this command has read no HOLDFAST_WEBHOOK_URL. If the server has one, move the restored \
+         file away, and restore again with the server's configuration (--config FILE, or its environment)."
+    });
     printer.remark(
         "What was erased since the backup is back, deleted users included: delete those again at Clerk, or with \
          `holdfast connections forget`.",

@@ -6,14 +6,14 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::engine::{Engine, Sqlite};
-use super::{OpenError, SchemaState, Store, StoreError, StoreOptions};
+use super::{MigrateError, OpenError, SchemaState, Store, StoreError, StoreOptions};
 use crate::clock::SharedClock;
 
 /// What a restored database needs of the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restored {
-    /// How its schema compares with this program's.
-    pub schema: SchemaState,
+    /// How many migrations it lacked, which are applied.
+    pub migrated: usize,
     /// How many service keys are valid in it: those among them that were revoked since, again.
     pub valid_service_keys: usize,
 }
@@ -58,6 +58,9 @@ pub enum BackupError {
     /// The copy cannot be opened, or the target is in use.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The copy's schema could not be brought up to date.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
     /// The database could not be copied.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -206,10 +209,14 @@ async fn inspect(source: &Path, store: &Store) -> Result<Restored, BackupError> 
     if !store.is_migrated().await? {
         return Err(BackupError::NotOurs(source.to_owned()));
     }
-    let schema = store.schema_state().await?;
-    store.renumber(schema == SchemaState::Current).await?;
+    // The events need the present tables, and the server would do the same.
+    let migrated = match store.schema_state().await? {
+        SchemaState::Behind(_) => store.migrate().await?,
+        SchemaState::Current | SchemaState::Ahead { .. } => 0,
+    };
+    store.renumber().await?;
     let valid = store.service_keys().await?.into_iter().filter(|key| key.revoked_at.is_none());
-    Ok(Restored { schema, valid_service_keys: valid.count() })
+    Ok(Restored { migrated, valid_service_keys: valid.count() })
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

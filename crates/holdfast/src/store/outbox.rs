@@ -82,13 +82,13 @@ impl Store {
     /// Gives every connection a version that it never had, since those of a restored database were
     /// used before: the app would take further events for old ones. With the present schema and an
     /// outbox, an event about each is stored.
-    pub(super) async fn renumber(&self, has_present_schema: bool) -> Result<(), StoreError> {
+    pub(super) async fn renumber(&self) -> Result<(), StoreError> {
         let now = self.inner.clock.now();
         engine::retrying(|| async {
             let mut unit = self.begin().await?;
-            // No connection changes once a minute for long, so the clock is ahead of all versions.
-            unit.run(statements::CONNECTIONS_RENUMBER, vec![(now.as_second() / 60).into()]).await?;
-            if self.inner.outbox && has_present_schema {
+            // No connection changes once a second for long, so the clock is ahead of all versions.
+            unit.run(statements::CONNECTIONS_RENUMBER, vec![now.as_second().into()]).await?;
+            if self.inner.outbox {
                 unit.run(statements::OUTBOX_PUT_ALL, vec![now.into()]).await?;
             }
             unit.commit().await

@@ -52,12 +52,16 @@ fn what_was_backed_up_comes_back() {
     place.run(&["service-key", "create", "--name", "before"]);
     assert_eq!(place.run(&["backup", "copy.db"]).code, 0);
     assert_eq!(place.run(&["backup", "copy.db"]).code, 2, "never overwrites");
+    let piped = place.run(&["backup", "-"]);
+    assert!(piped.code == 2 && piped.stdout.is_empty(), "{}", piped.whole());
+    assert!(!place.path().join("-").exists(), "it takes this for standard output");
     place.run(&["service-key", "create", "--name", "after"]);
     assert_eq!(place.run(&["restore", "copy.db"]).code, 2, "overwrites nothing");
     move_database_away(&place);
     let restored = place.run(&["restore", "copy.db"]);
     assert_eq!(restored.code, 0, "{}", restored.stderr);
     assert!(restored.stderr.contains("revoked since the backup is valid again"), "{}", restored.stderr);
+    assert!(restored.stderr.contains("no HOLDFAST_WEBHOOK_URL"), "it tells nobody: {}", restored.stderr);
     let listed = place.run(&["service-key", "list"]).stdout;
     assert!(listed.contains("before") && !listed.contains("after"), "{listed}");
 }
@@ -80,13 +84,22 @@ async fn after_a_restore_versions_and_events_are_new_ones() {
     }
     database.close().await.unwrap();
     assert_eq!(place.run(&["backup", "copy.db"]).code, 0);
-    let mut last = i64::from(u16::MAX);
+    // As an older program has left it.
+    let older = "DROP TABLE withdrawals; DELETE FROM schema_migrations WHERE version = 17";
+    let copy = sqlx::sqlite::SqliteConnectOptions::new().filename(place.path().join("copy.db"));
+    let mut copy = sqlx::SqliteConnection::connect_with(&copy).await.unwrap();
+    sqlx::raw_sql(older).execute(&mut copy).await.unwrap();
+    copy.close().await.unwrap();
+    // Where one event is sent a second time at once, receivers drop it.
+    let mut last = jiff::Timestamp::now().as_second() - 1;
     // Back once more, to a copy of what is restored.
     for copy in ["copy.db", "again.db"] {
         move_database_away(&place);
         let restored = place.run(&["restore", copy]);
         assert_eq!(restored.code, 0, "{}", restored.whole());
         assert!(!restored.stderr.contains("service key"), "there is none: {}", restored.stderr);
+        assert_eq!(restored.stderr.contains("1 are applied"), copy == "copy.db", "{}", restored.stderr);
+        assert!(restored.stderr.contains("sends the app an event"), "{}", restored.stderr);
         let mut database = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
         let (version, event): (i64, String) =
             sqlx::query_as("SELECT version, event_id FROM connections JOIN outbox USING (user_id)")
