@@ -304,6 +304,10 @@ async fn open_store(settings: &Settings, seams: &Seams, vault: &Vault) -> Result
     let options =
         StoreOptions::serve(settings.database_url.expose_secret()).with_outbox(settings.webhook.is_some());
     let store = Store::open(&options, seams.clock.clone()).await?;
+    // Before the schema is changed: whoever took the wrong ring may have to go back.
+    if store.is_migrated().await? {
+        vault.prove(&store.sentinels().await?)?;
+    }
     store.migrate().await?;
     let released = store.release_dead_server().await?;
     if released > 0 {

@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// Whether any migration was applied; if not, the database is empty or not ours.
-    pub(super) async fn is_migrated(&self) -> Result<bool, StoreError> {
+    pub async fn is_migrated(&self) -> Result<bool, StoreError> {
         Ok(!self.applied().await?.is_empty())
     }
 

@@ -1,6 +1,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
+use super::doctor::codes;
 use super::support::{Place, ring_entry};
 use crate::support::waiting::until_blocking;
 
@@ -60,6 +61,64 @@ fn a_wrong_encryption_key_is_one_sentence() {
     assert_eq!(place.run(&["keys", "rotate"]).code, 0);
     let told = sentence(&place.with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 8)));
     assert!(told.contains("other bytes"), "{told}");
+}
+
+/// Whoever took the wrong ring may have to go back to the program before.
+#[test]
+fn an_upgrade_with_a_wrong_encryption_key_changes_nothing_and_doctor_says_why() {
+    let mut place = configured();
+    assert_eq!(place.run(&["migrate"]).code, 0);
+    assert_eq!(place.run(&["keys", "rotate"]).code, 0);
+    let database = rusqlite::Connection::open(place.path().join("holdfast.db")).unwrap();
+    let older = "DROP TABLE withdrawals; DELETE FROM schema_migrations WHERE version = 17";
+    database.execute_batch(older).unwrap();
+    let newest = || {
+        let newest = "SELECT MAX(version) FROM schema_migrations";
+        database.query_row(newest, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    for (wrong, said) in
+        [(ring_entry("2026", 8), "has other bytes"), (ring_entry("other", 7), "lacks key `2026`")]
+    {
+        place = place.with("HOLDFAST_ENCRYPTION_KEYS", wrong);
+        let looked = place.run(&["doctor", "--json", "--offline"]);
+        assert!(codes(&looked, "failed").contains(&"key-ring".to_owned()), "{}", looked.stdout);
+        assert!(sentence(&place).contains(said));
+        assert_eq!(newest(), 16);
+    }
+}
+
+/// Two servers on one file would each take the other's work.
+#[test]
+fn a_file_is_served_once_by_whichever_name() {
+    let place = configured();
+    let mut server = place.serve_within("true");
+    until_blocking("it serves", || server.logged().contains("\"message\":\"serving\""));
+    let link = place.path().join("link.db");
+    std::os::unix::fs::symlink("holdfast.db", &link).unwrap();
+    let address = format!("sqlite://{}", link.display());
+    let told = sentence(&configured().with("HOLDFAST_DATABASE_URL", address));
+    assert!(told.contains("another process uses"), "{told}");
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+}
+
+/// Containers ask in plain http, and their images need not have any certificates.
+#[test]
+fn without_root_certificates_this_machine_can_be_asked() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let place = configured().with("HOLDFAST_LISTEN", free.to_string());
+    let mut server = place.serve_within("true");
+    until_blocking("it serves", || server.logged().contains("\"message\":\"serving\""));
+    let place = place.with("SSL_CERT_FILE", "/nowhere/ca.pem");
+    assert_eq!(place.run(&["health"]).code, 0);
+    let looked = place.run(&["doctor", "--json", "--offline"]);
+    assert!(codes(&looked, "ok").contains(&"listen".to_owned()), "{}", looked.whole());
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    drop(server);
+    let told = place.run(&["serve"]).stderr;
+    assert!(told.contains("SSL_CERT_FILE"), "{told}");
+    assert!(codes(&looked, "failed").contains(&"root-certificates".to_owned()), "{}", looked.stdout);
 }
 
 #[test]
