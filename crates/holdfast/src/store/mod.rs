@@ -49,7 +49,7 @@ pub use changeset::{AttemptLimits, AttemptWrite, ChangeSet, CommitOutcome, Conne
 pub use connections::{ConnectionCount, HistoryCursor, HistoryEntry, HistoryPage, NotACursor, SealedGrant};
 pub use deletions::{DataDeletion, Unfinished};
 pub use driver::{Driver, Outcome, Rejected, SharedDriver};
-pub use engine::{POSTGRES_CONNECTIONS, Value, directory_of};
+pub use engine::{POSTGRES_CONNECTIONS, Value, directory_of, is_served};
 pub use error::{MigrateError, OpenError, StoreError};
 pub use keys::{KeyUse, Retired, StoredUserKey};
 pub use leases::Lease;

@@ -31,13 +31,13 @@ pub(super) async fn check(
             let directory = store::sqlite_file(url).map(|file| store::directory_of(&file).to_owned());
             report.add(match directory.filter(|each| !machine::is_writable(each)) {
                 Some(directory) => {
-                    Check::failed(code::DATABASE, format!("{} cannot be written", directory.display()))
+                    Check::failed(code::DATABASE, format!("{} cannot be written", machine::absolute(&directory)))
                         .mended_by(
                             "let the server write to the directory, or set another in HOLDFAST_DATABASE_URL",
                         )
                 }
                 None if is_running => {
-                    Check::failed(code::DATABASE, format!("a server runs, and its database file {} is gone", file.display()))
+                    Check::failed(code::DATABASE, format!("a server runs, and its database file {} is gone", machine::absolute(file)))
                         .mended_by(
                             "put it back where it was; the server goes on by itself. If it is lost, stop the server, and restore \
                              a backup (docs/guides/database.md#restoring)",

@@ -37,12 +37,12 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Repor
             Some(_) if settings.obstacle().is_some() => {
                 Some(Check::failed(code::METRICS_LISTEN, "its port is that of HOLDFAST_LISTEN"))
             }
-            Some(address) => Some(check_port(seams, code::METRICS_LISTEN, address).await.0),
+            Some(address) => Some(check_port(settings, seams, code::METRICS_LISTEN, address).await.0),
             None => None,
         }
     };
     let ((listen, is_running), metrics) =
-        tokio::join!(check_port(seams, code::LISTEN, settings.listen), metrics);
+        tokio::join!(check_port(settings, seams, code::LISTEN, settings.listen), metrics);
     report.add(listen);
     if let Some(metrics) = metrics {
         report.add(metrics);
@@ -54,12 +54,19 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Repor
 }
 
 /// Whether the address is free or held by a server of ours; `true` for the latter.
-async fn check_port(seams: &Seams, code: Code, address: SocketAddr) -> (Check, bool) {
+async fn check_port(settings: &Settings, seams: &Seams, code: Code, address: SocketAddr) -> (Check, bool) {
     match TcpListener::bind(address).await {
         Ok(_) => (Check::passed(code, format!("{address} is free")), false),
         Err(error) if error.kind() == ErrorKind::AddrInUse => match is_ours(seams, code, address).await {
             Some(true) => {
-                (Check::passed(code, format!("a server of this program answers at {address}")), true)
+                let what = format!("a server of this program answers at {address}");
+                if code == code::LISTEN
+                    && let Some(sign) = other_installation(settings, seams, address).await
+                {
+                    let check = Check::failed(code, format!("{what}, but of another installation: {sign}"));
+                    return (check.mended_by(ANOTHER), false);
+                }
+                (Check::passed(code, what), true)
             }
             Some(false) => (Check::failed(code, format!("{address} is in use by another program")), false),
             None => {
@@ -78,6 +85,27 @@ async fn check_port(seams: &Seams, code: Code, address: SocketAddr) -> (Check, b
 /// Whether the server that listens there is this program; `None` where it does not answer.
 async fn is_ours(seams: &Seams, code: Code, address: SocketAddr) -> Option<bool> {
     let address = super::super::health::reachable(address);
+const ANOTHER: &str = "stop that server, such as `holdfast dev`, or set another port in HOLDFAST_LISTEN. If it is the server that you mean, \
+                       run this with its configuration in its directory, or mount the disk of its database";
+
+/// What shows that the server of this program there is not the one that is configured here.
+async fn other_installation(settings: &Settings, seams: &Seams, address: SocketAddr) -> Option<String> {
+    let file = store::sqlite_file(settings.database_url.expose_secret());
+    match file.as_deref().map(|file| (file, store::is_served(file))) {
+        Some((_, Some(true))) => return None,
+        Some((file, Some(false))) => return Some(format!("it does not work on {}", absolute(file))),
+        Some((_, None)) | None => {}
+    }
+    let url = format!("http://{}/openapi.json", super::super::health::reachable(address));
+    let mut request = Outgoing::new(Method::GET, url::Url::parse(&url).ok()?);
+    request.max_answer = 4 * 1024 * 1024;
+    let answer = clock::within(PATIENCE, &*seams.clock, ask(seams, request)).await?.ok()?;
+    let document: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+    let public = document.pointer("/servers/0/url")?.as_str()?;
+    let is_same = public.trim_end_matches('/') == settings.public_url.as_str().trim_end_matches('/');
+    (!is_same).then(|| format!("its HOLDFAST_PUBLIC_URL is {public}"))
+}
+
     let (path, sign) = if code == code::METRICS_LISTEN {
         ("metrics", "holdfast_build_info")
     } else {

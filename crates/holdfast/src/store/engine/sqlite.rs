@@ -303,10 +303,27 @@ pub fn directory_of(file: &Path) -> &Path {
     }
 }
 
+/// Beside the file itself: by whichever link it is reached, it has one lock.
 fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
+    let directory = || directory_of(path).canonicalize().ok().zip(path.file_name());
+    let place =
+        path.canonicalize().ok().or_else(|| directory().map(|(directory, name)| directory.join(name)));
+    let mut name = place.unwrap_or_else(|| path.to_owned()).into_os_string();
     name.push(".lock");
     PathBuf::from(name)
+}
+
+/// Whether a server works on the file; `None` where this user may not know.
+pub fn is_served(path: &Path) -> Option<bool> {
+    match File::open(lock_path(path)) {
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => Some(false),
+            Err(TryLockError::WouldBlock) => Some(true),
+            Err(TryLockError::Error(_)) => None,
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// Locks the file for serving. The system releases the lock when the process ends, in any way.

@@ -16,6 +16,7 @@ use super::support::{Ended, Place, ring_entry};
 use crate::support::database::execute;
 use crate::support::postgres_server::OwnServer;
 use crate::support::relay::Relay;
+use crate::support::waiting::until;
 
 /// The outside world of a complete installation.
 pub struct Outside {
@@ -226,7 +227,6 @@ async fn whatever_hangs_it_ends_within_fifteen_seconds() {
     assert_eq!(ended.code, 1, "{}", ended.stdout);
 }
 
-#[test]
 /// Neither of them is told by the port alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_of_another_installation_on_the_port_is_told_from_ours() {
@@ -272,6 +272,7 @@ fn nothing_is_written_to_the_directory_of_a_database_that_is_not_there() {
     assert_eq!(changed(), before);
 }
 
+#[test]
 fn every_code_has_a_page_of_its_own() {
     let all = holdfast::cli::doctor::code::CODES;
     let names: std::collections::BTreeSet<_> = all.iter().map(|code| code.name).collect();
