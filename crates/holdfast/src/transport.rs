@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -148,6 +148,9 @@ pub enum TransportError {
     /// The answer exceeds the limit for its size.
     #[error("the answer is larger than allowed")]
     TooLarge,
+    /// TLS cannot be set up: nobody's certificate could be judged.
+    #[error("no root certificates: install ca-certificates, or correct SSL_CERT_FILE")]
+    NoRoots,
     /// The request could not be built.
     #[error("the request could not be built")]
     Unsendable,
@@ -191,7 +194,7 @@ impl TransportError {
     /// Whether the other side may have received the request.
     pub fn reached(self) -> bool {
         match self {
-            Self::Connect | Self::Certificate(_) | Self::Unsendable => false,
+            Self::Connect | Self::Certificate(_) | Self::NoRoots | Self::Unsendable => false,
             Self::Timeout | Self::Broken | Self::TooLarge => true,
         }
     }
@@ -200,17 +203,38 @@ impl TransportError {
 /// The production transport: reqwest on rustls, no redirects, no proxies from the environment.
 #[derive(Debug, Clone)]
 pub struct ReqwestTransport {
-    client: reqwest::Client,
+    /// For http alone: it knows no root certificates, and so needs none.
+    plain: reqwest::Client,
+    /// Built when it is first needed.
+    secure: Arc<OnceLock<Result<reqwest::Client, TransportError>>>,
     turns: Arc<Lock<HashMap<String, Arc<Semaphore>>>>,
 }
 
 impl ReqwestTransport {
-    /// Builds the client; fails only where TLS cannot be set up.
-    #[expect(clippy::disallowed_methods, reason = "the one place that builds an HTTP client")]
+    /// A transport that reads the system's root certificates when it is first asked for https.
     pub fn new() -> Result<Self, TransportError> {
+        let plain = Self::builder().tls_certs_only([]).build().map_err(|_| TransportError::Unsendable)?;
+        Ok(Self { plain, secure: Arc::default(), turns: Arc::default() })
+    }
+
+    /// Whether the system's root certificates can be read.
+    pub fn check_roots(&self) -> Result<(), TransportError> {
+        self.client("https").map(drop)
+    }
+
+    fn client(&self, scheme: &str) -> Result<&reqwest::Client, TransportError> {
+        if scheme == "http" {
+            return Ok(&self.plain);
+        }
+        let secure = || Self::builder().build().map_err(|_| TransportError::NoRoots);
+        self.secure.get_or_init(secure).as_ref().map_err(|error| *error)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that builds an HTTP client")]
+    fn builder() -> reqwest::ClientBuilder {
         // Nothing here reads another coding, and without a word any is allowed.
         let identity = HeaderValue::from_static("identity");
-        let client = reqwest::Client::builder()
+        reqwest::Client::builder()
             .default_headers(HeaderMap::from_iter([(header::ACCEPT_ENCODING, identity)]))
             .redirect(reqwest::redirect::Policy::none())
             // One for the whole machine would be asked about servers on this very machine.
@@ -219,9 +243,6 @@ impl ReqwestTransport {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(PER_HOST)
             .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|_| TransportError::Unsendable)?;
-        Ok(Self { client, turns: Arc::default() })
     }
 
     /// The right to ask that host; `None` where it did not come within `patience`.
@@ -242,7 +263,7 @@ impl Transport for ReqwestTransport {
             // Nothing was sent where the turn does not come.
             let _turn = self.turn(&request.url, request.timeout / 4).await.ok_or(TransportError::Connect)?;
             let mut response = self
-                .client
+                .client(request.url.scheme())?
                 .request(request.method, request.url)
                 .headers(request.headers)
                 .body(request.body)

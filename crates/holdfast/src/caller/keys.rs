@@ -280,6 +280,7 @@ impl JwksFetcher {
             | TransportError::Certificate(_)
             | TransportError::Timeout
             | TransportError::Broken
+            | TransportError::NoRoots
             | TransportError::Unsendable => FetchError::NoAnswer(error.to_string()),
         })?;
         match answer.status {

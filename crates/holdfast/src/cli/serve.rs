@@ -14,7 +14,7 @@ use crate::http::{PlaceMetrics, ServerLimits, Service, bind, operator, serve};
 use crate::process;
 use crate::settings::{self, Purpose, Reading, Settings};
 use crate::telemetry::{self, LogLevels};
-use crate::transport::ReqwestTransport;
+use crate::transport::{ReqwestTransport, TransportError};
 
 /// Runs the command.
 pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
@@ -33,7 +33,7 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
         None => None,
     };
     let mut stop = std::pin::pin!(stop_signal()?);
-    let seams = seams(context)?;
+    let seams = seams_with_tls(context)?;
     let server = tokio::select! {
         built = Server::build(&settings, &seams) => built.map_err(told)?,
         // A migration may wait for long.
@@ -81,19 +81,27 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     Ok(ExitStatus::Success)
 }
 
-/// The seams of a real process.
+/// The seams of a process that may get along without TLS.
 pub(super) fn seams(context: &Context) -> Result<Seams, Failure> {
-    let transport = ReqwestTransport::new().map_err(|error| {
-        Failure::setup(
-            format!("outgoing TLS cannot be set up: {error}"),
-            "install the system's root certificates (Debian: ca-certificates)",
-        )
-    })?;
-    Ok(Seams {
-        clock: context.clock.clone(),
-        entropy: context.entropy.clone(),
-        transport: Arc::new(transport),
-    })
+    Ok(over(context, ReqwestTransport::new().map_err(without_tls)?))
+}
+
+/// The seams of a server, which is not to start where it could ask nobody.
+fn seams_with_tls(context: &Context) -> Result<Seams, Failure> {
+    let transport = ReqwestTransport::new().map_err(without_tls)?;
+    transport.check_roots().map_err(without_tls)?;
+    Ok(over(context, transport))
+}
+
+fn over(context: &Context, transport: ReqwestTransport) -> Seams {
+    Seams { clock: context.clock.clone(), entropy: context.entropy.clone(), transport: Arc::new(transport) }
+}
+
+fn without_tls(error: TransportError) -> Failure {
+    Failure::setup(
+        format!("outgoing TLS cannot be set up: {error}"),
+        "Debian: apt-get install ca-certificates; SSL_CERT_FILE names another file of root certificates",
+    )
 }
 
 /// What the server began with.

@@ -68,7 +68,9 @@ fn outcome(answer: &Result<Answer, TransportError>) -> &'static str {
         Ok(answer) if answer.status.is_server_error() => "failed",
         Ok(answer) if answer.status.is_client_error() => "refused",
         Ok(_) => "ok",
-        Err(TransportError::Connect | TransportError::Certificate(_)) => "no_connection",
+        Err(TransportError::Connect | TransportError::Certificate(_) | TransportError::NoRoots) => {
+            "no_connection"
+        }
         Err(TransportError::Timeout) => "timeout",
         Err(TransportError::Broken | TransportError::TooLarge | TransportError::Unsendable) => "broken",
     }

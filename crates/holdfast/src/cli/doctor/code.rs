@@ -47,6 +47,9 @@ codes! {
     RANDOMNESS = "randomness", "randomness",
         "The operating system delivers no random bytes: nothing can be sealed.",
         "Find the cause: a missing `/dev/urandom`, or a seccomp profile that forbids it.";
+    ROOTS = "root-certificates", "root certificates",
+        "No root certificates can be read, so nobody can be asked over https: `serve` does not start.",
+        "Install ca-certificates, or correct SSL_CERT_FILE.";
     LISTEN = "listen", "listening address",
         "The server cannot listen on its address.",
         "Stop the program that uses the port, or set another in HOLDFAST_LISTEN. The address must be one of this machine, or \

@@ -19,7 +19,7 @@ use crate::connections::journal::Journal;
 use crate::process::OWN_HANDLES;
 use crate::settings::Settings;
 use crate::store;
-use crate::transport::{Outgoing, TransportError};
+use crate::transport::{Outgoing, ReqwestTransport, TransportError};
 
 /// Time for a server on this machine to answer; the ports are looked at before all else.
 const PATIENCE: Duration = Duration::from_millis(2500);
@@ -32,6 +32,9 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Repor
         Ok(_) => Check::passed(code::RANDOMNESS, "the system delivers random bytes"),
         Err(error) => Check::failed(code::RANDOMNESS, error.to_string()),
     });
+    if let Err(error) = ReqwestTransport::new().and_then(|transport| transport.check_roots()) {
+        report.add(Check::failed(code::ROOTS, error.to_string()));
+    }
     let metrics = async {
         match settings.metrics_listen {
             Some(_) if settings.obstacle().is_some() => {
@@ -82,9 +85,6 @@ async fn check_port(settings: &Settings, seams: &Seams, code: Code, address: Soc
     }
 }
 
-/// Whether the server that listens there is this program; `None` where it does not answer.
-async fn is_ours(seams: &Seams, code: Code, address: SocketAddr) -> Option<bool> {
-    let address = super::super::health::reachable(address);
 const ANOTHER: &str = "stop that server, such as `holdfast dev`, or set another port in HOLDFAST_LISTEN. If it is the server that you mean, \
                        run this with its configuration in its directory, or mount the disk of its database";
 
@@ -106,6 +106,9 @@ async fn other_installation(settings: &Settings, seams: &Seams, address: SocketA
     (!is_same).then(|| format!("its HOLDFAST_PUBLIC_URL is {public}"))
 }
 
+/// Whether the server that listens there is this program; `None` where it does not answer.
+async fn is_ours(seams: &Seams, code: Code, address: SocketAddr) -> Option<bool> {
+    let address = super::super::health::reachable(address);
     let (path, sign) = if code == code::METRICS_LISTEN {
         ("metrics", "holdfast_build_info")
     } else {
@@ -120,6 +123,7 @@ async fn other_installation(settings: &Settings, seams: &Seams, address: SocketA
             | TransportError::Certificate(_)
             | TransportError::Broken
             | TransportError::TooLarge
+            | TransportError::NoRoots
             | TransportError::Unsendable,
         ) => Some(false),
     }

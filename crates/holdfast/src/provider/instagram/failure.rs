@@ -105,7 +105,8 @@ pub(super) fn unanswered(context: Context, error: TransportError) -> Failure {
         | TransportError::Certificate(_)
         | TransportError::Timeout
         | TransportError::Broken
-        | TransportError::TooLarge => Meaning::Unavailable,
+        | TransportError::TooLarge
+        | TransportError::NoRoots => Meaning::Unavailable,
     };
     let detail = format!("Instagram did not answer {}: {error}.", asked(context));
     Failure { was_sent: error.reached(), ..Failure::new(meaning, detail) }

@@ -70,6 +70,7 @@ fn tell(going: &Going, outcome: &Result<Answer, TransportError>) {
             TransportError::Timeout => "timeout",
             TransportError::Broken => "broken",
             TransportError::TooLarge => "too_large",
+            TransportError::NoRoots => "no_roots",
             TransportError::Unsendable => "unsendable",
         }),
     }

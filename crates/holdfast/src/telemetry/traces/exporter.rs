@@ -101,7 +101,8 @@ impl ExportError {
                 TransportError::Connect
                 | TransportError::Certificate(_)
                 | TransportError::Timeout
-                | TransportError::Broken,
+                | TransportError::Broken
+                | TransportError::NoRoots,
             ) => true,
             Self::Refused(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
         }
