@@ -228,6 +228,11 @@ fn unknown_address(settings: &Settings) -> Option<Fault> {
             let remedy = "give sqlite://path/to/holdfast.db or postgres://user@host/database";
             Some(Fault::new("HOLDFAST_DATABASE_URL", what, remedy))
         }
+        Err(OpenError::AddressFile { option, path, why }) => Some(Fault::new(
+            "HOLDFAST_DATABASE_URL",
+            format!("{option}={path} cannot be read ({why})"),
+            "name a file that this process may read",
+        )),
         Ok(()) | Err(_) => None,
     }
 }

@@ -98,6 +98,18 @@ pub enum OpenError {
         "HOLDFAST_DATABASE_URL: {0}; give `sqlite://path/to/holdfast.db` or `postgres://user@host/database`"
     )]
     Address(String),
+    /// A file that the address names cannot be read.
+    #[error(
+        "HOLDFAST_DATABASE_URL: {option}={path} cannot be read ({why}); name a file that this process may read"
+    )]
+    AddressFile {
+        /// The option of the address.
+        option: String,
+        /// The file.
+        path: String,
+        /// What the system said.
+        why: String,
+    },
     /// The file's directory does not exist.
     #[error(
         "the directory {0} of the database file does not exist; create it, or correct HOLDFAST_DATABASE_URL"

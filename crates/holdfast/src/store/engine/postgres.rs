@@ -40,18 +40,37 @@ impl Postgres {
 
     fn read_address(url: &str) -> Result<PgConnectOptions, OpenError> {
         // Drop sqlx's text: it quotes the address, which may hold a password.
-        PgConnectOptions::from_str(url)
-            .map_err(|_| OpenError::Address("the Postgres address cannot be read".to_owned()))
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|_| OpenError::Address("the Postgres address cannot be read".to_owned()))?;
+        // It keeps the brackets around an IPv6 address, which no name resolution takes.
+        let host = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        Ok(match host.map(str::to_owned) {
+            Some(host) => options.host(&host),
+            None => options,
+        })
     }
 
     /// Whether the address can be read.
     pub(in crate::store) fn check_address(url: &str) -> Result<(), OpenError> {
-        Self::read_address(url).map(drop)
+        Self::read_address(url)?;
+        let address = url::Url::parse(url).ok();
+        for (option, path) in address.iter().flat_map(url::Url::query_pairs) {
+            let is_file = ["cert", "key", "ca"].iter().any(|end| option.ends_with(end));
+            if option.starts_with("ssl")
+                && is_file
+                && let Err(error) = std::fs::File::open(&*path)
+            {
+                let (option, path) = (option.into_owned(), path.into_owned());
+                return Err(OpenError::AddressFile { option, path, why: error.to_string() });
+            }
+        }
+        Ok(())
     }
 
     /// Connects, and asserts the settings that durability needs.
     pub(in crate::store) async fn open(url: &str) -> Result<Self, OpenError> {
         // PgBouncer refuses a session that begins with `extra_float_digits`; no column is a float.
+        Self::check_address(url)?;
         let options = Self::read_address(url)?.application_name("holdfast").extra_float_digits(None);
         let connecting = pool_of(MAX_CONNECTIONS).connect_with(options.clone());
         let connected = connecting.await;
@@ -304,6 +323,9 @@ fn host_of(options: &PgConnectOptions) -> String {
     }
 }
 
+const UNTRUSTED: &str = "give the server a TLS certificate that sslrootcert in HOLDFAST_DATABASE_URL, or this machine, trusts for that \
+                         host, or change sslmode";
+
 /// Why no connection could be made, with host and role. Never the password.
 fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
     let host = host_of(options);
@@ -332,16 +354,36 @@ fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
             format!("{host} accepts no connection within {} s", ACQUIRE_TIMEOUT.as_secs()),
             "start the server, or correct host and port in HOLDFAST_DATABASE_URL",
         ),
+        (sqlx::Error::Io(error), _) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+            (format!("TLS with {host} fails: {error}"), UNTRUSTED)
+        }
         // The name does not resolve, or the host cannot be reached.
         (sqlx::Error::Io(error), _) => (
             format!("{host} cannot be reached: {error}"),
             "correct host and port in HOLDFAST_DATABASE_URL, or fix the network",
         ),
-        (sqlx::Error::Tls(error), _) => (
-            format!("TLS with {host} fails: {error}"),
-            "give the server a TLS certificate that this machine trusts, or change sslmode in HOLDFAST_DATABASE_URL",
-        ),
+        (sqlx::Error::Tls(error), _) => (format!("TLS with {host} fails: {error}"), UNTRUSTED),
         _ => return unreachable_server(error),
     };
     OpenError::Unreachable { why, remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_ipv6_has_no_brackets() {
+        for (url, host) in [("postgres://u@[::1]:5432/db", "::1"), ("postgres://u@db:5432/db", "db")] {
+            assert_eq!(Postgres::read_address(url).unwrap().get_host(), host);
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_no_fault_of_the_network() {
+        let found = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let error = sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, found));
+        let told = not_let_in(error, &PgConnectOptions::new_without_pgpass()).to_string();
+        assert!(told.contains("TLS with") && told.contains("sslrootcert"), "{told}");
+    }
 }

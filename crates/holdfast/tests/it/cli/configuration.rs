@@ -239,6 +239,37 @@ fn an_address_and_a_shared_port_are_reported_with_all_other_faults() {
     }
 }
 
+#[test]
+fn a_file_that_the_address_names_must_be_readable() {
+    for option in ["sslrootcert", "sslkey", "ssl-ca"] {
+        let place = Place::new()
+            .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
+            .with("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY)
+            .with("HOLDFAST_DATABASE_URL", format!("postgres://u:hunter22@db/a?{option}=/nowhere/ca.pem"));
+        for command in [&["config", "check"][..], &["migrate"]] {
+            let ended = place.run(command);
+            let told = format!("{option}=/nowhere/ca.pem cannot be read (No such file");
+            assert!(ended.code == 2 && ended.stderr.contains(&told), "{command:?}: {}", ended.whole());
+        }
+    }
+}
+
+/// A SQLite file serves one process, so there is no other that could refresh.
+#[test]
+fn sqlite_without_a_worker_is_worth_a_warning() {
+    for (address, warns) in [("sqlite://holdfast.db", true), ("postgres://u@db/holdfast", false)] {
+        let place = Place::new()
+            .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
+            .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com")
+            .with("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY)
+            .with("HOLDFAST_WORKER", "off")
+            .with("HOLDFAST_DATABASE_URL", address);
+        let ended = place.run(&["config", "check"]);
+        let is_told = ended.stderr.contains("HOLDFAST_WORKER: this is the only server");
+        assert_eq!((ended.code, is_told), (0, warns), "{address}: {}", ended.whole());
+    }
+}
+
 /// Whoever is in another directory than the configuration must not be told to make new keys.
 #[test]
 fn where_no_configuration_was_read_that_is_said() {
