@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use url::Url;
 
 use super::Settings;
@@ -22,7 +23,8 @@ const GRAPH: &str = "graph.instagram.com";
 
 /// Everything that does not go together.
 pub(super) fn of(settings: &Settings) -> Vec<Fault> {
-    let mut found: Vec<Fault> = [webhook(settings), return_urls(settings)].into_iter().flatten().collect();
+    let mut found: Vec<Fault> =
+        [webhook(settings), return_urls(settings), worker(settings)].into_iter().flatten().collect();
     if let Some(instagram) = &settings.instagram {
         found.extend(refresh(settings, instagram));
         found.extend(addresses(instagram));
@@ -53,6 +55,18 @@ fn webhook(settings: &Settings) -> Option<Fault> {
             table::WEBHOOK_URL.env,
             "events would be sent to this server itself",
             "write the address at which your app takes them",
+        )
+    })
+}
+
+/// A SQLite file serves one process alone, so there is no other that could refresh.
+fn worker(settings: &Settings) -> Option<Fault> {
+    let is_alone = settings.database_url.expose_secret().starts_with("sqlite:");
+    (is_alone && !settings.worker).then(|| {
+        Fault::new(
+            table::WORKER.env,
+            "this is the only server of a SQLite file, and it is not to refresh: every grant expires within sixty days",
+            "unset it, or write on",
         )
     })
 }
