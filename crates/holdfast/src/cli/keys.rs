@@ -44,7 +44,7 @@ fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Out
     // The key bytes are valid, so only the name can be at fault.
     if crate::vault::KeyRing::parse(&entry).is_err() {
         return Err(Failure::setup(
-            format!("`{}` cannot be the name of a key", id),
+            format!("`{id}` cannot be the name of a key"),
             "use 1 to 64 letters, digits and `-_.`",
         ));
     }
@@ -141,7 +141,7 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
     }
     let known = store.key_use().await?;
     if !known.contains_key(id) {
-        return Err(Failure::no(format!("the database knows no key {}", id)));
+        return Err(Failure::no(format!("the database knows no key {id}")));
     }
     audit::record(context, &store, "keys.retire", None, Some(id.to_owned())).await?;
     match store.retire_key(id).await? {
@@ -170,7 +170,7 @@ async fn give_up(context: &Context, id: &str, printer: &mut Printer) -> Outcome 
     }
     let known = store.key_use().await?;
     if !known.contains_key(id) {
-        return Err(Failure::no(format!("the database knows no key {}", id)));
+        return Err(Failure::no(format!("the database knows no key {id}")));
     }
     audit::record(context, &store, "keys.give_up", None, Some(id.to_owned())).await?;
     let lost = store.give_up_key(id, context.clock.now()).await?;

@@ -94,7 +94,7 @@ async fn revoke(context: &Context, given: &str, printer: &mut Printer) -> Outcom
     let id = Uuid::try_parse(given).ok();
     if id.is_none() && !given.starts_with(service::PREFIX) {
         return Err(Failure::setup(
-            format!("`{}` is neither a service key nor the id of one", given),
+            format!("`{given}` is neither a service key nor the id of one"),
             "`holdfast service-key list` shows the ids",
         ));
     }

@@ -15,7 +15,7 @@ pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, F
         (_, Some(account)) => {
             let found = listing::by_account(store, account).await?;
             match found.as_slice() {
-                [] => Err(Failure::no(format!("no connection here has the Instagram account {}", account))
+                [] => Err(Failure::no(format!("no connection here has the Instagram account {account}"))
                     .mended_by("--account takes one of the account's two ids, or @ and its handle")),
                 [connection] => Ok(OwnerId::named_by_operator(&connection.user_id)),
                 several => {
@@ -34,7 +34,7 @@ pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, F
             if is_known {
                 Ok(owner)
             } else {
-                Err(Failure::no(format!("there is no user {} here", user)).mended_by(
+                Err(Failure::no(format!("there is no user {user} here")).mended_by(
                     "Clerk user ids begin with user_; --account finds a user by their Instagram account",
                 ))
             }

@@ -67,7 +67,7 @@ pub async fn run(context: &Context, args: &ExplainArgs, printer: &mut Printer) -
 fn instant(text: &str) -> Result<Timestamp, Failure> {
     let wrong = || {
         Failure::setup(
-            format!("`{}` is not a time", text),
+            format!("`{text}` is not a time"),
             "write 2026-11-23T12:00:00Z, or seconds since 1970 such as 1795435200",
         )
     };

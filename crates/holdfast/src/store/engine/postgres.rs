@@ -354,7 +354,9 @@ fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
             format!("{host} accepts no connection within {} s", ACQUIRE_TIMEOUT.as_secs()),
             "start the server, or correct host and port in HOLDFAST_DATABASE_URL",
         ),
-        (sqlx::Error::Io(error), _) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+        (sqlx::Error::Io(error), _)
+            if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) =>
+        {
             (format!("TLS with {host} fails: {error}"), UNTRUSTED)
         }
         // The name does not resolve, or the host cannot be reached.
