@@ -5,7 +5,7 @@ use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::Fault;
 use sqlx::{Connection as _, Executor as _};
 
-use super::support::Place;
+use super::support::{Place, WITHOUT_THE_NEWEST_MIGRATION};
 use crate::e2e::app::App;
 
 #[test]
@@ -84,11 +84,9 @@ async fn after_a_restore_versions_and_events_are_new_ones() {
     }
     database.close().await.unwrap();
     assert_eq!(place.run(&["backup", "copy.db"]).code, 0);
-    // As an older program has left it.
-    let older = "DROP TABLE withdrawals; DELETE FROM schema_migrations WHERE version = 17";
     let copy = sqlx::sqlite::SqliteConnectOptions::new().filename(place.path().join("copy.db"));
     let mut copy = sqlx::SqliteConnection::connect_with(&copy).await.unwrap();
-    sqlx::raw_sql(older).execute(&mut copy).await.unwrap();
+    sqlx::raw_sql(WITHOUT_THE_NEWEST_MIGRATION).execute(&mut copy).await.unwrap();
     copy.close().await.unwrap();
     // Where one event is sent a second time at once, receivers drop it.
     let mut last = jiff::Timestamp::now().as_second() - 1;

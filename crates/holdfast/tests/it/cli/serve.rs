@@ -2,7 +2,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 use super::doctor::codes;
-use super::support::{Place, ring_entry};
+use super::support::{Place, WITHOUT_THE_NEWEST_MIGRATION, ring_entry};
 use crate::support::waiting::until_blocking;
 
 fn configured() -> Place {
@@ -70,8 +70,7 @@ fn an_upgrade_with_a_wrong_encryption_key_changes_nothing_and_doctor_says_why() 
     assert_eq!(place.run(&["migrate"]).code, 0);
     assert_eq!(place.run(&["keys", "rotate"]).code, 0);
     let database = rusqlite::Connection::open(place.path().join("holdfast.db")).unwrap();
-    let older = "DROP TABLE withdrawals; DELETE FROM schema_migrations WHERE version = 17";
-    database.execute_batch(older).unwrap();
+    database.execute_batch(WITHOUT_THE_NEWEST_MIGRATION).unwrap();
     let newest = || {
         let newest = "SELECT MAX(version) FROM schema_migrations";
         database.query_row(newest, [], |row| row.get::<_, i64>(0)).unwrap()
@@ -83,7 +82,7 @@ fn an_upgrade_with_a_wrong_encryption_key_changes_nothing_and_doctor_says_why() 
         let looked = place.run(&["doctor", "--json", "--offline"]);
         assert!(codes(&looked, "failed").contains(&"key-ring".to_owned()), "{}", looked.stdout);
         assert!(sentence(&place).contains(said));
-        assert_eq!(newest(), 16);
+        assert_eq!(newest(), 17);
     }
 }
 

@@ -12,6 +12,10 @@ use tempfile::TempDir;
 
 use crate::support::leaks;
 
+/// Takes back the newest migration of SQLite: what an older program has left.
+pub const WITHOUT_THE_NEWEST_MIGRATION: &str = "DROP INDEX data_deletions_unfinished; ALTER TABLE data_deletions DROP COLUMN unfinished; \
+     DELETE FROM schema_migrations WHERE version = 18";
+
 /// A directory to run the program in. Nothing of the environment of the test run reaches it.
 pub struct Place {
     dir: TempDir,
