@@ -1,6 +1,9 @@
 //! `why`: from a request id to cause and remedy.
 
-use std::io::{self, BufRead, IsTerminal as _};
+use std::borrow::Cow;
+use std::io::{self, BufRead, BufReader, Cursor, IsTerminal as _, Read};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 use ::http::Method;
@@ -24,6 +27,8 @@ use crate::transport::{Outgoing, Transport};
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Of the log, in bytes; of a longer one only the beginning is looked at.
 const LONGEST_LINE: usize = 64 * 1024;
+/// For the next part of the log. Cron, CI and `ssh` may leave standard input open and silent.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// Runs the command.
 pub async fn run(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Outcome {
@@ -44,19 +49,72 @@ pub async fn run(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Ou
             Err(why) => silent.push(format!("{} ({why})", address.origin().ascii_serialization())),
         }
     }
-    if !std::io::stdin().is_terminal() {
-        let found = from_log(std::io::stdin().lock(), &args.request_id).map_err(|error| {
+    let mut was_silent = false;
+    if !io::stdin().is_terminal() {
+        let mut input = Patient::of(io::stdin(), SILENCE).map_err(|error| {
+            Failure::setup(format!("no thread can be started: {error}"), "see `ulimit -u`")
+        })?;
+        let found = from_log(BufReader::new(&mut input), &args.request_id).map_err(|error| {
             Failure::setup(format!("standard input cannot be read: {error}"), "give it the server's log")
         })?;
         if let Some(one) = found {
             return Ok(tell(&one, args.json, printer));
         }
+        was_silent = input.was_silent;
     }
-    Err(unknown(&args.request_id, addresses.is_empty(), &silent))
+    Err(unknown(&args.request_id, addresses.is_empty(), &silent, was_silent))
 }
 
-fn unknown(request_id: &str, is_nobody_asked: bool, silent: &[String]) -> Failure {
-    let log = format!("read the log: holdfast why {request_id} < LOG");
+/// A reader that ends as well where nothing more comes for a while.
+struct Patient {
+    chunks: Receiver<io::Result<Vec<u8>>>,
+    chunk: Cursor<Vec<u8>>,
+    patience: Duration,
+    was_silent: bool,
+}
+
+impl Patient {
+    /// Reads in a thread that is left behind: it may wait for ever.
+    fn of(mut reader: impl Read + Send + 'static, patience: Duration) -> io::Result<Self> {
+        let (sender, chunks) = sync_channel(1);
+        thread::Builder::new().name("standard input".to_owned()).spawn(move || {
+            loop {
+                let mut chunk = vec![0; LONGEST_LINE];
+                let read = reader.read(&mut chunk).map(|length| {
+                    chunk.truncate(length);
+                    chunk
+                });
+                let is_last = read.as_ref().map_or(true, Vec::is_empty);
+                if sender.send(read).is_err() || is_last {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { chunks, chunk: Cursor::default(), patience, was_silent: false })
+    }
+}
+
+impl Read for Patient {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.chunk.position() == self.chunk.get_ref().len() as u64 {
+            match self.chunks.recv_timeout(self.patience) {
+                Ok(chunk) => self.chunk = Cursor::new(chunk?),
+                Err(RecvTimeoutError::Timeout) => self.was_silent = true,
+                Err(RecvTimeoutError::Disconnected) => {}
+            }
+        }
+        self.chunk.read(into)
+    }
+}
+
+fn unknown(request_id: &str, is_nobody_asked: bool, silent: &[String], was_silent: bool) -> Failure {
+    let read = format!("read the log: holdfast why {request_id} < LOG");
+    let log = if was_silent {
+        let seconds = SILENCE.as_secs();
+        format!("{read} (standard input was left open, and gave nothing more for {seconds} s)")
+    } else {
+        read
+    };
     let remedy = if is_nobody_asked {
         format!("set HOLDFAST_METRICS_LISTEN, so that the server can be asked; or {log}")
     } else if silent.is_empty() {
@@ -105,12 +163,10 @@ fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Recall
     let mut one: Option<Recalled> = None;
     let (mut judgement, mut cause) = (None, None);
     while let Some(line) = long_lines::next(&mut log, LONGEST_LINE)? {
-        let line = String::from_utf8_lossy(&line.bytes).into_owned();
-        let Some(fields) =
-            Some(&line).filter(|line| line.contains(request_id)).and_then(|line| fields(line.trim_end()))
-        else {
-            continue;
-        };
+        let line = String::from_utf8_lossy(&line.bytes);
+        // journald writes what has colours in it as a list of bytes.
+        let may_name_it = line.contains(request_id) || line.contains("\"MESSAGE\":[");
+        let Some(fields) = may_name_it.then(|| fields(&line)).flatten() else { continue };
         let text = |name: &str| fields.get(name).and_then(Value::as_str).map_or_else(String::new, printable);
         if text("request_id") != request_id {
             continue;
@@ -163,12 +219,40 @@ fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
+/// A line without the colours that a terminal, or who collected the log, put into it.
+fn without_colours(line: &str) -> Cow<'_, str> {
+    if !line.contains("\u{1b}[") {
+        return Cow::Borrowed(line);
+    }
+    let mut parts = line.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    // The sequence ends with its first byte from `@` to `~`.
+    let rest = parts.map(|part| part.find(|each| matches!(each, '@'..='~')).map_or("", |at| &part[at + 1..]));
+    Cow::Owned(rest.fold(first, |line, part| line + part))
+}
+
+/// The line of ours in what Docker, journald and others make of it: a JSON object that has it in
+/// one of its members, as text, as bytes or taken apart.
+fn within(value: Value) -> Option<Value> {
+    match value {
+        Value::Object(members) if members.contains_key("request_id") => Some(Value::Object(members)),
+        Value::Object(members) => members.into_iter().find_map(|(_, each)| within(each)),
+        Value::String(text) if text.contains("request_id") => fields(&text),
+        Value::Array(bytes) => {
+            let bytes: Option<Vec<u8>> = bytes.iter().map(|each| u8::try_from(each.as_u64()?).ok()).collect();
+            fields(&String::from_utf8_lossy(&bytes?))
+        }
+        _ => None,
+    }
+}
+
 /// The fields of a line, in either of the log's formats; whatever wrote before it is passed over.
 fn fields(line: &str) -> Option<Value> {
+    let line = &*without_colours(line.trim_end());
     if let Some(at) = line.find('{')
-        && let Ok(fields) = serde_json::from_str(&line[at..])
+        && let Ok(whole) = serde_json::from_str(&line[at..])
     {
-        return Some(fields);
+        return within(whole);
     }
     let mut fields = serde_json::Map::new();
     if let Some(at) = line.split_whitespace().find(|word| word.parse::<jiff::Timestamp>().is_ok()) {
@@ -292,6 +376,50 @@ mod tests {
                 assert!(from_log(log.as_bytes(), other).unwrap().is_none());
             }
         }
+    }
+
+    const TEXT: &str = "2026-11-28T18:00:00Z  INFO holdfast::access: answered method=\"GET\" route=\"/user/profile\" \
+                        status=401 code=\"token-expired\" request_id=\"r-1\"";
+
+    fn answer_in(log: &str) -> Option<(u16, String, String)> {
+        let first = from_log(log.as_bytes(), "r-1").unwrap()?.first;
+        Some((first.status, first.code, first.at.to_string()))
+    }
+
+    #[test]
+    fn a_line_is_read_from_what_docker_and_journald_make_of_it() {
+        let json = r#"{"timestamp":"2026-11-28T18:00:00Z","message":"answered","status":401,"code":"token-expired","request_id":"r-1"}"#;
+        let coloured = TEXT.replace("INFO", "\u{1b}[32m INFO\u{1b}[0m").replace('=', "\u{1b}[2m=\u{1b}[0;1m");
+        let prefixed = format!("\u{1b}[36mapi-1  | \u{1b}[0m{json}");
+        for line in [TEXT, json, &coloured, &prefixed] {
+            let bytes = line.as_bytes();
+            for log in [
+                line.to_owned(),
+                json!({"log": format!("{line}\n"), "stream": "stderr", "time": "2026-11-28T18:00:00.1Z"})
+                    .to_string(),
+                json!({"__REALTIME_TIMESTAMP": "1", "MESSAGE": line, "_PID": "7"}).to_string(),
+                json!({"__REALTIME_TIMESTAMP": "1", "MESSAGE": bytes, "_PID": "7"}).to_string(),
+                json!({"labels": {"pod": "x"}, "message": line}).to_string(),
+            ] {
+                let expected = (401, "token-expired".to_owned(), "2026-11-28T18:00:00Z".to_owned());
+                assert_eq!(answer_in(&log), Some(expected), "{log}");
+            }
+        }
+        let taken_apart: Value = serde_json::from_str(json).unwrap();
+        assert!(answer_in(&json!({"jsonPayload": taken_apart, "severity": "INFO"}).to_string()).is_some());
+        assert_eq!(answer_in(&json!({"log": "r-1", "MESSAGE": [1, 2]}).to_string()), None);
+    }
+
+    #[test]
+    fn an_input_that_stays_open_and_gives_nothing_is_not_waited_for() {
+        let (mut writer, reader) = std::os::unix::net::UnixStream::pair().unwrap();
+        io::Write::write_all(&mut writer, format!("{TEXT}\n").as_bytes()).unwrap();
+        let mut input = Patient::of(reader, Duration::from_millis(20)).unwrap();
+        let found = from_log(BufReader::new(&mut input), "r-1").unwrap();
+        assert!(found.is_some() && input.was_silent);
+        drop(writer);
+        let mut whole = Patient::of(TEXT.as_bytes(), SILENCE).unwrap();
+        assert!(from_log(BufReader::new(&mut whole), "r-1").unwrap().is_some() && !whole.was_silent);
     }
 
     #[test]
