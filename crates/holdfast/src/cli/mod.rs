@@ -111,8 +111,10 @@ fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcom
         Command::Restore { file } => wait(context, database::restore(context, &file, printer)),
         Command::Doctor(args) => wait(context, doctor::run(context, &args, printer)),
         Command::Token(TokenCommand::Explain(args)) => wait(context, token::run(context, &args, printer)),
-        Command::Serve => enough_files().and_then(|()| wait(context, serve::run(context, printer))),
-        Command::Dev(args) => enough_files().and_then(|()| wait(context, dev::run(context, &args, printer))),
+        Command::Serve => enough_files().and_then(|()| run_to_end(context, serve::run(context, printer))),
+        Command::Dev(args) => {
+            enough_files().and_then(|()| run_to_end(context, dev::run(context, &args, printer)))
+        }
         Command::Openapi => openapi(context, printer),
     }
 }
@@ -139,7 +141,16 @@ fn enough_files() -> Result<(), Failure> {
     ))
 }
 
+/// Runs work that a signal may end wherever it is.
 fn wait(context: &Context, work: impl Future<Output = Outcome>) -> Outcome {
+    run_to_end(context, async {
+        serve::end_when_told()?;
+        work.await
+    })
+}
+
+/// Runs work that ends by itself, or has receivers of its own for signals.
+fn run_to_end(context: &Context, work: impl Future<Output = Outcome>) -> Outcome {
     // Dropped after the runtime, whose end may log something.
     let _log = FlushedAtEnd;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();

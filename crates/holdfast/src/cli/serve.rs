@@ -18,8 +18,10 @@ use crate::transport::{ReqwestTransport, TransportError};
 
 /// Runs the command.
 pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
-    // Before anything that takes time: without a receiver, the signal ends the process.
+    // Before anything that takes time: without a receiver, the signal ends the process, and does
+    // nothing to the first one of a container.
     let hangup = hangup()?;
+    let mut stop = std::pin::pin!(stop_signal()?);
     let file = context.file()?;
     let (settings, reading) = context.settings_with_reading(file.as_ref(), Purpose::Serve, printer)?;
     let levels = telemetry::install(&settings.log, settings.log_format)?;
@@ -32,7 +34,6 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
         Some(address) => Some(bind(address, "HOLDFAST_METRICS_LISTEN").await.map_err(told)?),
         None => None,
     };
-    let mut stop = std::pin::pin!(stop_signal()?);
     let seams = seams_with_tls(context)?;
     let server = tokio::select! {
         built = Server::build(&settings, &seams) => built.map_err(told)?,
@@ -246,7 +247,26 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-#[expect(clippy::exit, reason = "whoever signals twice does not want to wait for anything")]
+/// Lets signals end the first process of a container, which is not ended by those that it has no
+/// receiver for.
+pub(super) fn end_when_told() -> Result<(), Failure> {
+    if std::process::id() != 1 {
+        return Ok(());
+    }
+    for (kind, number) in
+        [(SignalKind::hangup(), 1), (SignalKind::interrupt(), 2), (SignalKind::terminate(), 15)]
+    {
+        let mut signal = receive(kind)?;
+        tokio::spawn(async move {
+            if signal.recv().await.is_some() {
+                end_at_once(128 + number);
+            }
+        });
+    }
+    Ok(())
+}
+
+#[expect(clippy::exit, reason = "nobody who comes here waits for anything")]
 fn end_at_once(code: i32) {
     telemetry::flush();
     std::process::exit(code);

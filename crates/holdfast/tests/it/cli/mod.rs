@@ -11,6 +11,7 @@ mod pages;
 mod recipes;
 mod remedies;
 mod serve;
+mod signals;
 pub mod support;
 mod token;
 mod usage;

@@ -122,6 +122,18 @@ impl Place {
         Running { child, may_be_silent: false, log }
     }
 
+    /// Starts it as the first process of a namespace of its own; nothing is written to its input.
+    pub fn start_as_first(&self, arguments: &[&str], stdin: Stdio) -> Running {
+        let program = self.command(arguments);
+        let log = self.dir.path().join("log-of-the-first");
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--map-root-user", "--pid", "--fork"]).arg(program.get_program()).args(arguments);
+        unshare.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let stderr = File::create(&log).unwrap();
+        unshare.current_dir(self.dir.path()).stdin(stdin).stdout(Stdio::null()).stderr(stderr);
+        Running { child: unshare.spawn().unwrap(), may_be_silent: true, log }
+    }
+
     /// Starts `serve` in a shell that sets limits before.
     pub fn serve_within(&self, limits: &str) -> Running {
         let program = self.command(&["serve"]);
