@@ -52,7 +52,7 @@ statements! {
     /// SQLite has no server, no role and no bound.
     SERVER_FACTS = Sql::each(
         "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, NULL AS own_limit, 1 AS may_create, NULL \
-         AS other_owner, 0 AS is_read_only",
+         AS other_owner, 0 AS is_read_only, '' AS encoding",
         concat!(
             "SELECT CAST(current_user AS TEXT) AS role, CAST(current_schema() AS TEXT) AS schema, \
              CAST(current_setting('server_version_num') AS BIGINT) AS version, CAST(current_setting('max_connections') AS \
@@ -65,7 +65,7 @@ statements! {
             table_names!(),
             ") AND NOT pg_has_role(tableowner, 'USAGE')) AS other_owner, \
              CAST(CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 \
-             ELSE 0 END AS BIGINT) AS is_read_only",
+             ELSE 0 END AS BIGINT) AS is_read_only, CAST(current_setting('server_encoding') AS TEXT) AS encoding",
         ),
     );
     LACKING_RIGHT = Sql::each(
@@ -101,6 +101,8 @@ pub struct ServerFacts {
     pub other_owner: Option<String>,
     /// Whether nothing can be written: on a standby, or by a setting of the role or the database.
     pub is_read_only: bool,
+    /// `server_encoding`, such as `UTF8` or `LATIN1`.
+    pub encoding: String,
 }
 
 /// How the connections to the database are used.
@@ -222,6 +224,7 @@ impl Store {
                 may_create: row.int("may_create")? == 1,
                 other_owner: row.opt_text("other_owner")?,
                 is_read_only: row.int("is_read_only")? == 1,
+                encoding: row.text("encoding")?,
             })
         };
         read().map(Some).map_err(|error| error.at("(server)", "(all)"))

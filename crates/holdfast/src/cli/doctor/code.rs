@@ -77,6 +77,11 @@ codes! {
     DATABASE_VERSION = "database-version", "database version",
         "The database is older than the versions that Holdfast is tested with.",
         "Use Postgres 13 or newer.";
+    DATABASE_ENCODING = "database-encoding", "database encoding",
+        "The Postgres database was not created with the encoding UTF8: it refuses a name with a character that its encoding \
+         lacks, or checks none.",
+        "Create a database with ENCODING 'UTF8', move the tables with pg_dump and pg_restore, and name it in \
+         HOLDFAST_DATABASE_URL.";
     DATABASE_POOL = "database-pool", "database connections",
         "The database server allows fewer connections than the replicas use.",
         "Set max_connections to thirteen for each replica plus what other programs use, or put PgBouncer in front (session \

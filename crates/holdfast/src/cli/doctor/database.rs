@@ -159,6 +159,9 @@ fn check_use(facts: &ServerFacts, report: &mut Report) -> bool {
     } else {
         Check::passed(code::DATABASE_VERSION, format!("Postgres {}", facts.version / 10_000))
     });
+    if let Some(check) = check_encoding(facts) {
+        report.add(check);
+    }
     if let Some(limit) = facts.own_limit.filter(|limit| *limit < PER_REPLICA) {
         let what = format!(
             "{} or its database is limited to {limit} connections; each replica uses {PER_REPLICA}",
@@ -180,6 +183,31 @@ fn check_use(facts: &ServerFacts, report: &mut Report) -> bool {
         Check::passed(code::DATABASE_POOL, what)
     });
     true
+}
+
+/// We speak UTF-8, whatever the database stores. The locale of the statement goes with every
+/// encoding.
+fn check_encoding(facts: &ServerFacts) -> Option<Check> {
+    let check = match facts.encoding.as_str() {
+        "UTF8" => return None,
+        "SQL_ASCII" => {
+            let what = "SQL_ASCII takes any bytes: it does not refuse what another program, or a restore, writes in \
+                        another encoding, and Holdfast cannot read that";
+            Check::warning(code::DATABASE_ENCODING, what)
+        }
+        encoding => {
+            let what = format!(
+                "{encoding} lacks most characters: a name with one of those, such as an emoji, cannot be stored, and each \
+                 request that would store it fails"
+            );
+            Check::failed(code::DATABASE_ENCODING, what)
+        }
+    };
+    Some(check.mended_by(format!(
+        "as a superuser: CREATE DATABASE holdfast_utf8 OWNER {} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0; \
+         move the tables there (docs/guides/database.md#restoring), and name it in HOLDFAST_DATABASE_URL",
+        facts.role
+    )))
 }
 
 fn unknown_role(error: &StoreError) -> Check {

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::support::{Ended, Place, ring_entry};
-use crate::support::database::execute;
+use crate::support::database::{execute, postgres_url};
 use crate::support::postgres_server::OwnServer;
 use crate::support::relay::Relay;
 use crate::support::waiting::until;
@@ -208,6 +208,40 @@ async fn a_database_that_falls_silent_half_way_has_connections_enough() {
     assert_eq!(codes(&ended, "failed"), ["database"], "{}", ended.stdout);
     assert!(ended.stdout.contains("answers no more"), "{}", ended.stdout);
     assert!(codes(&ended, "ok").contains(&"database-pool".to_owned()), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_another_encoding_than_utf8_is_told_so() {
+    for (encoding, result) in [("LATIN1", "failed"), ("SQL_ASCII", "warning"), ("UTF8", "")] {
+        let name = format!("encoding_{}_{}", encoding.to_lowercase(), std::process::id());
+        let maintenance = postgres_url("postgres");
+        let made = format!(
+            "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        );
+        execute(&maintenance, &made).await.unwrap();
+        let place = Place::new()
+            .with("HOLDFAST_DATABASE_URL", postgres_url(&name))
+            .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7));
+        let (place, _) = run(place, &["migrate"]).await;
+        let (place, ended) = run(place, &["doctor", "--json", "--offline"]).await;
+        for each in ["failed", "warning"] {
+            let is_told = codes(&ended, each).contains(&"database-encoding".to_owned());
+            assert_eq!(is_told, each == result, "{encoding} {each}: {}", ended.stdout);
+        }
+        // The statement can be followed as it stands.
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let checks = report["checks"].as_array().unwrap().iter();
+        let remedy = checks
+            .filter(|check| check["code"] == "database-encoding")
+            .find_map(|check| check["remedy"].as_str());
+        if let Some(statement) = remedy.and_then(|text| text.split_once(": ")?.1.split(';').next()) {
+            let other = format!("{name}_utf8");
+            execute(&maintenance, &statement.replace("holdfast_utf8", &other)).await.unwrap();
+            execute(&maintenance, &format!("DROP DATABASE {other}")).await.unwrap();
+        }
+        drop(place);
+        execute(&maintenance, &format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
