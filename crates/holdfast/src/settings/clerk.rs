@@ -7,6 +7,7 @@ use url::Url;
 use super::load::Reader;
 use super::parse::ProxyAddress;
 use super::{ClerkSettings, Purpose, table};
+use crate::address::is_on_the_internet;
 use crate::caller::keys::{SecretKey, is_backend_jwks, same_origin};
 
 impl Reader {
@@ -32,7 +33,11 @@ impl Reader {
         let derived = publishable_key.as_ref().map(PublishableKey::issuer);
         let derived = derived.or_else(|| jwks_url.as_ref().and_then(jwks_issuer));
         let mut issuers = named_issuers.clone().unwrap_or_else(|| derived.into_iter().collect());
-        issuers.extend(proxy.into_iter().flat_map(|proxy| proxy_issuers(proxy, allowed_origins)));
+        let proxies: Vec<_> =
+            proxy.into_iter().flat_map(|proxy| proxy_issuers(proxy, allowed_origins)).collect();
+        self.judge_spellings(table::CLERK_ISSUER.env, named_issuers.as_deref().unwrap_or_default());
+        self.judge_spellings(table::CLERK_PROXY_URL.env, &proxies);
+        issuers.extend(proxies);
         issuers.extend(domain.map(|host| format!("https://clerk.{host}")));
         if let (Some(key), Some(_)) = (&publishable_key, &named_issuers) {
             self.judge_issuers(key, &issuers);
@@ -104,9 +109,23 @@ impl Reader {
         }
     }
 
+    /// `iss` is compared letter by letter, and Clerk writes one spelling alone.
+    fn judge_spellings(&mut self, name: &str, issuers: &[String]) {
+        for issuer in issuers {
+            let Some(clerks) = as_clerk_spells(issuer) else { continue };
+            self.warn(
+                name,
+                format!("tokens of {clerks} would be refused: an issuer is compared letter by letter, and {issuer} is another"),
+                format!("write {clerks}"),
+            );
+        }
+    }
+
     fn judge_issuers(&mut self, key: &PublishableKey, issuers: &[String]) {
         let own = key.issuer();
-        if !issuers.contains(&own) {
+        // Another spelling of it has been told.
+        let is_own = |issuer: &String| *issuer == own || as_clerk_spells(issuer).as_ref() == Some(&own);
+        if !issuers.iter().any(is_own) {
             self.warn(
                 table::CLERK_ISSUER.env,
                 format!("tokens of {own}, the instance of CLERK_PUBLISHABLE_KEY, would be refused"),
@@ -186,6 +205,18 @@ fn proxy_issuers(proxy: ProxyAddress, origins: &[OriginPattern]) -> Vec<String> 
             .map(|origin| format!("{origin}{path}"))
             .collect(),
     }
+}
+
+/// How Clerk spells an issuer that is written otherwise: https, the host in lower case, no port that
+/// goes without saying.
+fn as_clerk_spells(issuer: &str) -> Option<String> {
+    let url = Url::parse(issuer).ok()?;
+    let text = url.as_str().trim_end_matches('/');
+    let spelt = match text.strip_prefix("http://") {
+        Some(rest) if is_on_the_internet(&url) => format!("https://{rest}"),
+        Some(_) | None => text.to_owned(),
+    };
+    (spelt != issuer).then_some(spelt)
 }
 
 /// The issuer whose JWKS that is, where it stands at the well-known place.

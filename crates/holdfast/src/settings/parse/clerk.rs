@@ -57,7 +57,8 @@ pub fn issuers(text: &str) -> Read<Vec<String>> {
     each_part(text, "write it as Clerk does, like https://clerk.example.com", |issuer| {
         base_url(issuer).map_err(|wrong| wrong.what)?;
         if issuer.ends_with('/') {
-            return Err("ends with a slash, which Clerk's issuers never do".to_owned());
+            let plain = issuer.trim_end_matches('/');
+            return Err(format!("ends with a slash, which Clerk's issuers never do: write {plain}"));
         }
         if issuer.ends_with("/.well-known/jwks.json") {
             return Err("is the address of the keys; the issuer is the part before /.well-known".to_owned());

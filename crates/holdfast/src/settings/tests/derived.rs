@@ -187,3 +187,29 @@ fn c7_origins_of_apps_are_parties_origins_and_return_addresses() {
         assert_eq!(faulty_names([("HOLDFAST_RETURN_URLS", origin)]), ["HOLDFAST_RETURN_URLS"]);
     }
 }
+
+/// `iss` is compared letter by letter.
+#[test]
+fn an_issuer_that_clerk_spells_otherwise_is_told_as_clerk_spells_it() {
+    let told = |name: &str, value: &str| -> Vec<String> {
+        let settings = tools([("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY), (name, value)]).unwrap();
+        settings.warnings.into_iter().filter(|each| each.name == name).map(|each| each.remedy).collect()
+    };
+    for (name, written, spelt) in [
+        ("CLERK_ISSUER", "https://Clerk.Example.com", "https://clerk.example.com"),
+        ("CLERK_ISSUER", "HTTPS://clerk.example.com", "https://clerk.example.com"),
+        ("CLERK_ISSUER", "http://clerk.example.com", "https://clerk.example.com"),
+        ("CLERK_ISSUER", "https://clerk.example.com:443", "https://clerk.example.com"),
+        ("CLERK_PROXY_URL", "https://App.Example.com/__clerk/", "https://app.example.com/__clerk"),
+        ("CLERK_PROXY_URL", "http://app.example.com/__Clerk", "https://app.example.com/__Clerk"),
+    ] {
+        assert_eq!(told(name, written), [format!("write {spelt}")], "{written}");
+        assert_eq!(told(name, spelt), [""; 0], "{spelt}");
+    }
+    // A stand-in on this machine, or beside it.
+    for local in ["http://127.0.0.1:4000", "http://clerk:4000"] {
+        assert_eq!(told("CLERK_PROXY_URL", local), [""; 0], "{local}");
+    }
+    let faults = tools([("CLERK_ISSUER", "https://app.example.com/__clerk/")]).unwrap_err().0;
+    assert!(faults[0].what.ends_with("write https://app.example.com/__clerk"), "{faults:?}");
+}
