@@ -17,11 +17,13 @@ use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+pub use self::receiver::remedy_of_status;
 use self::receiver::{DeliveryError, Receiver};
 use crate::clock::{Backoff, SharedClock, after, still_ahead};
 use crate::connection::status::InstagramStatus;
@@ -84,6 +86,9 @@ metrics! {
         "Deliveries of events to the app by outcome: delivered, failed, given_up",
         "Alert on any `given_up`: that event will not be sent again. Alert when `failed` rises and `delivered` does not for 15 minutes.",
         by [("outcome", "`delivered`, `failed` (it is tried again) or `given_up`")];
+    LAST_STATUS = Gauge "webhook_last_status",
+        "HTTP status of the app's last answer to an event; 0 before the first event, and where no answer came",
+        "Nothing to alert on: it tells why deliveries fail.";
 }
 
 /// Sends the events in the outbox.
@@ -96,6 +101,7 @@ pub struct Dispatcher {
     entropy: SharedEntropy,
     transport: SharedTransport,
     deliveries: Family<Labels<1>, Counter>,
+    last_status: Gauge,
     receiver: Receiver,
 }
 
@@ -128,6 +134,7 @@ impl Dispatcher {
             entropy,
             transport,
             deliveries: Family::default(),
+            last_status: Gauge::default(),
             receiver: Receiver::default(),
         }
     }
@@ -139,6 +146,7 @@ impl Dispatcher {
             drop(self.deliveries.get_or_create(&[("outcome", outcome.as_str())]));
         }
         DELIVERIES.register(registry, self.deliveries.clone());
+        LAST_STATUS.register(registry, self.last_status.clone());
     }
 
     /// Sends until stopped. Deliveries in flight are then sent again later: the app must recognise
@@ -269,7 +277,9 @@ impl Dispatcher {
     }
 
     async fn send_signed(&self, id: &str, message: &impl Serialize) -> Result<(), DeliveryError> {
-        let answer = self.transport.send(self.request(id, message)?).await?;
+        let answer = self.transport.send(self.request(id, message)?).await;
+        self.last_status.set(answer.as_ref().map_or(0, |answer| answer.status.as_u16().into()));
+        let answer = answer?;
         if answer.status.is_success() {
             return Ok(());
         }

@@ -98,14 +98,19 @@ fn remedy(error: DeliveryError) -> &'static str {
         }
         DeliveryError::Transport(TransportError::NoRoots) => "install ca-certificates on this machine",
         DeliveryError::Transport(TransportError::Unsendable) => "check HOLDFAST_WEBHOOK_URL",
-        DeliveryError::Refused(status) => match status.as_u16() {
-            300..=399 => "redirects are not followed: set HOLDFAST_WEBHOOK_URL to the final address",
-            401 | 403 => {
-                "let the app check the signature with HOLDFAST_WEBHOOK_SECRET, and require no other login there"
-            }
-            404 | 405 | 410 => "check the path in HOLDFAST_WEBHOOK_URL; the app must take POST there",
-            _ => "look into the log of the app, or of the proxy in front of it",
-        },
+        DeliveryError::Refused(status) => remedy_of_status(status.as_u16()),
         DeliveryError::Unwritable => "this is a fault of this server: please report it",
+    }
+}
+
+/// What the operator does where the app answers an event with that status.
+pub fn remedy_of_status(status: u16) -> &'static str {
+    match status {
+        300..=399 => "redirects are not followed: set HOLDFAST_WEBHOOK_URL to the final address",
+        400 | 401 | 403 => {
+            "let the app check the signature with HOLDFAST_WEBHOOK_SECRET, and require no other login there"
+        }
+        404 | 405 | 410 => "check the path in HOLDFAST_WEBHOOK_URL; the app must take POST there",
+        _ => "look into the log of the app, or of the proxy in front of it",
     }
 }

@@ -57,7 +57,7 @@ pub use link::{Link, Operation, SharedLink};
 pub use listing::{Listed, Selection};
 pub use migrate::SchemaState;
 pub use notices::{EVENT_HOLD, Notice, NoticeKind};
-pub use outbox::PendingEvent;
+pub use outbox::{LateEvents, PendingEvent};
 pub use overview::{PoolUse, Refreshes, ServerFacts, TableRows};
 pub use service_keys::{NewServiceKey, ServiceKey};
 pub use sweep::{HistoryStep, Kept};

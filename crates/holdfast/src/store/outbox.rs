@@ -63,6 +63,17 @@ impl PendingEvent {
     }
 }
 
+/// Events that the app should have by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LateEvents {
+    /// How many.
+    pub amount: u64,
+    /// Whether one of them has been sent in vain.
+    pub is_tried: bool,
+    /// When the status of the oldest changed.
+    pub oldest: Option<Timestamp>,
+}
+
 impl Store {
     /// Stores an event in `unit`, if the outbox is on. It replaces an older, undelivered one.
     pub(super) async fn put_event(
@@ -123,6 +134,21 @@ impl Store {
     /// When the next event is due; may be in the past. `None` where none waits.
     pub async fn next_event_at(&self) -> Result<Option<Timestamp>, StoreError> {
         self.earliest(statements::OUTBOX_NEXT, "outbox").await
+    }
+
+    /// Events that were sent in vain, or wait since before `before`.
+    pub async fn late_events(&self, before: Timestamp) -> Result<LateEvents, StoreError> {
+        let Some(row) = self.read_one(statements::OUTBOX_LATE, vec![before.into()]).await? else {
+            return Ok(LateEvents { amount: 0, is_tried: false, oldest: None });
+        };
+        let read = || {
+            Ok(LateEvents {
+                amount: rows::amount(&row)?,
+                is_tried: row.int("tries")? > 1,
+                oldest: row.opt_time("oldest")?,
+            })
+        };
+        read().map_err(|error: Unreadable| error.at("outbox", "(all)"))
     }
 
     /// The present facts of the status that the event is about.

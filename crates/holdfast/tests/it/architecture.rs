@@ -52,6 +52,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "http",
             "lock",
             "names",
+            "outbox",
             "overview",
             "process",
             "provider",

@@ -182,7 +182,7 @@ codes! {
         "At the public address, /forward-auth is not answered as this server answers it.",
         "Let the proxy pass /forward-auth on with the Authorization header; see deploy/.";
     WEBHOOK = "webhook-receiver", "receiver of events",
-        "The app does not accept events at HOLDFAST_WEBHOOK_URL.",
+        "The app does not accept events at HOLDFAST_WEBHOOK_URL, or nobody sends them.",
         "Let the app answer POST at HOLDFAST_WEBHOOK_URL: 2xx if the signature is good, 4xx if it is not.";
 }
 

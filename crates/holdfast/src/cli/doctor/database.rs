@@ -8,7 +8,9 @@ use super::report::{Check, Report};
 use super::{code, machine, sealed};
 use crate::connections::Connections;
 use crate::settings::Settings;
-use crate::store::{self, KeyUse, OpenError, SchemaState, ServerFacts, Store, StoreError, StoreOptions};
+use crate::store::{
+    self, KeyUse, LateEvents, OpenError, SchemaState, ServerFacts, Store, StoreError, StoreOptions,
+};
 
 /// Postgres versions below are not tested.
 const OLDEST_POSTGRES: i64 = 130_000;
@@ -137,6 +139,9 @@ async fn check_opened(
     check_key_ring(context, settings, store, is_current, report).await?;
     if is_current {
         check_backlog(context, store, report).await?;
+        if settings.webhook.is_some() {
+            check_events(context, store, report).await?;
+        }
     }
     Ok(())
 }
@@ -350,6 +355,29 @@ async fn check_key_ring(
     }
     for check in sealed::check(context, store, &vault).await {
         report.add(check);
+    }
+    Ok(())
+}
+
+/// The events that the app has not taken.
+async fn check_events(context: &Context, store: &Store, report: &mut Report) -> Result<(), Unanswered> {
+    let quarter_ago = crate::clock::from_millis(context.clock.now().as_millisecond() - 900_000);
+    match answered(store.late_events(quarter_ago).await)? {
+        Ok(LateEvents { oldest: None, .. }) => {}
+        Ok(LateEvents { amount, is_tried: true, oldest: Some(oldest) }) => {
+            let events = if amount == 1 { "1 event" } else { &format!("{amount} events") };
+            let what =
+                format!("the app has not taken {events}, the oldest of {oldest}; each is tried for 7 days");
+            report.add(Check::failed(code::WEBHOOK, what));
+        }
+        Ok(LateEvents { amount, is_tried: false, oldest: Some(oldest) }) => {
+            let what = format!("nobody sends the events that wait: {amount}, the oldest of {oldest}");
+            report.add(
+                Check::failed(code::WEBHOOK, what)
+                    .mended_by("run a replica with HOLDFAST_WORKER=on and HOLDFAST_WEBHOOK_URL"),
+            );
+        }
+        Err(error) => report.add(Check::failed(code::WEBHOOK, error.to_string())),
     }
     Ok(())
 }

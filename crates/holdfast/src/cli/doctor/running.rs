@@ -10,6 +10,7 @@ use super::report::{Check, Report};
 use crate::app::Seams;
 use crate::http::memory::RefusedOrigin;
 use crate::http::operator::Trouble;
+use crate::outbox::remedy_of_status;
 use crate::overview::alerts::ALERTS;
 use crate::settings::Settings;
 use crate::transport::Outgoing;
@@ -43,6 +44,18 @@ pub(super) async fn check(settings: &Settings, seams: &Seams) -> (Report, Vec<Tr
             }
         }
     });
+    let status = metrics.as_deref().and_then(|text| gauge(text, "holdfast_webhook_last_status"));
+    // No answer, or none yet; whether events wait is seen in the database.
+    if let Some(status) = status.filter(|status| *status >= 300.0) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a status has three digits"
+        )]
+        let status = status as u16;
+        let what = format!("the app answered the last event with {status}");
+        report.add(Check::warning(code::WEBHOOK, what).mended_by(remedy_of_status(status)));
+    }
     let origins: Vec<RefusedOrigin> =
         origins.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     for RefusedOrigin { origin, nearest, at } in origins {

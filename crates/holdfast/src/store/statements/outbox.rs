@@ -59,4 +59,9 @@ statements! {
     OUTBOX_REMOVE = Sql::both("DELETE FROM outbox WHERE user_id = $1 AND provider = $2 AND event_id = $3");
     OUTBOX_RESCHEDULE = Sql::both("UPDATE outbox SET due_at = $4 WHERE user_id = $1 AND provider = $2 AND event_id = $3");
     OUTBOX_NEXT = Sql::both("SELECT MIN(due_at) AS at FROM outbox");
+    /// An event that is under way the first time is not late.
+    OUTBOX_LATE = Sql::both(
+        "SELECT COUNT(*) AS amount, CAST(COALESCE(MAX(tries), 0) AS BIGINT) AS tries, MIN(occurred_at) AS oldest FROM outbox \
+         WHERE tries > 1 OR occurred_at < $1",
+    );
 }

@@ -317,3 +317,47 @@ fn every_code_has_a_page_of_its_own() {
     }
     assert_eq!(Place::new().run(&["doctor", "--explain", "no-such-check"]).code, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_refuses_events_is_told_with_its_last_status() {
+    let outside = Outside::start().await;
+    let app = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/events", app.local_addr().unwrap());
+    // It checks signatures, with another secret.
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = app.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 16 * 1024];
+                let _ = stream.read(&mut request).await;
+                let answer = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                let _ = stream.write_all(answer).await;
+            });
+        }
+    });
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let place = outside
+        .installation()
+        .with("HOLDFAST_METRICS_LISTEN", free.as_str())
+        .with("HOLDFAST_WEBHOOK_URL", address.as_str())
+        .with("HOLDFAST_WEBHOOK_SECRET", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    let (place, _) = run(place, &["migrate"]).await;
+    let database = rusqlite::Connection::open(place.path().join("holdfast.db")).unwrap();
+    let event = "INSERT INTO outbox (user_id, provider, event_id, occurred_at, due_at) VALUES ('user_1', 'instagram', 'evt_1', 0, 0)";
+    let server = place.serve_within("true");
+    until("it serves", async || server.logged().contains("\"message\":\"serving\"")).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    database.execute_batch(&event.replace("0, 0", &format!("{now}, {now}"))).unwrap();
+    let tries = || database.query_row("SELECT tries FROM outbox", [], |row| row.get::<_, i64>(0)).unwrap();
+    until("it was tried twice", async || tries() > 1).await;
+    let (place, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["webhook-receiver"], "{}", ended.stdout);
+    assert_eq!(codes(&ended, "warning"), ["webhook-receiver"], "{}", ended.stdout);
+    for part in ["the app has not taken 1 event, the oldest of ", "the app answered the last event with 401"]
+    {
+        assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
+    }
+    drop(server);
+    // Also where no server runs.
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["webhook-receiver"], "{}", ended.stdout);
+}
