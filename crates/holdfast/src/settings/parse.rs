@@ -73,6 +73,18 @@ pub fn base_url(text: &str) -> Read<Url> {
     Ok(url)
 }
 
+/// The address of a page, which has a path.
+pub fn consent_page(text: &str) -> Read<Url> {
+    let url = url(text)?;
+    if url.path() == "/" {
+        return Err(Wrong::new(
+            "has no path: people would be sent to the host's home page, which asks for no consent",
+            "write it in full, like https://www.instagram.com/oauth/authorize",
+        ));
+    }
+    Ok(url)
+}
+
 /// `sqlite://path` or `postgres://…`.
 pub fn database_url(text: &str) -> Read<SecretString> {
     let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));

@@ -371,7 +371,7 @@ settings! {
         default: Fallback::Text("https://www.instagram.com/oauth/authorize"),
         form: "https://host/path",
         doc: "The address of Instagram's consent page.",
-        read: parse::url,
+        read: parse::consent_page,
     }
     INSTAGRAM_API_URL: Url {
         env: "INSTAGRAM_API_URL",

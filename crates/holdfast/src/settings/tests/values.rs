@@ -72,6 +72,15 @@ fn lists_are_separated_by_commas_and_say_so() {
 }
 
 #[test]
+fn the_consent_page_has_a_path() {
+    for bare in ["https://www.instagram.com", "https://www.instagram.com/", "https://www.instagram.com?x=1"] {
+        let faults = tools([("INSTAGRAM_AUTHORIZE_URL", bare)]).unwrap_err().0;
+        assert_eq!(faults[0].name, "INSTAGRAM_AUTHORIZE_URL");
+        assert!(faults[0].remedy.ends_with("https://www.instagram.com/oauth/authorize"), "{faults:?}");
+    }
+}
+
+#[test]
 fn a_place_to_listen_is_written_as_elsewhere() {
     for (written, meant) in [
         ("localhost:8080", "127.0.0.1:8080"),
