@@ -64,7 +64,8 @@ codes! {
         "The disk is nearly full: soon nothing can be stored.",
         "Make room on the disk, or move the database and the journal (HOLDFAST_DATABASE_URL, HOLDFAST_JOURNAL_DIR).";
     JOURNAL = "journal", "journal",
-        "The journal cannot be used: a token that Instagram issues while the database is away could be lost.",
+        "The journal cannot be used, or two servers use one: a token that Instagram issues while the database is away could \
+         be lost.",
         "Make room on its disk, let the server write to the directory, or set another in HOLDFAST_JOURNAL_DIR.";
     DATABASE = "database", "database",
         "The database cannot be opened, or its settings do not guarantee that a committed write survives a crash.",

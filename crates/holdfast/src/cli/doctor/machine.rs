@@ -15,7 +15,7 @@ use super::code::{self, Code};
 use super::report::{Check, Report};
 use crate::app::Seams;
 use crate::clock;
-use crate::connections::journal::Journal;
+use crate::connections::journal::{Journal, OWN_DIRECTORY};
 use crate::process::OWN_HANDLES;
 use crate::settings::Settings;
 use crate::store;
@@ -192,6 +192,10 @@ fn check_journal(settings: &Settings, report: &mut Report) {
         } else {
             Check::failed(code::JOURNAL, format!("{shown} cannot be written ({error})"))
         }
+    } else if let servers @ 2.. = journal.servers() {
+        let what =
+            format!("{servers} servers use {shown}: each stores or deletes what the other keeps there");
+        Check::failed(code::JOURNAL, what).mended_by(OWN_DIRECTORY)
     } else {
         match journal.count() {
             Ok(0) => Check::passed(code::JOURNAL, format!("{shown} can be written")),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,18 @@ const RESERVED: &str = "reserved";
 const TORN: &str = "torn";
 /// More than a sealed grant takes: Instagram's tokens have a few hundred characters.
 const RESERVED_BYTES: usize = 8 * 1024;
+
+/// Servers in one directory that are told apart.
+const MOST_SERVERS: usize = 8;
+
+/// That a server works in the directory.
+#[derive(Debug)]
+pub(super) struct Use {
+    /// Locked until this is dropped; `None` where there are too many.
+    _place: Option<File>,
+    /// How many others do.
+    pub(super) others: usize,
+}
 
 /// A directory of journaled tokens. It is made on the first use.
 #[derive(Debug, Clone)]
@@ -40,20 +52,54 @@ fn set_aside(path: &Path) -> io::Result<()> {
 impl Directory {
     /// Creates the directory if needed, clears the reservations of a killed process, and proves
     /// that a token can be written.
-    pub(super) fn prepare(&self) -> io::Result<()> {
+    pub(super) fn prepare(&self) -> io::Result<Use> {
         // Earlier versions named the directory `x.spill`; it is `x.journal` from now on.
         let former = self.0.with_extension("spill");
         if self.0.extension().is_some_and(|each| each == "journal") && !self.0.exists() && former.is_dir() {
             fs::rename(former, &self.0)?;
         }
         make_directory(&self.0)?;
-        for entry in fs::read_dir(&self.0)? {
-            let path = entry?.path();
+        let own = self.enter()?;
+        // Those of a server that works here are in use.
+        let paths = fs::read_dir(&self.0)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        for path in paths.iter().filter(|_| own.others == 0) {
             if path.extension().is_some_and(|extension| extension == RESERVED) {
                 fs::remove_file(path)?;
             }
         }
-        self.probe()
+        self.probe()?;
+        Ok(own)
+    }
+
+    /// Takes the first place that no server holds. A place is a file, locked as long as its server
+    /// lives.
+    fn enter(&self) -> io::Result<Use> {
+        let (mut own, mut others) = (None, 0);
+        for place in self.places() {
+            if own.is_some() && !place.exists() {
+                continue;
+            }
+            let file = create(&place)?;
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => others += 1,
+                // A file system without locks tells nobody apart.
+                Ok(()) | Err(TryLockError::Error(_)) => own = own.or(Some(file)),
+            }
+        }
+        Ok(Use { _place: own, others })
+    }
+
+    /// How many servers work here now.
+    pub(super) fn servers(&self) -> usize {
+        let is_held = |place: &PathBuf| {
+            let tried = File::open(place).map(|file| file.try_lock_shared());
+            matches!(tried, Ok(Err(TryLockError::WouldBlock)))
+        };
+        self.places().filter(is_held).count()
+    }
+
+    fn places(&self) -> impl Iterator<Item = PathBuf> {
+        (0..MOST_SERVERS).map(|place| self.0.join(format!("server-{place}.lock")))
     }
 
     /// Proves that a token can be written, in the nearest existing ancestor if the directory is

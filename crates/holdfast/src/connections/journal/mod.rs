@@ -35,6 +35,10 @@ pub use record::{Journaled, Origin, Step};
 
 use crate::lock::Lock;
 
+/// What the operator does where two servers share a directory.
+pub const OWN_DIRECTORY: &str = "give each server a directory of its own in HOLDFAST_JOURNAL_DIR, and restart it; nothing is to be done \
+                                 where the other one was about to stop";
+
 /// The journal of this process.
 #[derive(Debug, Clone)]
 pub struct Journal(Arc<Inner>);
@@ -47,6 +51,8 @@ struct Inner {
     /// Attempts whose token this process is about to store, with a count; replays skip their files.
     in_hand: Lock<HashMap<Uuid, usize>>,
     recent: Recent,
+    /// Held for as long as this process works in the directory.
+    in_use: Lock<Option<files::Use>>,
 }
 
 impl Journal {
@@ -66,15 +72,29 @@ impl Journal {
             is_writable: AtomicBool::new(true),
             in_hand: Lock::default(),
             recent: Recent::default(),
+            in_use: Lock::default(),
         }))
     }
 
     /// Proves at the start that a token can be written, and clears the reservations of a killed
     /// process.
     pub fn prepare(&self) {
-        if let Some(directory) = &self.0.directory {
-            self.found(directory.prepare().as_ref().err());
+        let Some(directory) = &self.0.directory else { return };
+        let prepared = directory.prepare();
+        self.found(prepared.as_ref().err());
+        let Ok(own) = prepared else { return };
+        if own.others > 0 {
+            tracing::error!(
+                directory = %directory.0.display(), others = own.others, help = OWN_DIRECTORY,
+                "another server uses HOLDFAST_JOURNAL_DIR: each stores or deletes what the other keeps there"
+            );
         }
+        *self.0.in_use.lock() = Some(own);
+    }
+
+    /// How many servers use the directory now.
+    pub fn servers(&self) -> usize {
+        self.0.directory.as_ref().map_or(0, Directory::servers)
     }
 
     /// Proves that a token could be written, without changing anything.

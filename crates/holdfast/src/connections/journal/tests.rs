@@ -47,7 +47,20 @@ async fn a_reservation_is_given_back_and_a_killed_process_leaves_none() {
     assert_eq!(names(place.path()).len(), 0);
     std::mem::forget(journal.reserve(refresh(2)).await);
     journal.prepare();
-    assert_eq!(names(place.path()).len(), 0);
+    assert_eq!(names(place.path()), ["server-0.lock"]);
+}
+
+#[tokio::test]
+async fn a_second_server_leaves_the_reservations_of_the_first() {
+    let place = tempfile::tempdir().unwrap();
+    let [first, second] = [(); 2].map(|()| Journal::in_directory(place.path().to_owned()));
+    first.prepare();
+    let reservation = first.reserve(refresh(1)).await;
+    assert_eq!(first.servers(), 1);
+    second.prepare();
+    assert_eq!((first.servers(), names(place.path()).len()), (2, 3));
+    drop((reservation, first));
+    assert_eq!((second.servers(), names(place.path()).len()), (1, 2));
 }
 
 #[tokio::test]

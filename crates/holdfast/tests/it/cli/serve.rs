@@ -86,6 +86,33 @@ fn an_upgrade_with_a_wrong_encryption_key_changes_nothing_and_doctor_says_why() 
     }
 }
 
+#[test]
+fn two_servers_with_one_journal_are_told_so_and_doctor_sees_them() {
+    let journal = tempfile::tempdir().unwrap();
+    let here = || configured().with("HOLDFAST_JOURNAL_DIR", journal.path().to_str().unwrap());
+    let started = |place: &Place| {
+        let server = place.serve_within("true");
+        until_blocking("it serves", || server.logged().contains("\"message\":\"serving\""));
+        server
+    };
+    let told = "another server uses HOLDFAST_JOURNAL_DIR";
+    let (one, other) = (here(), here());
+    assert_eq!(one.run(&["migrate"]).code, 0);
+    let first = started(&one);
+    let alone = one.run(&["doctor", "--json", "--offline"]);
+    assert!(codes(&alone, "ok").contains(&"journal".to_owned()), "{}", alone.stdout);
+    let second = started(&other);
+    assert!(!first.logged().contains(told) && second.logged().contains(told), "{}", second.logged());
+    let both = one.run(&["doctor", "--json", "--offline"]);
+    assert!(codes(&both, "failed").contains(&"journal".to_owned()), "{}", both.stdout);
+    assert!(both.stdout.contains("2 servers use"), "{}", both.stdout);
+    // A place is free when its server has ended, however it did.
+    drop(first);
+    drop(second);
+    let third = started(&one);
+    assert!(!third.logged().contains(told), "{}", third.logged());
+}
+
 /// Two servers on one file would each take the other's work.
 #[test]
 fn a_file_is_served_once_by_whichever_name() {
