@@ -23,6 +23,16 @@ pub enum Origin {
     Default,
 }
 
+impl Origin {
+    /// What the value is called where it was found; `None` for a default.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Environment(name) | Self::SecretFile { name, .. } | Self::ConfigFile(name) => Some(name),
+            Self::Default => None,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

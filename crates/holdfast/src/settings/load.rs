@@ -112,18 +112,20 @@ impl Reader {
         match (entry.read)(found.text.expose_secret()) {
             Ok(value) => Some(value),
             Err(wrong) => {
-                let name = match &found.origin {
-                    super::Origin::Environment(name) | super::Origin::SecretFile { name, .. } => name.clone(),
-                    super::Origin::ConfigFile(key) => key.clone(),
-                    super::Origin::Default => entry.env.to_owned(),
-                };
+                let name = found.origin.name().unwrap_or(entry.env).to_owned();
                 let text = found.text.expose_secret();
+                // An env file of Docker's has no comments behind a value.
+                let is_comment = |(value, _): &(&str, &str)| (entry.read)(value.trim_end()).is_ok();
+                let remedy = match text.split_once(" #").filter(is_comment) {
+                    Some(_) => "leave out the comment: it is part of the value here".to_owned(),
+                    None => wrong.remedy,
+                };
                 let value = if entry.secret || looks_secret(text) {
                     "the value".to_owned()
                 } else {
                     format!("`{}`", shorten(text))
                 };
-                self.fault(name, format!("{value} {}", wrong.what), wrong.remedy);
+                self.fault(name, format!("{value} {}", wrong.what), remedy);
                 None
             }
         }

@@ -1,4 +1,4 @@
-//! Readers of single values. None repeats the value in its complaint.
+//! Readers of single values. None repeats a secret in its complaint.
 
 mod clerk;
 
@@ -194,7 +194,13 @@ pub fn proxies(text: &str) -> Read<TrustedProxies> {
 
 /// A number of things, at least one.
 pub fn number(text: &str) -> Read<NonZeroUsize> {
-    text.parse().map_err(|_| Wrong::new("is not a number above 0", "write it like 1024"))
+    text.parse().map_err(|_| {
+        let digits = text.replace(['_', ',', ' ', '\''], "");
+        let meant = digits
+            .parse::<NonZeroUsize>()
+            .map_or_else(|_| "it like 1024".to_owned(), |meant| meant.to_string());
+        Wrong::new("is not a number above 0", format!("write {meant}"))
+    })
 }
 
 /// Where `return_to` may point.
@@ -243,19 +249,43 @@ pub fn graph_version(text: &str) -> Read<String> {
 
 /// Whole seconds.
 pub fn seconds(text: &str) -> Read<Duration> {
-    text.parse()
-        .map(Duration::from_secs)
-        .map_err(|_| Wrong::new("is not a whole number of seconds", "write digits alone, like 60"))
+    text.parse().map(Duration::from_secs).map_err(|_| {
+        let meant = length(text).filter(|length| length.subsec_nanos() == 0);
+        let remedy = meant.map_or_else(
+            || "write digits alone, like 60".to_owned(),
+            |meant| format!("write {}", meant.as_secs()),
+        );
+        Wrong::new("is not a whole number of seconds", remedy)
+    })
+}
+
+/// What somebody means who writes the unit as well: `10m`, `10 minutes`, `500ms`.
+pub fn length(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at(text.find(|each: char| !each.is_ascii_digit())?);
+    let number: u64 = digits.parse().ok()?;
+    let unit = unit.trim_start_matches([' ', '_', '-']).to_ascii_lowercase();
+    let milliseconds = match unit.strip_suffix('s').filter(|unit| unit.len() > 1).unwrap_or(&unit) {
+        "ms" | "msec" | "millisecond" => 1,
+        "s" | "sec" | "second" => 1_000,
+        "m" | "min" | "minute" => 60_000,
+        "h" | "hr" | "hour" => 3_600_000,
+        "d" | "day" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(milliseconds).map(Duration::from_millis)
 }
 
 /// How long a server that was told to stop serves on: nobody waits longer than an hour for that.
 pub fn drain(text: &str) -> Read<Duration> {
     const LONGEST: Duration = Duration::from_hours(1);
-    seconds(text).and_then(|drain| {
-        let wrong =
-            || Wrong::new("is more than an hour, and the process would not end before", "write at most 3600");
-        if drain <= LONGEST { Ok(drain) } else { Err(wrong()) }
-    })
+    let drain = seconds(text);
+    if drain.as_ref().ok().copied().or_else(|| length(text)).is_some_and(|drain| drain > LONGEST) {
+        return Err(Wrong::new(
+            "is more than an hour, and the process would not end before",
+            "write at most 3600",
+        ));
+    }
+    drain
 }
 
 /// A fraction of a grant's life: from 0, which leaves it to the minimum age, to below 1, at which
@@ -267,8 +297,17 @@ pub fn fraction(text: &str) -> Read<f64> {
             "is not before the end of a grant's life, after which it cannot be refreshed",
             "write a fraction below 1, like 0.5",
         )),
-        _ => Err(Wrong::new("is not a fraction between 0 and 1", "write it like 0.5")),
+        _ => Err(Wrong::new("is not a fraction between 0 and 1", format!("write {}", meant_fraction(text)))),
     }
+}
+
+/// What `50%` and `0,5` come to.
+fn meant_fraction(text: &str) -> String {
+    let percent = text.strip_suffix('%').and_then(|text| text.trim_end().parse::<f64>().ok());
+    let meant = percent.map(|percent| percent / 100.0).or_else(|| text.replace(',', ".").parse().ok());
+    meant
+        .filter(|meant| (0.0..1.0).contains(meant))
+        .map_or_else(|| "it like 0.5".to_owned(), |meant| meant.to_string())
 }
 
 /// `on` or `off`.
@@ -276,7 +315,14 @@ pub fn switch(text: &str) -> Read<bool> {
     match text {
         "on" | "true" | "1" => Ok(true),
         "off" | "false" | "0" => Ok(false),
-        _ => Err(Wrong::new("is neither on nor off", "write on or off")),
+        _ => {
+            let meant = match text.to_ascii_lowercase().as_str() {
+                "on" | "true" | "yes" | "y" | "enabled" => "on",
+                "off" | "false" | "no" | "n" | "disabled" => "off",
+                _ => "on or off",
+            };
+            Err(Wrong::new("is neither on nor off", format!("write {meant}")))
+        }
     }
 }
 
@@ -297,7 +343,14 @@ pub fn log_format(text: &str) -> Read<LogFormat> {
     match text {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
-        _ => Err(Wrong::new("is not a format", "write text or json")),
+        _ => {
+            let meant = match text.to_ascii_lowercase().as_str() {
+                "text" => "text",
+                "json" => "json",
+                _ => "text or json",
+            };
+            Err(Wrong::new("is not a format", format!("write {meant}")))
+        }
     }
 }
 

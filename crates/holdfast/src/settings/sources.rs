@@ -7,11 +7,11 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::entry::{Setting, TomlKey};
 use super::fault::{Fault, Origin};
-use super::misplaced_secrets::{HIDDEN, shown_path};
+use super::misplaced_secrets::{HIDDEN, looks_secret, shown_path};
 use super::table::TABLE;
 use names::{is_of_others, judge_names, unknown, warn_of_former_names};
 
@@ -193,8 +193,7 @@ fn read_environment(setting: &Setting, environment: &Environment, collected: &mu
             }
             (Some(text), None) => {
                 taken = Some((name, text.trim()));
-                unquoted(setting, name, text.trim(), collected)
-                    .map(|text| Found { text: text.into(), origin })
+                unquoted(setting, Found { text: text.trim().into(), origin }, collected)
             }
             (None, Some(path)) => read_value_file(setting, &file_name, Path::new(path), collected),
             (None, None) => continue,
@@ -208,21 +207,27 @@ fn read_environment(setting: &Setting, environment: &Environment, collected: &mu
     }
 }
 
-/// The value, unless it stands in quotation marks. A shell removes them; `docker --env-file` and
-/// many dashboards keep them as part of the value, where they break comparisons and signatures.
-fn unquoted<'a>(setting: &Setting, name: &str, text: &'a str, collected: &mut Collected) -> Option<&'a str> {
-    let is_quoted =
-        ['"', '\''].iter().any(|mark| text.len() > 1 && text.starts_with(*mark) && text.ends_with(*mark));
-    if !is_quoted {
-        return Some(text);
-    }
-    collected.spoilt.insert(setting.env, Origin::Environment(name.to_owned()));
+/// The value, unless it stands in quotation marks. A shell removes them; `docker --env-file`,
+/// `kubectl --from-env-file` and many dashboards keep them as part of the value, where they break
+/// comparisons and signatures.
+fn unquoted(setting: &Setting, found: Found, collected: &mut Collected) -> Option<Found> {
+    let Some(meant) = within_quotes(found.text.expose_secret()) else { return Some(found) };
+    let meant = if setting.secret || looks_secret(meant) { String::new() } else { format!(": {meant}") };
     collected.faults.push(Fault::new(
-        name,
+        found.origin.name().unwrap_or(setting.env),
         "the value stands in quotation marks, which are part of it here",
-        "write it without them: not every reader of an env file takes them off",
+        format!("write it without them (not every reader of an env file takes them off){meant}"),
     ));
+    collected.spoilt.insert(setting.env, found.origin);
     None
+}
+
+/// What stands between quotation marks, with a comment behind them or without.
+fn within_quotes(text: &str) -> Option<&str> {
+    let mark = text.chars().next().filter(|first| matches!(first, '"' | '\''))?;
+    let inner = text.strip_prefix(mark)?;
+    let before_comment = || inner.split_once(" #").and_then(|(value, _)| value.trim_end().strip_suffix(mark));
+    inner.strip_suffix(mark).or_else(before_comment)
 }
 
 /// A value in a file of its own, as container platforms mount secrets. A line end behind it is not
@@ -234,7 +239,7 @@ fn read_value_file(setting: &Setting, name: &str, path: &Path, collected: &mut C
     let shown = shown_path(path);
     let (what, remedy) = match value {
         Ok("") => (format!("{shown} is empty"), "put the value into it"),
-        Ok(value) => return Some(Found { text: value.into(), origin }),
+        Ok(value) => return unquoted(setting, Found { text: value.into(), origin }, collected),
         Err(error) if is_other_encoding(error) => (format!("{shown} is not UTF-8"), UTF_8),
         Err(error) => {
             let remedy = if shown == HIDDEN {
@@ -336,7 +341,8 @@ fn take_toml(
         let path = file.path.parent().unwrap_or(Path::new("")).join(text.trim());
         read_value_file(setting, key, &path, collected)
     } else {
-        Some(Found { text: text.trim().into(), origin: Origin::ConfigFile(key.to_owned()) })
+        let origin = Origin::ConfigFile(key.to_owned());
+        unquoted(setting, Found { text: text.trim().into(), origin }, collected)
     };
     if let Some(found) = found
         && collected.values.insert(setting.env, found).is_some()

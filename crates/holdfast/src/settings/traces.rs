@@ -224,12 +224,12 @@ fn protocol(text: &str) -> Read<()> {
 }
 
 fn milliseconds(text: &str) -> Read<Duration> {
-    match text.parse::<u64>() {
-        Ok(ms @ 1..=60_000) => Ok(Duration::from_millis(ms)),
-        Ok(_) | Err(_) => {
-            Err(Wrong::new("is not a number of milliseconds from 1 to 60000", "write it like 5000"))
-        }
+    if let Ok(ms @ 1..=60_000) = text.parse::<u64>() {
+        return Ok(Duration::from_millis(ms));
     }
+    let meant = parse::length(text).map(|meant| meant.as_millis()).filter(|ms| (1..=60_000).contains(ms));
+    let remedy = meant.map_or_else(|| "write it like 5000".to_owned(), |ms| format!("write {ms}"));
+    Err(Wrong::new("is not a number of milliseconds from 1 to 60000", remedy))
 }
 
 fn sampler(text: &str) -> Read<NamedSampler> {

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::super::PartiesMode;
 use super::super::entry::Wrong;
-use super::{Read, base_url, each_part, secret};
+use super::{Read, base_url, each_part, length, secret};
 use crate::caller::keys::SecretKey;
 
 /// Clerk's Backend API, with or without the version that every path of it begins with.
@@ -93,19 +93,31 @@ pub fn parties_mode(text: &str) -> Read<PartiesMode> {
         "enforce" => Ok(PartiesMode::Enforce),
         "if_present" => Ok(PartiesMode::IfPresent),
         "report" => Ok(PartiesMode::Report),
-        _ => Err(Wrong::new("is not a mode", "write enforce, if_present or report")),
+        _ => {
+            let meant = match text.to_ascii_lowercase().replace(['-', ' '], "_").as_str() {
+                "enforce" => "enforce",
+                "if_present" => "if_present",
+                "report" => "report",
+                _ => "enforce, if_present or report",
+            };
+            Err(Wrong::new("is not a mode", format!("write {meant}")))
+        }
     }
 }
 
 /// Milliseconds, at most a minute: a session token lives no longer.
 pub fn skew(text: &str) -> Read<Duration> {
-    match text.parse::<u64>() {
-        Ok(ms) if ms <= 60_000 => Ok(Duration::from_millis(ms)),
-        Ok(_) => Err(Wrong::new(
+    let plain = text.parse().ok().map(Duration::from_millis);
+    match plain.or_else(|| length(text)) {
+        Some(skew) if skew > Duration::from_mins(1) => Err(Wrong::new(
             "is longer than the life of a session token",
             "write at most 60000, and correct the clock instead (holdfast doctor measures it)",
         )),
-        Err(_) => Err(Wrong::new("is not a number of milliseconds", "write it like 5000")),
+        Some(skew) if plain.is_none() => {
+            Err(Wrong::new("is not a number of milliseconds", format!("write {}", skew.as_millis())))
+        }
+        Some(skew) => Ok(skew),
+        None => Err(Wrong::new("is not a number of milliseconds", "write it like 5000")),
     }
 }
 

@@ -384,3 +384,65 @@ fn c12_a_value_in_quotation_marks_is_never_taken() {
         assert!(!format!("{faults:?}").contains("0123456789abcdef"));
     }
 }
+
+/// Each remedy, taken at its word, is a value that is read.
+#[test]
+fn a_value_that_is_nearly_right_is_told_as_it_is_to_be_written() {
+    for (name, value, meant) in [
+        ("HOLDFAST_CHECK_INTERVAL_S", "10m", "600"),
+        ("HOLDFAST_CHECK_INTERVAL_S", "10 minutes", "600"),
+        ("HOLDFAST_CHECK_INTERVAL_S", "60s", "60"),
+        ("HOLDFAST_CHECK_INTERVAL_S", "2000 ms", "2"),
+        ("HOLDFAST_REFRESH_MIN_AGE_S", "2 days", "172800"),
+        ("HOLDFAST_REFRESH_MIN_AGE_S", "24H", "86400"),
+        ("HOLDFAST_DRAIN_S", "1 min", "60"),
+        ("CLERK_CLOCK_SKEW_MS", "5s", "5000"),
+        ("CLERK_CLOCK_SKEW_MS", "500 ms", "500"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "10000"),
+        ("HOLDFAST_MAX_CONNECTIONS", "4_096", "4096"),
+        ("HOLDFAST_MAX_REQUESTS", "1,024", "1024"),
+        ("HOLDFAST_REFRESH_AT", "50%", "0.5"),
+        ("HOLDFAST_REFRESH_AT", "0,5", "0.5"),
+        ("HOLDFAST_WORKER", "Yes", "on"),
+        ("HOLDFAST_HTTP2", "OFF", "off"),
+        ("HOLDFAST_LOG_FORMAT", "JSON", "json"),
+        ("CLERK_AUTHORIZED_PARTIES_MODE", "if-present", "if_present"),
+    ] {
+        let faults = tools([(name, value), COLLECTOR]).unwrap_err().0;
+        assert_eq!((&*faults[0].name, faults[0].remedy.clone()), (name, format!("write {meant}")), "{value}");
+        assert!(tools([(name, meant), COLLECTOR]).is_ok(), "{name} {meant}");
+    }
+    for (name, value, remedy) in [
+        ("HOLDFAST_CHECK_INTERVAL_S", "1500ms", "write digits alone, like 60"),
+        ("HOLDFAST_CHECK_INTERVAL_S", "soon", "write digits alone, like 60"),
+        ("HOLDFAST_DRAIN_S", "2h", "write at most 3600"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "5m", "write it like 5000"),
+        ("HOLDFAST_WORKER", "maybe", "write on or off"),
+        ("HOLDFAST_DRAIN_S", "5 # seconds", "leave out the comment: it is part of the value here"),
+    ] {
+        assert_eq!(tools([(name, value), COLLECTOR]).unwrap_err().0[0].remedy, remedy, "{name} {value}");
+    }
+    let skew = tools([("CLERK_CLOCK_SKEW_MS", "5m")]).unwrap_err().0;
+    assert!(skew[0].remedy.starts_with("write at most 60000"), "{skew:?}");
+}
+
+#[test]
+fn a_value_in_quotation_marks_is_told_without_them_wherever_it_stands() {
+    let remedy = |name: &str, value: &str| {
+        let faults = tools([(name, value)]).unwrap_err().0;
+        assert!(faults[0].what.contains("quotation marks"), "{faults:?}");
+        faults[0].remedy.clone()
+    };
+    for value in ["\"600\"", "'600'", "\"600\" # ten minutes"] {
+        assert!(remedy("HOLDFAST_CHECK_INTERVAL_S", value).ends_with(": 600"), "{value}");
+    }
+    assert!(remedy("CLERK_SECRET_KEY", "\"sk_test_of_nobody\"").ends_with("off)"));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret");
+    std::fs::write(&file, "\"sk_test_of_nobody\"\n").unwrap();
+    assert!(remedy("CLERK_SECRET_KEY_FILE", file.to_str().unwrap()).ends_with("off)"));
+    let text = "check_interval_s = '\"600\"'\n".to_owned();
+    let file = ConfigFile { path: "holdfast.toml".into(), text };
+    let faults = load(&Environment::default(), Some(&file), Purpose::Tools).unwrap_err().0;
+    assert!(faults[0].name == "check_interval_s" && faults[0].remedy.ends_with(": 600"), "{faults:?}");
+}

@@ -54,7 +54,7 @@ fn settings_that_are_none_are_refused_with_what_mends_them() {
         ("OTEL_TRACES_SAMPLER", "jaeger_remote", "parentbased_traceidratio"),
         ("OTEL_TRACES_EXPORTER", "zipkin", "write otlp or none"),
         ("OTEL_RESOURCE_ATTRIBUTES", "nonsense", "name=value"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "write it like 5000"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "write 10000"),
     ] {
         let place = configured();
         let place = match name {
