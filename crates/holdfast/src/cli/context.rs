@@ -12,8 +12,9 @@ use crate::app;
 use crate::clock::{SharedClock, SystemClock, within};
 use crate::entropy::{SharedEntropy, SystemEntropy};
 use crate::lock::Lock;
-use crate::settings::{self, ConfigFile, Environment, Fault, Faults, Purpose, Reading, Settings};
+use crate::settings::{self, ConfigFile, Environment, Fault, Faults, LogFormat, Purpose, Reading, Settings};
 use crate::store::{self, OpenError, SchemaState, Store, StoreError, StoreOptions};
+use crate::telemetry::{self, LogLevels};
 use crate::vault::Vault;
 
 /// A database that does not let go of its connections in this time is left to notice by itself.
@@ -58,21 +59,27 @@ impl Context {
 
     /// The configuration, with its warnings printed; all its faults where it has any.
     pub fn settings(&self, purpose: Purpose, printer: &mut Printer) -> Result<Settings, Failure> {
-        self.settings_with_reading(self.file()?.as_ref(), purpose, printer).map(|(settings, _)| settings)
+        let file = self.file()?;
+        let (settings, _) = self.load(file.as_ref(), purpose).map_err(|faults| self.faulty(&faults))?;
+        warn(&settings, printer);
+        Ok(settings)
     }
 
-    /// The same of this file, with what each setting was given as.
-    pub fn settings_with_reading(
+    /// The configuration of a command that keeps a log, and its log. Whoever reads JSON takes every
+    /// line apart, so then the warnings are in the log.
+    pub fn settings_with_log(
         &self,
         file: Option<&ConfigFile>,
         purpose: Purpose,
         printer: &mut Printer,
-    ) -> Result<(Settings, Reading), Failure> {
+    ) -> Result<(Settings, Reading, LogLevels), Failure> {
         let (settings, reading) = self.load(file, purpose).map_err(|faults| self.faulty(&faults))?;
-        for Fault { name, what, remedy } in &settings.warnings {
-            printer.warning(format!("{name}: {what}; {remedy}"));
+        let levels = telemetry::install(&settings.log, settings.log_format)?;
+        match telemetry::format(settings.log_format) {
+            LogFormat::Text => warn(&settings, printer),
+            LogFormat::Json => log_warnings(&settings),
         }
-        Ok((settings, reading))
+        Ok((settings, reading, levels))
     }
 
     /// The same, and what keeps `serve` from its start that no single setting says. Every fault is
@@ -212,6 +219,20 @@ impl Context {
             Failure::setup("HOLDFAST_ENCRYPTION_KEYS is not set", "give this command the server's key ring")
         })?;
         Ok(Vault::new(ring, self.entropy.clone()))
+    }
+}
+
+/// Logs the warnings of the configuration.
+pub(super) fn log_warnings(settings: &Settings) {
+    for Fault { name, what, remedy } in &settings.warnings {
+        tracing::warn!(setting = name, what, remedy, "a warning about the configuration");
+    }
+}
+
+/// Prints them.
+fn warn(settings: &Settings, printer: &mut Printer) {
+    for Fault { name, what, remedy } in &settings.warnings {
+        printer.warning(format!("{name}: {what}; {remedy}"));
     }
 }
 

@@ -9,13 +9,11 @@ use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
 use crate::settings::Purpose;
 use crate::store::{self, BackupError, ServerFacts, StoreOptions};
-use crate::telemetry;
 
 /// `migrate`.
 pub async fn migrate(context: &Context, printer: &mut Printer) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
     // The log tells what a migration waits for.
-    telemetry::install(&settings.log, settings.log_format)?;
+    let (settings, ..) = context.settings_with_log(context.file()?.as_ref(), Purpose::Tools, printer)?;
     let mut options = StoreOptions::tool(settings.database_url.expose_secret());
     options.create = true;
     let store = context.open(&options).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::context::Context;
+use super::context::{Context, log_warnings};
 use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
 use crate::app::{RELOADABLE, Reloader, Seams, Server};
@@ -23,8 +23,7 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     let hangup = hangup()?;
     let mut stop = std::pin::pin!(stop_signal()?);
     let file = context.file()?;
-    let (settings, reading) = context.settings_with_reading(file.as_ref(), Purpose::Serve, printer)?;
-    let levels = telemetry::install(&settings.log, settings.log_format)?;
+    let (settings, reading, levels) = context.settings_with_log(file.as_ref(), Purpose::Serve, printer)?;
     if !settings.core_files {
         process::forbid_core_files();
     }
@@ -146,14 +145,7 @@ async fn on_hangup(
                 continue;
             }
         }
-        for warning in &settings.warnings {
-            tracing::warn!(
-                setting = warning.name,
-                what = warning.what,
-                remedy = warning.remedy,
-                "SIGHUP: a warning about the configuration"
-            );
-        }
+        log_warnings(&settings);
         // The loader has read this very filter.
         let _ = levels.replace(&settings.log);
         let mut waiting = reading.changed_since(&before);

@@ -60,11 +60,16 @@ impl LogLevels {
 /// Sets up the log of this process, once.
 pub fn install(filter: &str, format: Option<LogFormat>) -> Result<LogLevels, TelemetryError> {
     let is_terminal = std::io::stderr().is_terminal();
-    let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
     let writer = writer::to_stderr().map_err(TelemetryError::Thread)?;
-    let (subscriber, levels) = adjustable(filter, format, is_terminal, writer)?;
+    let (subscriber, levels) = adjustable(filter, self::format(format), is_terminal, writer)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Twice)?;
     Ok(levels)
+}
+
+/// The format of the log of this process, given the configured one.
+pub fn format(configured: Option<LogFormat>) -> LogFormat {
+    let is_terminal = std::io::stderr().is_terminal();
+    configured.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json })
 }
 
 /// A subscriber that writes to `writer`; tests read what production would have written.

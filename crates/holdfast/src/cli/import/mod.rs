@@ -25,7 +25,6 @@ use crate::connections::import::{Imported, Importer, Proven};
 use crate::names::names;
 use crate::provider::{DeathCause, Meaning};
 use crate::settings::Purpose;
-use crate::telemetry;
 use input::{Entry, Line, Unusable};
 
 /// Lines under way at once. Instagram's budget decides about the pace, this only hides its latency.
@@ -73,8 +72,7 @@ impl Told {
 
 /// Runs the command.
 pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
-    telemetry::install(&settings.log, settings.log_format)?;
+    let (settings, ..) = context.settings_with_log(context.file()?.as_ref(), Purpose::Tools, printer)?;
     let lines = input::lines(open(&args.file)?)?;
     let store = context.store(&settings).await?;
     let sealing = if args.dry_run { Sealing::Nothing } else { Sealing::BesideServers };

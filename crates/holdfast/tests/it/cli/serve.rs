@@ -163,3 +163,25 @@ fn too_few_file_handles_are_one_sentence_that_says_how_many_are_needed() {
     enough.child.kill().unwrap();
     enough.child.wait().unwrap();
 }
+
+/// Whoever reads such a log takes every line of it apart.
+#[test]
+fn what_the_start_warns_of_is_in_the_format_of_the_log() {
+    // Without TLS.
+    let place = configured().with("HOLDFAST_PUBLIC_URL", "http://api.example.com");
+    // Without the lines of the log: there are no others.
+    assert_eq!(place.run(&["migrate"]).stderr, "");
+    let server = place.serve_within("true");
+    until_blocking("it serves", || server.logged().contains("\"message\":\"serving\""));
+    let log = server.logged();
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    let warned = lines.iter().find(|line| line["setting"] == "HOLDFAST_PUBLIC_URL").unwrap();
+    assert_eq!((&warned["level"], warned["remedy"].is_string()), (&"WARN".into(), true), "{warned}");
+    drop(server);
+    let place = place.with("HOLDFAST_LOG_FORMAT", "text");
+    let mut server = place.serve_within("true");
+    server.may_be_silent = true;
+    until_blocking("it serves", || server.logged().contains("serving"));
+    assert!(server.logged().starts_with("warning: HOLDFAST_PUBLIC_URL: "), "{}", server.logged());
+}
