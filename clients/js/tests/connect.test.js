@@ -1,7 +1,7 @@
 /** Connecting: one attempt per intention, the completion gone from the address before anything else happens. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HoldfastRequestError } from "../src/holdfast-client.js";
+import { HoldfastRequestError, HoldfastServiceError } from "../src/holdfast-client.js";
 import { connectInPopup } from "../src/popup.js";
 import { connected, faults, json, problem } from "./support/scripted-server.js";
 import {
@@ -279,6 +279,44 @@ for (const [status, code] of [
   });
 }
 
+for (const code of ["rate_limited", "provider_unavailable", "provider_incident"])
+  test(`${code}: the code is kept at the server, the completion here, and is sent again`, async (t) => {
+    const storage = openStorage(t);
+    const { server, time, client } = await setUp(t);
+    server.script(COMPLETE, (request, response) => {
+      server.script(COMPLETE);
+      problem(response, 424, code, {
+        source: "instagram",
+        reason: code,
+        headers: { "retry-after": "20" },
+      });
+    });
+    const outcome = client.completeFromUrl(CALLBACK);
+    await time.advance(19_000);
+    assert.equal(storage.size, 1);
+    const { isCompleting, error } = client.getSnapshot();
+    assert.deepEqual([isCompleting, error.code], [true, code], "it says why it takes so long");
+    assert.equal(server.routes().filter((route) => route === COMPLETE).length, 1);
+    await time.advance(2_000);
+    assert.equal((await outcome).status.state, "connected");
+    assert.equal(client.getSnapshot().error, null);
+    assert.equal(storage.size, 0);
+  });
+
+test("an Instagram that stays away for as long as attempts live is given up, and is no loop", async (t) => {
+  const storage = openStorage(t);
+  const { server, time, client } = await setUp(t);
+  server.script(COMPLETE, (request, response) =>
+    problem(response, 424, "provider_unavailable", { source: "instagram" }),
+  );
+  const outcome = errorOf(client.completeFromUrl(CALLBACK));
+  await time.advance(700_000);
+  assert.equal((await outcome).code, "provider_unavailable");
+  assert.equal(storage.size, 0);
+  const asked = server.routes().filter((route) => route === COMPLETE).length;
+  assert.ok(asked >= 8 && asked <= 24, `${asked} requests in eleven minutes`);
+});
+
 test("a completion that another tab, or a server that was lost, has begun is waited for", async (t) => {
   const { server, time, client } = await setUp(t);
   const inProgress = (request, response) =>
@@ -311,12 +349,15 @@ for (const [status, code] of [
   [409, "account-belongs-to-another-user"],
   [409, "different-account"],
   [410, "attempt-expired"],
+  [424, "attempt_failed"],
+  [424, "account_not_admitted"],
+  [500, "internal-error"],
 ]) {
   test(`${code} is final, typed and on display`, async (t) => {
     const { server, client } = await setUp(t);
     server.script(COMPLETE, (request, response) => problem(response, status, code));
     const error = await errorOf(client.completeFromUrl(CALLBACK));
-    assert.ok(error instanceof HoldfastRequestError);
+    assert.ok(error instanceof (status < 424 ? HoldfastRequestError : HoldfastServiceError));
     assert.equal(error.code, code);
     await client.status();
     assert.equal(client.getSnapshot().error, error);
@@ -363,6 +404,21 @@ test("a session that ended meanwhile: whatever is asked after the sign-in shows 
   await client.profile();
   await time.advance(0);
   assert.deepEqual(heard, ["complete"]);
+});
+
+test("a completion that the server calls no completion is of no use to the next person either", async (t) => {
+  const storage = openStorage(t);
+  const heard = [];
+  const onReturn = ({ outcome }) => heard.push(outcome);
+  const { server, signIn, time, client } = await setUp(t, { onReturn });
+  server.script(COMPLETE, (request, response) => problem(response, 403, "completion-invalid"));
+  assert.equal((await errorOf(client.completeFromUrl(CALLBACK))).code, "completion-invalid");
+  assert.equal(storage.size, 0);
+  signIn.become("user_2", "sess_9");
+  client.sessionChanged();
+  await time.advance(10_000);
+  assert.equal(client.getSnapshot().error, null);
+  assert.deepEqual(heard, ["failed"]);
 });
 
 const notYours = (request, response) => problem(response, 403, "attempt-not-yours");

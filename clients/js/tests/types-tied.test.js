@@ -44,8 +44,8 @@ for (const [what, file, from, to] of [
   [
     "a member of an outcome",
     "core/connecting.js",
-    'outcome: "complete", attempt, reason: null',
-    'outcome: "complete", attempt, why: null',
+    "{ outcome, attempt, reason,",
+    "{ outcome, attempt, why: reason,",
   ],
   ["a member of an error", "core/problem.js", "retryAfterMs: ", "retryAfter: "],
   ["an operation of the hook", "use-instagram.js", "      retry: quietly", "      again: quietly"],

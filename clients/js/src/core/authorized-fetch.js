@@ -14,7 +14,7 @@ export function authorizedFetch(options) {
   /** The last answer that was a refusal: what is not sent any more is answered with it. */
   let refused = /** @type {Response | null} */ (null);
   const onChange = () => (first = refused = null);
-  const probe = () => within(clock, SHORTEST_PAUSE, () => first, "first");
+  const probe = () => within(clock, SHORTEST_PAUSE, () => first);
   const session = createSession(options, clock, onChange, probe, ignore);
 
   /**

@@ -14,13 +14,11 @@ const CONNECT = "/user/instagram/connect";
 /** @typedef {import("./unfinished.js").Unfinished} Unfinished */
 
 /**
- * May the same be sent again? The server answers the owner of a finished attempt alike each time.
- * (Whose session is refused waits for another one, and is not asked about here.)
+ * May the same be sent again? The server says so; one that says nothing, or a proxy in its place, is
+ * asked again. (Whose session is refused waits for another one, and is not asked about here.)
  * @param {import("../holdfast-client.d.ts").AnyHoldfastError} error
  */
-const isPassing = ({ kind, status, problem }) =>
-  status !== 424 &&
-  (kind !== "request" || /retry|sign_in/.test(/** @type {string} */ (problem?.action)));
+const isPassing = ({ problem }) => !problem?.action || /retry|sign_in/.test(problem.action);
 
 /**
  * @param {import("../holdfast-client.d.ts").HoldfastClientOptions} options
@@ -90,12 +88,12 @@ export function createConnecting(
       completing = null;
     } else if (outcome) {
       store.read();
-      return Promise.resolve(tell({ outcome, attempt, reason: value, status: null }));
+      return Promise.resolve(tell(outcome, attempt, value));
     }
     return resume();
   }
 
-  /** @param {Unfinished | null} kept @returns {kept is Unfinished} */
+  /** @param {Unfinished | null | undefined} kept @returns {kept is Unfinished} */
   const isAlive = (kept) => /** @type {Unfinished} */ (kept)?.until > clock.now();
 
   /** Goes on with what an earlier page, or an earlier session, could not finish. */
@@ -138,7 +136,7 @@ export function createConnecting(
         const status = store.learn(await write("POST", path, { completion }, isFor));
         if (!isOpen()) return null;
         unfinished.keep(null);
-        return tell({ outcome: "complete", attempt, reason: null, status });
+        return tell("complete", attempt, null, { status });
       } catch (cause) {
         const error = asHoldfastError(cause);
         const user = session.user();
@@ -147,11 +145,15 @@ export function createConnecting(
         if (error.kind === "session") throw error; // it waits for a session that is accepted
         if (!isPassing(error) || !isAlive(kept)) {
           // It waits for the person whose it is, and is not sent for this one again.
-          unfinished.keep(error.status === 403 ? { ...kept, user: null, not: user } : null);
-          tell({ outcome: "failed", attempt, reason: error.code, status: null, error });
+          unfinished.keep(
+            error.code === "attempt-not-yours" ? { ...kept, user: null, not: user } : null,
+          );
+          tell("failed", attempt, error.code, { error });
           throw error;
         }
-        if (failures && error.kind !== "request") store.fail(error, true);
+        // A short outage is not shown; what Instagram says is, since it may take minutes.
+        if (error.problem?.reason || (failures && error.kind !== "request"))
+          store.fail(error, true);
         kept.user ??= user ?? null;
         unfinished.keep(kept);
         ms = pauseAfter(error, failures);
@@ -159,10 +161,17 @@ export function createConnecting(
     }
   }
 
-  /** @param {ConnectOutcome} outcome */
-  function tell(outcome) {
-    callBack(onReturn, outcome);
-    return outcome;
+  /**
+   * @param {ConnectOutcome["outcome"]} outcome
+   * @param {string} attempt
+   * @param {string | null} reason
+   * @param {{ status: ConnectOutcome["status"] } | { error: ConnectOutcome["error"] }} [more]
+   */
+  function tell(outcome, attempt, reason, more) {
+    const facts = { outcome, attempt, reason, status: null, ...more };
+    const told = /** @type {ConnectOutcome} */ (facts);
+    callBack(onReturn, told);
+    return told;
   }
 
   return {

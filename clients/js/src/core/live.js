@@ -55,7 +55,7 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask) {
    * @returns {Promise<unknown>}
    */
   const pause = (ms) =>
-    within(clock, ms, () => new Promise((resolve) => (wake = resolve)), "pause").catch(ignore);
+    within(clock, ms, () => new Promise((resolve) => (wake = resolve))).catch(ignore);
 
   /** Reads, or listens for as long as there is a stream. Returns how long to pause. */
   async function round(/** @type {object} */ mine) {

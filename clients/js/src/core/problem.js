@@ -18,7 +18,7 @@ export function valueIn(text) {
   try {
     return JSON.parse(/** @type {string} */ (text));
   } catch {
-    return undefined;
+    // Not JSON.
   }
 }
 

@@ -199,7 +199,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
         }
         return accept(answer);
       })();
-      gate = within(clock, REQUEST_TIMEOUT, () => result, "gate")
+      gate = within(clock, REQUEST_TIMEOUT, () => result)
         .catch(ignore)
         .then(() => (gate = null));
       return result;

@@ -34,7 +34,7 @@ export const pauseAfter = ({ status, retryAfterMs = 0 }, failures) =>
  * @param {Clock} clock
  * @param {number} ms
  * @param {() => T | Promise<T>} work
- * @param {string} what names the codes: `what-timeout` and `what-failed`
+ * @param {string} [what] names the codes: `what-timeout` and `what-failed`
  * @returns {Promise<T>}
  */
 export const within = (clock, ms, work, what) =>

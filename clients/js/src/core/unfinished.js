@@ -36,13 +36,13 @@ export function createUnfinished(base) {
     /**
      * Read anew each time, since another client of this tab may have handed it in meanwhile; and
      * another object each time.
-     * @returns {Unfinished | null}
+     * @returns {Unfinished | null | undefined}
      */
     get() {
       try {
         return JSON.parse(/** @type {string} */ (unstored ?? sessionStorage.getItem(key))); // null for null
       } catch {
-        return null;
+        // There is no storage, or something else has written there.
       }
     },
   };
