@@ -38,6 +38,34 @@ test("an expired token is replaced without anybody noticing", async (t) => {
   assert.equal(signIn.mints(), 1);
 });
 
+test("a page that wakes up and sends 25 requests with an expired token: all get their answer", async (t) => {
+  const { server, signIn, request } = await setUp(t);
+  await request("/things");
+  const stale = signIn.token();
+  let refused = 0;
+  server.script(THINGS, (request, response) => {
+    if (request.headers.authorization !== `Bearer ${stale}`) return json(response, 200, {});
+    refused += 1; // the server's loop breaker counts ten in a minute
+    if (refused <= 10) faults[401](request, response);
+    else problem(response, 429, "stop-repeating", { headers: { "retry-after": "60" } });
+  });
+  const answers = await Promise.all(Array.from({ length: 25 }, () => request("/things")));
+  assert.deepEqual(
+    answers.filter(({ status }) => status !== 200),
+    [],
+  );
+  assert.equal(signIn.mints(), 1);
+});
+
+test("too many requests for any other reason are the caller's to judge", async (t) => {
+  const { server, signIn, request } = await setUp(t);
+  server.script(THINGS, faults[429]);
+  const answer = await request("/things");
+  assert.equal((await answer.json()).code, "too-many-requests");
+  assert.equal(server.requests.length, 1);
+  assert.equal(signIn.mints(), 0);
+});
+
 test("a refused session costs two requests, and every caller gets the 401 with its body", async (t) => {
   const { server, signIn, request } = await setUp(t);
   server.state.fault = "401";

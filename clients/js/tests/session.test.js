@@ -6,7 +6,7 @@ import {
   HoldfastRequestError,
   HoldfastSessionError,
 } from "../src/holdfast-client.js";
-import { faults, json, problem } from "./support/scripted-server.js";
+import { connected, faults, json, problem } from "./support/scripted-server.js";
 import { alternating, errorOf, setUp } from "./support/harness.js";
 import { until } from "./support/until.js";
 
@@ -57,6 +57,38 @@ test("an expired token is replaced without anybody noticing", async (t) => {
   assert.equal(error.kind, "service", "the second answer counts, not the first");
   assert.equal((await client.status()).state, "not_connected");
   assert.equal(signIn.mints(), 1);
+});
+
+test("a request that the loop breaker stops, since others had the same token, is sent with a fresh one", async (t) => {
+  const { server, signIn, client } = await setUp(t);
+  await client.status();
+  const stale = signIn.token();
+  for (const [route, refuse] of [
+    ["POST /user/instagram/check", faults[401]],
+    ["POST /auth/sync", (_, response) => problem(response, 429, "stop-repeating")],
+  ])
+    server.script(route, (request, response) =>
+      request.headers.authorization === `Bearer ${stale}`
+        ? refuse(request, response)
+        : json(response, 200, connected),
+    );
+  await Promise.all([client.check(), client.sync()]);
+  assert.equal(signIn.mints(), 1);
+  assert.equal(server.requests.length, 5);
+});
+
+test("the loop breaker alone is a refusal too: one fresh token, and the end of the matter", async (t) => {
+  const { server, time, signIn, client } = await setUp(t);
+  client.subscribe(() => {});
+  server.state.answer = (request, response) => problem(response, 429, "stop-repeating");
+  await time.advance(FIVE_MINUTES);
+  assert.equal(server.requests.length, 2);
+  assert.equal(signIn.mints(), 1);
+  const { phase, error } = client.getSnapshot();
+  assert.deepEqual(
+    [phase, error.kind, error.code],
+    ["session-refused", "session", "stop-repeating"],
+  );
 });
 
 test("no retry for a refusal that a fresh token cannot mend", async (t) => {

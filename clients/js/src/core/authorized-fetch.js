@@ -2,7 +2,7 @@
 import { SHORTEST_PAUSE } from "./limits.js";
 import { checkServer, fail } from "./options.js";
 import { ignore } from "./pending.js";
-import { createSession } from "./session.js";
+import { createSession, isRefusal } from "./session.js";
 import { realClock, within } from "./timing.js";
 
 /** @type {typeof import("../holdfast-client.d.ts").authorizedFetch} */
@@ -46,12 +46,9 @@ export function authorizedFetch(options) {
           const headers = new Headers(init?.headers);
           headers.set("authorization", `Bearer ${token}`);
           const response = await send(address, { redirect: "error", ...init, headers });
-          let text = "";
-          if (response.status === 401) {
-            refused = response.clone();
-            text = await response.clone().text();
-          }
+          const text = [401, 429].includes(response.status) ? await response.clone().text() : "";
           const answer = { response, text };
+          if (isRefusal(answer)) refused = response.clone();
           if (duplex) final = answer;
           return answer;
         },

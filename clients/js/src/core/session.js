@@ -6,7 +6,7 @@
 import { HoldfastSessionError, sessionChanged } from "./errors.js";
 import { REQUEST_TIMEOUT, TOKEN_TIMEOUT } from "./limits.js";
 import { ignore, joined } from "./pending.js";
-import { problemIn } from "./problem.js";
+import { problemIn, valueIn } from "./problem.js";
 import { within } from "./timing.js";
 
 /** @typedef {import("../holdfast-client.d.ts").ErrorFacts} ErrorFacts */
@@ -17,6 +17,13 @@ import { within } from "./timing.js";
  * May it be sent as this user? Undefined where the token does not say who it is.
  * @typedef {(user: string | undefined) => boolean} IsFor
  */
+
+/**
+ * Is the token refused? By 401, or by the 429 of the loop breaker, where others have sent it too often.
+ * @param {Answer} answer
+ */
+export const isRefusal = ({ response: { status }, text }) =>
+  status === 401 || (status === 429 && /refresh/.test(valueIn(text)?.action));
 
 /**
  * Can a newly minted token mend this refusal? The server says so; one that says nothing is given
@@ -178,8 +185,8 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
         return answer;
       };
       let answer = await exchange();
-      if (answer.response.status !== 401) return accept(answer);
-      // Others in flight may hear the same 401: one of them asks for a fresh token, the rest wait for its outcome.
+      if (!isRefusal(answer)) return accept(answer);
+      // Others in flight may hear the same: one of them asks for a fresh token, the rest wait for its outcome.
       while (gate) await gate;
       // Nor do they wait for ever: an app's own request may take as long as it likes.
       const result = (async () => {
@@ -189,7 +196,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
           token = await currentToken(since, isFor);
           answer = await exchange();
         }
-        for (let isLast = isOnTrial; answer.response.status === 401; isLast = true) {
+        for (let isLast = isOnTrial; isRefusal(answer); isLast = true) {
           const facts = problemIn(answer, clock.now());
           const error = new HoldfastSessionError(facts);
           refused = { token, error };
