@@ -157,6 +157,8 @@ export declare class HoldfastError extends Error {
   readonly code: string;
   /** On 424 the status's reason. */
   readonly reason: string | null;
+  /** What may be done: the same call again only where it is `retry`; null where Holdfast did not say. */
+  readonly action: Problem["action"] | null;
   readonly problem?: Problem;
   /** In seconds. */
   readonly retryAfter: number | null;

@@ -13,6 +13,7 @@ class HoldfastError extends Error {
     this.problem = problem;
     this.code = problem?.code ?? (status ? "unreadable-answer" : "holdfast-unreachable");
     this.reason = problem?.reason ?? null;
+    this.action = problem?.action ?? null;
     this.retryAfter = retryAfter;
   }
 }

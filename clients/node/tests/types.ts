@@ -67,6 +67,9 @@ export async function use(request: Request): Promise<Caller | null | undefined> 
     if (status.state === "lost") return null;
   } catch (error) {
     if (error instanceof HoldfastError && error.reason === "revoked") return null;
+    if (error instanceof HoldfastError && error.action === "look_first") return null;
+    // @ts-expect-error There is no such action.
+    if (error instanceof HoldfastError && error.action === "wait") return null;
   }
   return verdict.caller;
 }

@@ -484,7 +484,7 @@ test("the service API gives answers, and errors that say what to do", async () =
       : [
           424,
           { ...PROBLEM, "retry-after": "7" },
-          `{"code":"revoked","reason":"revoked","detail":"It was removed."}`,
+          `{"code":"revoked","reason":"revoked","action":"reconnect","detail":"It was removed."}`,
         ],
   );
   const { service } = createHoldfast({ url: server.url, serviceKey: "hf_sk_x" });
@@ -494,6 +494,7 @@ test("the service API gives answers, and errors that say what to do", async () =
     httpStatus: 424,
     code: "revoked",
     reason: "revoked",
+    action: "reconnect",
     retryAfter: 7,
   });
   await assert.rejects(

@@ -719,10 +719,18 @@ class Asgi(unittest.TestCase):
             return sent
 
         refused = (401, {**PROBLEM, "www-authenticate": "Bearer"}, b'{"code":"token-expired","source":"session"}')
-        with Server(lambda _: refused) as server:
+        busy = b'{"code":"too-many-requests","source":"request","action":"retry"}'
+        repeated = b'{"code":"stop-repeating","source":"request","action":"refresh_session_token"}'
+        with (
+            Server(lambda _: refused) as server,
+            Server(lambda _: (429, {**PROBLEM, "retry-after": "1"}, busy)) as crowded,
+            Server(lambda _: (429, {**PROBLEM, "retry-after": "60"}, repeated)) as looping,
+        ):
             for url, status, code, header in [
                 (server.url, 401, 1008, b"www-authenticate"),
                 ("http://127.0.0.1:1", 503, 1013, b"retry-after"),
+                (crowded.url, 429, 1013, b"retry-after"),
+                (looping.url, 429, 1008, b"retry-after"),
             ]:
                 start, body = sent_to(url, {"websocket.http.response": {}})
                 self.assertEqual((start["type"], start["status"]), ("websocket.http.response.start", status))
@@ -964,7 +972,7 @@ class Service(unittest.TestCase):
         def answer(path: str) -> Answer:
             if path.endswith("/status"):
                 return 200, {"content-type": "application/json"}, b'{"state":"connected"}'
-            return 424, {**PROBLEM, "retry-after": "7"}, b'{"code":"revoked","reason":"revoked","detail":"It was removed."}'
+            return 424, {**PROBLEM, "retry-after": "7"}, b'{"code":"revoked","reason":"revoked","action":"reconnect"}'
 
         with Server(answer) as server:
             service = Holdfast(server.url, service_key="hf_sk_x").service
@@ -972,7 +980,8 @@ class Service(unittest.TestCase):
             with self.assertRaises(HoldfastError) as raised:
                 service.token("user_1")
             error = raised.exception
-            self.assertEqual((error.status, error.code, error.reason, error.retry_after), (424, "revoked", "revoked", 7))
+            self.assertEqual((error.status, error.code, error.reason, error.action, error.retry_after),
+                             (424, "revoked", "revoked", "reconnect", 7))
         with self.assertRaises(HoldfastError) as away:
             Holdfast("http://127.0.0.1:1", service_key="hf_sk_x").service.status("user_1")
         self.assertEqual((away.exception.status, away.exception.code), (0, "holdfast-unreachable"))

@@ -57,7 +57,7 @@ def _route(scope: Scope) -> str:
 
 def close_code(refusal: Refusal) -> int:
     """Of a WebSocket (RFC 6455, 7.4): 1013 is "try again later", 1008 "policy violation"."""
-    return 1013 if refusal.status == 503 else 1008
+    return 1013 if refusal.problem.get("action") == "retry" else 1008
 
 
 async def judge(

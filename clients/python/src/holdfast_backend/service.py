@@ -23,6 +23,7 @@ class HoldfastError(Exception):
         self.problem: dict[str, Any] = problem if isinstance(problem, dict) else {}
         self.code: str = self.problem.get("code", "unreadable-answer" if status else "holdfast-unreachable")
         self.reason: str | None = self.problem.get("reason")
+        self.action: str | None = self.problem.get("action")
         self.retry_after = int(retry_after) if retry_after and re.fullmatch(r"[0-9]{1,9}", retry_after) else None
         super().__init__(self.problem.get("detail") or f"Holdfast answered {status}" if status else "Holdfast does not answer")
 
