@@ -73,6 +73,27 @@ test("a server in trouble is named, is not asked more for being asked through li
     assert.equal(await app.page.locator(`#${name} .error`).innerText(), "");
 });
 
+/** Remembers every text that the page shows from now on. */
+const watch = (app) =>
+  app.page.evaluate(() => {
+    window.shown = [];
+    const look = () => window.shown.push(document.querySelector("main").innerText);
+    new MutationObserver(look).observe(document.body, {
+      childList: true,
+      characterData: true,
+      subtree: true,
+    });
+  });
+
+async function neverShown(app, pattern) {
+  const shown = await app.page.evaluate(() => window.shown);
+  assert.ok(shown.length > 0);
+  assert.deepEqual(
+    shown.filter((text) => pattern.test(text)),
+    [],
+  );
+}
+
 const grace = { ...connected, account: { ...connected.account, username: "grace.hops" } };
 
 for (const query of [{}, { "not-fed": "1" }]) {
@@ -85,23 +106,10 @@ for (const query of [{}, { "not-fed": "1" }]) {
     });
     await bothShow(app, /ada\.makes/);
     app.server.state.status = grace;
-    await app.page.evaluate(() => {
-      window.shown = [];
-      const look = () => window.shown.push(document.querySelector("main").innerText);
-      new MutationObserver(look).observe(document.body, {
-        childList: true,
-        characterData: true,
-        subtree: true,
-      });
-      window.signIn.become("sess_9");
-    });
+    await watch(app);
+    await app.page.evaluate(() => window.signIn.become("sess_9"));
     await bothShow(app, /grace\.hops/);
-    const shown = await app.page.evaluate(() => window.shown);
-    assert.ok(shown.length > 0);
-    assert.deepEqual(
-      shown.filter((text) => /ada\.makes/.test(text)),
-      [],
-    );
+    await neverShown(app, /ada\.makes/);
   });
 }
 
@@ -142,15 +150,7 @@ for (const query of [{}, { "not-fed": "1" }])
       await become("sess_9", grace);
       letGo();
       await bothShow(app, /grace\.hops/);
-      await app.page.evaluate(() => {
-        window.shown = [];
-        const look = () => window.shown.push(document.querySelector("main").innerText);
-        new MutationObserver(look).observe(document.body, {
-          childList: true,
-          characterData: true,
-          subtree: true,
-        });
-      });
+      await watch(app);
       await become("sess_1", connected);
       await bothShow(app, /ada\.makes/);
       // SWR keeps the error of a read that was another person's, until the next read has ended.
@@ -158,12 +158,7 @@ for (const query of [{}, { "not-fed": "1" }])
         async () => !/Somebody else/.test(await app.text()) || (await app.pass(100)),
         "no error",
       );
-      const shown = await app.page.evaluate(() => window.shown);
-      assert.ok(shown.length > 0);
-      assert.deepEqual(
-        shown.filter((text) => /grace\.hops/.test(text)),
-        [],
-      );
+      await neverShown(app, /grace\.hops/);
     });
 
 test("what was one person's is shown to nobody else", async (t) => {
