@@ -12,7 +12,7 @@ import { endAll, scratch, start, startDev, startServe, until } from "./support/p
 import { switchboard } from "./support/switchboard.js";
 
 const ORIGIN = "https://app.example.com";
-let dev, holdfast, backend, board, doors;
+let dev, holdfast, backend, board, all, doors;
 const strangers = [];
 
 before(async () => {
@@ -22,8 +22,9 @@ before(async () => {
   board = await switchboard();
   board.to(holdfast.url);
   const [behind, apps] = await Promise.all([proxies(board.url, backend), frameworks(board.url)]);
-  // Traefik looks at the status alone, and answers 500 where it has none.
-  doors = [...behind.filter((door) => door.name !== "Traefik"), ...apps];
+  all = [...behind, ...apps];
+  // Where Holdfast itself does not answer, Traefik does: it looks at the status alone, and says 500 where it has none.
+  doors = all.filter((door) => door.name !== "Traefik");
 });
 
 after(async () => {
@@ -36,10 +37,10 @@ after(async () => {
 const mint = async (name = "genuine") =>
   `Bearer ${(await dev.control("mint", { case: name, azp: ORIGIN })).jwt}`;
 
-/** Every door cannot judge, and says so. */
-async function cannotJudge(why, authorization) {
+/** Every one of these doors cannot judge, and says so. */
+async function cannotJudge(why, authorization, those = doors) {
   const before = backend.requests.length;
-  for (const door of doors) {
+  for (const door of those) {
     const answer = await ask(door.who, authorization, { origin: ORIGIN });
     assert.equal(answer.status, 503, `${why} at ${door.name}: ${answer.body.slice(0, 200)}`);
     assert.match(answer.headers.get("retry-after") ?? "", /^[1-9]\d*$/, `${why} at ${door.name}`);
@@ -154,17 +155,19 @@ test("Clerk is away for an hour: a restart judges by the keys it has kept, a fir
     assert.ok(good.length >= 15, `${good.length} good tokens`);
     for (const name of good) {
       const token = await mint(name);
-      for (const door of doors)
+      for (const door of all)
         assert.equal((await ask(door.who, token)).status, 200, `${name} at ${door.name}`);
     }
-    const expired = await mint("expired-an-hour");
-    for (const door of doors.slice(0, 3))
-      assert.equal((await ask(door.who, expired)).status, 401, door.name);
+    // For each its own: the same refused token at more than ten doors is a loop.
+    for (const door of all) {
+      const { status } = await ask(door.who, await mint("expired-an-hour"));
+      assert.equal(status, 401, door.name);
+    }
 
     const cold = await startServe(dev, ORIGIN, { HOLDFAST_JOURNAL_DIR: scratch() });
     board.to(cold.url);
-    await cannotJudge("without keys", await mint());
-    const told = await ask(doors[0].who, await mint());
+    await cannotJudge("without keys", await mint(), all);
+    const told = await ask(all[0].who, await mint());
     assert.equal(told.code, "keys-unavailable");
   } finally {
     await dev.control("faults", { surface: "jwks", fault: null });
