@@ -5,6 +5,7 @@
 #   scripts/bench.sh             Holdfast on both engines, hyper and axum
 #   scripts/bench.sh peers       the same beside Express, Fastify and FastAPI, whose packages it installs
 #   scripts/bench.sh growth      the costs by number of connections; --sizes 10000,…,10000000
+#   scripts/bench.sh middleware  what the Node middleware adds to an Express app's request, beside @clerk/express
 #   scripts/bench.sh memory      what it keeps in memory, and how long it takes to start
 #   scripts/bench.sh backlog     the status while 100,000 overdue connections are renewed, and under hostile tokens
 #   scripts/bench.sh plans       every statement's plan at a hundred thousand and a million rows
@@ -16,6 +17,13 @@ measure=run
 peers=()
 case ${1:-} in
   backlog | growth | memory) measure=$1 && shift ;;
+  middleware)
+    # The token is remembered, so that Holdfast is asked once, and how it was built does not matter.
+    [ -n "${HOLDFAST_BIN:-}" ] || cargo build --locked --package holdfast
+    cd tests/backends
+    [ -d node_modules ] || npm ci --no-audit --no-fund --ignore-scripts
+    HOLDFAST_BIN=${HOLDFAST_BIN:-$target/debug/holdfast} exec node bench.js
+    ;;
   plans)
     shift
     exec cargo test --locked --package holdfast --test it -- --ignored --test-threads 1 store::plans "$@"
