@@ -5,6 +5,18 @@ import ts from "typescript-eslint";
 
 const { browser, node, serviceworker } = globals;
 
+/** Prettier wraps code and leaves comments as they are. */
+const narrowComments = {
+  create: ({ sourceCode, report }) => ({
+    Program() {
+      for (const { loc } of sourceCode.getAllComments())
+        for (let line = loc.start.line; line <= loc.end.line; line += 1)
+          if (sourceCode.lines[line - 1].length > 100)
+            report({ loc: { line, column: 100 }, message: "A comment ends at column 100." });
+    },
+  }),
+};
+
 export default [
   {
     ignores: [
@@ -16,6 +28,11 @@ export default [
       "**/test-results/",
       "**/.test-*/",
     ],
+  },
+  {
+    ignores: ["clients/node/src/openapi.d.ts"], // generated
+    plugins: { holdfast: { rules: { "narrow-comments": narrowComments } } },
+    rules: { "holdfast/narrow-comments": "error" },
   },
   js.configs.recommended,
   ...ts.configs.recommended.map((config) => ({ ...config, files: ["**/*.ts", "**/*.tsx"] })),

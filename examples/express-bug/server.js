@@ -26,8 +26,8 @@ app.get("/posts", requireUser, (request, response) =>
   response.json({ posts: [], for: request.userId }),
 );
 
-// Added later, from another project: that one's tokens had an audience, and Clerk's session tokens have none. And what
-// Instagram says of its token ends in the same catch.
+// Added later, from another project: that one's tokens had an audience, and Clerk's session tokens
+// have none. And what Instagram says of its token ends in the same catch.
 app.get("/user/instagram/status", async (request, response) => {
   try {
     const { payload } = await jwtVerify(bearer(request), keys, {

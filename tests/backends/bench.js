@@ -1,6 +1,7 @@
 /**
- * What judging a remembered token costs an Express app, in processor time, beside `@clerk/express` with a pinned key: the
- * whole app without sockets, less the same app that judges nobody. Run by `scripts/bench.sh middleware`.
+ * What judging a remembered token costs an Express app, in processor time, beside `@clerk/express`
+ * with a pinned key: the whole app without sockets, less the same app that judges nobody. Run by
+ * `scripts/bench.sh middleware`.
  */
 import { createPublicKey } from "node:crypto";
 import { createRequire } from "node:module";

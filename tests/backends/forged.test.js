@@ -1,4 +1,7 @@
-/** Identity headers that come from outside, however spelt, repeated or smuggled: none reaches the backend as somebody. */
+/**
+ * Identity headers that come from outside, however spelt, repeated or smuggled: none reaches the
+ * backend as somebody.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
@@ -133,7 +136,10 @@ function send(port, bytes) {
 const mint = async (name) =>
   `Bearer ${(await dev.control("mint", { case: name, azp: ORIGIN })).jwt}`;
 
-/** The identity headers that the backend was sent since `count` requests, each request's in order of name. */
+/**
+ * The identity headers that the backend was sent since `count` requests, each request's in order of
+ * name.
+ */
 const reachedSince = (count) =>
   backend.requests.slice(count).map(({ identity }) => identity.toSorted());
 
@@ -179,7 +185,10 @@ test("the backend is told what Holdfast says of a caller, and nothing else", asy
   }
 });
 
-/** Every identity header with `separator` in place of all of its hyphens, of the first, and of the last. */
+/**
+ * Every identity header with `separator` in place of all of its hyphens, of the first, and of the
+ * last.
+ */
 const spelt = (separator) =>
   NAMES.flatMap((name) => [
     name.replaceAll("-", separator),
@@ -276,7 +285,8 @@ test(`${REQUESTS} requests with forged identities to each proxy: nobody reaches 
       const door = doors[sent % doors.length];
       const lines = Array.from({ length: 1 + roll(3) }, () => forged(roll)).join("");
       const [framing, body] = roll(4) === 0 ? smuggling(roll) : ["", ""];
-      // A preflight gets through as nobody, an impersonated session as Ada by somebody from support.
+      // A preflight gets through as nobody, an impersonated session as Ada by somebody from
+      // support.
       const who = ["", "", `Authorization: ${authorization}\r\n`][roll(3)];
       const method = who ? ["GET", "POST"][roll(2)] : ["OPTIONS", "GET"][roll(2)];
       const path = ["/who", "/who?credentials=optional", "//who", "/./who"][roll(4)];

@@ -1,4 +1,7 @@
-/** Locations that an operator adds to nginx.conf: judged like the rest, or public, and never with a forged identity. */
+/**
+ * Locations that an operator adds to nginx.conf: judged like the rest, or public, and never with a
+ * forged identity.
+ */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startBackend } from "./support/backend.js";

@@ -1,4 +1,7 @@
-/** An authorization code that nobody has redeemed is good for an hour: no log of a proxy may hold one. */
+/**
+ * An authorization code that nobody has redeemed is good for an hour: no log of a proxy may hold
+ * one.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect as connectPlain, createServer } from "node:net";

@@ -1,4 +1,7 @@
-/** Holdfast away, without keys, or replaced by somebody else: never a 401, never let through, 503 with `Retry-After`. */
+/**
+ * Holdfast away, without keys, or replaced by somebody else: never a 401, never let through, 503
+ * with `Retry-After`.
+ */
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
@@ -23,7 +26,8 @@ before(async () => {
   board.to(holdfast.url);
   const [behind, apps] = await Promise.all([proxies(board.url, backend), frameworks(board.url)]);
   all = [...behind, ...apps];
-  // Where Holdfast itself does not answer, Traefik does: it looks at the status alone, and says 500 where it has none.
+  // Where Holdfast itself does not answer, Traefik does: it looks at the status alone, and says 500
+  // where it has none.
   doors = all.filter((door) => door.name !== "Traefik");
 });
 
@@ -96,8 +100,8 @@ test("somebody else answers in Holdfast's place", async () => {
     board.to(await stranger((request, response) => response.writeHead(status, headers).end(body)));
     const authorization = await mint();
     if (status === 200 || headers["content-type"] === "application/problem+json") {
-      // nginx cannot look at more than the status of what lets a request pass; and to a proxy a problem document is
-      // Holdfast's. At worst nobody is named to the backend.
+      // nginx cannot look at more than the status of what lets a request pass; and to a proxy a
+      // problem document is Holdfast's. At worst nobody is named to the backend.
       const believing = status === 200 ? ["nginx"] : ["nginx", "Caddy", "HAProxy", "Envoy"];
       for (const door of doors.filter((each) => !believing.includes(each.name))) {
         assert.equal((await ask(door.who, authorization)).status, 503, `${why} at ${door.name}`);

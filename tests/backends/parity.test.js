@@ -1,4 +1,7 @@
-/** One corpus of tokens, good and hostile, at every door: the same verdicts, the same codes; none laxer than `@clerk/backend`. */
+/**
+ * One corpus of tokens, good and hostile, at every door: the same verdicts, the same codes; none
+ * laxer than `@clerk/backend`.
+ */
 import assert from "node:assert/strict";
 import { createPublicKey } from "node:crypto";
 import { after, before, test } from "node:test";
@@ -14,8 +17,8 @@ const minted = new Map();
 
 before(async () => {
   dev = await startDev(ORIGIN);
-  // The key that a token was signed with may be newer than those that a server has, and then that cannot judge yet; so these tokens are
-  // older than the servers, and first.
+  // The key that a token was signed with may be newer than those that a server has, and then that
+  // cannot judge yet; so these tokens are older than the servers, and first.
   const kinds = await dev.control("cases");
   const first = kinds
     .filter((each) => ["jwk-kid-mismatch", "token-invalid-signature"].includes(each.expect.code))
@@ -24,7 +27,8 @@ before(async () => {
     minted.set(name, await dev.control("mint", { case: name, azp: ORIGIN }));
   cases = [...first, ...kinds.map((each) => each.case).filter((name) => !first.includes(name))];
   await new Promise((resolve) => setTimeout(resolve, 1_100));
-  // A refused token that is presented again and again is answered with 429; with four servers none is.
+  // A refused token that is presented again and again is answered with 429; with four servers none
+  // is.
   const holdfasts = await Promise.all([1, 2, 3].map(() => startServe(dev, ORIGIN)));
   backend = await startBackend();
   const [behind, apps] = await Promise.all([
@@ -61,9 +65,12 @@ async function acceptedByClerk(jwt) {
 const words = ({ status, code, user }) =>
   status === 200 ? `accepted as ${user}` : `${status} ${code}`;
 
-/** What is to be said of a token; whether that is laxer than `@clerk/backend`; what each door says. */
+/**
+ * What is to be said of a token; whether that is laxer than `@clerk/backend`; what each door says.
+ */
 async function verdictsOn(name) {
-  // Tokens know seconds only. This one is good for less than one more: a verdict counts where all doors were asked within it.
+  // Tokens know seconds only. This one is good for less than one more: a verdict counts where all
+  // doors were asked within it.
   const isShortLived = name === "genuine-expired-4s";
   for (;;) {
     if (isShortLived)
@@ -88,7 +95,8 @@ test("every door gives every token the same verdict and the same code", async ()
     const [expect, laxer, told] = await verdictsOn(name);
     assert.ok(!laxer, `${name} is accepted here, and refused by @clerk/backend`);
     if (name === "shape-huge") {
-      // Larger than the head of a request may be: no door looks at it, and each has its own words for that.
+      // Larger than the head of a request may be: no door looks at it, and each has its own words
+      // for that.
       for (const [door, { status }] of told)
         assert.ok([400, 431].includes(status), `${name} at ${door}: ${status}`);
       continue;

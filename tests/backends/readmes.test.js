@@ -1,4 +1,7 @@
-/** A fresh project for each client, made from the package's own file and its README alone: it works with the real Holdfast. */
+/**
+ * A fresh project for each client, made from the package's own file and its README alone: it works
+ * with the real Holdfast.
+ */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHmac } from "node:crypto";

@@ -8,9 +8,13 @@ import { startAll, visit } from "./support/visit.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** What axe finds, by WCAG 2.2 A and AA and by its best practices, and whether the page scrolls sideways. */
+/**
+ * What axe finds, by WCAG 2.2 A and AA and by its best practices, and whether the page scrolls
+ * sideways.
+ */
 async function troublesOf(page) {
-  // Evaluated by the debugger, since the page's content security policy admits no script from elsewhere.
+  // Evaluated by the debugger, since the page's content security policy admits no script from
+  // elsewhere.
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => globalThis.axe.run());
   const found = violations.map(

@@ -1,4 +1,7 @@
-/** What people stumbled over on the demo page: its links, what it says of a clock, a phone's screen, a port that is in use. */
+/**
+ * What people stumbled over on the demo page: its links, what it says of a clock, a phone's screen,
+ * a port that is in use.
+ */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";

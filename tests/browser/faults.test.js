@@ -93,7 +93,8 @@ describe("whatever breaks at Clerk", () => {
     await expectState(page, "connected");
   });
 
-  // Rotation comes last: keys are fetched anew only so often, and who signs in meanwhile has to wait for that.
+  // Rotation comes last: keys are fetched anew only so often, and who signs in meanwhile has to
+  // wait for that.
   for (const [id, label] of [
     ["expired_token", "Expired token"],
     ["rotate_keys", "Rotate the keys"],

@@ -1,4 +1,6 @@
-/** A browser in trouble: whatever it meets, the page says what is true, and nobody is signed out. */
+/**
+ * A browser in trouble: whatever it meets, the page says what is true, and nobody is signed out.
+ */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { timeUntilAllShow, until } from "../../clients/js/tests/browser/support/browser.js";
@@ -128,7 +130,10 @@ describe("tabs", () => {
   });
 });
 
-/** Grace, and nothing is linked; nor is anything of Ada's. (A person may begin twenty attempts an hour.) */
+/**
+ * Grace, and nothing is linked; nor is anything of Ada's. (A person may begin twenty attempts an
+ * hour.)
+ */
 async function grace(t) {
   const opened = await ada(t);
   await become(opened.page, "grace");

@@ -1,4 +1,7 @@
-/** Screenshots of every page, in both schemes, wide and narrow, to be looked at: `npm run looks -- DIRECTORY`. */
+/**
+ * Screenshots of every page, in both schemes, wide and narrow, to be looked at:
+ * `npm run looks -- DIRECTORY`.
+ */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { SCHEMES, SCREENS, startViews, views } from "./support/views.js";

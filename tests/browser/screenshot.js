@@ -1,4 +1,7 @@
-/** Makes docs/images/demo.png: a connection that Instagram has ended, and what two backends say of it. */
+/**
+ * Makes docs/images/demo.png: a connection that Instagram has ended, and what two backends say of
+ * it.
+ */
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { checkButton, connect, expectState, faultButton, signInAs } from "./support/demo.js";

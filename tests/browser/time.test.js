@@ -1,4 +1,7 @@
-/** A grant's life, watched in minutes: refreshed as long as Holdfast is awake, dead after sixty days without it. */
+/**
+ * A grant's life, watched in minutes: refreshed as long as Holdfast is awake, dead after sixty days
+ * without it.
+ */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connect, expectSignedInAs, expectState, signInAs } from "./support/demo.js";

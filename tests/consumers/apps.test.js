@@ -1,4 +1,7 @@
-/** A Vite app, a Next app and a plain page, made by the client's README alone: they show the status, and live through the main path. */
+/**
+ * A Vite app, a Next app and a plain page, made by the client's README alone: they show the status,
+ * and live through the main path.
+ */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -85,7 +88,9 @@ async function walk(t, home) {
   await disconnect(page);
 }
 
-/** The router of the page adds to the query that it knows: the return is not part of that any more. */
+/**
+ * The router of the page adds to the query that it knows: the return is not part of that any more.
+ */
 async function writesNothingBack(t, home) {
   const context = await browser.newContext();
   t.after(() => context.close());

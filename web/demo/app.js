@@ -154,7 +154,8 @@ async function main() {
   showSession();
   if (session.current()) client.sync();
   const outcome = await returned.catch(() => null);
-  if (outcome) client.status().catch(() => {}); // for the comparison: what the page asks from now on
+  // For the comparison: what the page asks from now on.
+  if (outcome) client.status().catch(() => {});
   // A status without a connection says so by itself.
   if (outcome && account()) sayOrHide(byId("notice"), OUTCOMES[outcome.outcome]);
 }
@@ -168,7 +169,10 @@ function showSteps(current) {
   }
 }
 
-/** Instagram's page with the person's own account chosen: whoever reads the demo need not know whose is whose. */
+/**
+ * Instagram's page with the person's own account chosen: whoever reads the demo need not know whose
+ * is whose.
+ */
 function asOneself(url, person) {
   const address = new URL(url);
   if (person) address.searchParams.set("login_hint", person.handle);

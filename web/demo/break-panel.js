@@ -1,4 +1,7 @@
-/** The "break it" panel: a button for each fault, pressed while it is true, and a sentence on what came of it. */
+/**
+ * The "break it" panel: a button for each fault, pressed while it is true, and a sentence on what
+ * came of it.
+ */
 import { describe } from "/client/states.js";
 import { byId, h, onPress, say } from "./dom.js";
 import { faultGroups } from "./faults.js";
@@ -88,7 +91,9 @@ export function createBreakPanel({ controls, client, naive, mend }) {
     bringIntoView();
   }
 
-  /** On a phone the sentence may be off the screen; whoever pressed in the other panel looks there. */
+  /**
+   * On a phone the sentence may be off the screen; whoever pressed in the other panel looks there.
+   */
   function bringIntoView() {
     const isHere = byId("break").contains(document.activeElement);
     if (isHere) byId("break-outcome").scrollIntoView({ block: "nearest" });
@@ -101,7 +106,10 @@ export function createBreakPanel({ controls, client, naive, mend }) {
     bringIntoView();
   }
 
-  /** Says where both sides stand; repeated when the naive side's answer is known, which takes a moment longer. */
+  /**
+   * Says where both sides stand; repeated when the naive side's answer is known, which takes a
+   * moment longer.
+   */
   function summarize() {
     if (!lead) return;
     const snapshot = client.getSnapshot();

@@ -1,4 +1,7 @@
-/** The same moment, two backends: what Holdfast answered, and what the naive model makes of the same facts. */
+/**
+ * The same moment, two backends: what Holdfast answered, and what the naive model makes of the same
+ * facts.
+ */
 import { byId, say } from "./dom.js";
 import { FRONT_END, LOOP_EVERY_MS, naiveBackend, naiveFrontEnd } from "./naive.js";
 import { statusLine } from "./request-log.js";
@@ -8,8 +11,8 @@ const FIELDS = ["connected", "state", "reason", "action", "code", "source"];
 
 /**
  * @param {object} parts
- * @param {(account: object | null) => Promise<{keyIds: string[] | null, instagram: object | null}>} parts.observe what the
- *   stand-ins answer now
+ * @param {(account: object | null) => Promise<{keyIds: string[] | null, instagram: object | null}>}
+ *   parts.observe what the stand-ins answer now
  * @param {() => object | null} parts.status the status that the page holds
  * @param {() => void} parts.onVerdict called when the naive side's answer is known
  */
@@ -28,7 +31,8 @@ export function createComparison({ observe, status, onVerdict }) {
   async function add(entry) {
     if (!COMPARED.includes(entry.path) || !entry.token) return;
     showHoldfast(entry);
-    // The naive front end does not repeat a refused request with a fresh token, so there is nothing to compare with.
+    // The naive front end does not repeat a refused request with a fresh token, so there is nothing
+    // to compare with.
     if (entry.retryOf) return;
     const mine = (sequence += 1);
     const account = (entry.body?.state ? entry.body : status())?.account ?? null;

@@ -1,4 +1,7 @@
-/** Commands that do by hand what this page does. No token in them: the first one fetches one into the shell. */
+/**
+ * Commands that do by hand what this page does. No token in them: the first one fetches one into
+ * the shell.
+ */
 import { byId, h, onPress, say } from "./dom.js";
 
 const commandsFor = ({ publicUrl, clerkUrl, sessionId }) => [

@@ -3,7 +3,10 @@
 /** @param {string} id @returns {HTMLElement} */
 export const byId = (id) => document.getElementById(id);
 
-/** An element with properties, `data-*`/`aria-*` attributes and children; null children are left out. */
+/**
+ * An element with properties, `data-*`/`aria-*` attributes and children; null children are left
+ * out.
+ */
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
@@ -15,7 +18,10 @@ export function h(tag, props = {}, ...children) {
   return element;
 }
 
-/** Sets a text only where it differs: a live region speaks whenever its content is replaced, even by the same. */
+/**
+ * Sets a text only where it differs: a live region speaks whenever its content is replaced, even by
+ * the same.
+ */
 export function say(element, text) {
   const next = text ?? "";
   if (element.textContent !== next) element.textContent = next;
@@ -28,8 +34,8 @@ export function sayOrHide(element, text) {
 }
 
 /**
- * Runs what a button does, once at a time. `aria-disabled` instead of `disabled`: a disabled button loses the focus,
- * and with it the place of whoever uses the keyboard.
+ * Runs what a button does, once at a time. `aria-disabled` instead of `disabled`: a disabled button
+ * loses the focus, and with it the place of whoever uses the keyboard.
  */
 export function onPress(button, work) {
   button.addEventListener("click", async () => {

@@ -1,4 +1,7 @@
-/** The catalogue of the "break it" panel: what each button is called, what it does, and how it is done. */
+/**
+ * The catalogue of the "break it" panel: what each button is called, what it does, and how it is
+ * done.
+ */
 
 /** Within the five seconds that Holdfast allows, and beyond them. */
 const SKEW_SMALL = 4;
@@ -12,7 +15,8 @@ const TOKEN_AGE = 90;
  * @property {string} label
  * @property {string} does one line: what becomes true at the stand-in
  * @property {boolean} [needsAccount] it happens to the linked account
- * @property {(controls: {clerk: object, instagram: object, session: object, accountId: string}) => Promise<unknown>} apply
+ * @property {(controls: {clerk: object, instagram: object, session: object, accountId: string}) =>
+ *   Promise<unknown>} apply
  */
 
 const atInstagram = (id, label, does) => ({

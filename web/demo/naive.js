@@ -1,11 +1,13 @@
 /**
- * What a naive backend and its front end would have done at this moment: a model, pure and small enough to check by
- * reading. It is modelled on a production failure in which `GET /user/instagram/status` answered
- * `401 {"error": "Invalid or expired token"}` to a session token that `/auth/sync` and `/user/profile` accepted,
- * the page said "please sign out and sign back in", and asked again without end.
+ * What a naive backend and its front end would have done at this moment: a model, pure and small
+ * enough to check by reading. It is modelled on a production failure in which
+ * `GET /user/instagram/status` answered `401 {"error": "Invalid or expired token"}` to a session
+ * token that `/auth/sync` and `/user/profile` accepted, the page said "please sign out and sign
+ * back in", and asked again without end.
  *
- * Its inputs are observed, not assumed: what the stand-ins answer now, and the facts of the very token that this page
- * sent. The backend follows four rules, each common in code that is in production:
+ * Its inputs are observed, not assumed: what the stand-ins answer now, and the facts of the very
+ * token that this page sent. The backend follows four rules, each common in code that is in
+ * production:
  *
  * 1. It fetches Clerk's keys for each verification, and allows no clock skew.
  * 2. One `catch` around the verification: whatever goes wrong there is a 401.
@@ -20,12 +22,16 @@ const refuse = (because) => ({ status: 401, body: REFUSAL, because });
  * The backend's answer to `GET /user/instagram/status`.
  *
  * @param {object} observed
- * @param {{kid: string, iat: number, nbf: number, exp: number}} observed.token times in seconds since the epoch
- * @param {string[] | null} observed.keyIds the keys that Clerk publishes; null where its JWKS cannot be had
+ * @param {{kid: string, iat: number, nbf: number, exp: number}} observed.token times in seconds
+ *   since the epoch
+ * @param {string[] | null} observed.keyIds the keys that Clerk publishes; null where its JWKS
+ *   cannot be had
  * @param {number} observed.now milliseconds since the epoch
- * @param {{username: string | null} | null} observed.account the linked account; null where there is none
- * @param {{status: number | null, readable: boolean, code: number | null} | null} observed.instagram what `/me`
- *   answers: its status (null: no complete answer), whether its body is JSON, and an error's `code` in it
+ * @param {{username: string | null} | null} observed.account the linked account; null where there
+ *   is none
+ * @param {{status: number | null, readable: boolean, code: number | null} | null}
+ *   observed.instagram what `/me` answers: its status (null: no complete answer), whether its body
+ *   is JSON, and an error's `code` in it
  * @returns {{status: number, body: object, because: string}}
  */
 export function naiveBackend({ token, keyIds, now, account, instagram }) {
@@ -62,7 +68,10 @@ export function naiveBackend({ token, keyIds, now, account, instagram }) {
   };
 }
 
-/** The front end has no back-off: its effect runs again as soon as its state has changed. Once a second is kind. */
+/**
+ * The front end has no back-off: its effect runs again as soon as its state has changed. Once a
+ * second is kind.
+ */
 export const LOOP_EVERY_MS = 1_000;
 
 /** The front end before its first answer. `requests` counts those that ended in a 401. */

@@ -1,4 +1,7 @@
-/** Records what this page asks Holdfast and what came back. Headers and bodies of requests, and so tokens, stay out. */
+/**
+ * Records what this page asks Holdfast and what came back. Headers and bodies of requests, and so
+ * tokens, stay out.
+ */
 import { factsOf } from "./session.js";
 
 const KEEP = 60;
@@ -19,7 +22,10 @@ const KEEP = 60;
 
 /** @param {(entry: Entry) => void} onEntry called once an answer, or its absence, is known */
 export function recordingFetch(onEntry) {
-  /** The last refusal by method and path; the client repeats such a request at most once, and at once. */
+  /**
+   * The last refusal by method and path; the client repeats such a request at most once, and at
+   * once.
+   */
   const refused = new Map();
 
   return async function record(url, options) {

@@ -1,6 +1,7 @@
 /**
- * The place of Clerk's browser SDK: signs in at the stand-in and hands out session tokens as `session.getToken()`
- * does. Same rules: a token is reused until shortly before its end, `skipCache` mints another.
+ * The place of Clerk's browser SDK: signs in at the stand-in and hands out session tokens as
+ * `session.getToken()` does. Same rules: a token is reused until shortly before its end,
+ * `skipCache` mints another.
  */
 
 const KEY = "holdfast-demo-session";
@@ -28,9 +29,15 @@ export const people = [
   },
 ];
 
-/** @param {string} clerkUrl where the stand-in answers @param {() => void} onChange called after sign-in and sign-out */
+/**
+ * @param {string} clerkUrl where the stand-in answers
+ * @param {() => void} onChange called after sign-in and sign-out
+ */
 export function createSession(clerkUrl, onChange) {
-  /** `{id, user}`; kept for the tab, so that it outlives the way to Instagram and back. Never a token. */
+  /**
+   * `{id, user}`; kept for the tab, so that it outlives the way to Instagram and back. Never a
+   * token.
+   */
   let session = JSON.parse(sessionStorage.getItem(KEY));
   let cached = null;
 
@@ -94,7 +101,10 @@ export function createSession(clerkUrl, onChange) {
   };
 }
 
-/** What a token says of itself, unverified: key and times (seconds since the epoch). Nothing that could be replayed. */
+/**
+ * What a token says of itself, unverified: key and times (seconds since the epoch). Nothing that
+ * could be replayed.
+ */
 export function factsOf(jwt) {
   const [header, claims] = jwt
     .split(".", 2)

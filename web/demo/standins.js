@@ -1,6 +1,7 @@
 /**
- * The controls of the two stand-ins: breaks them, mends them, and looks at what they answer now. What is broken is
- * always read from them, never remembered here, so that a reload, a second tab or a curl line cannot make this page lie.
+ * The controls of the two stand-ins: breaks them, mends them, and looks at what they answer now.
+ * What is broken is always read from them, never remembered here, so that a reload, a second tab or
+ * a curl line cannot make this page lie.
  */
 
 async function call(url, { method = "GET", body } = {}) {
@@ -27,7 +28,10 @@ export function createClerkControls(url, ahead) {
     rotate: () => post(`${dev}/rotate`, { rotation: "new_kid" }),
     breakJwks: () => post(`${dev}/faults`, { surface: "jwks", fault: "bad_gateway" }),
 
-    /** Runs `work` while the stand-in's clock is set back, so that what it signs meanwhile is as old as that. */
+    /**
+     * Runs `work` while the stand-in's clock is set back, so that what it signs meanwhile is as old
+     * as that.
+     */
     async inThePast(seconds, work) {
       const before = await this.skewSeconds();
       await skew(-seconds);
@@ -44,7 +48,9 @@ export function createClerkControls(url, ahead) {
       return Math.round((Date.parse(now) - Date.now()) / 1_000) - ahead();
     },
 
-    /** The ids of the published keys, read as any backend reads them; null where they cannot be had. */
+    /**
+     * The ids of the published keys, read as any backend reads them; null where they cannot be had.
+     */
     async keyIds() {
       try {
         const { keys } = await call(`${url}/.well-known/jwks.json`);
@@ -67,7 +73,10 @@ export function createInstagramControls(url) {
   return {
     /** Ends the account's tokens, or answers badly about it until mended, as the fault has it. */
     breakWith: (account, fault) => post(`${dev}/faults`, { account, fault }),
-    /** What `/me` would answer now to the newest grant of that account: `{fault, status, readable, code}`. */
+    /**
+     * What `/me` would answer now to the newest grant of that account:
+     * `{fault, status, readable, code}`.
+     */
     preview: (account) => call(`${dev}/accounts/${encodeURIComponent(account)}/preview`),
     mend: () => call(`${dev}/faults`, { method: "DELETE" }),
   };

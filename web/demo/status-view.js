@@ -24,7 +24,8 @@ const LIVE = { stream: "Live", poll: "Live, by asking now and then" };
 const ACCOUNT_TYPES = { business: "business account", media_creator: "creator account" };
 
 /**
- * @param {string[]} pictureOrigins whence this page may load pictures; elsewhere its policy would refuse them
+ * @param {string[]} pictureOrigins whence this page may load pictures; elsewhere its policy would
+ *   refuse them
  * @param {() => number} now the time at the server, milliseconds since the epoch
  */
 export function createStatusView(pictureOrigins, now) {

@@ -1,4 +1,7 @@
-/** Every state and reason of the contract, every phase of a client, every kind of error: drawn from the fake client. */
+/**
+ * Every state and reason of the contract, every phase of a client, every kind of error: drawn from
+ * the fake client.
+ */
 import { createElement as h } from "react";
 import { createRoot } from "react-dom/client";
 import { createFakeClient, fakeStatus } from "holdfast-client/fake";

@@ -1,9 +1,10 @@
 /**
- * Do the client's types still say what the server says? `node scripts/check-openapi.mjs openapi.json`, where the
- * document comes from `holdfast openapi` or `GET /openapi.json`. Exit 1 names every member that differs.
+ * Do the client's types still say what the server says?
+ * `node scripts/check-openapi.mjs openapi.json`, where the document comes from `holdfast openapi`
+ * or `GET /openapi.json`. Exit 1 names every member that differs.
  *
- * The client's types may be grouped otherwise (one status per state), so members are compared one by one: each must
- * exist on both sides and take the same values.
+ * The client's types may be grouped otherwise (one status per state), so members are compared one
+ * by one: each must exist on both sides and take the same values.
  */
 import { execFileSync } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -27,7 +28,10 @@ const ANSWERS = [
   ["get", "/user/instagram/history", 200, "HistoryPage"],
 ];
 
-/** What the client sends, in the names of the wire; that it sends just this is tested in `tests/connect.test.js`. */
+/**
+ * What the client sends, in the names of the wire; that it sends just this is tested in
+ * `tests/connect.test.js`.
+ */
 const BODIES = [
   [
     "post",
@@ -76,11 +80,15 @@ const objectType = ({ properties = {} }, recur) =>
     .join(" ")} }`;
 
 const PRELUDE = `
-/** A union of objects becomes one object whose members take the values of all of them; at every depth. */
+/**
+ * A union of objects becomes one object whose members take the values of all of them; at every
+ * depth.
+ */
 type Plain<T> = Exclude<T, object> | Lists<Extract<T, readonly unknown[]>> | Merged<Exclude<Extract<T, object>, readonly unknown[]>>;
 type Lists<T> = T extends readonly (infer E)[] ? Plain<E>[] : never;
 type Merged<T> = [T] extends [never] ? never : { [K in Keys<T>]: Plain<Exclude<T[K], undefined>> };
-type Keys<T> = Extract<keyof T, string>; // not a bare \`keyof T\`, which would map each object of a union for itself
+// Not a bare \`keyof T\`, which would map each object of a union for itself.
+type Keys<T> = Extract<keyof T, string>;
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 /** The members in which two types differ. */
 type Drift<C, W> = {
@@ -99,7 +107,9 @@ type Options = Client.ConnectOptions;
 function same<_D extends never>() {}
 `;
 
-/** The differences between the document and the client's types, one a line; none where they agree. */
+/**
+ * The differences between the document and the client's types, one a line; none where they agree.
+ */
 export async function checkOpenApi(document) {
   const missing = [];
   const checks = [];

@@ -1,6 +1,6 @@
 /**
- * Serves this folder on loopback for the gallery and for tests: files of `src/` as they are, other scripts bundled
- * with their packages on request. Nothing is written to disk.
+ * Serves this folder on loopback for the gallery and for tests: files of `src/` as they are, other
+ * scripts bundled with their packages on request. Nothing is written to disk.
  */
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -13,7 +13,10 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 const TYPES = { ".html": "text/html", ".css": "text/css", ".js": "text/javascript" };
 
-/** The oldest React that the package promises to work with, for scripts that ask for it: `app.js?react=18`. */
+/**
+ * The oldest React that the package promises to work with, for scripts that ask for it:
+ * `app.js?react=18`.
+ */
 const react18 = join(root, "tests/react-18/node_modules");
 const REACT_18 = {
   react: `${react18}/react`,

@@ -1,8 +1,10 @@
 /**
- * What each entry of the package costs a page, minified and gzipped, and what it may cost. Exit 1 over budget.
+ * What each entry of the package costs a page, minified and gzipped, and what it may cost. Exit 1
+ * over budget.
  *
- * An entry is measured whole: everything it exports and everything it imports, React excepted, since the page has that.
- * "On top" is the difference that adding the entry makes to what is loaded already.
+ * An entry is measured whole: everything it exports and everything it imports, React excepted,
+ * since the page has that. "On top" is the difference that adding the entry makes to what is loaded
+ * already.
  */
 import { gzipSync } from "node:zlib";
 import { fileURLToPath } from "node:url";

@@ -1,6 +1,7 @@
 /**
- * Every storm of `tests/support/storms.js` in real time, all at once and each in a thread of its own: two minutes of trouble,
- * a minute and a half of recovery. Prints what an open page has sent; exit 1 where it was too much, or is not well again.
+ * Every storm of `tests/support/storms.js` in real time, all at once and each in a thread of its
+ * own: two minutes of trouble, a minute and a half of recovery. Prints what an open page has sent;
+ * exit 1 where it was too much, or is not well again.
  */
 import { setTimeout as pass } from "node:timers/promises";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";

@@ -28,7 +28,10 @@ type Operation =
 export interface FakeClient extends HoldfastClient {
   /** Every operation called, in order. */
   readonly calls: { name: Operation | "sessionChanged"; args: unknown[] }[];
-  /** What an operation resolves to from now on; a function is called with its arguments and may throw. */
+  /**
+   * What an operation resolves to from now on; a function is called with its arguments and may
+   * throw.
+   */
   readonly answers: { [O in Operation]?: unknown };
   set(change: Partial<HoldfastSnapshot>): void;
   setStatus(status: InstagramStatus): void;

@@ -1,4 +1,7 @@
-/** A client without a server, for tests and stories: the same surface, states set by hand, calls recorded. */
+/**
+ * A client without a server, for tests and stories: the same surface, states set by hand, calls
+ * recorded.
+ */
 
 /** @typedef {import("./fake.d.ts").FakeClient} FakeClient */
 /** @typedef {import("./holdfast-client.d.ts").HoldfastSnapshot} HoldfastSnapshot */
@@ -18,21 +21,22 @@ const START = /** @type {import("./holdfast-client.d.ts").HoldfastSnapshot} */ (
   live: false,
 });
 
-const BASE =
-  /** @satisfies {Omit<import("./holdfast-client.d.ts").NotConnectedStatus, "state" | "action">} */ ({
-    connected: false,
-    reason: null,
-    account: null,
-    scopes: [],
-    missing_scopes: [],
-    token_expires_at: null,
-    next_refresh_at: null,
-    since: null,
-    retry_after: null,
-    evidence: null,
-    attempt: null,
-    version: 1,
-  });
+/** @typedef {import("./holdfast-client.d.ts").NotConnectedStatus} NotConnectedStatus */
+
+const BASE = /** @satisfies {Omit<NotConnectedStatus, "state" | "action">} */ ({
+  connected: false,
+  reason: null,
+  account: null,
+  scopes: [],
+  missing_scopes: [],
+  token_expires_at: null,
+  next_refresh_at: null,
+  since: null,
+  retry_after: null,
+  evidence: null,
+  attempt: null,
+  version: 1,
+});
 
 const ACCOUNT = /** @satisfies {import("./holdfast-client.d.ts").InstagramAccount} */ ({
   id: "25982752248032036",
@@ -61,7 +65,10 @@ const ACTIONS = {
 /** Where the reason asks for something else than the state does. */
 const REASON_ACTIONS = { scopes_missing: "reconnect", account_not_admitted: "contact_support" };
 
-/** What the server says for a person where `connected` is false; held against its reference by a test. */
+/**
+ * What the server says for a person where `connected` is false; held against its reference by a
+ * test.
+ */
 const ERRORS = {
   denied: "The connection was declined at Instagram.",
   attempt_expired: "The last attempt to connect ran out of time.",

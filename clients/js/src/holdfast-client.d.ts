@@ -1,6 +1,6 @@
 /**
- * Types of the browser client. Members of server answers keep the names they have on the wire; times are RFC 3339
- * strings in UTC, durations of the client itself are milliseconds.
+ * Types of the browser client. Members of server answers keep the names they have on the wire;
+ * times are RFC 3339 strings in UTC, durations of the client itself are milliseconds.
  */
 
 export type Timestamp = string;
@@ -74,7 +74,10 @@ interface StatusFacts {
   /** When another try makes sense. */
   retry_after: Timestamp | null;
   evidence: Evidence | null;
-  /** The connect attempt that is open now; beside what is known of a linked account, which it does not hide. */
+  /**
+   * The connect attempt that is open now; beside what is known of a linked account, which it does
+   * not hide.
+   */
   attempt: OpenAttempt | null;
   /** Grows with every change of the connection. */
   version: number;
@@ -173,7 +176,10 @@ export interface DisconnectReceipt {
 /** A connect attempt that began or ended. */
 export interface HistoryAttempt {
   id: string;
-  /** `connected`, `denied`, `expired`, `failed`, `different_account`, `account_taken` or `disconnected`; null where it began. */
+  /**
+   * `connected`, `denied`, `expired`, `failed`, `different_account`, `account_taken` or
+   * `disconnected`; null where it began.
+   */
   outcome: string | null;
   reason: InstagramReason | null;
 }
@@ -195,7 +201,9 @@ export interface HistoryPage {
   next: string | null;
 }
 
-/** `application/problem+json` (RFC 9457) as the server sends it. `type` is a page about the code. */
+/**
+ * `application/problem+json` (RFC 9457) as the server sends it. `type` is a page about the code.
+ */
 export interface Problem {
   type: string;
   title: string;
@@ -239,38 +247,45 @@ declare abstract class ErrorOfKind extends Error {
   readonly status?: number | undefined;
   /** The problem document, where the server sent one. */
   readonly problem?: Problem | undefined;
-  /** What `Retry-After` asked for. Until it has passed, the same call is answered with this error, unsent. */
+  /**
+   * What `Retry-After` asked for. Until it has passed, the same call is answered with this error,
+   * unsent.
+   */
   readonly retryAfterMs?: number | undefined;
 }
 
 /**
- * The session itself. Own codes: `signed-out` (`getToken` had none), `session-changed` (somebody else signed in
- * meanwhile: what was asked for is not done, unless it was on its way already). Otherwise a refusal
- * of the server that a fresh token did not mend: final until the session changes, or a person asks
- * by `retry()`. `unspecified` is a 401 without a problem document: not the server's, but of something
- * in front of it, such as a proxy with a password of its own.
+ * The session itself. Own codes: `signed-out` (`getToken` had none), `session-changed` (somebody
+ * else signed in meanwhile: what was asked for is not done, unless it was on its way already).
+ * Otherwise a refusal of the server that a fresh token did not mend: final until the session
+ * changes, or a person asks by `retry()`. `unspecified` is a 401 without a problem document: not
+ * the server's, but of something in front of it, such as a proxy with a password of its own.
  */
 export class HoldfastSessionError extends ErrorOfKind {
   readonly kind: "session";
 }
 
 /**
- * The server or what it depends on: 5xx, 424 (`problem.reason` is Instagram's), and answers that are not the
- * server's: own codes `unspecified` (an error without a problem document), `unreadable-answer`, `unexpected`.
+ * The server or what it depends on: 5xx, 424 (`problem.reason` is Instagram's), and answers that
+ * are not the server's: own codes `unspecified` (an error without a problem document),
+ * `unreadable-answer`, `unexpected`.
  */
 export class HoldfastServiceError extends ErrorOfKind {
   readonly kind: "service";
 }
 
 /**
- * No answer. Codes: `request-failed`, `request-timeout`, `token-failed`, `token-timeout` (`getToken` threw, gave
- * no string although there is a session, or took more than 8 s), `stream-failed`, `stream-timeout`.
+ * No answer. Codes: `request-failed`, `request-timeout`, `token-failed`, `token-timeout`
+ * (`getToken` threw, gave no string although there is a session, or took more than 8 s),
+ * `stream-failed`, `stream-timeout`.
  */
 export class HoldfastNetworkError extends ErrorOfKind {
   readonly kind: "network";
 }
 
-/** Understood and declined: 400, 403, 404, 409, 410, 413, 415, 422, 429 with the problem's `code`. */
+/**
+ * Understood and declined: 400, 403, 404, 409, 410, 413, 415, 422, 429 with the problem's `code`.
+ */
 export class HoldfastRequestError extends ErrorOfKind {
   readonly kind: "request";
   readonly status: number;
@@ -280,7 +295,10 @@ export class HoldfastRequestError extends ErrorOfKind {
 export type AnyHoldfastError =
   HoldfastSessionError | HoldfastServiceError | HoldfastNetworkError | HoldfastRequestError;
 
-/** Everything the client throws: `error instanceof HoldfastError` narrows to the four kinds, told apart by `kind`. */
+/**
+ * Everything the client throws: `error instanceof HoldfastError` narrows to the four kinds, told
+ * apart by `kind`.
+ */
 export const HoldfastError: { readonly prototype: AnyHoldfastError } & (abstract new (
   facts: ErrorFacts,
 ) => AnyHoldfastError);
@@ -298,12 +316,16 @@ export interface Clock {
 }
 
 export interface AuthorizedFetchOptions {
-  /** Where the server answers: `https://api.example.com`, or a path of the page's own site, such as `/holdfast`. */
+  /**
+   * Where the server answers: `https://api.example.com`, or a path of the page's own site, such as
+   * `/holdfast`.
+   */
   baseUrl: string | URL;
   getToken: GetToken;
   /**
-   * Id of the present session, if it is at hand. By it, a change of session is noticed without asking for a token, and a
-   * library that gives none although there is a session (offline, for example) is not taken to say that nobody is signed in.
+   * Id of the present session, if it is at hand. By it, a change of session is noticed without
+   * asking for a token, and a library that gives none although there is a session (offline, for
+   * example) is not taken to say that nobody is signed in.
    */
   getSessionId?: (() => string | null | undefined) | undefined;
   fetch?: typeof globalThis.fetch | undefined;
@@ -311,11 +333,14 @@ export interface AuthorizedFetchOptions {
 }
 
 export interface HoldfastClientOptions extends AuthorizedFetchOptions {
-  /** How to leave for `authorize_url`; `location.assign` if not given. Required where there is no address bar. */
+  /**
+   * How to leave for `authorize_url`; `location.assign` if not given. Required where there is no
+   * address bar.
+   */
   navigate?: ((authorizeUrl: string) => unknown) | undefined;
   /**
-   * Somebody is back from Instagram, and this is how it ended. Called once for each return; once more
-   * where it was another person's (`attempt-not-yours`), who signs in in this tab later.
+   * Somebody is back from Instagram, and this is how it ended. Called once for each return; once
+   * more where it was another person's (`attempt-not-yours`), who signs in in this tab later.
    */
   onReturn?: ((outcome: ConnectOutcome) => void) | undefined;
 }
@@ -346,7 +371,10 @@ export type HoldfastPhase =
   "idle" | "loading" | "ready" | "failed" | "signed-out" | "session-refused";
 
 interface SnapshotFacts {
-  /** The status is what was last heard: reading it has failed since. An `error` without this is of an action alone. */
+  /**
+   * The status is what was last heard: reading it has failed since. An `error` without this is of
+   * an action alone.
+   */
   readonly isStale: boolean;
   readonly isFetching: boolean;
   /** Between the press on "connect" and the departure of the page. */
@@ -355,7 +383,10 @@ interface SnapshotFacts {
   readonly isCompleting: boolean;
   /** When the status was last read or heard: milliseconds since the epoch. */
   readonly updatedAt: number | null;
-  /** How changes are learnt: at once, every half minute (every five for a hidden tab), or not at all. */
+  /**
+   * How changes are learnt: at once, every half minute (every five for a hidden tab), or not at
+   * all.
+   */
   readonly live: "stream" | "poll" | false;
 }
 
@@ -397,29 +428,36 @@ export interface HoldfastClient {
   /** Creates or refreshes the user's record. Idempotent. */
   sync(): Promise<SyncResult>;
   /**
-   * Reads are for whoever is signed in when the answer comes: before you keep one under the id of a person or of a
-   * session, see that `getSessionKey()` is the same before and after. The adapters do.
+   * Reads are for whoever is signed in when the answer comes: before you keep one under the id of a
+   * person or of a session, see that `getSessionKey()` is the same before and after. The adapters
+   * do.
    */
   profile(): Promise<Profile>;
   /**
-   * Concurrent calls share one request; so there is no `AbortSignal` here: what one caller gives up, another awaits. Every
-   * operation ends by itself, after 8 s for the token and 10 s for each answer.
+   * Concurrent calls share one request; so there is no `AbortSignal` here: what one caller gives
+   * up, another awaits. Every operation ends by itself, after 8 s for the token and 10 s for each
+   * answer.
    *
-   * Called again and again it is no loop. While reading fails it draws on what an open page may ask, from a server that is
-   * well it reads six times at once and once a second; beyond that it gives, unsent, what the last read gave.
+   * Called again and again it is no loop. While reading fails it draws on what an open page may
+   * ask, from a server that is well it reads six times at once and once a second; beyond that it
+   * gives, unsent, what the last read gave.
    */
   status(): Promise<InstagramStatus>;
   /**
-   * For a button: reads the status, also after a refusal, which it forgives for one request with a fresh token. Not for
-   * effects and timers: those have `subscribe`.
+   * For a button: reads the status, also after a refusal, which it forgives for one request with a
+   * fresh token. Not for effects and timers: those have `subscribe`.
    */
   retry(): Promise<InstagramStatus>;
-  /** Begins an attempt and leaves for Instagram: the only navigation there is. A second click joins the first. */
+  /**
+   * Begins an attempt and leaves for Instagram: the only navigation there is. A second click joins
+   * the first.
+   */
   connect(options?: ConnectOptions): Promise<ConnectAttempt>;
   /**
-   * Call once when the page opens. Cleans the address before it returns, then finishes the attempt, and goes on trying
-   * for as long as attempts live (10 minutes): also after a reload or a sign-in in between, for which this tab's session
-   * storage keeps the completion. Null where nothing is to be finished.
+   * Call once when the page opens. Cleans the address before it returns, then finishes the attempt,
+   * and goes on trying for as long as attempts live (10 minutes): also after a reload or a sign-in
+   * in between, for which this tab's session storage keeps the completion. Null where nothing is to
+   * be finished.
    */
   completeFromUrl(address?: string | URL | Location | null): Promise<ConnectOutcome | null>;
   disconnect(): Promise<DisconnectReceipt>;
@@ -427,29 +465,36 @@ export interface HoldfastClient {
   check(): Promise<InstagramStatus>;
   history(options?: { cursor?: string | null | undefined }): Promise<HistoryPage>;
   /**
-   * Tell the client that somebody signed in, out or over. It notices by itself whenever it is given a token. Does nothing
-   * where `getSessionId` says that the session is the same.
+   * Tell the client that somebody signed in, out or over. It notices by itself whenever it is given
+   * a token. Does nothing where `getSessionId` says that the session is the same.
    */
   sessionChanged(): void;
-  /** Shows what a person did elsewhere, such as in a popup, as failed: it becomes the `error` of the snapshot. */
+  /**
+   * Shows what a person did elsewhere, such as in a popup, as failed: it becomes the `error` of the
+   * snapshot.
+   */
   showError(error: AnyHoldfastError): void;
   /** Live updates run while somebody listens. Returns how to stop. */
   subscribe(listener: (snapshot: HoldfastSnapshot) => void): () => void;
   getSnapshot(): HoldfastSnapshot;
   /** The snapshot before anything is known; what a server renders. */
   getServerSnapshot(): HoldfastSnapshot;
-  /** Differs between two sessions: part of the keys of caches, so that nobody sees what was another person's. */
+  /**
+   * Differs between two sessions: part of the keys of caches, so that nobody sees what was another
+   * person's.
+   */
   getSessionKey(): string;
 }
 
 export function createHoldfastClient(options: HoldfastClientOptions): HoldfastClient;
 
 /**
- * `fetch` for a server that judges session tokens as Holdfast does, with the rule for 401: one fresh token and one more
- * request, if the code is one that a fresh token can mend; after that the same 401, unsent, until the session changes.
- * Takes paths of `baseUrl` only, so that the token goes nowhere else. Where somebody else signs in
- * meanwhile, what was read is read again for them, and what was done rejects with `session-changed`.
- * A body that is a stream (`duplex: "half"`) is sent once: its 401 is the answer.
+ * `fetch` for a server that judges session tokens as Holdfast does, with the rule for 401: one
+ * fresh token and one more request, if the code is one that a fresh token can mend; after that the
+ * same 401, unsent, until the session changes. Takes paths of `baseUrl` only, so that the token
+ * goes nowhere else. Where somebody else signs in meanwhile, what was read is read again for them,
+ * and what was done rejects with `session-changed`. A body that is a stream (`duplex: "half"`) is
+ * sent once: its 401 is the answer.
  */
 export function authorizedFetch(
   options: AuthorizedFetchOptions,

@@ -1,5 +1,8 @@
 "use client";
-/** The connection as a person sees it. Unstyled; `instagram-connection.css` is there to take or leave. */
+/**
+ * The connection as a person sees it. Unstyled; `instagram-connection.css` is there to take or
+ * leave.
+ */
 import * as React from "react";
 import { en } from "./locales/en.js";
 import { describe, describeError } from "./states.js";
@@ -13,8 +16,9 @@ import { useHoldfast, useInstagram } from "./use-instagram.js";
 const h = React.createElement;
 
 /**
- * Makes buttons that call an operation of the hook by its name, one at a time: meanwhile nothing else is pressed, and the
- * second click of a double click never is. Where a button goes away with its effect, the focus moves on to the next one.
+ * Makes buttons that call an operation of the hook by its name, one at a time: meanwhile nothing
+ * else is pressed, and the second click of a double click never is. Where a button goes away with
+ * its effect, the focus moves on to the next one.
  * @param {import("./react.d.ts").Instagram} instagram
  * @param {string} busy what a button says while its operation is under way
  */
@@ -52,10 +56,14 @@ function useButtons(instagram, busy) {
     );
 }
 
-// Each text that changes is the only child of an element: where a browser translates the page it has put elements of its
-// own in the place of texts, and React, which looks for a text that is gone, would take the whole page down.
+// Each text that changes is the only child of an element: where a browser translates the page it
+// has put elements of its own in the place of texts, and React, which looks for a text that is
+// gone, would take the whole page down.
 
-/** Initials where there is no picture, or where it does not load. @param {InstagramAccount} account */
+/**
+ * Initials where there is no picture, or where it does not load.
+ * @param {InstagramAccount} account
+ */
 function Account({ username, name, profile_picture_url: src }) {
   const [broken, setBroken] = React.useState(/** @type {string | null} */ (null));
   const initials = (name || username || "?").split(/\s+/, 2).map(([first]) => first);

@@ -1,7 +1,8 @@
 /**
- * Connecting in a window of its own. Instagram's pages may cut the tie between the two windows, so they find each other
- * again by a channel of this origin: the window says which attempt has returned, and how it failed if it did; who waits for
- * that asks it to close, and shows the failure.
+ * Connecting in a window of its own. Instagram's pages may cut the tie between the two windows, so
+ * they find each other again by a channel of this origin: the window says which attempt has
+ * returned, and how it failed if it did; who waits for that asks it to close, and shows the
+ * failure.
  */
 import { HoldfastNetworkError, HoldfastRequestError, HoldfastServiceError } from "./core/errors.js";
 
@@ -10,14 +11,19 @@ import { HoldfastNetworkError, HoldfastRequestError, HoldfastServiceError } from
 
 const CHANNEL = "holdfast:returned";
 const FEATURES = "popup,width=520,height=760";
-/** How long an attempt lives. Not counted from its `expires_at`: this computer's clock may be off. */
+/**
+ * How long an attempt lives. Not counted from its `expires_at`: this computer's clock may be off.
+ */
 const RETURNS_WITHIN = 600_000;
 /** The second click of a double click comes before this has passed. */
 const DOUBLE_CLICK = 500;
 /** How long a window that has returned listens for being asked to close. */
 const ASKED_WITHIN = 2_000;
 
-/** Null where the browser forbids storage: then the window stays open, and live updates tell the page. */
+/**
+ * Null where the browser forbids storage: then the window stays open, and live updates tell the
+ * page.
+ */
 function openChannel() {
   try {
     return new BroadcastChannel(CHANNEL);
@@ -26,7 +32,9 @@ function openChannel() {
   }
 }
 
-/** The press that is under way. A second one would open a second window, and begin a second attempt. */
+/**
+ * The press that is under way. A second one would open a second window, and begin a second attempt.
+ */
 const pressed = /** @type {WeakMap<HoldfastClient, Promise<ConnectAttempt>>} */ (new WeakMap());
 
 /** @type {typeof import("./popup.d.ts").connectInPopup} */

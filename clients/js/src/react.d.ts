@@ -28,7 +28,9 @@ interface ProviderProps {
 }
 interface ProviderWithAuth
   extends ProviderProps, Omit<HoldfastClientOptions, "getToken" | "getSessionId"> {
-  /** A hook, for example `useAuth` of `@clerk/react`: called on each render, so always the same one. */
+  /**
+   * A hook, for example `useAuth` of `@clerk/react`: called on each render, so always the same one.
+   */
   useAuth: () => Auth;
   client?: undefined;
 }
@@ -39,15 +41,20 @@ interface ProviderWithClient extends ProviderProps {
 }
 
 /**
- * Once, around what uses the hook. Finishes a connect attempt that the address speaks of. All but `useAuth`, `locale`,
- * `onReturn` and `children` is read when it mounts; for other values give it another `key`.
+ * Once, around what uses the hook. Finishes a connect attempt that the address speaks of. All but
+ * `useAuth`, `locale`, `onReturn` and `children` is read when it mounts; for other values give it
+ * another `key`.
  */
 export function HoldfastProvider(props: ProviderWithAuth | ProviderWithClient): ReactElement;
 
-/** The client of the provider, for what the hook does not offer: `sync()`, `profile()`, `history()`. */
+/**
+ * The client of the provider, for what the hook does not offer: `sync()`, `profile()`, `history()`.
+ */
 export function useHoldfastClient(): HoldfastClient;
 
-/** The operations never reject: they resolve to undefined where they failed, and `error` says why. */
+/**
+ * The operations never reject: they resolve to undefined where they failed, and `error` says why.
+ */
 interface InstagramOperations {
   connect(options?: ConnectOptions): Promise<ConnectAttempt | void>;
   /** `connect` that insists on the account already connected. */
@@ -96,7 +103,8 @@ export interface InstagramConnectionProps {
 }
 
 /**
- * The connection as a person sees it, below a `<HoldfastProvider>`. Unstyled; `holdfast-client/instagram-connection.css` is
- * there to take or leave. For styles of your own: `data-state` is the state of the status, or the phase where none is known.
+ * The connection as a person sees it, below a `<HoldfastProvider>`. Unstyled;
+ * `holdfast-client/instagram-connection.css` is there to take or leave. For styles of your own:
+ * `data-state` is the state of the status, or the phase where none is known.
  */
 export function InstagramConnection(props: InstagramConnectionProps): ReactElement;

@@ -14,7 +14,10 @@ export interface StateText {
   sentence?: string;
 }
 
-/** By state; by phase for a client without a status; and back from Instagram, while the attempt is finished. */
+/**
+ * By state; by phase for a client without a status; and back from Instagram, while the attempt is
+ * finished.
+ */
 type StateTexts = {
   readonly [S in InstagramState | Exclude<HoldfastPhase, "ready"> | "completing"]: StateText;
 };
@@ -29,8 +32,9 @@ export interface Locale {
   /** Complete by type: a state or phase without a text does not compile. */
   readonly states: StateTexts;
   /**
-   * Why something is wrong: by the reason of a status, by the `code` of an error, else by its `kind`. What is missing the
-   * server says itself, in English; to leave nothing to it, give `reason` and `request` for what is not listed.
+   * Why something is wrong: by the reason of a status, by the `code` of an error, else by its
+   * `kind`. What is missing the server says itself, in English; to leave nothing to it, give
+   * `reason` and `request` for what is not listed.
    */
   readonly sentences: { readonly [code: string]: string | undefined };
   readonly labels: {
@@ -56,16 +60,17 @@ export interface Locale {
 }
 
 /**
- * `label` and `press` are those of the button that helps; both are absent where there is nothing to press. `another` is the
- * label of a second button, for `connectAnother()`, where Instagram has the wrong account signed in.
+ * `label` and `press` are those of the button that helps; both are absent where there is nothing to
+ * press. `another` is the label of a second button, for `connectAnother()`, where Instagram has the
+ * wrong account signed in.
  */
 export type Description = StateText & { another?: string } & (
     { label: string; press: Press } | { label?: undefined; press?: undefined }
   );
 
 /**
- * A snapshot as a person reads it: the status where one is known, else the phase. With an `error` the title claims nothing
- * that cannot be known while the server is away.
+ * A snapshot as a person reads it: the status where one is known, else the phase. With an `error`
+ * the title claims nothing that cannot be known while the server is away.
  */
 export function describe(
   snapshot: Pick<HoldfastSnapshot, "phase" | "status" | "error"> & {

@@ -1,4 +1,7 @@
-/** A snapshot as people read it. Used by `<InstagramConnection />`, by views of apps, and by the demo page. */
+/**
+ * A snapshot as people read it. Used by `<InstagramConnection />`, by views of apps, and by the
+ * demo page.
+ */
 import { en } from "./locales/en.js";
 
 /** @typedef {import("./holdfast-client.d.ts").AnyHoldfastError} AnyHoldfastError */
@@ -6,14 +9,20 @@ import { en } from "./locales/en.js";
 
 /**
  * Of a status. Of none, nothing: what is looked up by nothing is not found.
- * @typedef {{ [F in "state" | "action" | "reason" | "error"]: string } & { connected: boolean }} Facts
+ * @typedef {{
+ *   [F in "state" | "action" | "reason" | "error"]: string
+ * } & { connected: boolean }} Facts
  */
 
-/** The button that helps: by phase, by state, by the server's `action`; and beside it one by the code of an error. */
+/**
+ * The button that helps: by phase, by state, by the server's `action`; and beside it one by the
+ * code of an error.
+ */
 const BUTTONS = /** @type {Record<string, Name>} */ ({
   failed: "retry",
   "session-refused": "retry",
-  connecting: "restart", // the server asks for nothing, but whoever came back by "back" needs a way on
+  // The server asks for nothing, but whoever came back by "back" needs a way on.
+  connecting: "restart",
   connect: "connect",
   reconnect: "reconnect",
   fix_at_instagram: "check",

@@ -9,8 +9,8 @@ export function instagramStatusKey(
 ): InstagramStatusKey;
 
 /**
- * Arguments of `useSWR`: key, fetcher, configuration. Give the session's id (`useAuth().sessionId`) where the client has no
- * `getSessionId`: by it nobody sees what was another person's.
+ * Arguments of `useSWR`: key, fetcher, configuration. Give the session's id (`useAuth().sessionId`)
+ * where the client has no `getSessionId`: by it nobody sees what was another person's.
  */
 export function instagramStatusSwr(
   client: HoldfastClient,
@@ -25,7 +25,10 @@ export function instagramStatusSwr(
   },
 ];
 
-/** Writes live updates into the cache (`mutate` of `useSWRConfig`) until the returned function is called. */
+/**
+ * Writes live updates into the cache (`mutate` of `useSWRConfig`) until the returned function is
+ * called.
+ */
 export function feedSwr(
   client: HoldfastClient,
   mutate: (

@@ -15,8 +15,8 @@ export function instagramStatusKey(
 ): InstagramStatusKey;
 
 /**
- * `useQuery(instagramStatusOptions(client))`. Give the session's id (`useAuth().sessionId`) where the client has no
- * `getSessionId`: by it nobody sees what was another person's.
+ * `useQuery(instagramStatusOptions(client))`. Give the session's id (`useAuth().sessionId`) where
+ * the client has no `getSessionId`: by it nobody sees what was another person's.
  */
 export function instagramStatusOptions(
   client: HoldfastClient,

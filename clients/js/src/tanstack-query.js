@@ -8,7 +8,8 @@ export const instagramStatusKey = (client, sessionId) =>
   /** @type {any} */ ([...NAME, sessionId ?? client.getSessionKey()]);
 
 /**
- * The client already retries, waits and merges what makes sense; a second layer of retries would multiply requests.
+ * The client already retries, waits and merges what makes sense; a second layer of retries would
+ * multiply requests.
  * @type {typeof import("./tanstack-query.d.ts").instagramStatusOptions}
  */
 export const instagramStatusOptions = (client, sessionId) => ({

@@ -2,9 +2,8 @@
 /**
  * Provider and hook. No JSX, so that it ships as it is.
  *
- * ```jsx
- * import { useAuth } from "@clerk/react";
- * <HoldfastProvider baseUrl="https://api.example.com" useAuth={useAuth}><Settings /></HoldfastProvider>
+ * ```jsx import { useAuth } from "@clerk/react"; <HoldfastProvider
+ * baseUrl="https://api.example.com" useAuth={useAuth}><Settings /></HoldfastProvider>
  * ```
  */
 import * as React from "react";
@@ -18,7 +17,12 @@ import { createHoldfastClient } from "./holdfast-client.js";
 /** @typedef {Omit<HoldfastClientOptions, "getToken">} Given */
 /** @typedef {import("./states.d.ts").Locale} Locale */
 
-/** @typedef {ReturnType<typeof createBinding> & { away: "signed-out" | "loading" | false, locale?: Locale | undefined }} Shared */
+/**
+ * @typedef {ReturnType<typeof createBinding> & {
+ *   away: "signed-out" | "loading" | false,
+ *   locale?: Locale | undefined,
+ * }} Shared
+ */
 
 const Context = React.createContext(/** @type {Shared | null} */ (null));
 const never = () => ignore;
@@ -26,8 +30,9 @@ const never = () => ignore;
 const alwaysSignedIn = () => /** @type {Auth} */ ({ isLoaded: true, isSignedIn: true });
 
 /**
- * A client, and what ties it to the sign-in library: it asks the newest `useAuth` result for tokens, so that an unstable
- * `getToken` changes nothing, and waits for the library instead of taking "not loaded yet" for "signed out".
+ * A client, and what ties it to the sign-in library: it asks the newest `useAuth` result for
+ * tokens, so that an unstable `getToken` changes nothing, and waits for the library instead of
+ * taking "not loaded yet" for "signed out".
  * @param {HoldfastClient | undefined} given
  * @param {Given} options
  */
@@ -76,7 +81,8 @@ function createBinding(given, options) {
      */
     update(next, nextOnReturn) {
       onReturn = nextOnReturn;
-      // A library that loads anew, as Clerk does between two sessions, keeps its last word meanwhile.
+      // A library that loads anew, as Clerk does between two sessions, keeps its last word
+      // meanwhile.
       if (!next.isLoaded) return;
       const { sessionId, isSignedIn } = auth ?? next;
       if (sessionId !== next.sessionId || isSignedIn !== next.isSignedIn)
@@ -92,7 +98,8 @@ export function HoldfastProvider({ client, useAuth, locale, children, ...options
   if (!client && !useAuth) fail("give the provider useAuth, or a client");
   const auth = (useAuth ?? alwaysSignedIn)();
   const [binding] = React.useState(() => createBinding(client, /** @type {Given} */ (options)));
-  React.useInsertionEffect(() => binding.update(auth, /** @type {Given} */ (options).onReturn)); // before any effect of a child asks for a token
+  // Before any effect of a child asks for a token.
+  React.useInsertionEffect(() => binding.update(auth, /** @type {Given} */ (options).onReturn));
   React.useEffect(() => void binding.client.completeFromUrl(), [binding]);
   /** @type {Shared["away"]} */
   const away = auth.isLoaded ? !auth.isSignedIn && "signed-out" : "loading";
@@ -112,10 +119,12 @@ export function useInstagram() {
   const { subscribe, getSnapshot, getServerSnapshot } = client;
   const snapshot = React.useSyncExternalStore(
     away ? never : subscribe,
-    away === "signed-out" ? getServerSnapshot : getSnapshot, // what was known is not for whoever comes
+    // What was known is not for whoever comes.
+    away === "signed-out" ? getServerSnapshot : getSnapshot,
     getServerSnapshot,
   );
-  // The same object until something changes, so that it can stand among the dependencies of an effect.
+  // The same object until something changes, so that it can stand among the dependencies of an
+  // effect.
   return React.useMemo(() => {
     const phase = away || snapshot.phase;
     return /** @type {import("./react.d.ts").Instagram} */ ({

@@ -1,4 +1,7 @@
-/** An app that reads whenever it is told something, or all the time, as an effect without dependencies does. */
+/**
+ * An app that reads whenever it is told something, or all the time, as an effect without
+ * dependencies does.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { errorOf, setUp } from "./support/harness.js";

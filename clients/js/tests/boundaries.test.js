@@ -1,4 +1,7 @@
-/** What the client must never be able to do, checked on its text; and that the fake offers what the real one does. */
+/**
+ * What the client must never be able to do, checked on its text; and that the fake offers what the
+ * real one does.
+ */
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";

@@ -1,4 +1,7 @@
-/** Connecting: one attempt per intention, the completion gone from the address before anything else happens. */
+/**
+ * Connecting: one attempt per intention, the completion gone from the address before anything else
+ * happens.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HoldfastRequestError, HoldfastServiceError } from "../src/holdfast-client.js";
@@ -17,7 +20,9 @@ const COMPLETE = "POST /user/instagram/connect/a1/complete";
 const CALLBACK =
   "https://app.example.com/settings?tab=2&instagram=complete&attempt=a1&completion=s3cret#_";
 
-/** A browser's `location` and `history`, as far as the client touches them, and what a page hears. */
+/**
+ * A browser's `location` and `history`, as far as the client touches them, and what a page hears.
+ */
 function openPage(t, href) {
   const replaced = [];
   const heard = [];

@@ -1,4 +1,6 @@
-/** Servers that are busy, broken or not ours: few requests, typed errors, the last known state kept. */
+/**
+ * Servers that are busy, broken or not ours: few requests, typed errors, the last known state kept.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {

@@ -1,6 +1,6 @@
 /**
- * The check that server and client agree does find a difference: in a document written by hand, so that it runs without
- * a server, and in the real server's own, where there is a binary.
+ * The check that server and client agree does find a difference: in a document written by hand, so
+ * that it runs without a server, and in the real server's own, where there is a binary.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

@@ -17,7 +17,10 @@ const tsc = createRequire(import.meta.url)
   .resolve("typescript/package.json")
   .replace("package.json", "bin/tsc");
 
-/** A folder inside of the package, in which its own name resolves, as in an app that has installed it. */
+/**
+ * A folder inside of the package, in which its own name resolves, as in an app that has installed
+ * it.
+ */
 async function folder(t) {
   await mkdir(join(root, "test-results"), { recursive: true });
   const directory = await mkdtemp(join(root, "test-results/readme-"));

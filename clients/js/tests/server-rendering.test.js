@@ -1,4 +1,7 @@
-/** Rendering on a server: no window, no request, no token, and the same markup as the first one in the browser. */
+/**
+ * Rendering on a server: no window, no request, no token, and the same markup as the first one in
+ * the browser.
+ */
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";

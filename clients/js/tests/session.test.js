@@ -482,7 +482,9 @@ for (const [given, sessionId, code] of [
   });
 }
 
-/** Somebody else signs in every so many milliseconds, for half a minute and a whole one after it. */
+/**
+ * Somebody else signs in every so many milliseconds, for half a minute and a whole one after it.
+ */
 async function switching(t, every, fault) {
   let id = "sess_0";
   const { server, signIn, time, client } = await setUp(t, { getSessionId: () => id });

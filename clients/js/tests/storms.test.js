@@ -1,6 +1,7 @@
 /**
- * Every storm of `support/storms.js` for two minutes of simulated time: what an open page sends meanwhile, and that it is
- * well again afterwards. `npm run storms` lets the two minutes be real ones.
+ * Every storm of `support/storms.js` for two minutes of simulated time: what an open page sends
+ * meanwhile, and that it is well again afterwards. `npm run storms` lets the two minutes be real
+ * ones.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -12,7 +12,9 @@ const tsc = createRequire(import.meta.url)
   .resolve("typescript/package.json")
   .replace("package.json", "bin/tsc");
 
-/** What `tsc` says of the sources, in a copy of them in which `change` has been made to one file. */
+/**
+ * What `tsc` says of the sources, in a copy of them in which `change` has been made to one file.
+ */
 async function check(t, file, change) {
   await mkdir(join(root, "test-results"), { recursive: true });
   const copy = await mkdtemp(join(root, "test-results/types-"));

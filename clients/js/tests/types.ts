@@ -50,7 +50,8 @@ createHoldfastClient({ baseUrl: "https://api.example.com", getToken: () => "toke
 // @ts-expect-error there is no way to sign out
 client.signOut();
 
-// The union is discriminated by `state`, with the reasons and actions of the contract and no others.
+// The union is discriminated by `state`, with the reasons and actions of the contract and no
+// others.
 export function byState(status: InstagramStatus): string {
   switch (status.state) {
     case "not_connected":
@@ -203,7 +204,10 @@ HoldfastProvider({ client, locale: { ...de, labels: { ...de.labels, disconnect: 
 HoldfastProvider({ baseUrl: "/holdfast", useAuth, onReturn: closePopup });
 InstagramConnection({ locale: en });
 
-/** `undefined` for what is not known yet, also where `exactOptionalPropertyTypes` tells it from "not given". */
+/**
+ * `undefined` for what is not known yet, also where `exactOptionalPropertyTypes` tells it from "not
+ * given".
+ */
 export function undecided(isGerman: boolean, returnTo?: string, sessionId?: string) {
   const locale = isGerman ? de : undefined;
   HoldfastProvider({

@@ -1,4 +1,7 @@
-/** The package as it would be published: its files, its manifest (publint) and its types (are-the-types-wrong). */
+/**
+ * The package as it would be published: its files, its manifest (publint) and its types
+ * (are-the-types-wrong).
+ */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

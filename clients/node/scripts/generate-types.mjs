@@ -1,6 +1,7 @@
 /**
- * Writes `src/openapi.d.ts`, the types of the service API, from the description that the server gives of itself:
- * `npm run generate`. With `--check` it writes nothing and ends with 1 where the file is stale.
+ * Writes `src/openapi.d.ts`, the types of the service API, from the description that the server
+ * gives of itself: `npm run generate`. With `--check` it writes nothing and ends with 1 where the
+ * file is stale.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import openapiTS, { astToString } from "openapi-typescript";

@@ -1,4 +1,6 @@
-/** Who is calling, where a proxy has asked Holdfast already: `X-Auth-Assertion` proves that it did. */
+/**
+ * Who is calling, where a proxy has asked Holdfast already: `X-Auth-Assertion` proves that it did.
+ */
 "use strict";
 const { createHmac, timingSafeEqual } = require("node:crypto");
 const { readRequirements, unmet } = require("./requirements.js");
@@ -7,7 +9,13 @@ const { headerOf, isPreflight, problem } = require("./verify.js");
 const ALLOWED_SKEW_S = 5;
 
 /**
- * @param {{secret?: string | string[], issuer: string, audience?: string, judgeEveryMethod?: boolean, now?: () => number}} options
+ * @param {{
+ *   secret?: string | string[],
+ *   issuer: string,
+ *   audience?: string,
+ *   judgeEveryMethod?: boolean,
+ *   now?: () => number,
+ * }} options
  */
 function createVerifyAssertion({
   secret = [],

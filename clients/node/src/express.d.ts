@@ -1,7 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Caller, Holdfast, WrapperOptions } from "./index.js";
 
-/** Sets `request.caller`, or answers. Put your `cors()` before it: a refusal then carries its headers. */
+/**
+ * Sets `request.caller`, or answers. Put your `cors()` before it: a refusal then carries its
+ * headers.
+ */
 export declare function requireCaller(
   holdfast: Pick<Holdfast, "verify" | "verifyAssertion">,
   options?: WrapperOptions,
@@ -11,8 +14,8 @@ declare global {
   namespace Express {
     interface Request {
       /**
-       * Set by `requireCaller`. Null only for OPTIONS (see `judgeEveryMethod`), and for nobody where
-       * credentials are optional.
+       * Set by `requireCaller`. Null only for OPTIONS (see `judgeEveryMethod`), and for nobody
+       * where credentials are optional.
        */
       caller?: Caller | null;
     }

@@ -2,7 +2,10 @@
 "use strict";
 const { readRequirements } = require("./requirements.js");
 
-/** Sets `request.caller`, or answers. Put your `cors()` before it: a refusal then carries its headers. */
+/**
+ * Sets `request.caller`, or answers. Put your `cors()` before it: a refusal then carries its
+ * headers.
+ */
 function requireCaller(holdfast, options) {
   const judge = judgeOf(holdfast, options);
   return (request, response, next) => {
@@ -12,7 +15,8 @@ function requireCaller(holdfast, options) {
           request.caller = verdict.caller;
           return next();
         }
-        if (response.headersSent) return; // something else has answered meanwhile, a time limit for example
+        // Something else has answered meanwhile, a time limit for example.
+        if (response.headersSent) return;
         response.statusCode = verdict.status;
         for (const [name, value] of Object.entries(verdict.headers))
           response.setHeader(name, value);
@@ -22,7 +26,10 @@ function requireCaller(holdfast, options) {
   };
 }
 
-/** Asks Holdfast, or reads what a proxy was told by it. Mistaken options throw here, when the app starts. */
+/**
+ * Asks Holdfast, or reads what a proxy was told by it. Mistaken options throw here, when the app
+ * starts.
+ */
 function judgeOf(holdfast, { behindProxy = false, ...requirements } = {}) {
   readRequirements(requirements);
   return async (request) =>

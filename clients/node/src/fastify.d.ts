@@ -1,7 +1,9 @@
 import type {} from "fastify";
 import type { AnyRequest, Caller, Holdfast, WrapperOptions } from "./index.js";
 
-/** An `onRequest` hook that sets `request.caller`, or answers. Register `@fastify/cors` before it. */
+/**
+ * An `onRequest` hook that sets `request.caller`, or answers. Register `@fastify/cors` before it.
+ */
 export declare function requireCaller(
   holdfast: Pick<Holdfast, "verify" | "verifyAssertion">,
   options?: WrapperOptions,

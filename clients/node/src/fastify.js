@@ -1,4 +1,7 @@
-/** Fastify: `app.addHook("onRequest", requireCaller(holdfast))`, for all routes or in one route's options. */
+/**
+ * Fastify: `app.addHook("onRequest", requireCaller(holdfast))`, for all routes or in one route's
+ * options.
+ */
 "use strict";
 const { judgeOf } = require("./express.js");
 

@@ -25,7 +25,9 @@ export interface Caller {
 
 /** What a route asks of its callers, beyond a good token. Of several values any will do. */
 export interface Requirements {
-  /** Lets a request without credentials pass, as nobody. A refused token is refused all the same. */
+  /**
+   * Lets a request without credentials pass, as nobody. A refused token is refused all the same.
+   */
   credentials?: "optional";
   /** `any`, or `org_…`. */
   org?: string | readonly string[];
@@ -72,8 +74,9 @@ export interface Options {
   /** The host that assertions must be for. */
   audience?: string | undefined;
   /**
-   * Judges OPTIONS like every other method. By default it passes without a caller, whatever a route requires, because
-   * a browser's preflight carries no credentials. Better where `cors()` in front answers preflights.
+   * Judges OPTIONS like every other method. By default it passes without a caller, whatever a route
+   * requires, because a browser's preflight carries no credentials. Better where `cors()` in front
+   * answers preflights.
    */
   judgeEveryMethod?: boolean | undefined;
   /** Accepted tokens that are remembered. Default 10,000. */
@@ -138,9 +141,15 @@ export interface Holdfast {
    * on requirements that cannot be meant: with a `TypeError`.
    */
   verify(request: AnyRequest, requirements?: Requirements): Promise<Verdict>;
-  /** Who is calling, by the `X-Auth-Assertion` of the proxy in front; requirements are checked on it. */
+  /**
+   * Who is calling, by the `X-Auth-Assertion` of the proxy in front; requirements are checked on
+   * it.
+   */
   verifyAssertion(request: AnyRequest, requirements?: Requirements): Verdict;
-  /** The event, once its signature holds; throws a `WebhookError` otherwise. `body`: the bytes as they arrived. */
+  /**
+   * The event, once its signature holds; throws a `WebhookError` otherwise. `body`: the bytes as
+   * they arrived.
+   */
   verifyWebhook(
     body: string | Uint8Array,
     headers: Headers | IncomingMessage["headers"],
@@ -157,7 +166,10 @@ export declare class HoldfastError extends Error {
   readonly code: string;
   /** On 424 the status's reason. */
   readonly reason: string | null;
-  /** What may be done: the same call again only where it is `retry`; null where Holdfast did not say. */
+  /**
+   * What may be done: the same call again only where it is `retry`; null where Holdfast did not
+   * say.
+   */
   readonly action: Problem["action"] | null;
   readonly problem?: Problem;
   /** In seconds. */
@@ -172,6 +184,8 @@ export declare class WebhookError extends Error {
 
 /** What the wrappers for frameworks take. */
 export interface WrapperOptions extends Requirements {
-  /** A proxy has asked Holdfast already; its `X-Auth-Assertion` is verified instead of asking again. */
+  /**
+   * A proxy has asked Holdfast already; its `X-Auth-Assertion` is verified instead of asking again.
+   */
   behindProxy?: boolean;
 }

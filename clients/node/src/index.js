@@ -32,7 +32,10 @@ function createHoldfast({
   };
 }
 
-/** Values from files and variables end in line ends and blanks. Holdfast takes them off its own, the same secrets. */
+/**
+ * Values from files and variables end in line ends and blanks. Holdfast takes them off its own, the
+ * same secrets.
+ */
 const trimmed = (secret) => (Array.isArray(secret) ? secret.map(trimmed) : secret?.trim());
 
 /** Not quoted where it is wrong: errors are logged, and this is a secret. */

@@ -3,8 +3,9 @@ import type { Caller, Holdfast, WrapperOptions } from "./index.js";
 type Asked<O> = O extends { credentials: "optional" } ? Caller | null : Caller;
 
 /**
- * Calls `handler(request, context)` with `context.caller`, or answers. For route handlers on the Node runtime. Exported
- * as `OPTIONS`, the handler has no caller, unless Holdfast has `judgeEveryMethod`.
+ * Calls `handler(request, context)` with `context.caller`, or answers. For route handlers on the
+ * Node runtime. Exported as `OPTIONS`, the handler has no caller, unless Holdfast has
+ * `judgeEveryMethod`.
  */
 export declare function withCaller<
   R extends Request,

@@ -48,7 +48,10 @@ function readRequirements({ credentials, ...others }) {
   return { optional: credentials === "optional", query: query.size ? `?${query}` : "", wanted };
 }
 
-/** The first requirement that `caller` does not meet, in Holdfast's own words; undefined where all are. */
+/**
+ * The first requirement that `caller` does not meet, in Holdfast's own words; undefined where all
+ * are.
+ */
 function unmet(caller, wanted) {
   const missing = wanted.find(
     ([name, values]) => !values.some((one) => ASKED[name].has(caller, one)),

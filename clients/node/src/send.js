@@ -1,4 +1,7 @@
-/** One exchange with Holdfast. Node's `fetch` keeps connections alive; what an answer means is the asker's to say. */
+/**
+ * One exchange with Holdfast. Node's `fetch` keeps connections alive; what an answer means is the
+ * asker's to say.
+ */
 "use strict";
 
 /** Holdfast's answers are small; Instagram's, passed on, may be larger. */
@@ -20,8 +23,8 @@ function createSend(base) {
     });
     return { status: response.status, headers: response.headers, body: await textOf(response) };
   };
-  // A kept-alive connection may be closed in the moment in which it is used again: what may be done twice is tried
-  // once more. Of `fetch`, a `TypeError` says that no whole answer came.
+  // A kept-alive connection may be closed in the moment in which it is used again: what may be done
+  // twice is tried once more. Of `fetch`, a `TypeError` says that no whole answer came.
   return (path, { method = "GET", isRepeatable = method === "GET", timeout, ...options }) => {
     const signal = AbortSignal.timeout(timeout); // of both tries together
     return once(path, { method, signal, ...options }).catch((error) => {

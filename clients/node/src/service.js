@@ -2,8 +2,9 @@
 "use strict";
 
 /**
- * Any answer but 2xx. `code`, `reason` and `action` are the problem's. Not `status` or `statusCode`: Express and
- * Fastify answer with those, and a refused service key would reach the browser as a refused session.
+ * Any answer but 2xx. `code`, `reason` and `action` are the problem's. Not `status` or
+ * `statusCode`: Express and Fastify answer with those, and a refused service key would reach the
+ * browser as a refused session.
  */
 class HoldfastError extends Error {
   name = "HoldfastError";

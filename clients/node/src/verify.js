@@ -1,6 +1,6 @@
 /**
- * Who is calling, as Holdfast judges it: asks `/forward-auth` and remembers accepted tokens until they
- * expire. Knows no framework: `request` is a Fetch `Request` or Node's `IncomingMessage`.
+ * Who is calling, as Holdfast judges it: asks `/forward-auth` and remembers accepted tokens until
+ * they expire. Knows no framework: `request` is a Fetch `Request` or Node's `IncomingMessage`.
  */
 "use strict";
 const { createHash } = require("node:crypto");
@@ -8,9 +8,15 @@ const { readRequirements } = require("./requirements.js");
 
 /** The headers of an answer that a refused caller is given. */
 const PASSED_ON = ["www-authenticate", "retry-after", "x-request-id"];
-/** Clerk's session tokens live for a minute; nothing is remembered for longer, whatever a token says. */
+/**
+ * Clerk's session tokens live for a minute; nothing is remembered for longer, whatever a token
+ * says.
+ */
 const LONGEST_MEMORY_MS = 60_000;
-/** Questions at a time: each has a connection of its own, and a Holdfast that hangs must not have all of the app's. */
+/**
+ * Questions at a time: each has a connection of its own, and a Holdfast that hangs must not have
+ * all of the app's.
+ */
 const MOST_QUESTIONS = 256;
 /** Between two warnings that Holdfast does not answer. */
 const WARN_EVERY_MS = 60_000;
@@ -20,7 +26,10 @@ const OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override
 const BEARER = /^\s*bearer\b/i;
 const NOBODY = Object.freeze({ ok: true, caller: null });
 
-/** @param {{send: Function, judgeEveryMethod?: boolean, capacity?: number, timeout?: number}} options */
+/**
+ * @param {{send: Function, judgeEveryMethod?: boolean, capacity?: number, timeout?: number}}
+ *   options
+ */
 function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeout = 3_000 }) {
   /** Insertion order is age: the oldest is forgotten first. */
   const accepted = new Map();
@@ -67,7 +76,10 @@ function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeo
     return answer;
   }
 
-  /** A 503 of ours says the same whatever the cause is: a wrong address, a certificate, nobody there. */
+  /**
+   * A 503 of ours says the same whatever the cause is: a wrong address, a certificate, nobody
+   * there.
+   */
   function warn(error) {
     if (performance.now() - warnedAt < WARN_EVERY_MS) return;
     warnedAt = performance.now();
@@ -86,8 +98,9 @@ function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeo
     if (answer.status !== 200) return refusal(answer) ?? CANNOT_JUDGE;
     const caller = callerOf(answer.headers);
     if (!caller) {
-      // Holdfast passes over another scheme, such as a staging site's `Basic`, where credentials are optional. To a
-      // session token a 200 that names nobody is not its answer: perhaps the address leads elsewhere.
+      // Holdfast passes over another scheme, such as a staging site's `Basic`, where credentials
+      // are optional. To a session token a 200 that names nobody is not its answer: perhaps the
+      // address leads elsewhere.
       return optional && !BEARER.test(credential) ? NOBODY : CANNOT_JUDGE;
     }
     const claims = credential === undefined ? { sub: null } : claimsOf(credential);
@@ -100,8 +113,8 @@ function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeo
 }
 
 /**
- * A preflight carries no credentials, and what it asks about is not done by it. Anybody can send OPTIONS, though:
- * a handler that runs for it too must look at the caller.
+ * A preflight carries no credentials, and what it asks about is not done by it. Anybody can send
+ * OPTIONS, though: a handler that runs for it too must look at the caller.
  */
 const isPreflight = (request) =>
   request.method === "OPTIONS" && !OVERRIDES.some((name) => headerOf(request, name));
@@ -117,7 +130,9 @@ function within(promise, ms) {
   });
 }
 
-/** Every value of `Authorization`: which of several a proxy on the way has judged cannot be known. */
+/**
+ * Every value of `Authorization`: which of several a proxy on the way has judged cannot be known.
+ */
 function credentialsOf(request) {
   if (typeof request.headers.get === "function") {
     // Several come joined by commas, and a session token has none.
@@ -162,7 +177,10 @@ function remainingMs({ exp }, date) {
   return Math.min(exp * 1000 - now, LONGEST_MEMORY_MS) || 0;
 }
 
-/** Holdfast's own refusal, to be passed on; undefined for an answer that something else gave in its place. */
+/**
+ * Holdfast's own refusal, to be passed on; undefined for an answer that something else gave in its
+ * place.
+ */
 function refusal(answer) {
   const isProblem = answer?.headers.get("content-type")?.startsWith("application/problem+json");
   if (!isProblem || ![400, 401, 403, 429, 431, 503].includes(answer.status)) return undefined;

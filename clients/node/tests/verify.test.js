@@ -107,7 +107,8 @@ test("what waits for another's question waits no longer than its own time, and f
   );
   assert.ok(performance.now() - began < 9_500, "two questions, one after the other, take 10 s");
   for (const { status } of all) assert.equal(status, 503);
-  // Who joined may have begun another question in the last moment of their time: it has arrived by now.
+  // Who joined may have begun another question in the last moment of their time: it has arrived by
+  // now.
   await new Promise((resolve) => setTimeout(resolve, 500));
   const before = heard;
   assert.equal((await holdfast.verify(asking("Bearer x"))).status, 503);
@@ -359,7 +360,8 @@ test("another scheme is nobody where credentials are optional", async () => {
   const optional = { credentials: "optional" };
   const nobody = await verify(asking("Basic c3RhZ2luZw=="), optional);
   assert.deepEqual(nobody, { ok: true, caller: null });
-  // A token that is answered without a name was not judged, and neither was anything that had to be there.
+  // A token that is answered without a name was not judged, and neither was anything that had to be
+  // there.
   for (const [credential, requirements] of [
     ["bearer x", optional],
     ["Basic c3RhZ2luZw==", {}],
@@ -547,7 +549,8 @@ test("a second try has what is left of the time", async () => {
   let heard = 0;
   const server = createServer((request) => {
     heard += 1;
-    if (heard === 1) setTimeout(() => request.socket.destroy(), 2_500); // the second is never answered
+    // The second is never answered.
+    if (heard === 1) setTimeout(() => request.socket.destroy(), 2_500);
   }).listen(0, "127.0.0.1");
   servers.push(server);
   await once(server, "listening");

@@ -1,4 +1,6 @@
-/** The example in Chromium: signing in, connecting, coming back, another tab's change, signing out. */
+/**
+ * The example in Chromium: signing in, connecting, coming back, another tab's change, signing out.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";

@@ -1,4 +1,7 @@
-/** The example against the real `holdfast dev`: sign in, connect at the stand-in, revoked there, reconnect. */
+/**
+ * The example against the real `holdfast dev`: sign in, connect at the stand-in, revoked there,
+ * reconnect.
+ */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";

@@ -1,4 +1,7 @@
-/** A backend behind a proxy: believes the identity headers, and reads names as CGI does, where many spellings are one variable. */
+/**
+ * A backend behind a proxy: believes the identity headers, and reads names as CGI does, where many
+ * spellings are one variable.
+ */
 import { once } from "node:events";
 import { createServer } from "node:http";
 

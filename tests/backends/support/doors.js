@@ -1,4 +1,7 @@
-/** Every door to a backend that Holdfast judges for: proxies and frameworks. `who` is the address of a route that asks who is calling. */
+/**
+ * Every door to a backend that Holdfast judges for: proxies and frameworks. `who` is the address of
+ * a route that asks who is calling.
+ */
 import { python, startApp } from "./processes.js";
 import { startCaddy, startEnvoy, startHaproxy, startNginx, startTraefik } from "./proxies.js";
 
@@ -43,7 +46,9 @@ export async function frameworks(holdfast) {
   return all.flat();
 }
 
-/** What a door says to a credential: status, code of the problem, and who it takes the caller for. */
+/**
+ * What a door says to a credential: status, code of the problem, and who it takes the caller for.
+ */
 export async function ask(address, authorization, headers = {}, method = "GET") {
   const response = await fetch(address, {
     method,

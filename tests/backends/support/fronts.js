@@ -1,4 +1,7 @@
-/** The configurations of `deploy/` that stand in front of Holdfast itself, before two replicas on ports of the test. */
+/**
+ * The configurations of `deploy/` that stand in front of Holdfast itself, before two replicas on
+ * ports of the test.
+ */
 import { execFileSync } from "node:child_process";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

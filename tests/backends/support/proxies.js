@@ -1,4 +1,6 @@
-/** The configurations of `deploy/`, with the addresses of a test in place of those that they name. */
+/**
+ * The configurations of `deploy/`, with the addresses of a test in place of those that they name.
+ */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname } from "node:path";
@@ -27,7 +29,10 @@ export async function run(name, port, command, args, options) {
   return { name, url: `http://127.0.0.1:${port}`, port, ...process };
 }
 
-/** Each of these, with `optional`, lets callers pass without credentials; `locations` are more of them, as operators add. */
+/**
+ * Each of these, with `optional`, lets callers pass without credentials; `locations` are more of
+ * them, as operators add.
+ */
 export async function startNginx(holdfast, backend, optional = false, locations = "") {
   const [port, directory] = [await freePort(), scratch()];
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]

@@ -1,4 +1,7 @@
-/** An address whose far end can be changed while clients stay connected: Holdfast, its absence, or somebody else. */
+/**
+ * An address whose far end can be changed while clients stay connected: Holdfast, its absence, or
+ * somebody else.
+ */
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 

@@ -1,10 +1,15 @@
-/** An app with the component, served on loopback, on the real binary: what a person's browser meets. */
+/**
+ * An app with the component, served on loopback, on the real binary: what a person's browser meets.
+ */
 import { serve } from "../../../clients/js/scripts/serve.mjs";
 import { launch } from "../../../clients/js/tests/browser/support/browser.js";
 import { consent } from "./demo.js";
 import { startHoldfast } from "./holdfast.js";
 
-/** One Holdfast, one app and one Chromium for the tests of a file. Call in `before`; `stop` in `after`. */
+/**
+ * One Holdfast, one app and one Chromium for the tests of a file. Call in `before`; `stop` in
+ * `after`.
+ */
 export async function startApp({ origins = [] } = {}) {
   const site = await serve();
   const holdfast = await startHoldfast({ origins: [site.url, ...origins] });

@@ -63,7 +63,9 @@ export async function loggedRequests(page) {
     .evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
 }
 
-/** No token of any kind stands anywhere in the document, nor in the address or what the tab stores. */
+/**
+ * No token of any kind stands anywhere in the document, nor in the address or what the tab stores.
+ */
 export async function assertNoTokenIsShown(page) {
   const everything = await page.evaluate(() =>
     [

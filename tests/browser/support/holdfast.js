@@ -1,4 +1,7 @@
-/** The real binary, as `holdfast dev` runs it: the server, both stand-ins and the demo page on free ports. */
+/**
+ * The real binary, as `holdfast dev` runs it: the server, both stand-ins and the demo page on free
+ * ports.
+ */
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
@@ -41,8 +44,9 @@ export async function freePort() {
 }
 
 /**
- * Starts the binary; `stop` ends it. What it printed is in `output()`. Pages of `origins` may call it, beside its own. It logs
- * everything, and `stop` fails where that holds one of `secrets`: what its users carry is added to them by `watch`.
+ * Starts the binary; `stop` ends it. What it printed is in `output()`. Pages of `origins` may call
+ * it, beside its own. It logs everything, and `stop` fails where that holds one of `secrets`: what
+ * its users carry is added to them by `watch`.
  *
  * @param {{origins?: string[]}} [options]
  */

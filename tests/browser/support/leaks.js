@@ -1,4 +1,7 @@
-/** Secrets that a test has seen, and the search for them in what the server logged, in every common spelling. */
+/**
+ * Secrets that a test has seen, and the search for them in what the server logged, in every common
+ * spelling.
+ */
 import assert from "node:assert/strict";
 
 /** Shorter texts occur by chance. */
@@ -32,7 +35,9 @@ export class Secrets {
     if (parts.length === 2) parts.forEach((part) => this.add(part));
   }
 
-  /** What a request of a browser carries: its token, and what stands in its address and its body. */
+  /**
+   * What a request of a browser carries: its token, and what stands in its address and its body.
+   */
   async addFrom(request) {
     for (const [name, value] of new URL(request.url()).searchParams)
       if (PARAMETERS.includes(name)) this.add(value);
@@ -46,7 +51,10 @@ export class Secrets {
     return this.#seen.size;
   }
 
-  /** Fails where `log` holds one of them. A log without a line, or nothing to look for, is a failure too. */
+  /**
+   * Fails where `log` holds one of them. A log without a line, or nothing to look for, is a failure
+   * too.
+   */
   assertNoneIn(log) {
     assert.match(log, /"level":"/, "nothing was logged");
     assert.ok(this.size > 0, "no secret was seen");

@@ -1,4 +1,7 @@
-/** The real binary as `holdfast serve` runs it, with the operator's page, on the stand-ins of a `holdfast dev`. */
+/**
+ * The real binary as `holdfast serve` runs it, with the operator's page, on the stand-ins of a
+ * `holdfast dev`.
+ */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -69,7 +72,10 @@ export async function startServe({ config }, origins) {
       cause: error,
     });
   }
-  /** The browser has come back to the `holdfast dev`, which knows nothing of the attempt: on to this server. */
+  /**
+   * The browser has come back to the `holdfast dev`, which knows nothing of the attempt: on to this
+   * server.
+   */
   const leadBack = async (page) => {
     await page.waitForURL(`${config.public_url}/instagram/callback?*`);
     const { pathname, search } = new URL(page.url());

@@ -1,4 +1,7 @@
-/** Every page that a person may come to see, in the states worth looking at: for axe, and for the eye. */
+/**
+ * Every page that a person may come to see, in the states worth looking at: for axe, and for the
+ * eye.
+ */
 import { startVite } from "../../../examples/react-clerk/tests/support/vite.js";
 import { approve, become, shows, startApp } from "./app.js";
 import {

@@ -6,7 +6,8 @@ import { startHoldfast } from "./holdfast.js";
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 export async function startChromium() {
-  // The sandbox needs privileges that containers and root do not have; the only pages opened are our own.
+  // The sandbox needs privileges that containers and root do not have; the only pages opened are
+  // our own.
   return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
 }
 
@@ -30,7 +31,8 @@ const isLoopback = ({ protocol, hostname }) =>
   ["data:", "blob:"].includes(protocol) || /^(127(\.\d+){3}|localhost|\[::1\])$/.test(hostname);
 
 /**
- * A new person's browser, on the demo page. `assertHealthy` fails on anything that must never happen, in any test.
+ * A new person's browser, on the demo page. `assertHealthy` fails on anything that must never
+ * happen, in any test.
  *
  * @param {import("node:test").TestContext} t
  */
@@ -60,7 +62,10 @@ export async function visit(t, { holdfast, browser }, options = {}) {
   await page.goto(holdfast.url);
   return {
     page,
-    /** `except` matches complaints that the test brings about: Chromium logs every answer from 400 up. */
+    /**
+     * `except` matches complaints that the test brings about: Chromium logs every answer from 400
+     * up.
+     */
     assertHealthy({ except } = {}) {
       assert.deepEqual(strangers, [], "requests to elsewhere than this machine");
       assert.deepEqual(refusals, [], "answers of Holdfast that are 401 or 5xx");

@@ -1,4 +1,7 @@
-/** A fresh app in a folder of its own, with the packed client installed, against the real `holdfast dev`. */
+/**
+ * A fresh app in a folder of its own, with the packed client installed, against the real
+ * `holdfast dev`.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";

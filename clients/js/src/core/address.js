@@ -9,7 +9,8 @@
 
 /**
  * What an address says of an attempt, and `rest`, the address without that. An app may have
- * parameters of its own by the same names: the server's come last, and never one without the others.
+ * parameters of its own by the same names: the server's come last, and never one without the
+ * others.
  * @param {string | URL | Location} address
  */
 function parseReturn(address) {
@@ -43,7 +44,9 @@ export function takeReturn(address) {
   return /** @type {Return} */ (found);
 }
 
-/** Where to come back to: this page, without its query and fragment where the server refuses those. */
+/**
+ * Where to come back to: this page, without its query and fragment where the server refuses those.
+ */
 export function thisPage() {
   const { rest } = parseReturn(location);
   return /\\|.{2049}/.test(rest) ? rest.split(/[?#]/)[0] : rest;

@@ -18,8 +18,8 @@ export function authorizedFetch(options) {
   const session = createSession(options, clock, onChange, probe, ignore);
 
   /**
-   * The address of a path, which must be the server's own as browsers read it: they take a backslash
-   * for a slash, skip tabs, and go up at dots.
+   * The address of a path, which must be the server's own as browsers read it: they take a
+   * backslash for a slash, skip tabs, and go up at dots.
    * @param {string} path
    */
   function addressOf(path) {
@@ -63,7 +63,8 @@ export function authorizedFetch(options) {
     /** Also while it waits for others. */
     let giveUp = ignore;
     const aborted = new Promise((_, reject) => {
-      giveUp = () => reject(signal?.reason ?? new TypeError("aborted")); // React Native says no reason
+      // React Native says no reason.
+      giveUp = () => reject(signal?.reason ?? new TypeError("aborted"));
     });
     signal?.addEventListener("abort", giveUp);
     if (signal?.aborted) giveUp();

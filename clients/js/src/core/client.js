@@ -24,8 +24,8 @@ import { createTransport } from "./transport.js";
  */
 
 /**
- * A request that changes the connection. `isFor`: on whose behalf, with the session proven before; none for what a
- * person has just pressed.
+ * A request that changes the connection. `isFor`: on whose behalf, with the session proven before;
+ * none for what a person has just pressed.
  * @typedef {(
  *   method: string,
  *   path: string,
@@ -51,7 +51,10 @@ export function createHoldfastClient(options) {
     () => connecting.resume(),
   );
   const transport = createTransport(base, session, clock, options.fetch);
-  /** Retries, polls, notices that cannot be used, tabs that come and go, and an app that reads in vain draw on it. */
+  /**
+   * Retries, polls, notices that cannot be used, tabs that come and go, and an app that reads in
+   * vain draw on it.
+   */
   const allowance = createAllowance(clock, ONE_MORE_EVERY);
   const store = createStore(clock, transport, operation, allowance);
   const connecting = createConnecting(
@@ -140,7 +143,8 @@ export function createHoldfastClient(options) {
     showError: (error) => store.fail(error, true),
     subscribe(listener) {
       const remove = store.add(listener);
-      // Put off by a moment, so that a double mount (React's StrictMode) neither starts nor stops anything twice.
+      // Put off by a moment, so that a double mount (React's StrictMode) neither starts nor stops
+      // anything twice.
       queueMicrotask(live.follow);
       return () => {
         remove();

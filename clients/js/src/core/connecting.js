@@ -1,4 +1,7 @@
-/** Connecting: leaving for Instagram, coming back, and handing in what came back, whatever happens in between. */
+/**
+ * Connecting: leaving for Instagram, coming back, and handing in what came back, whatever happens
+ * in between.
+ */
 import { takeReturn, thisPage } from "./address.js";
 import { asHoldfastError, unreadableAnswer } from "./errors.js";
 import { ATTEMPT_LIFE, NAVIGATION_GRACE } from "./limits.js";
@@ -14,8 +17,8 @@ const CONNECT = "/user/instagram/connect";
 /** @typedef {import("./unfinished.js").Unfinished} Unfinished */
 
 /**
- * May the same be sent again? The server says so; one that says nothing, or a proxy in its place, is
- * asked again. (Whose session is refused waits for another one, and is not asked about here.)
+ * May the same be sent again? The server says so; one that says nothing, or a proxy in its place,
+ * is asked again. (Whose session is refused waits for another one, and is not asked about here.)
  * @param {import("../holdfast-client.d.ts").AnyHoldfastError} error
  */
 const isPassing = ({ problem }) => !problem?.action || /retry|sign_in/.test(problem.action);

@@ -1,4 +1,7 @@
-/** What the client throws: four kinds, told apart by class or by `kind`. Types: `../holdfast-client.d.ts`. */
+/**
+ * What the client throws: four kinds, told apart by class or by `kind`. Types:
+ * `../holdfast-client.d.ts`.
+ */
 
 /** @typedef {import("../holdfast-client.d.ts").ErrorFacts} ErrorFacts */
 

@@ -3,7 +3,10 @@ import { unreadableAnswer } from "./errors.js";
 import { LONGEST_EVENT } from "./limits.js";
 import { valueIn } from "./problem.js";
 
-/** Gives, for each chunk as it arrives, what the notices say that it completes; none for a heartbeat. */
+/**
+ * Gives, for each chunk as it arrives, what the notices say that it completes; none for a
+ * heartbeat.
+ */
 export function createNoticeReader() {
   const decoder = new TextDecoder();
   let buffer = "";

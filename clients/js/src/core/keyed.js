@@ -1,10 +1,14 @@
-/** For the adapters: what a cache keeps under the id of a session is that session's, and nobody else's. */
+/**
+ * For the adapters: what a cache keeps under the id of a session is that session's, and nobody
+ * else's.
+ */
 import { sessionChanged } from "./errors.js";
 
 /** @typedef {import("../holdfast-client.d.ts").HoldfastClient} HoldfastClient */
 
 /**
- * May what the client knows be kept under that id? A client without `getSessionId` counts sessions, and cannot tell.
+ * May what the client knows be kept under that id? A client without `getSessionId` counts sessions,
+ * and cannot tell.
  * @param {HoldfastClient} client
  * @param {string | null} [sessionId] none where the key is the client's own
  */
@@ -16,13 +20,17 @@ export function isFor(client, sessionId) {
 const isCount = (/** @type {string} */ key) => !isNaN(Number(key));
 
 /**
- * Reads for a key that is made now. `status()` alone gives what is true of whoever is signed in when the answer comes.
+ * Reads for a key that is made now. `status()` alone gives what is true of whoever is signed in
+ * when the answer comes.
  * @param {HoldfastClient} client
  * @param {string | null} [sessionId]
  */
 export function readerFor(client, sessionId) {
   const key = sessionId ?? client.getSessionKey();
-  /** @param {{ signal?: AbortSignal }} [context] TanStack Query ends by the signal what nobody shows any more */
+  /**
+   * @param {{ signal?: AbortSignal }} [context] TanStack Query ends by the signal what nobody shows
+   *   any more
+   */
   return ({ signal } = {}) => {
     const before = client.getSessionKey();
     return client.status().finally(() => {
@@ -34,7 +42,8 @@ export function readerFor(client, sessionId) {
 }
 
 /**
- * May the library ask again by itself? The client has waited 8 s for a token: a page that a server renders waits no longer.
+ * May the library ask again by itself? The client has waited 8 s for a token: a page that a server
+ * renders waits no longer.
  * @param {import("../holdfast-client.d.ts").AnyHoldfastError} error
  */
 export const mayPass = ({ kind, code }) => kind === "network" && code !== "token-timeout";

@@ -1,6 +1,6 @@
 /**
- * Live updates while somebody listens: a stream where one can be had, else polling. Nothing that changes is missed, and
- * nothing is asked for more often than the allowance lets it.
+ * Live updates while somebody listens: a stream where one can be had, else polling. Nothing that
+ * changes is missed, and nothing is asked for more often than the allowance lets it.
  */
 import { unreadableAnswer } from "./errors.js";
 import { createNoticeReader } from "./event-stream.js";
@@ -98,7 +98,10 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask) {
 
   // --- The stream ----------------------------------------------------------------------------
 
-  /** Waits for this tab's turn to hold the stream, and holds it until it ends; polls again where that takes long. */
+  /**
+   * Waits for this tab's turn to hold the stream, and holds it until it ends; polls again where
+   * that takes long.
+   */
   async function listen() {
     const { signal } = (abort = new AbortController());
     polls = 0;

@@ -1,4 +1,7 @@
-/** What an answer says that is not the one hoped for: a problem document, or whatever a proxy put in its place. */
+/**
+ * What an answer says that is not the one hoped for: a problem document, or whatever a proxy put in
+ * its place.
+ */
 import { LONGEST_RETRY_AFTER } from "./limits.js";
 
 /** @typedef {import("../holdfast-client.d.ts").Problem} Problem */
@@ -10,7 +13,8 @@ import { LONGEST_RETRY_AFTER } from "./limits.js";
  */
 
 /**
- * What JSON says; undefined for HTML, for half a document, for anything that a proxy may have put in its place.
+ * What JSON says; undefined for HTML, for half a document, for anything that a proxy may have put
+ * in its place.
  * @param {string | undefined} text
  * @returns {any}
  */
@@ -23,13 +27,15 @@ export function valueIn(text) {
 }
 
 /**
- * `Retry-After` in milliseconds, from seconds or from a date (RFC 9110 §10.2.3); undefined where absent.
+ * `Retry-After` in milliseconds, from seconds or from a date (RFC 9110 §10.2.3); undefined where
+ * absent.
  * @param {Headers} headers
  * @param {number} now
  */
 function retryAfter(headers, now) {
   const value = /** @type {string} */ (headers.get("retry-after"));
-  // Counted from the server's own `Date` where it can be read: this computer's clock may be minutes off.
+  // Counted from the server's own `Date` where it can be read: this computer's clock may be minutes
+  // off.
   const since = Date.parse(/** @type {string} */ (headers.get("date"))) || now;
   const ms = Number(value) * 1_000 || Date.parse(value) - since;
   return ms > 0 ? Math.min(ms, LONGEST_RETRY_AFTER) : undefined;

@@ -19,7 +19,8 @@ import { within } from "./timing.js";
  */
 
 /**
- * Is the token refused? By 401, or by the 429 of the loop breaker, where others have sent it too often.
+ * Is the token refused? By 401, or by the 429 of the loop breaker, where others have sent it too
+ * often.
  * @param {Answer} answer
  */
 export const isRefusal = ({ response: { status }, text }) =>
@@ -63,8 +64,8 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
   }
 
   /**
-   * Nothing where nobody is signed in. Where there is a session, that says that the library could not ask: some say it
-   * offline.
+   * Nothing where nobody is signed in. Where there is a session, that says that the library could
+   * not ask: some say it offline.
    * @param {{ skipCache?: boolean }} [options]
    */
   const askForToken = (options) =>
@@ -169,12 +170,13 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
      * Sends with a token, by the rule above.
      * @template {Answer} A
      * @param {(token: string) => Promise<A>} send
-     * @param {{ mayProve?: boolean, isFor?: IsFor | undefined }} options `mayProve`: the answer comes soon
-     *        enough for others to wait for it
+     * @param {{ mayProve?: boolean, isFor?: IsFor | undefined }} options `mayProve`: the answer
+     *   comes soon enough for others to wait for it
      * @returns {Promise<A>}
      */
     async authorize(send, { mayProve, isFor }) {
-      // A slow request must not hold back a quick one: the quick one goes first and proves the session for both.
+      // A slow request must not hold back a quick one: the quick one goes first and proves the
+      // session for both.
       if (!isProven && !mayProve && !refusal) await probe().catch(ignore);
       const since = epoch;
       while (gate) await gate;
@@ -186,7 +188,8 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
       };
       let answer = await exchange();
       if (!isRefusal(answer)) return accept(answer);
-      // Others in flight may hear the same: one of them asks for a fresh token, the rest wait for its outcome.
+      // Others in flight may hear the same: one of them asks for a fresh token, the rest wait for
+      // its outcome.
       while (gate) await gate;
       // Nor do they wait for ever: an app's own request may take as long as it likes.
       const result = (async () => {

@@ -48,7 +48,10 @@ export function createStore(clock, transport, operation, allowance) {
   let snapshot = INITIAL;
   /** The newest read, while it is under way. */
   let reading = /** @type {Promise<InstagramStatus> | null} */ (null);
-  /** What reads of an app draw on while the server is well; else it is the allowance of the open page. */
+  /**
+   * What reads of an app draw on while the server is well; else it is the allowance of the open
+   * page.
+   */
   const whileWell = createAllowance(clock, ONE_MORE_WHILE_WELL);
   let budget = allowance;
   /** The newest read, also when it is over, unless something newer is known. */
@@ -109,7 +112,8 @@ export function createStore(clock, transport, operation, allowance) {
   function read() {
     if (reading) return reading;
     const isNewest = () => reading === mine;
-    // Once more, for whoever has signed in meanwhile; not without end where every token is another person's.
+    // Once more, for whoever has signed in meanwhile; not without end where every token is another
+    // person's.
     const work = () =>
       reading ??
       ask(isNewest).finally(() => {
@@ -131,8 +135,8 @@ export function createStore(clock, transport, operation, allowance) {
     read,
 
     /**
-     * A read for an app, which may ask again whenever it is told something: where it did so too often it gets what the
-     * last read gave, be it a failure, and nobody is told of that again.
+     * A read for an app, which may ask again whenever it is told something: where it did so too
+     * often it gets what the last read gave, be it a failure, and nobody is told of that again.
      */
     status: () => reading ?? ((budget.take() && latest) || read()),
 

@@ -1,7 +1,7 @@
 /**
- * One event stream per browser: among the tabs of this origin that show the same session, a lock decides which one holds
- * it, and a channel hands on to the others what it hears. (A browser has six connections per host on HTTP/1.1; a stream
- * for each tab would leave none for requests.)
+ * One event stream per browser: among the tabs of this origin that show the same session, a lock
+ * decides which one holds it, and a channel hands on to the others what it hears. (A browser has
+ * six connections per host on HTTP/1.1; a stream for each tab would leave none for requests.)
  */
 
 /** @typedef {import("../holdfast-client.d.ts").InstagramStatus} InstagramStatus */
@@ -16,12 +16,15 @@ export function createTabs(base, person, onStatus) {
   let channel = /** @type {BroadcastChannel | null} */ (null);
 
   return {
-    /** Do tabs find each other? Not outside browsers, nor insecurely, nor with storage forbidden. */
+    /**
+     * Do tabs find each other? Not outside browsers, nor insecurely, nor with storage forbidden.
+     */
     areShared: () => channel,
 
     open() {
       try {
-        // Where a browser blocks site data, locks fail although there may be channels: so does storage.
+        // Where a browser blocks site data, locks fail although there may be channels: so does
+        // storage.
         if (document && sessionStorage && navigator.locks)
           (channel ??= new BroadcastChannel(name)).onmessage = ({ data }) =>
             data.person === person() && onStatus(data.status);

@@ -5,7 +5,11 @@ import { LONGEST_PAUSE, MOST_AT_ONCE, SHORTEST_PAUSE } from "./limits.js";
 /** @typedef {import("../holdfast-client.d.ts").Clock} Clock */
 /** @typedef {ReturnType<typeof createAllowance>} Allowance */
 
-/** The computer's. A browser's own functions must be called on their own, and found when they are called. @type {Clock} */
+/**
+ * The computer's. A browser's own functions must be called on their own, and found when they are
+ * called.
+ * @type {Clock}
+ */
 export const realClock = {
   now: () => Date.now(),
   setTimeout: (callback, ms) => setTimeout(callback, ms),
@@ -55,7 +59,8 @@ export const within = (clock, ms, work, what) =>
  */
 export function createAllowance({ now }, oneMoreEvery) {
   let left = MOST_AT_ONCE;
-  let countedAt = 0; // not the time of its making: frameworks that prerender forbid to read a clock there
+  // Not the time of its making: frameworks that prerender forbid to read a clock there.
+  let countedAt = 0;
   return {
     /** Takes one and returns 0; or takes none and returns how long to wait for the next. */
     take() {

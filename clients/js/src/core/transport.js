@@ -1,4 +1,7 @@
-/** One call of the API: parsed JSON, or a typed error. Obeys `Retry-After`, and sends the token to one server only. */
+/**
+ * One call of the API: parsed JSON, or a typed error. Obeys `Retry-After`, and sends the token to
+ * one server only.
+ */
 import { HoldfastRequestError, HoldfastServiceError, unreadableAnswer } from "./errors.js";
 import { REQUEST_TIMEOUT } from "./limits.js";
 import { problemIn, valueIn } from "./problem.js";
@@ -73,7 +76,8 @@ export function createTransport(base, session, clock, send = (url, init) => fetc
       const passed = clock.now() - since;
       // Not where the clock was put back since: then nobody knows how long it has been.
       const isSame = person === session.identity() && passed >= 0;
-      if (isSame && passed < /** @type {number} */ (facts.retryAfterMs)) throw error; // false of none
+      // False of none.
+      if (isSame && passed < /** @type {number} */ (facts.retryAfterMs)) throw error;
     });
     throw error;
   };

@@ -1,10 +1,12 @@
 /**
- * A completion that has not been handed in yet, so that a reload, or a sign-in on another page, does not lose it. Kept in
- * this tab's session storage, for as long as an attempt lives, and taken out as soon as the server has answered it.
+ * A completion that has not been handed in yet, so that a reload, or a sign-in on another page,
+ * does not lose it. Kept in this tab's session storage, for as long as an attempt lives, and taken
+ * out as soon as the server has answered it.
  */
 
 /**
- * `user`: who began to hand it in; null where nobody has. `not`: whose it is not, as the server said.
+ * `user`: who began to hand it in; null where nobody has. `not`: whose it is not, as the server
+ * said.
  * @typedef {{
  *   attempt: string,
  *   completion: string,
@@ -40,7 +42,8 @@ export function createUnfinished(base) {
      */
     get() {
       try {
-        return JSON.parse(/** @type {string} */ (unstored ?? sessionStorage.getItem(key))); // null for null
+        // Null for null.
+        return JSON.parse(/** @type {string} */ (unstored ?? sessionStorage.getItem(key)));
       } catch {
         // There is no storage, or something else has written there.
       }

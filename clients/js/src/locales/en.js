@@ -1,6 +1,7 @@
 /**
- * English: what people read. Why something is wrong is said by the server, in the `error` of a status and of a problem, so
- * that each reason is worded in one place; here is what the server does not say.
+ * English: what people read. Why something is wrong is said by the server, in the `error` of a
+ * status and of a problem, so that each reason is worded in one place; here is what the server does
+ * not say.
  */
 
 const SIGN_IN = "Sign in to see your Instagram connection.";

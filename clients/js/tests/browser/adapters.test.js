@@ -1,4 +1,7 @@
-/** SWR and TanStack Query in one page, each with a cache and opinions on repeating of its own: what they ask, and show. */
+/**
+ * SWR and TanStack Query in one page, each with a cache and opinions on repeating of its own: what
+ * they ask, and show.
+ */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connected, json } from "../support/scripted-server.js";
@@ -14,7 +17,10 @@ before(async () => {
 });
 after(() => browser.close());
 
-/** Waits until each library's part of the page says so. TanStack Query tells its components by a timer, so time passes. */
+/**
+ * Waits until each library's part of the page says so. TanStack Query tells its components by a
+ * timer, so time passes.
+ */
 async function bothShow(app, pattern) {
   for (const name of LIBRARIES) {
     const says = async () => pattern.test(await app.page.locator(`#${name}`).innerText());
@@ -46,7 +52,8 @@ test("a refused session costs two requests, whatever the libraries and the page 
   for (let minute = 0; minute < 5; minute += 1) {
     await refetchBoth(app);
     await app.page.evaluate(() => {
-      dispatchEvent(new Event("focus")); // both read again when the window is looked at, and when the network is back
+      // Both read again when the window is looked at, and when the network is back.
+      dispatchEvent(new Event("focus"));
       dispatchEvent(new Event("online"));
       document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
     });

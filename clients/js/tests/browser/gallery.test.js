@@ -29,7 +29,8 @@ for (const colorScheme of ["light", "dark"]) {
       await page.goto(`${site.url}/gallery/`);
       await page.locator(".hf-connection").first().waitFor();
       assert.equal(await page.locator(".hf-connection").count(), 43);
-      await page.locator(".hf-connection summary").first().click(); // one of them asks whether to disconnect
+      // One of them asks whether to disconnect.
+      await page.locator(".hf-connection summary").first().click();
       await page.evaluate(axe);
       const { violations, passes } = await page.evaluate(() => window.axe.run(document));
       assert.ok(passes.length > 10, "axe did look");

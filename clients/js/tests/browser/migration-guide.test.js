@@ -15,7 +15,10 @@ before(async () => {
 });
 after(() => browser.close());
 
-/** `main.jsx` and `settings.jsx` of the guide, with the app that they are pasted into and a stand-in for Clerk's package. */
+/**
+ * `main.jsx` and `settings.jsx` of the guide, with the app that they are pasted into and a stand-in
+ * for Clerk's package.
+ */
 async function bundleOfGuide(api) {
   const files = {
     "guide:main": guideBlock("jsx", "<HoldfastProvider"),

@@ -19,7 +19,10 @@ after(() => browser.close());
 
 const phaseOf = (app) => app.page.evaluate(() => window.instagram.phase);
 
-/** A stand-in for Instagram's page, on the site under test so that "back" has somewhere to go back from. */
+/**
+ * A stand-in for Instagram's page, on the site under test so that "back" has somewhere to go back
+ * from.
+ */
 const departTo = (app) =>
   (app.server.state.authorizeUrl = `${app.site.url}/tests/browser/pages/instagram.html`);
 
@@ -43,7 +46,8 @@ for (const [react, page] of [
       await app.page.evaluate(() => window.first === window.instagram),
       "fit to be a dependency of an effect",
     );
-    await app.page.evaluate(() => window.signIn.become("sess_1")); // the provider renders anew, same session
+    // The provider renders anew, same session.
+    await app.page.evaluate(() => window.signIn.become("sess_1"));
     await app.pass(5_000);
     assert.ok((await app.page.evaluate(() => window.renders)) > renders);
     assert.equal(app.requests().length, 2);
@@ -221,7 +225,8 @@ for (const minutes of [-300, -5, 5, 300]) {
     await shows(app, /Not connected/);
     await app.isSignedIn();
     const tokens = app.requests().map(({ token }) => token);
-    // A slow clock makes the sign-in library hand out stale tokens: each may be refused once, by one request.
+    // A slow clock makes the sign-in library hand out stale tokens: each may be refused once, by
+    // one request.
     assert.ok(tokens.length >= 10, "streams and states were read again and again");
     assert.ok(app.requests().length < 40, `${app.requests().length} requests in six minutes`);
   });

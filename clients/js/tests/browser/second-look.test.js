@@ -1,4 +1,7 @@
-/** What a second look at the page found: focus, double presses, pictures, languages, routers, popups, pages without a framework. */
+/**
+ * What a second look at the page found: focus, double presses, pictures, languages, routers,
+ * popups, pages without a framework.
+ */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { readmeBlock } from "../support/code-blocks.js";
@@ -107,7 +110,10 @@ for (const [what, url] of [
   });
 }
 
-/** As a browser's translation does: each text of the page gives way to elements that hold another one. */
+/**
+ * As a browser's translation does: each text of the page gives way to elements that hold another
+ * one.
+ */
 function translate() {
   const all = () => {
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);

@@ -1,4 +1,7 @@
-/** The server misbehaves for five minutes: the page neither loops nor signs out, and says what is true. */
+/**
+ * The server misbehaves for five minutes: the page neither loops nor signs out, and says what is
+ * true.
+ */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connected } from "../support/scripted-server.js";

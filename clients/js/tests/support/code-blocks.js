@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 
 const read = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 
-/** Finds the block of a language that contains a text; fails where there is none, or more than one. */
+/**
+ * Finds the block of a language that contains a text; fails where there is none, or more than one.
+ */
 const blockIn = (document) => (language, text) => {
   const found = [...document.matchAll(/```(\w+)\n([\s\S]*?)```/g)].filter(
     ([, its, code]) => its === language && code.includes(text),

@@ -1,4 +1,6 @@
-/** A client on a scripted server, under simulated time, signed in with tokens that a test controls. */
+/**
+ * A client on a scripted server, under simulated time, signed in with tokens that a test controls.
+ */
 import { createHoldfastClient } from "../../src/holdfast-client.js";
 import { startScriptedServer } from "./scripted-server.js";
 import { createSimulatedClock } from "./simulated-clock.js";
@@ -9,7 +11,9 @@ const base64url = (value) => Buffer.from(JSON.stringify(value)).toString("base64
 export const makeToken = ({ sub = "user_1", sid = "sess_1", n = 1 } = {}) =>
   `${base64url({ alg: "RS256" })}.${base64url({ sub, sid, jti: String(n) })}.sig`;
 
-/** A sign-in library whose person changes with every so many tokens, and how many were asked for. */
+/**
+ * A sign-in library whose person changes with every so many tokens, and how many were asked for.
+ */
 export const alternating = (uses) => {
   const people = { asked: 0 };
   people.getToken = async () => {
@@ -53,7 +57,10 @@ const BODYLESS = [204, 304];
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const NETWORK_DEADLINE_MS = 60_000;
 
-/** `fetch` that knows what is under way, and `settle`, which waits until everything sent has been taken in. */
+/**
+ * `fetch` that knows what is under way, and `settle`, which waits until everything sent has been
+ * taken in.
+ */
 function createTrackedNetwork(server) {
   const inFlight = new Set();
   const streams = new Map();
@@ -158,8 +165,12 @@ export function forbidStorage(t, { hasChannels = false } = {}) {
 }
 
 /**
- * How time passes: `clock` is the client's, `advance` returns when so many milliseconds have passed.
- * @typedef {{ clock: import("../../src/holdfast-client.js").Clock, advance(ms: number): Promise<void> }} Time
+ * How time passes: `clock` is the client's, `advance` returns when so many milliseconds have
+ * passed.
+ * @typedef {{
+ *   clock: import("../../src/holdfast-client.js").Clock,
+ *   advance(ms: number): Promise<void>,
+ * }} Time
  */
 
 /**

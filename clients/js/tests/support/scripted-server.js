@@ -1,6 +1,6 @@
 /**
- * A server with a script: behaves as the contract says until told to misbehave, and remembers every request.
- * Real sockets, so that resets, hangs and half answers are what a browser meets.
+ * A server with a script: behaves as the contract says until told to misbehave, and remembers every
+ * request. Real sockets, so that resets, hangs and half answers are what a browser meets.
  */
 import { createServer } from "node:http";
 import { once } from "node:events";

@@ -1,6 +1,7 @@
 /**
- * Time that passes only when told to, for the client's `clock` seam. The network is real and takes the time it takes:
- * `settle` waits until it has nothing more to deliver, and only then the next simulated instant comes.
+ * Time that passes only when told to, for the client's `clock` seam. The network is real and takes
+ * the time it takes: `settle` waits until it has nothing more to deliver, and only then the next
+ * simulated instant comes.
  */
 export function createSimulatedClock(settle, start = Date.parse("2026-11-23T00:00:00Z")) {
   let now = start;

@@ -1,4 +1,7 @@
-/** Every way in which a server, a proxy, a sign-in library or a page can misbehave, and what an open page may send meanwhile. */
+/**
+ * Every way in which a server, a proxy, a sign-in library or a page can misbehave, and what an open
+ * page may send meanwhile.
+ */
 import assert from "node:assert/strict";
 import { openPage, setUp } from "./harness.js";
 import { connected, faults, notConnected, problem } from "./scripted-server.js";

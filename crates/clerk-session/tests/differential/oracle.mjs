@@ -1,7 +1,9 @@
 // Verdicts of the real @clerk/backend on a file of tokens, one JSON object a line:
 //   in:  {"now": ms, "policy": index, "token": text}, after a first line {"pem", "policies"}
-//   out: {"verifyToken": verdict, "authenticateRequest": verdict, "organization": what the SDK reads of one, where there is one}
-// A verdict is "accepted", a reason of the SDK, or "threw:Name". The network is never used: the SDK's fetch of the keys is answered here.
+//   out: {"verifyToken": verdict, "authenticateRequest": verdict, "organization"}, the last of them
+//        what the SDK reads of one, where there is one
+// A verdict is "accepted", a reason of the SDK, or "threw:Name". The network is never used: the
+// SDK's fetch of the keys is answered here.
 import { readFileSync } from 'node:fs';
 
 const [first, ...lines] = readFileSync(process.argv[2], 'utf8').trimEnd().split('\n');

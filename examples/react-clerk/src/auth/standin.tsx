@@ -1,4 +1,7 @@
-/** The sign-in by the stand-in for Clerk that `holdfast dev` runs: real tokens, no account, no password. */
+/**
+ * The sign-in by the stand-in for Clerk that `holdfast dev` runs: real tokens, no account, no
+ * password.
+ */
 import {
   createContext,
   useCallback,
@@ -42,7 +45,10 @@ async function post<T>(path: string, body: unknown): Promise<T> {
   return (await response.json()) as T;
 }
 
-/** The browser's memory survives the way to Instagram and back; `holdfast dev` restarted has other sessions. */
+/**
+ * The browser's memory survives the way to Instagram and back; `holdfast dev` restarted has other
+ * sessions.
+ */
 function remembered(): Session | null {
   try {
     return JSON.parse(sessionStorage.getItem(STORED) ?? "null") as Session | null;

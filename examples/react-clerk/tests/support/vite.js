@@ -6,7 +6,9 @@ import { createServer } from "vite";
 
 const APP = fileURLToPath(new URL("../..", import.meta.url));
 
-/** A copy of the app with that `.env.local`, as its README says, served on that port or a free one. */
+/**
+ * A copy of the app with that `.env.local`, as its README says, served on that port or a free one.
+ */
 export async function startVite(variables, port = 0) {
   const copy = await mkdtemp(join(APP, ".test-"));
   for (const name of [

@@ -1,6 +1,7 @@
 /**
- * A settings page with everything that provokes trouble: StrictMode, Suspense, `getToken` with a new identity on each
- * render, and a sign-in library that, as Clerk's does, trusts this computer's clock for the age of its tokens.
+ * A settings page with everything that provokes trouble: StrictMode, Suspense, `getToken` with a
+ * new identity on each render, and a sign-in library that, as Clerk's does, trusts this computer's
+ * clock for the age of its tokens.
  */
 import {
   createElement as h,

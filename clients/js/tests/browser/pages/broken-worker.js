@@ -1,4 +1,7 @@
-/** A service worker that stands between the page and the server (`?api=`), and answers by itself: with a page, or not at all. */
+/**
+ * A service worker that stands between the page and the server (`?api=`), and answers by itself:
+ * with a page, or not at all.
+ */
 const query = new URLSearchParams(location.search);
 
 const answer = () =>

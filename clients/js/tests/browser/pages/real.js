@@ -1,4 +1,7 @@
-/** A settings page on a real `holdfast dev`: its sign-in is shared by all tabs of the browser, as Clerk's is. */
+/**
+ * A settings page on a real `holdfast dev`: its sign-in is shared by all tabs of the browser, as
+ * Clerk's is.
+ */
 import { createElement as h, StrictMode, useSyncExternalStore } from "react";
 import { createRoot } from "react-dom/client";
 import { closePopup, connectInPopup } from "holdfast-client/popup";

@@ -1,4 +1,7 @@
-/** Stands in for Clerk's session: mints on the server, caches by this computer's clock, may load late. */
+/**
+ * Stands in for Clerk's session: mints on the server, caches by this computer's clock, may load
+ * late.
+ */
 
 /** Clerk hands out a cached token while more than this is left of its life, by the local clock. */
 const LEEWAY_MS = 5_000;

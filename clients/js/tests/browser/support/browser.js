@@ -21,7 +21,8 @@ if (!existsSync(EXECUTABLE)) {
 const OPTIONS = {
   executablePath: EXECUTABLE,
   headless: true,
-  // Left to itself, playwright forbids thawing pages on "back", which is one of the things to be tested.
+  // Left to itself, playwright forbids thawing pages on "back", which is one of the things to be
+  // tested.
   ignoreDefaultArgs: ["--disable-back-forward-cache"],
   args: [
     "--no-sandbox",
@@ -67,8 +68,9 @@ const STEP_MS = 1_000;
 const NETWORK_DEADLINE_MS = 60_000;
 
 /**
- * Waits until what the page has sent is answered and taken in, save what the server leaves unanswered on purpose.
- * Simulated time must not run ahead of the real network, or a busy machine turns answers into time-outs.
+ * Waits until what the page has sent is answered and taken in, save what the server leaves
+ * unanswered on purpose. Simulated time must not run ahead of the real network, or a busy machine
+ * turns answers into time-outs.
  */
 function trackNetwork(page, server) {
   const inFlight = new Set();
@@ -95,8 +97,13 @@ function trackNetwork(page, server) {
 /**
  * A signed-in person at the test page, on a scripted server whose clock moves with the page's.
  * @param {import("node:test").TestContext} t
- * @param {{browser: import("playwright-core").Browser, page?: string, fault?: string, skewMs?: number}} options `page` is a
- *   file of `pages/`; `fault` what the server does from the start; `skewMs` how far the page's clock is off
+ * @param {{
+ *   browser: import("playwright-core").Browser,
+ *   page?: string,
+ *   fault?: string,
+ *   skewMs?: number,
+ * }} options `page` is a file of `pages/`; `fault` what the server does from the start;
+ *   `skewMs` how far the page's clock is off
  */
 export async function openApp(
   t,
@@ -149,7 +156,9 @@ export async function openApp(
         await settle();
       }
     },
-    /** Ends the page's stream, as the server does when the token expires. There must be one first. */
+    /**
+     * Ends the page's stream, as the server does when the token expires. There must be one first.
+     */
     async endStream() {
       await until(() => server.streams.size > 0, "a stream");
       server.endStreams();
