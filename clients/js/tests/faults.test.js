@@ -9,7 +9,7 @@ import {
   HoldfastRequestError,
   HoldfastServiceError,
 } from "../src/holdfast-client.js";
-import { connected, faults, problem } from "./support/scripted-server.js";
+import { connected, faults, json, problem } from "./support/scripted-server.js";
 import { errorOf, setUp } from "./support/harness.js";
 
 const STATUS = "GET /user/instagram/status";
@@ -119,6 +119,18 @@ test("an error page of a proxy is a service error, not a request error", async (
   assert.ok(error instanceof HoldfastServiceError);
   assert.equal(error.code, "unspecified");
 });
+
+for (const [body, wanted] of [
+  [{ error: { code: 404, message: "No route matched." } }, ["service", "unspecified"]],
+  [{ code: 5, message: "Not Found", details: [] }, ["service", "unspecified"]],
+  [{ code: "NO_ROUTE", error: { message: "No route matched." } }, ["request", "NO_ROUTE"]],
+])
+  test(`a gateway's own ${JSON.stringify(body)}: what is no text is not taken for one`, async (t) => {
+    const { server, client } = await setUp(t);
+    server.script(STATUS, (request, response) => json(response, 404, body));
+    const { kind, code, message } = await errorOf(client.status());
+    assert.deepEqual([kind, code, message], [...wanted, "status 404"]);
+  });
 
 test("JSON that is not a status is not taken for one", async (t) => {
   const { server, client } = await setUp(t);

@@ -46,7 +46,7 @@ export function authorizedFetch(options) {
           const headers = new Headers(init?.headers);
           headers.set("authorization", `Bearer ${token}`);
           const response = await send(address, { redirect: "error", ...init, headers });
-          const text = [401, 429].includes(response.status) ? await response.clone().text() : "";
+          const text = /401|429/.test(`${response.status}`) ? await response.clone().text() : "";
           const answer = { response, text };
           if (isRefusal(answer)) refused = response.clone();
           if (duplex) final = answer;

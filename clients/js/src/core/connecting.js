@@ -7,6 +7,7 @@ import { asHoldfastError, unreadableAnswer } from "./errors.js";
 import { ATTEMPT_LIFE, NAVIGATION_GRACE } from "./limits.js";
 import { byAddressBar } from "./options.js";
 import { callBack } from "./store.js";
+import { permits } from "./problem.js";
 import { pauseAfter } from "./timing.js";
 import { createUnfinished } from "./unfinished.js";
 
@@ -15,13 +16,6 @@ const CONNECT = "/user/instagram/connect";
 /** @typedef {import("../holdfast-client.d.ts").ConnectAttempt} ConnectAttempt */
 /** @typedef {import("../holdfast-client.d.ts").ConnectOutcome} ConnectOutcome */
 /** @typedef {import("./unfinished.js").Unfinished} Unfinished */
-
-/**
- * May the same be sent again? The server says so; one that says nothing, or a proxy in its place,
- * is asked again. (Whose session is refused waits for another one, and is not asked about here.)
- * @param {import("../holdfast-client.d.ts").AnyHoldfastError} error
- */
-const isPassing = ({ problem }) => !problem?.action || /retry|sign_in/.test(problem.action);
 
 /**
  * @param {import("../holdfast-client.d.ts").HoldfastClientOptions} options
@@ -87,7 +81,7 @@ export function createConnecting(
     const { outcome, attempt, value } = takeReturn(address); // before anything asynchronous
     if (outcome === "complete") {
       const until = clock.now() + ATTEMPT_LIFE;
-      unfinished.keep({ attempt, completion: value, until, user: null, not: null });
+      unfinished.keep({ attempt, completion: value, until });
       completing = null;
     } else if (outcome) {
       store.read();
@@ -115,7 +109,7 @@ export function createConnecting(
         store.set({ isCompleting: false });
       }),
     );
-    store.set({ isCompleting: kept.not === null }); // else it is, as yet, somebody else's
+    store.set({ isCompleting: !kept.not }); // else it is, as yet, somebody else's
     return completing;
   }
 
@@ -146,10 +140,12 @@ export function createConnecting(
         // Answered elsewhere, or not this person's business.
         if (!isOpen() || (user && !isFor(user))) return null;
         if (error.kind === "session") throw error; // it waits for a session that is accepted
-        if (!isPassing(error) || !isAlive(kept)) {
+        if (!permits(error, /retry|sign_in/) || !isAlive(kept)) {
           // It waits for the person whose it is, and is not sent for this one again.
           unfinished.keep(
-            error.code === "attempt-not-yours" ? { ...kept, user: null, not: user } : null,
+            error.code === "attempt-not-yours"
+              ? { ...kept, user: undefined, not: user ?? "?" }
+              : null,
           );
           tell("failed", attempt, error.code, { error });
           throw error;
@@ -157,7 +153,7 @@ export function createConnecting(
         // A short outage is not shown; what Instagram says is, since it may take minutes.
         if (error.problem?.reason || (failures && error.kind !== "request"))
           store.fail(error, true);
-        kept.user ??= user ?? null;
+        kept.user ??= user;
         unfinished.keep(kept);
         ms = pauseAfter(error, failures);
       }

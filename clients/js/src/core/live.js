@@ -63,7 +63,7 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask) {
       mustRead = true;
       await listen();
       // The next stream begins with the state as it is, so that nothing falls between the two.
-      return isHidden() ? POLL_EVERY_HIDDEN : backoff();
+      return isHidden() ? POLL_EVERY_HIDDEN : backoff(0);
     }
     await store.read();
     if (mine !== turn) return 0;

@@ -49,9 +49,19 @@ export function problemIn({ response: { status, headers }, text }, now) {
   const body = /** @type {Partial<Problem> | undefined} */ (valueIn(text));
   return {
     status,
-    code: body?.code ?? "unspecified",
-    message: body?.error ?? `status ${status}`,
+    // What is no text has no `trim`. A gateway's `error` may be an object, and a page that is to
+    // show that as a text breaks.
+    code: body?.code?.trim?.() ?? "unspecified",
+    message: body?.error?.trim?.() ?? `status ${status}`,
     problem: /** @type {Problem | undefined} */ (body),
     retryAfterMs: retryAfter(headers, now),
   };
 }
+
+/**
+ * Is what the server says may be done one of these? One that says nothing, or a proxy in its place,
+ * is given a try.
+ * @param {{ problem?: Problem | undefined }} facts
+ * @param {RegExp} actions
+ */
+export const permits = ({ problem }, actions) => !problem?.action || actions.test(problem.action);

@@ -6,7 +6,7 @@
 import { HoldfastSessionError, sessionChanged } from "./errors.js";
 import { REQUEST_TIMEOUT, TOKEN_TIMEOUT } from "./limits.js";
 import { ignore, joined } from "./pending.js";
-import { problemIn, valueIn } from "./problem.js";
+import { permits, problemIn, valueIn } from "./problem.js";
 import { within } from "./timing.js";
 
 /** @typedef {import("../holdfast-client.d.ts").ErrorFacts} ErrorFacts */
@@ -25,13 +25,6 @@ import { within } from "./timing.js";
  */
 export const isRefusal = ({ response: { status }, text }) =>
   status === 401 || (status === 429 && /refresh/.test(valueIn(text)?.action));
-
-/**
- * Can a newly minted token mend this refusal? The server says so; one that says nothing is given
- * one try.
- * @param {ErrorFacts} facts
- */
-const isMendable = ({ problem }) => !problem?.action || /refresh/.test(problem.action);
 
 /**
  * @param {import("../holdfast-client.d.ts").AuthorizedFetchOptions} options
@@ -203,7 +196,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
           const facts = problemIn(answer, clock.now());
           const error = new HoldfastSessionError(facts);
           refused = { token, error };
-          if (isLast || !isMendable(facts)) refuse(error);
+          if (isLast || !permits(facts, /refresh/)) refuse(error);
           token = await replacement(since);
           answer = await exchange();
         }

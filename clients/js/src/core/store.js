@@ -159,7 +159,8 @@ export function createStore(clock, transport, operation, allowance) {
      * @param {InstagramStatus | undefined} next
      */
     hear(next) {
-      if (!next?.state || next.version < (snapshot.status?.version ?? 0)) return;
+      const known = /** @type {number} */ (snapshot.status?.version); // nothing is less than none
+      if (!next?.state || next.version < known) return;
       overtake();
       return learn(next, true);
     },

@@ -18,9 +18,9 @@ export const realClock = {
 
 /**
  * Doubles from 1 s to a minute, half of it random, so that a thousand tabs do not return at once.
- * @param {number} [failures] how many there were before this one
+ * @param {number} failures how many there were before this one
  */
-export const backoff = (failures = 0) =>
+export const backoff = (failures) =>
   Math.min(LONGEST_PAUSE, SHORTEST_PAUSE * 2 ** failures) * (0.5 + Math.random() / 2);
 
 /**

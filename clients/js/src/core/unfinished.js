@@ -5,14 +5,14 @@
  */
 
 /**
- * `user`: who began to hand it in; null where nobody has. `not`: whose it is not, as the server
- * said.
+ * `user`: who began to hand it in, if somebody has. `not`: whose it is not, as the server
+ * said ("?" where their token does not tell).
  * @typedef {{
  *   attempt: string,
  *   completion: string,
  *   until: number,
- *   user: string | null,
- *   not: string | null | undefined,
+ *   user?: string | undefined,
+ *   not?: string,
  * }} Unfinished
  */
 

@@ -387,6 +387,19 @@ for (const [status, code, says] of [
   });
 }
 
+test("a gateway's error that is an object: the page stands, and says what is known", async (t) => {
+  const app = await openApp(t, {
+    browser,
+    prepare: ({ server }) =>
+      (server.state.answer = (request, response) =>
+        json(response, 404, { code: "NO_ROUTE", error: { message: "No route matched." } })),
+  });
+  await shows(app, /Not known right now[\s\S]*status 404/);
+  app.server.state.answer = null;
+  await app.page.getByRole("button", { name: "Try again" }).click();
+  await shows(app, /Not connected/);
+});
+
 test("declined at Instagram", async (t) => {
   const app = await openApp(t, {
     browser,
