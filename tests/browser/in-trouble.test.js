@@ -228,6 +228,23 @@ describe("presses", () => {
     await connectInPopup(page, context);
   });
 
+  test("another person signs in while a popup is at Instagram: it stays, says so, and is finished by whose it is", async (t) => {
+    const { page, context } = await ada(t);
+    const opened = context.waitForEvent("page");
+    await press(page, "In a window of its own");
+    const popup = await opened;
+    await popup.waitForURL(/\/oauth\/authorize/);
+    await become(page, "grace");
+    await disconnect(page);
+    await approve(popup, "ada.makes");
+    await shows(popup, "Another user started this connect attempt.");
+    await shows(page, "Not connected");
+    await become(page, "ada");
+    await popup.evaluate(() => dispatchEvent(new Event("focus")));
+    await shows(popup, "@ada.makes");
+    await shows(page, "@ada.makes");
+  });
+
   test("a double click on what opens a popup opens one, and begins one attempt", async (t) => {
     const { page, context } = await grace(t);
     const attempts = [];

@@ -85,7 +85,9 @@ function awaitReturn(client, { attempt_id: id }) {
   channel.onmessage = async ({ data }) => {
     if (data.returned !== id) return;
     clearTimeout(timer);
-    channel.postMessage({ close: id });
+    // Where somebody else has signed in the window stays: it says so, and has what is to be
+    // finished.
+    if (person === client.getSessionKey()) channel.postMessage({ close: id });
     channel.close();
     await client.status().catch(() => {}); // what it says is in the snapshot
     const { error } = data;
