@@ -7,6 +7,7 @@ mod handed_out;
 mod incident;
 mod journal;
 mod killed;
+mod killed_writes;
 mod mistaken;
 mod model;
 mod refreshing;
