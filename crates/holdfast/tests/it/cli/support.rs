@@ -149,15 +149,19 @@ impl Place {
 
     /// Runs it to its end in a shell that does that before, in a mount namespace of its own.
     pub fn run_in_own_mounts(&self, before: &str, arguments: &[&str]) -> Ended {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--map-root-user", "--mount", "/bin/sh"]);
+        self.run_in(unshare, before, arguments)
+    }
+
+    /// Runs it to its end in a shell that does that before.
+    pub fn run_within(&self, before: &str, arguments: &[&str]) -> Ended {
+        self.run_in(Command::new("/bin/sh"), before, arguments)
+    }
+
+    fn run_in(&self, mut shell: Command, before: &str, arguments: &[&str]) -> Ended {
         let program = self.command(arguments);
-        let mut shell = Command::new("unshare");
-        shell.args([
-            "--map-root-user",
-            "--mount",
-            "/bin/sh",
-            "-c",
-            &format!("{before} && exec \"$0\" \"$@\""),
-        ]);
+        shell.args(["-c", &format!("{before} && exec \"$0\" \"$@\"")]);
         shell.arg(program.get_program()).args(arguments).env_clear();
         shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let output = shell.current_dir(self.dir.path()).output().unwrap();

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use holdfast::clock::{Clock as _, SystemClock};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -32,12 +33,15 @@ struct Shared {
     issued_at: Option<Instant>,
     /// The longest time from a token to its refresh.
     oldest: Duration,
+    /// Which tokens were refreshed, counted from 0, and when: in microseconds since 1970.
+    used: Vec<(usize, u64)>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
         let (life, oldest) = (5_184_000, Duration::ZERO);
-        Self { issued: 0, refreshes: 0, refused: 0, hangs: false, life, issued_at: None, oldest }
+        let used = Vec::new();
+        Self { issued: 0, refreshes: 0, refused: 0, hangs: false, life, issued_at: None, oldest, used }
     }
 }
 
@@ -92,6 +96,12 @@ impl Graph {
         (1..=self.shared.lock().unwrap().issued).map(token).collect()
     }
 
+    /// Which tokens were refreshed, by their place among [`Self::issued`], and when: whoever comes
+    /// with one has stored it.
+    pub fn used(&self) -> Vec<(usize, u64)> {
+        self.shared.lock().unwrap().used.clone()
+    }
+
     /// How often somebody came with a token that is dead.
     pub fn refused(&self) -> u32 {
         self.shared.lock().unwrap().refused
@@ -124,6 +134,9 @@ impl Graph {
             shared.refreshes += 1;
             let age = shared.issued_at.map_or(Duration::ZERO, |at| at.elapsed());
             shared.oldest = shared.oldest.max(age);
+            let now = u64::try_from(SystemClock.now_fine().as_microsecond()).unwrap();
+            let number = (1..=shared.issued).position(|number| token(number) == asked.access_token);
+            shared.used.extend(number.map(|number| (number, now)));
             shared.hangs
         };
         if hangs {
