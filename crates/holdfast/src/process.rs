@@ -61,12 +61,8 @@ pub fn forbid_core_files() {
     // One byte, not none: Linux hands a core to a program (`core_pattern` with `|`) whatever the
     // limit, unless it is one.
     let one = Some(1);
-    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: one, maximum: one }) {
-        let Rlimit { current, .. } = getrlimit(Resource::Core);
-        if current != Some(0) {
-            tracing::warn!(%error, "core files cannot be turned off; set `ulimit -c 0` for this process");
-        }
-    }
+    // Refused only where the limit is none already.
+    let _ = setrlimit(Resource::Core, Rlimit { current: one, maximum: one });
 }
 
 #[cfg(test)]

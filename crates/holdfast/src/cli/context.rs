@@ -12,6 +12,7 @@ use crate::app;
 use crate::clock::{SharedClock, SystemClock, within};
 use crate::entropy::{SharedEntropy, SystemEntropy};
 use crate::lock::Lock;
+use crate::process;
 use crate::settings::{self, ConfigFile, Environment, Fault, Faults, LogFormat, Purpose, Reading, Settings};
 use crate::store::{self, OpenError, SchemaState, Store, StoreError, StoreOptions};
 use crate::telemetry::{self, LogLevels};
@@ -87,7 +88,7 @@ impl Context {
     fn load(&self, file: Option<&ConfigFile>, purpose: Purpose) -> Result<(Settings, Reading), Faults> {
         // A tool that opens the database says the same of its address.
         if purpose != Purpose::Serve {
-            return settings::load_with_reading(&self.environment, file, purpose);
+            return self.read(file, purpose);
         }
         self.checked(file, purpose, |settings| {
             unknown_address(settings).into_iter().chain(settings.obstacle()).collect()
@@ -111,7 +112,7 @@ impl Context {
         purpose: Purpose,
         check: impl Fn(&Settings) -> Vec<Fault>,
     ) -> Result<(Settings, Reading), Faults> {
-        match settings::load_with_reading(&self.environment, file, purpose) {
+        match self.read(file, purpose) {
             Ok((settings, reading)) => {
                 let faults = check(&settings);
                 if faults.is_empty() { Ok((settings, reading)) } else { Err(Faults(faults)) }
@@ -122,6 +123,16 @@ impl Context {
                 Err(faults)
             }
         }
+    }
+
+    /// The settings. From here on the process may hold keys and grants, so it leaves no core file
+    /// behind unless they allow it.
+    fn read(&self, file: Option<&ConfigFile>, purpose: Purpose) -> Result<(Settings, Reading), Faults> {
+        let (settings, reading) = settings::load_with_reading(&self.environment, file, purpose)?;
+        if !settings.core_files {
+            process::forbid_core_files();
+        }
+        Ok((settings, reading))
     }
 
     /// What can be read without the settings that are at fault.

@@ -24,9 +24,6 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     let mut stop = std::pin::pin!(stop_signal()?);
     let file = context.file()?;
     let (settings, reading, levels) = context.settings_with_log(file.as_ref(), Purpose::Serve, printer)?;
-    if !settings.core_files {
-        process::forbid_core_files();
-    }
     // The port first: a second server that is started by mistake must not touch the database.
     let listener = bind(settings.listen, "HOLDFAST_LISTEN").await.map_err(told)?;
     let metrics_listener = match settings.metrics_listen {

@@ -1,5 +1,6 @@
-//! The memory of the real process some time after grants were refreshed and everybody has
-//! disconnected: none of the grants is in it.
+//! The memory of the real process some time after grants were refreshed and people have
+//! disconnected: none of the grants is in it, neither the replaced ones nor the one in use. And
+//! whether the process may leave a core file.
 //!
 //! `HOLDFAST_TEST_MEMORY_WAIT_S` sets how long after (default 45: connections to Instagram, whose
 //! buffers hold the last request, are kept for up to 40).
@@ -83,16 +84,21 @@ async fn no_grant_is_in_memory_some_time_after_a_refresh_and_a_disconnect() {
     let server = process(&app, ":", &settings).await;
     let ada = app.sign_in(Person::Ada).to(&server.base);
     until("it can judge", async || ada.get("/user/instagram/status").await.status == StatusCode::OK).await;
-    for round in 0..4 {
+    for round in 0..5 {
         ada.connect_account("ada.makes").await;
         let checked = ada.send(Method::POST, "/user/instagram/check", None).await;
         assert_eq!(checked.status, StatusCode::OK);
-        if round == 3 {
+        if round >= 3 {
+            let before = graph.refreshes();
             let database = rusqlite::Connection::open(server.place.path().join("own.db")).unwrap();
             database.busy_timeout(PATIENCE).unwrap();
             database.execute_batch("UPDATE connections SET next_refresh_at = 1").unwrap();
-            until("the grant is refreshed", async || graph.refreshes() == 1).await;
+            until("the grant is refreshed", async || graph.refreshes() == before + 1).await;
             until("and stored", async || ada.status().await["evidence"]["source"] == "refresh").await;
+        }
+        if round == 4 {
+            // And stays connected.
+            break;
         }
         let gone = ada.send(Method::DELETE, "/user/instagram", None).await;
         assert_eq!(gone.status, StatusCode::OK);
@@ -104,8 +110,44 @@ async fn no_grant_is_in_memory_some_time_after_a_refresh_and_a_disconnect() {
     let short = app.instagram.issued_secrets();
     let short = short.iter().map(|each| each.expose_secret().to_owned());
     let secrets: Vec<_> = short.chain(graph.issued()).filter(|each| each.starts_with(PREFIX)).collect();
-    assert!(secrets.len() >= 9, "a short one and a long one each time, and one refreshed: {}", secrets.len());
+    assert!(secrets.len() >= 12, "a short one and a long one each time, two refreshed: {}", secrets.len());
+    assert_eq!(ada.status().await["state"], "connected");
     let found = copies(&image, &secrets);
     println!("{} copies of {} tokens in {} KiB", found.len(), secrets.len(), size / 1024);
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// The limits of a process on core files, soft and hard.
+fn core_limits(pid: u32) -> [String; 2] {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    let mut columns = line.split_whitespace().map(str::to_owned);
+    [(); 2].map(|()| columns.next().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_core_file_is_forbidden_unless_a_setting_allows_it() {
+    let app = App::start().await;
+    let as_much_as_may_be = "ulimit -S -c \"$(ulimit -H -c)\"";
+    let [_, own] = core_limits(std::process::id());
+    // Linux hands a core to a program whatever the limit is, unless it is 1.
+    let least = if own == "0" { "0" } else { "1" };
+    let server = process(&app, as_much_as_may_be, &[]).await;
+    assert_eq!(core_limits(server.running.child.id()), [least, least]);
+    let server = process(&app, as_much_as_may_be, &[("HOLDFAST_CORE_FILES", "on")]).await;
+    assert_eq!(core_limits(server.running.child.id()), [own.clone(), own.clone()]);
+
+    // Every other command that has keys or grants in its hands.
+    let before = "exec strace -e trace=prlimit64 -o limits \"$0\" \"$@\"; :";
+    for arguments in
+        [["keys", "status"], ["connections", "list"], ["import", "/dev/null"], ["doctor", "--json"]]
+    {
+        let ended = server.place.run_within(before, &arguments);
+        let asked = std::fs::read_to_string(server.place.path().join("limits")).unwrap();
+        assert!(!asked.contains("RLIMIT_CORE, {"), "{arguments:?}, allowed: {}{asked}", ended.whole());
+        let forbidding = format!("unset HOLDFAST_CORE_FILES; {before}");
+        let ended = server.place.run_within(&forbidding, &arguments);
+        let asked = std::fs::read_to_string(server.place.path().join("limits")).unwrap();
+        assert!(asked.contains("RLIMIT_CORE, {rlim_cur=1, rlim_max=1}"), "{arguments:?}: {}", ended.whole());
+    }
 }
