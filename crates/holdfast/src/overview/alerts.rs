@@ -194,6 +194,15 @@ alerts! {
         remedy: "Look at its history (`holdfast connections show USER`) and follow the page of the reason there \
                  (`/docs/errors/REASON`).",
     }
+    HoldfastGrantDamaged = Ticket, "0m", ["sealed"] {
+        expr: "sum by (instance) (holdfast_connections{reason=\"grant_unreadable\"}) > 0",
+        summary: "A stored grant cannot be opened: its row was changed, moved or removed.",
+        meaning: "Something other than Holdfast changed the database, or its disk is failing. Its owner must connect again, unless the row \
+                  is restored.",
+        first: "holdfast connections list --state reconnect_required",
+        remedy: "Restore the rows of `grants` and `user_keys` from a backup: the worker resumes a connection whose grant opens again. \
+                 Then find out who wrote to the database, and look at its disk.",
+    }
     HoldfastWorkerStuck = Page, "2m", [] {
         expr: "time() - holdfast_worker_last_tick_timestamp_seconds > 600",
         summary: "The worker has not completed a tick for ten minutes.",

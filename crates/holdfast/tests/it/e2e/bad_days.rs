@@ -272,3 +272,88 @@ async fn a_damaged_grant_says_so_and_is_taken_up_again() {
     let counted = app.metrics.render();
     assert!(counted.contains("holdfast_grants_unreadable_total 6"), "{counted}");
 }
+
+/// The statement that flips the last bit of that person's grant, which is one of its tag.
+fn flip(engine: Engine, of_person: &str) -> String {
+    let flipped = match engine {
+        Engine::Sqlite => {
+            "unhex(substr(hex(blob), 1, length(hex(blob)) - 1) || \
+             substr('1032547698BADCFE', instr('0123456789ABCDEF', substr(hex(blob), -1)), 1))"
+        }
+        Engine::Postgres => "set_byte(blob, length(blob) - 1, get_byte(blob, length(blob) - 1) # 1)",
+    };
+    format!("UPDATE grants SET blob = {flipped} WHERE {of_person}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_with_a_flipped_bit_of_another_person_or_gone_is_said_and_raises_an_alert() {
+    let app = App::start().await;
+    let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
+    ada.connect_account("ada.makes").await;
+    grace.connect_account("grace.hops").await;
+    let key = app.service_key().await;
+    let of = |person: Person| {
+        format!("connection_id = (SELECT id FROM connections WHERE user_id = '{}')", person.user_id())
+    };
+    let of_ada = of(Person::Ada);
+    let exchanged = "UPDATE grants SET blob = (SELECT kept.blob FROM kept \
+         WHERE kept.connection_id <> grants.connection_id)"
+        .to_owned();
+    let damages = [
+        (flip(app.place.engine, &of_ada), vec![(Person::Ada, &ada)], vec![(Person::Grace, &grace)]),
+        (exchanged, vec![(Person::Ada, &ada), (Person::Grace, &grace)], vec![]),
+        (
+            format!("DELETE FROM grants WHERE {of_ada}"),
+            vec![(Person::Ada, &ada)],
+            vec![(Person::Grace, &grace)],
+        ),
+    ];
+    let ask = async |person: Person| {
+        let token = format!("service/users/{}/instagram/token", person.user_id());
+        service(&app, &key, Method::POST, &token, "application/json", "").await
+    };
+    // What the alert HoldfastGrantDamaged looks at.
+    let damaged = async || {
+        app.overview.look().await.unwrap();
+        let series = "holdfast_connections{provider=\"instagram\",state=\"reconnect_required\",reason=\"grant_unreadable\"} ";
+        let told = app.metrics.render();
+        let count = told.lines().find_map(|line| line.strip_prefix(series));
+        count.map_or(0, |count| count.trim_end_matches(".0").parse::<usize>().unwrap())
+    };
+    let mut found = 0;
+    for (damage, concerned, others) in &damages {
+        execute_on(&app.place, &format!("CREATE TABLE kept AS SELECT * FROM grants; {damage}")).await;
+        for (person, session) in concerned {
+            let answer = ask(*person).await;
+            let told = (answer.status, code(&answer));
+            let expected = (StatusCode::FAILED_DEPENDENCY, "grant_unreadable".to_owned());
+            assert_eq!(told, expected, "{person:?}, {damage}");
+            let status = session.status().await;
+            let told = [&status["state"], &status["reason"], &status["connected"], &status["action"]];
+            let expected = [
+                &json!("reconnect_required"),
+                &json!("grant_unreadable"),
+                &json!(false),
+                &json!("reconnect"),
+            ];
+            assert_eq!(told, expected, "{person:?}, {damage}");
+        }
+        for (person, session) in others {
+            assert_eq!(ask(*person).await.status, StatusCode::OK, "{person:?}, {damage}");
+            assert_eq!(session.status().await["state"], "connected", "{person:?}, {damage}");
+        }
+        found += concerned.len();
+        assert!(
+            app.metrics.render().contains(&format!("holdfast_grants_unreadable_total {found}\n")),
+            "{damage}"
+        );
+        assert_eq!(damaged().await, concerned.len(), "{damage}");
+        let restored = "DELETE FROM grants; INSERT INTO grants SELECT * FROM kept; DROP TABLE kept";
+        execute_on(&app.place, restored).await;
+        for (person, session) in concerned {
+            assert_eq!(ask(*person).await.status, StatusCode::OK, "{person:?}, {damage}");
+            assert_eq!(session.status().await["state"], "connected", "{person:?}, {damage}");
+        }
+        assert_eq!(damaged().await, 0, "{damage}");
+    }
+}

@@ -164,6 +164,11 @@ const TROUBLES: &[(&str, &str, &[Shown])] = &[
         "HoldfastGrantExpiring",
         &[("holdfast_grant_soonest_expiry_timestamp_seconds", "90000x90")],
     ),
+    (
+        "a row of a grant was changed",
+        "HoldfastGrantDamaged",
+        &[("holdfast_connections{state=\"reconnect_required\",reason=\"grant_unreadable\"}", "1x90")],
+    ),
     ("the journal waits", "HoldfastJournalWaits", &[("holdfast_journal_entries", "2x90")]),
 ];
 
