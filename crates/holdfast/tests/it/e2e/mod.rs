@@ -2,6 +2,7 @@
 //! promises.
 
 pub mod app;
+mod asking_clerk;
 pub mod bad_days;
 mod connecting;
 mod consents;
