@@ -339,6 +339,9 @@ fn worker(
     tally: &Arc<Tally>,
 ) -> Result<Option<(Worker, Sweeper)>, StartError> {
     if !settings.worker {
+        tracing::info!(
+            "HOLDFAST_WORKER is off: another server must refresh the grants, and delete rows at the end of their retention"
+        );
         return Ok(None);
     }
     // Unique among replicas and restarts: a restarted process must not take its predecessor's

@@ -207,7 +207,8 @@ settings! {
         env: "HOLDFAST_WORKER",
         default: Fallback::Text("on"),
         form: "on or off",
-        doc: "Whether this process refreshes grants. `off` is for a replica that only serves requests.",
+        doc: "Whether this process refreshes grants, and deletes rows at the end of their retention. `off` is for a replica that \
+              only serves requests: where it is off everywhere, grants expire and tables grow.",
         read: parse::switch,
     }
     LOG: String {

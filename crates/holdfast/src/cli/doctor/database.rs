@@ -138,7 +138,7 @@ async fn check_opened(
     }
     check_key_ring(context, settings, store, is_current, report).await?;
     if is_current {
-        check_backlog(context, store, report).await?;
+        check_backlog(context, settings, store, report).await?;
         if settings.webhook.is_some() {
             check_events(context, store, report).await?;
         }
@@ -382,7 +382,17 @@ async fn check_events(context: &Context, store: &Store, report: &mut Report) -> 
     Ok(())
 }
 
-async fn check_backlog(context: &Context, store: &Store, report: &mut Report) -> Result<(), Unanswered> {
+async fn check_backlog(
+    context: &Context,
+    settings: &Settings,
+    store: &Store,
+    report: &mut Report,
+) -> Result<(), Unanswered> {
+    let elsewhere = if settings.worker {
+        ""
+    } else {
+        "; HOLDFAST_WORKER is off here: another server must refresh grants and delete old rows"
+    };
     let now = context.clock.now();
     match answered(store.incident_since(Connections::PROVIDER).await)? {
         Ok(None) => report.add(Check::passed(code::INCIDENT, "none")),
@@ -392,7 +402,7 @@ async fn check_backlog(context: &Context, store: &Store, report: &mut Report) ->
     let hour_ago = crate::clock::from_millis(now.as_millisecond() - 3_600_000);
     let read = async { Ok::<_, StoreError>((store.overdue(hour_ago).await?, store.soonest_expiry().await?)) };
     match answered(read.await)? {
-        Ok((0, None)) => report.add(Check::passed(code::BACKLOG, "no grant is in use")),
+        Ok((0, None)) => report.add(Check::passed(code::BACKLOG, format!("no grant is in use{elsewhere}"))),
         Ok((overdue, soonest)) => {
             let days = soonest.map_or(i64::MAX, |at| (at.as_second() - now.as_second()) / 86_400);
             report.add(if overdue > 0 {
@@ -400,7 +410,7 @@ async fn check_backlog(context: &Context, store: &Store, report: &mut Report) ->
             } else if days < 3 {
                 Check::warning(code::BACKLOG, format!("the first grant expires in {days} days"))
             } else {
-                Check::passed(code::BACKLOG, "nothing is overdue")
+                Check::passed(code::BACKLOG, format!("nothing is overdue{elsewhere}"))
             });
         }
         Err(error) => report.add(Check::failed(code::BACKLOG, error.to_string())),

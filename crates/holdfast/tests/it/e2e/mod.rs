@@ -30,4 +30,5 @@ mod scopes;
 mod second_looks;
 mod service;
 mod statuses;
+mod sweeping;
 mod verdicts;

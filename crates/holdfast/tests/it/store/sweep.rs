@@ -2,15 +2,16 @@
 //! is said.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use holdfast::clock::{Clock, ManualClock};
-use holdfast::store::{HistoryCursor, Store};
+use holdfast::store::{CommitOutcome, HistoryCursor, Store};
 use holdfast::worker::sweep::Sweeper;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::fixtures::{DAY, INSTAGRAM, connection, insert, linked, owner};
+use super::fixtures::{DAY, INSTAGRAM, connection, insert, linked, owner, update};
 use crate::support::database::{Engine, TestDb, on_each_engine};
 
 /// Stands still while somebody waits for it: a sweep rests between its steps.
@@ -164,6 +165,39 @@ async fn what_an_earlier_version_leaves_of_a_moved_account_is_erased() {
             left.push(db.store.sealed_grants(id).await.expect("it answers").len());
         }
         assert_eq!(left, [0, 1, 1]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_beside_a_sweep_of_many_rows_waits_for_two_steps_at_most() {
+    const ROWS: i64 = 6_000;
+    const STEP: i64 = 200;
+    on_each_engine(async |db| {
+        let mut connection = linked(&db.store, "ada", "1").await;
+        let old = format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) \
+             INSERT INTO clerk_events (id, received_at) SELECT 'e' || i, i FROM n"
+        );
+        db.execute(&old).await;
+        let sweeper = Sweeper::new(db.store.clone(), db.clock.clone());
+        let sweeping = tokio::spawn(async move { sweeper.sweep(&CancellationToken::new()).await });
+        let (mut left, mut writes) = (ROWS, 0);
+        while !sweeping.is_finished() {
+            // The sweep rests after each step, by this clock; the writer comes as it goes on.
+            db.clock.advance(Duration::from_millis(20));
+            let change = update(&connection);
+            assert_eq!(db.store.commit(&change).await, Ok(CommitOutcome::Committed));
+            connection = change.connection.expect("a connection").connection;
+            writes += 1;
+            let now = count(db, "clerk_events").await;
+            // The one that was under way, and the one that the clock has let go on.
+            assert!(left - now <= 2 * STEP, "{} rows went while one write waited", left - now);
+            left = now;
+        }
+        sweeping.await.expect("it ends").expect("it sweeps");
+        assert_eq!(left, 0);
+        assert!(writes >= ROWS / (2 * STEP), "{writes} writes beside {} steps", ROWS / STEP);
     })
     .await;
 }
