@@ -52,13 +52,6 @@ dependency_policy() {
   fi
 }
 
-# What the workspace's own build does not enable: the extractor, the layer, the cookie, keys over HTTP.
-clerk_session_features() {
-  cargo clippy --locked --package clerk-session --all-features --all-targets -- -D warnings &&
-    cargo test --locked --package clerk-session --all-features --lib --test web --examples &&
-    cargo test --locked --package clerk-session --all-features --doc
-}
-
 step 'set up' scripts/setup.sh
 if [ -x target/node/bin/node ]; then export PATH="$PWD/target/node/bin:$PATH"; fi
 step 'format' cargo fmt --all --check
@@ -67,7 +60,7 @@ step 'dependencies' dependency_policy
 step 'build' cargo build --locked --workspace
 step 'Rust tests' rust_tests
 step 'instructions of the hot path' scripts/counts.sh
-step 'clerk-session with all its features' clerk_session_features
+step 'clerk-session as a package, with all its features' scripts/clerk-session.sh
 step 'documentation tests' cargo test --locked --workspace --doc
 step 'verdicts beside @clerk/backend' scripts/differential.sh
 step 'types of client and server' client_types

@@ -33,7 +33,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         builder = builder.authorized_party(&origin)?;
     }
     let router = Router::new().route("/me", get(me)).route("/", get(greeting)).with_state(builder.build()?);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    let listen = std::env::var("APP_LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(listen).await?;
     println!("http://{}/me", listener.local_addr()?);
     axum::serve(listener, router).await?;
     Ok(())
