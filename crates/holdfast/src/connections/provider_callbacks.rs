@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::clock::{after, before};
-use crate::connection::Connection;
 use crate::connection::attempt::{Attempt, AttemptOutcome};
 use crate::connection::observation::Observation;
-use crate::connection::transition::{is_about_an_earlier_link, is_another_account, predates};
+use crate::connection::transition::{is_about_an_earlier_link, predates};
+use crate::connection::{Connection, EvidenceSource, Reason, State};
 use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
 use crate::store::{DataDeletion, Unfinished};
@@ -19,6 +19,10 @@ use crate::store::{DataDeletion, Unfinished};
 const CLOCKS_DIFFER: Duration = Duration::from_mins(5);
 /// After this long, a data deletion counts as cut short. To erase twice does no harm.
 const DELETION_TAKES: Duration = Duration::from_mins(1);
+/// How long a link that may have come after the deletion request stands while Instagram cannot be
+/// asked. Then it goes: nobody could use it all that time, and to connect again mends that, whereas
+/// nothing would ever erase what was to be erased.
+const LINK_IN_DOUBT: Duration = Duration::from_hours(7 * 24);
 
 impl Connections {
     /// The account's person removed the app at `issued_at`. Returns how many connections have the
@@ -52,7 +56,8 @@ impl Connections {
     /// The account's person requested at `issued_at` that their data be deleted. Erases grants and
     /// account facts that were linked before then, and tokens of connect attempts that arrived
     /// before then; stores a receipt without personal data. A repeated request gets the first
-    /// receipt. What a crash cuts short is [finished](Self::finish_deletions) by the worker.
+    /// receipt. What a crash cuts short, and what must wait for an answer of Instagram's, is
+    /// [finished](Self::finish_deletions) by the worker.
     pub async fn delete_account_data(
         &self,
         account_id: &str,
@@ -60,10 +65,11 @@ impl Connections {
         code: u128,
     ) -> Result<DataDeletion, ServiceError> {
         let (code, store) = (format!("{code:032x}"), &self.parts.store);
-        if let Some(first) = store.deletion(&code).await?.filter(|each| each.completed_at.is_some()) {
-            return Ok(first);
+        let first = store.deletion(&code).await?;
+        if let Some(done) = first.as_ref().filter(|each| each.completed_at.is_some()) {
+            return Ok(done.clone());
         }
-        let requested_at = self.parts.clock.now();
+        let requested_at = first.map_or_else(|| self.parts.clock.now(), |first| first.requested_at);
         let issued_at = issued(issued_at, requested_at);
         store.record_withdrawal(Self::PROVIDER, account_id, issued_at).await?;
         let connections = self.connections_of(account_id).await?;
@@ -81,70 +87,105 @@ impl Connections {
         // An attempt may have linked it meanwhile.
         let linked = self.connections_of(account_id).await?;
         let further = linked.into_iter().filter(|id| !connections.contains(id));
-        self.finish_deletion(deletion, issued_at, connections.iter().copied().chain(further)).await
-    }
-
-    /// Finishes data deletions that a crash has cut short. Returns how many.
-    pub async fn finish_deletions(&self, limit: usize) -> Result<usize, ServiceError> {
-        let before = before(self.parts.clock.now(), DELETION_TAKES);
-        let unfinished = self.parts.store.unfinished_deletions(before, limit).await?;
-        for deletion in &unfinished {
-            let Some(Unfinished { issued_at, connections }) = &deletion.unfinished else { continue };
-            let fresh = DataDeletion { erased: 0, ..deletion.clone() };
-            match self.finish_deletion(fresh, *issued_at, connections.iter().copied()).await {
-                Err(error) if error.concerns_all() => return Err(error),
-                Err(error) => {
-                    tracing::error!(code = deletion.code, %error, "a data deletion that was cut short cannot be finished yet");
-                }
-                Ok(_) => {
-                    tracing::warn!(code = deletion.code, "a data deletion that was cut short is finished");
-                }
+        let about =
+            Unfinished { issued_at, connections: connections.iter().copied().chain(further).collect() };
+        for id in &about.connections {
+            if let Some(connection) = store.connection_by_id(*id).await?
+                && is_close(&connection, issued_at, self.parts.clock.now())
+                && came_later(&connection, requested_at).is_none()
+            {
+                self.ask_whether_it_works(&connection).await?;
             }
         }
-        Ok(unfinished.len())
+        self.finish_deletion(deletion, about).await
     }
 
-    /// Erases what these connections have of the account, and records that it is done.
+    /// Finishes data deletions that a crash has cut short or that had to wait. Returns how many.
+    pub async fn finish_deletions(&self) -> Result<usize, ServiceError> {
+        let before = before(self.parts.clock.now(), DELETION_TAKES);
+        let mut finished = 0;
+        for deletion in self.parts.store.unfinished_deletions(before).await? {
+            let Some(about) = deletion.unfinished.clone() else { continue };
+            let code = deletion.code.clone();
+            match self.finish_deletion(DataDeletion { erased: 0, ..deletion }, about).await {
+                Err(error) if error.concerns_all() => return Err(error),
+                Err(error) => {
+                    tracing::error!(code, %error, "a data deletion that was cut short cannot be finished yet");
+                }
+                Ok(done) if done.completed_at.is_some() => {
+                    tracing::warn!(code, "a data deletion that was cut short or had to wait is finished");
+                    finished += 1;
+                }
+                // Whatever it waits for is asked at the connection's own pace.
+                Ok(_) => {}
+            }
+        }
+        Ok(finished)
+    }
+
+    /// Erases what these connections have of the account, and records that it is done, unless it
+    /// has to wait for what Instagram says of one.
     async fn finish_deletion(
         &self,
         mut deletion: DataDeletion,
-        issued_at: Timestamp,
-        connections: impl Iterator<Item = Uuid>,
+        Unfinished { issued_at, connections }: Unfinished,
     ) -> Result<DataDeletion, ServiceError> {
+        let mut waits = false;
         for id in connections {
-            deletion.erased += u32::from(self.erase(id, issued_at).await?);
+            match self.erase(id, issued_at, deletion.requested_at).await? {
+                Some(is_erased) => deletion.erased += u32::from(is_erased),
+                None => waits = true,
+            }
         }
-        deletion.completed_at = Some(self.parts.clock.now());
-        deletion.unfinished = None;
+        if !waits {
+            deletion.completed_at = Some(self.parts.clock.now());
+            deletion.unfinished = None;
+        }
         self.parts.store.record_deletion(&deletion).await?;
         // The same request, delivered twice at once, may have erased the rest.
         Ok(self.parts.store.deletion(&deletion.code).await?.unwrap_or(deletion))
     }
 
-    /// Erases the link of a connection, unless it is a later one. Returns whether there was one.
-    async fn erase(&self, id: Uuid, issued_at: Timestamp) -> Result<bool, ServiceError> {
-        let Some(connection) = self.parts.store.connection_by_id(id).await? else { return Ok(false) };
-        let (linked_at, now) = (connection.linked_at.unwrap_or(issued_at), self.parts.clock.now());
+    /// Erases the link of a connection, unless it is a later one. Returns whether there was one;
+    /// `None` while that has to wait.
+    async fn erase(
+        &self,
+        id: Uuid,
+        issued_at: Timestamp,
+        requested_at: Timestamp,
+    ) -> Result<Option<bool>, ServiceError> {
+        let Some(connection) = self.parts.store.connection_by_id(id).await? else {
+            return Ok(Some(false));
+        };
+        let now = self.parts.clock.now();
+        let mut counts_from = issued_at;
         // Where it is linked anew by now, what was linked then has gone already: a connection holds
-        // one link. Within what clocks may differ by, a link that works is one that came later: who
-        // asks for a deletion at Meta has removed the app there.
-        let is_close = predates(issued_at, linked_at, now) && linked_at <= after(issued_at, CLOCKS_DIFFER);
-        let is_meant = is_close && !self.still_works(&connection).await?;
-        let counts_from = if is_meant { linked_at } else { issued_at };
+        // one link.
+        if let Some(linked_at) = connection.linked_at.filter(|_| is_close(&connection, issued_at, now)) {
+            match came_later(&connection, requested_at) {
+                Some(true) => {}
+                Some(false) => counts_from = linked_at,
+                None if after(requested_at, LINK_IN_DOUBT) <= now => counts_from = linked_at,
+                None => {
+                    // In trouble, it is asked about anyway.
+                    if !connection.is_doubted() {
+                        self.probe_soon(&connection).await?;
+                    }
+                    return Ok(None);
+                }
+            }
+        }
         let recorded = self.end_link(id, &Observation::DataDeleted { issued_at: counts_from }).await?;
-        Ok(recorded.is_some_and(|recorded| recorded.news))
+        Ok(Some(recorded.is_some_and(|recorded| recorded.news)))
     }
 
-    /// Whether `/me` says so now; false where it cannot be asked.
-    async fn still_works(&self, connection: &Connection) -> Result<bool, ServiceError> {
-        let now = self.parts.clock.now();
-        let Some(provider) = &self.parts.provider else { return Ok(false) };
-        if connection.waits_until(now).or(self.gate.spent_until(now)).is_some() {
-            return Ok(false);
-        }
-        let Some(grant) = self.grant(connection).await? else { return Ok(false) };
-        let answer = self.gate.observe(provider.identify(&grant).await);
-        Ok(answer.is_ok_and(|account| !is_another_account(connection, &account)))
+    /// Asks Instagram now, or has the worker do it. A failure of this connection alone, such as a
+    /// key that only another replica has, leaves it to the worker.
+    async fn ask_whether_it_works(&self, connection: &Connection) -> Result<(), ServiceError> {
+        let asked = ServiceError::of_one(self.probe(connection).await, |error| {
+            tracing::warn!(connection = %connection.id, %error, "Instagram could not be asked whether a link came after a deletion request");
+        })?;
+        if asked.flatten().is_none() { self.probe_soon(connection).await } else { Ok(()) }
     }
 
     async fn connections_of(&self, account_id: &str) -> Result<Vec<Uuid>, ServiceError> {
@@ -204,6 +245,28 @@ impl Connections {
             }
         }
     }
+}
+
+/// Whether the clocks alone do not tell if the present link came after what was issued then.
+fn is_close(connection: &Connection, issued_at: Timestamp, now: Timestamp) -> bool {
+    connection
+        .linked_at
+        .is_some_and(|linked| predates(issued_at, linked, now) && linked <= after(issued_at, CLOCKS_DIFFER))
+}
+
+/// Whether the present link came after a deletion request that arrived at `requested_at`. One that
+/// has worked since then did: whoever asks for a deletion at Meta has removed the app there. `None`
+/// where Instagram has not said yet.
+fn came_later(connection: &Connection, requested_at: Timestamp) -> Option<bool> {
+    let works = connection.standing == connection.healthy_standing() || connection.fails_to_renew();
+    let is_proven = works
+        && connection.evidence.is_some_and(|evidence| match evidence.source {
+            EvidenceSource::Refresh | EvidenceSource::Use => evidence.at >= requested_at,
+            EvidenceSource::Oauth | EvidenceSource::Callback | EvidenceSource::Clock => false,
+        });
+    let is_by_us = matches!(connection.standing.reason(), Some(Reason::GrantUnreadable | Reason::Expired));
+    let has_ended = connection.standing.state() == State::ReconnectRequired && !is_by_us;
+    (is_proven || has_ended).then_some(is_proven)
 }
 
 /// When a message was issued, by our clock; without a time, now. None comes from later than it

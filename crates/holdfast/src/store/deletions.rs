@@ -96,12 +96,8 @@ impl Store {
     }
 
     /// The requests that arrived before `before` and are not done. Unreadable rows are skipped.
-    pub async fn unfinished_deletions(
-        &self,
-        before: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<DataDeletion>, StoreError> {
-        self.readable(statements::DELETIONS_UNFINISHED, vec![before.into()], limit, deletion).await
+    pub async fn unfinished_deletions(&self, before: Timestamp) -> Result<Vec<DataDeletion>, StoreError> {
+        self.readable(statements::DELETIONS_UNFINISHED, vec![before.into()], usize::MAX, deletion).await
     }
 }
 

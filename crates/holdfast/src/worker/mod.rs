@@ -161,7 +161,7 @@ impl Worker {
             log_unless_database_down("connect attempts", connections.advance_attempts(BATCH, stop).await)?;
         log_unless_database_down("stored times", self.repair_times(stop).await)?;
         log_unless_database_down("damaged grants", self.retry_unreadable(stop).await)?;
-        log_unless_database_down("data deletions", connections.finish_deletions(BATCH).await)?;
+        log_unless_database_down("data deletions", connections.finish_deletions().await)?;
         let expired = log_unless_database_down("expiries", connections.expire_due(BATCH, stop).await)?;
         let mut done = Done { renewed, failed: 0, expired, attempts };
         if !self.connections.is_configured() {

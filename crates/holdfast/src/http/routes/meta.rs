@@ -42,7 +42,8 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
         .public_post(PublicRoute::InstagramDataDeletion, data_deletion, |op| {
             op.about("instagramDataDeletion", tags::CALLBACKS, "Meta says that a person wants their data deleted")
                 .description("A form with `signed_request`. What was linked before it was issued is erased when this answers; the \
-                     same request again has the first receipt.")
+                     same request again has the first receipt. A link of the same minutes waits until Instagram has said \
+                     whether it works, a week at most; the page at `url` says so.")
                 .problems(&failure::CHANGING)
                 .problems(&PROBLEMS)
         })
@@ -96,7 +97,12 @@ async fn data_deletion(
         connections.delete_account_data(&request.user_id, request.issued_at, request.code).await
     };
     let deletion = state.detached().run(work).await??;
-    tracing::info!(erased = deletion.erased, "a person's data was deleted at Meta's request");
+    let DataDeletion { code, erased, .. } = &deletion;
+    if deletion.completed_at.is_some() {
+        tracing::info!(code, erased, "a person's data was deleted at Meta's request");
+    } else {
+        tracing::warn!(code, erased, "a data deletion waits; the worker finishes it");
+    }
     let url = format!("{}/data-deletion/{}", state.edge.public_url, deletion.code);
     Ok(Json(DeletionReceipt { url, confirmation_code: deletion.code }))
 }

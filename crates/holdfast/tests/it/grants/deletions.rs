@@ -1,18 +1,25 @@
 //! Deletions and deauthorizations of Meta's: what a failure cuts short, and clocks that differ.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use holdfast::clock::{Clock as _, after, before};
 use holdfast::connection::{Reason, Standing, State};
+use holdfast::entropy::SystemEntropy;
+use holdfast::vault::{KeyRing, Vault};
 
-use super::setup::{MINUTE, Replica, owner};
-use super::world::{Kind, World};
+use super::setup::{DAY, MINUTE, Replica, owner, ring_entry};
+use super::world::{Kind, Population, World};
 use crate::support::database::{Engine, TestDb, on_each_engine};
 
 fn replica(db: &TestDb) -> Replica {
     let world = World::new(Kind::BothValid, db.clock.clone());
     Replica::new("one", db.store.clone(), &db.clock, &world, None)
+}
+
+fn vault(ring: &str) -> Vault {
+    Vault::new(KeyRing::parse(ring).unwrap(), Arc::new(SystemEntropy))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +85,90 @@ async fn a_deletion_by_a_clock_behind_ours_is_not_dropped() {
             let standing = if erased == 1 { Reason::UserDisconnected.into() } else { Standing::CONNECTED };
             assert_eq!(one.now(id).await.standing, standing, "{name}");
         }
+    })
+    .await;
+}
+
+/// Issued a minute before the link, while Instagram cannot be asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_in_doubt_stands_until_instagram_has_said_whether_it_works() {
+    #[derive(Debug, Clone, Copy)]
+    enum Cannot {
+        Answer,
+        BeAsked,
+        Open,
+    }
+    for cannot in [Cannot::Answer, Cannot::BeAsked, Cannot::Open] {
+        for is_removed in [false, true] {
+            on_each_engine(async |db| {
+                let one = replica(db);
+                one.link("bob").await;
+                let id = one.link("ada").await.id;
+                match cannot {
+                    Cannot::Answer => one.world.set(Population::Down),
+                    Cannot::BeAsked => {
+                        one.world.use_up(100);
+                        one.connections.check(&owner("bob")).await.unwrap();
+                    }
+                    Cannot::Open => {
+                        one.vault.replace(&vault(&ring_entry().replace("one:", "another:")));
+                    }
+                }
+                if is_removed {
+                    one.world.kill_all_of("ada");
+                }
+                let issued_at = Some(before(one.clock.now(), MINUTE));
+                for _ in 0..3 {
+                    let deletion = one.connections.delete_account_data("ada", issued_at, 7).await.unwrap();
+                    assert_eq!((deletion.completed_at, deletion.erased), (None, 0), "{cannot:?}");
+                    // Less than the budget takes to come back.
+                    one.pass(MINUTE, MINUTE / 4).await;
+                    assert_eq!(one.store.sealed_grants(id).await.unwrap().len(), 1, "{cannot:?}");
+                    let standing = one.now(id).await.standing;
+                    assert!(standing.state().is_usable(), "{cannot:?}: {standing:?}");
+                }
+                let asked = one.world.calls("identify").len();
+                assert!(asked < 20, "{cannot:?}: asked {asked} times");
+                match cannot {
+                    Cannot::Answer => one.world.set(Population::Fine),
+                    Cannot::BeAsked => one.world.use_up(1),
+                    Cannot::Open => {
+                        one.vault.replace(&vault(&ring_entry()));
+                    }
+                }
+                one.pass(90 * MINUTE, MINUTE).await;
+                let standing = one.now(id).await.standing;
+                let left = one.store.sealed_grants(id).await.unwrap().len();
+                let deletion = one.connections.delete_account_data("ada", issued_at, 7).await.unwrap();
+                assert!(deletion.completed_at.is_some(), "{cannot:?}");
+                let (expected, kept) =
+                    if is_removed { (Reason::UserDisconnected.into(), 0) } else { (Standing::CONNECTED, 1) };
+                assert_eq!((standing, left), (expected, kept), "{cannot:?}, {is_removed}");
+                assert_eq!(deletion.erased, u32::from(is_removed), "{cannot:?}");
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_stays_in_doubt_goes_in_the_end() {
+    on_each_engine(async |db| {
+        let one = replica(db);
+        let id = one.link("ada").await.id;
+        one.world.set(Population::Down);
+        let issued_at = Some(before(one.clock.now(), MINUTE));
+        one.connections.delete_account_data("ada", issued_at, 7).await.unwrap();
+        one.pass(7 * DAY - 60 * MINUTE, 60 * MINUTE).await;
+        let deletion = one.store.deletion(&format!("{:032x}", 7)).await.unwrap().unwrap();
+        assert_eq!((deletion.completed_at, deletion.erased), (None, 0));
+        assert_eq!(one.store.sealed_grants(id).await.unwrap().len(), 1);
+        one.pass(60 * MINUTE, MINUTE).await;
+        let deletion = one.store.deletion(&format!("{:032x}", 7)).await.unwrap().unwrap();
+        assert!(deletion.completed_at.is_some());
+        assert_eq!((deletion.erased, deletion.unfinished), (1, None));
+        assert_eq!(one.now(id).await.account, None);
+        assert_eq!(one.store.sealed_grants(id).await.unwrap(), []);
     })
     .await;
 }
