@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::clock::{after, before};
 use crate::connection::attempt::{Attempt, AttemptOutcome};
+use crate::connection::clock_repair::TOLERANCE;
 use crate::connection::observation::Observation;
 use crate::connection::transition::{is_about_an_earlier_link, predates};
 use crate::connection::{Connection, EvidenceSource, Reason, State};
@@ -38,7 +39,7 @@ impl Connections {
             let issued_at = issued(issued_at, self.parts.clock.now());
             // For attempts whose token is only in another replica's journal.
             self.parts.store.record_withdrawal(Self::PROVIDER, account_id, issued_at).await?;
-            self.end_attempts_of_account(account_id, issued_at).await?;
+            self.end_withdrawn_attempts().await?;
         }
         let connections = self.parts.store.connections_by_account(Self::PROVIDER, account_id).await?;
         for connection in &connections {
@@ -83,7 +84,8 @@ impl Connections {
         };
         // Before anything is erased, so that a crash in between does not lose the request.
         store.record_deletion(&deletion).await?;
-        deletion.erased = self.end_attempts_of_account(account_id, issued_at).await?;
+        let attempts = self.end_withdrawn_attempts().await?;
+        deletion.erased = attempts.ended;
         // An attempt may have linked it meanwhile.
         let linked = self.connections_of(account_id).await?;
         let further = linked.into_iter().filter(|id| !connections.contains(id));
@@ -97,17 +99,23 @@ impl Connections {
                 self.ask_whether_it_works(&connection).await?;
             }
         }
-        self.finish_deletion(deletion, about).await
+        self.finish_deletion(deletion, about, attempts).await
     }
 
     /// Finishes data deletions that a crash has cut short or that had to wait. Returns how many.
     pub async fn finish_deletions(&self) -> Result<usize, ServiceError> {
         let before = before(self.parts.clock.now(), DELETION_TAKES);
+        let unfinished = self.parts.store.unfinished_deletions(before).await?;
+        if unfinished.is_empty() {
+            return Ok(0);
+        }
+        // By the accounts' hashes: no request keeps the account itself.
+        let attempts = self.end_withdrawn_attempts().await?;
         let mut finished = 0;
-        for deletion in self.parts.store.unfinished_deletions(before).await? {
+        for deletion in unfinished {
             let Some(about) = deletion.unfinished.clone() else { continue };
             let code = deletion.code.clone();
-            match self.finish_deletion(DataDeletion { erased: 0, ..deletion }, about).await {
+            match self.finish_deletion(DataDeletion { erased: 0, ..deletion }, about, attempts).await {
                 Err(error) if error.concerns_all() => return Err(error),
                 Err(error) => {
                     tracing::error!(code, %error, "a data deletion that was cut short cannot be finished yet");
@@ -124,13 +132,14 @@ impl Connections {
     }
 
     /// Erases what these connections have of the account, and records that it is done, unless it
-    /// has to wait for what Instagram says of one.
+    /// has to wait for what Instagram says of one, or `attempts` may still hold a token.
     async fn finish_deletion(
         &self,
         mut deletion: DataDeletion,
         Unfinished { issued_at, connections }: Unfinished,
+        attempts: Attempts,
     ) -> Result<DataDeletion, ServiceError> {
-        let mut waits = false;
+        let mut waits = attempts.unknown;
         for id in connections {
             match self.erase(id, issued_at, deletion.requested_at).await? {
                 Some(is_erased) => deletion.erased += u32::from(is_erased),
@@ -193,43 +202,38 @@ impl Connections {
         Ok(connections.iter().map(|connection| connection.id).collect())
     }
 
-    /// Ends the connect attempts that hold a token of this account from before `issued_at`, so that
-    /// none of them links it later. Returns how many ended.
-    async fn end_attempts_of_account(
-        &self,
-        account_id: &str,
-        issued_at: Timestamp,
-    ) -> Result<u32, ServiceError> {
-        let mut ended = 0;
+    /// Ends the connect attempts that hold a token of an account from before it was withdrawn, so
+    /// that none of them links it later.
+    async fn end_withdrawn_attempts(&self) -> Result<Attempts, ServiceError> {
+        let mut attempts = Attempts::default();
         for attempt in self.parts.store.holding_attempts(Self::PROVIDER).await? {
             let id = attempt.id;
-            match self.end_attempt_of_account(attempt, account_id, issued_at).await {
-                Ok(is_ended) => ended += u32::from(is_ended),
+            match self.end_if_withdrawn(attempt).await {
+                Ok(is_ended) => attempts.ended += u32::from(is_ended),
                 Err(ServiceError::UserGone) => {}
                 Err(error) if error.concerns_all() => return Err(error),
                 Err(error) => {
                     tracing::error!(attempt = %id, %error, "it is unknown whose token a connect attempt holds");
+                    attempts.unknown = true;
                 }
             }
         }
-        Ok(ended)
+        Ok(attempts)
     }
 
-    /// Returns whether the attempt was this account's, and ends here.
-    async fn end_attempt_of_account(
-        &self,
-        mut attempt: Attempt,
-        account_id: &str,
-        issued_at: Timestamp,
-    ) -> Result<bool, ServiceError> {
+    /// Returns whether the attempt's account was withdrawn, and the attempt ends here.
+    async fn end_if_withdrawn(&self, mut attempt: Attempt) -> Result<bool, ServiceError> {
         let mut conflicts = Conflicts::default();
         loop {
             if !self.recover_journaled(&attempt).await? {
+                let Some((Some(account), consented_at)) = self.consent_of(&attempt).await? else {
+                    return Ok(false);
+                };
+                let withdrawn_at = self.parts.store.withdrawn_at(Self::PROVIDER, [&account; 2]).await?;
+                // A consent from the future was stamped by a clock that was ahead, and excuses nothing.
                 let now = self.parts.clock.now();
-                let is_meant = self.consent_of(&attempt).await?.is_some_and(|(account, consented_at)| {
-                    account.as_deref() == Some(account_id) && !predates(issued_at, consented_at, now)
-                });
-                if !is_meant {
+                let is_possible = consented_at <= after(now, TOLERANCE);
+                if withdrawn_at.is_none_or(|issued_at| issued_at < consented_at && is_possible) {
                     return Ok(false);
                 }
                 if self.end_attempt(&attempt, AttemptOutcome::Disconnected, now).await? {
@@ -245,6 +249,14 @@ impl Connections {
             }
         }
     }
+}
+
+/// What became of the connect attempts whose account was withdrawn.
+#[derive(Debug, Clone, Copy, Default)]
+struct Attempts {
+    ended: u32,
+    /// Whether it is unknown of one whose token it holds.
+    unknown: bool,
 }
 
 /// Whether the clocks alone do not tell if the present link came after what was issued then.
@@ -269,8 +281,9 @@ fn came_later(connection: &Connection, requested_at: Timestamp) -> Option<bool> 
     (is_proven || has_ended).then_some(is_proven)
 }
 
-/// When a message was issued, by our clock; without a time, now. None comes from later than it
-/// arrived: Meta's clock, if ahead of ours, must not withdraw what is consented to from now on.
+/// When a message was issued, by our clock; without a time, now. Meta names whole seconds: the last
+/// moment of it counts. None comes from later than it arrived: Meta's clock, if ahead of ours, must
+/// not withdraw what is consented to from now on.
 fn issued(issued_at: Option<Timestamp>, arrived_at: Timestamp) -> Timestamp {
-    issued_at.map_or(arrived_at, |issued_at| issued_at.min(arrived_at))
+    issued_at.map_or(arrived_at, |issued_at| after(issued_at, Duration::from_millis(999)).min(arrived_at))
 }

@@ -140,6 +140,44 @@ async fn a_token_on_its_way_is_not_linked_once_its_person_has_withdrawn_it() {
     }
 }
 
+/// The request fails, as in a crash, once it is noted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_page_says_deleted_once_no_connect_attempt_holds_a_token() {
+    const ACCOUNT: &str = "ada.makes";
+    let app = App::with(&[("HOLDFAST_WORKER", "off")], |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    let account = ada.connect_account(ACCOUNT).await["account"]["id"].as_str().unwrap().to_owned();
+    ada.send(Method::DELETE, "/user/instagram", None).await;
+    let returned = ada.go_and_return(ACCOUNT, &Decision::Approve, json!({})).await;
+    app.instagram.arm(Some(ACCOUNT), Fault::ServerErrorJson, Some(Endpoint::Me), None).unwrap();
+    assert_eq!(code(&ada.complete(&returned).await), "provider_unavailable");
+    let (stand, fall) = match app.place.engine {
+        Engine::Sqlite => (
+            "CREATE TRIGGER stands BEFORE UPDATE ON attempts BEGIN SELECT RAISE(ABORT, 'it stands'); END",
+            "DROP TRIGGER stands",
+        ),
+        Engine::Postgres => (
+            "CREATE FUNCTION stands() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it stands'; END $$; \
+             CREATE TRIGGER stands BEFORE UPDATE ON attempts FOR EACH ROW EXECUTE FUNCTION stands()",
+            "DROP TRIGGER stands ON attempts",
+        ),
+    };
+    execute_on(&app.place, stand).await;
+    let request = signed(&app, &account, Some(SystemClock.now().as_second() + 60));
+    let failed = call_back(&app, "webhooks/instagram/data-deletion", &request).await;
+    assert!(failed.status.is_server_error(), "{}", failed.status);
+    execute_on(&app.place, fall).await;
+
+    let place = &app.place;
+    let count = async |what: &str| count_on(place.engine, &place.url, what).await;
+    let sealed = "SELECT COUNT(*) FROM attempts WHERE sealed IS NOT NULL";
+    let done = "SELECT COUNT(*) FROM data_deletions WHERE completed_at IS NOT NULL";
+    assert_eq!((count(sealed).await, count(done).await), (1, 0));
+    execute_on(place, "UPDATE data_deletions SET requested_at = requested_at - 120000").await;
+    assert_eq!(app.overview.connections.finish_deletions().await.unwrap(), 1);
+    assert_eq!((count(sealed).await, count(done).await), (0, 1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_ran_out_on_time_whenever_that_is_noticed() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
