@@ -136,20 +136,18 @@ impl Connections {
     async fn finish_deletion(
         &self,
         mut deletion: DataDeletion,
-        Unfinished { issued_at, connections }: Unfinished,
+        about: Unfinished,
         attempts: Attempts,
     ) -> Result<DataDeletion, ServiceError> {
         let mut waits = attempts.unknown;
-        for id in connections {
-            match self.erase(id, issued_at, deletion.requested_at).await? {
+        for id in &about.connections {
+            match self.erase(*id, about.issued_at, deletion.requested_at).await? {
                 Some(is_erased) => deletion.erased += u32::from(is_erased),
                 None => waits = true,
             }
         }
-        if !waits {
-            deletion.completed_at = Some(self.parts.clock.now());
-            deletion.unfinished = None;
-        }
+        deletion.completed_at = (!waits).then(|| self.parts.clock.now());
+        deletion.unfinished = waits.then_some(about);
         self.parts.store.record_deletion(&deletion).await?;
         // The same request, delivered twice at once, may have erased the rest.
         Ok(self.parts.store.deletion(&deletion.code).await?.unwrap_or(deletion))

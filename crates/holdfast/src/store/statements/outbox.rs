@@ -16,16 +16,18 @@ macro_rules! outbox_claim {
 }
 
 statements! {
+    /// What is still to be erased is noted anew: a version before may have noted nothing.
     DELETION_INSERT = Sql::both(
         "INSERT INTO data_deletions (code, provider, requested_at, completed_at, erased, unfinished) VALUES ($1, $2, \
          $3, $4, $5, $6) ON CONFLICT (code) DO UPDATE SET completed_at = COALESCE(data_deletions.completed_at, \
          excluded.completed_at), erased = data_deletions.erased + excluded.erased, unfinished = CASE WHEN \
-         excluded.unfinished IS NULL THEN NULL ELSE data_deletions.unfinished END",
+         COALESCE(data_deletions.completed_at, excluded.completed_at) IS NULL THEN COALESCE(excluded.unfinished, \
+         data_deletions.unfinished) END",
     );
-    /// Those that a crash has cut short, or that are under way.
+    /// Those that a crash has cut short, that wait, or that are under way.
     DELETIONS_UNFINISHED = Sql::both(
-        "SELECT code, provider, requested_at, completed_at, erased, unfinished FROM data_deletions WHERE unfinished IS NOT \
-         NULL AND requested_at <= $1 ORDER BY requested_at LIMIT $2 + 0 OFFSET $3 + 0",
+        "SELECT code, provider, requested_at, completed_at, erased, unfinished FROM data_deletions WHERE completed_at IS \
+         NULL AND unfinished IS NOT NULL AND requested_at <= $1 ORDER BY requested_at LIMIT $2 + 0 OFFSET $3 + 0",
     );
     DELETION = Sql::both(
         "SELECT code, provider, requested_at, completed_at, erased, unfinished FROM data_deletions WHERE code = $1",

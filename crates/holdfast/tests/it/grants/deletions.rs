@@ -40,6 +40,9 @@ async fn a_data_deletion_that_was_cut_short_is_finished_by_the_worker() {
         };
         db.execute(stand).await;
         one.connections.delete_account_data("ada", None, 7).await.expect_err("nothing can be erased");
+        // As the version before left it; then the same request comes again.
+        db.execute("UPDATE data_deletions SET unfinished = NULL").await;
+        one.connections.delete_account_data("ada", None, 7).await.expect_err("nothing can be erased");
         db.execute(fall).await;
         assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
         one.clock.advance(2 * MINUTE);

@@ -221,15 +221,22 @@ async fn a_deletion_request_can_be_looked_up_before_and_after() {
                 connections: vec![Uuid::from_u128(7)],
             }),
         };
+        // As a version before left it: nothing is known of what is to be erased, until it comes again.
+        let left = DataDeletion { unfinished: None, ..deletion.clone() };
+        db.store.record_deletion(&left).await.expect("it stores");
+        assert_eq!(db.store.unfinished_deletions(later(DAY)).await, Ok(vec![]));
         db.store.record_deletion(&deletion).await.expect("it stores");
         assert_eq!(db.store.deletion("A1B2").await, Ok(Some(deletion.clone())));
         assert_eq!(db.store.unfinished_deletions(later(DAY)).await, Ok(vec![deletion.clone()]));
         // The same request, delivered twice at once: what each has erased adds up.
+        let waiting = deletion.clone();
         (deletion.completed_at, deletion.unfinished) = (Some(later(DAY)), None);
         for erased in [2, 0] {
             let done = DataDeletion { erased, ..deletion.clone() };
             db.store.record_deletion(&done).await.expect("it stores");
         }
+        // And a third time, from before it was done.
+        db.store.record_deletion(&waiting).await.expect("it stores");
         deletion.erased = 2;
         assert_eq!(db.store.unfinished_deletions(later(DAY)).await, Ok(vec![]));
         assert_eq!(db.store.deletion("A1B2").await, Ok(Some(deletion)));
