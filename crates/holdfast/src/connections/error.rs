@@ -53,6 +53,11 @@ impl ServiceError {
         }
     }
 
+    /// Whether the database is down or takes no writes, so that nothing could be stored.
+    pub fn is_of_the_database(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_of_the_database())
+    }
+
     /// The result of work on one of many; `None` after a failure of this one alone, which `log`
     /// writes down. The error concerns all.
     pub fn of_one<T>(outcome: Result<T, Self>, log: impl FnOnce(Self)) -> Result<Option<T>, Self> {

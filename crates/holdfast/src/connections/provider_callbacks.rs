@@ -110,15 +110,24 @@ impl Connections {
             return Ok(0);
         }
         // By the accounts' hashes: no request keeps the account itself.
-        let attempts = self.end_withdrawn_attempts().await?;
+        let attempts = match self.end_withdrawn_attempts().await {
+            Err(error) if !error.is_of_the_database() => {
+                tracing::error!(%error, "connect attempts of withdrawn accounts cannot be ended; no data deletion counts as done");
+                Attempts { ended: 0, unknown: true }
+            }
+            ended => ended?,
+        };
         let mut finished = 0;
         for deletion in unfinished {
             let Some(about) = deletion.unfinished.clone() else { continue };
             let code = deletion.code.clone();
             match self.finish_deletion(DataDeletion { erased: 0, ..deletion }, about, attempts).await {
-                Err(error) if error.concerns_all() => return Err(error),
                 Err(error) => {
                     tracing::error!(code, %error, "a data deletion that was cut short cannot be finished yet");
+                    // Otherwise what is in the way of one need not be in the way of the others.
+                    if error.is_of_the_database() {
+                        return Err(error);
+                    }
                 }
                 Ok(done) if done.completed_at.is_some() => {
                     tracing::warn!(code, "a data deletion that was cut short or had to wait is finished");

@@ -203,6 +203,16 @@ alerts! {
         remedy: "Restore the rows of `grants` and `user_keys` from a backup: the worker resumes a connection whose grant opens again. \
                  Then find out who wrote to the database, and look at its disk.",
     }
+    HoldfastDeletionUnfinished = Ticket, "5m", [] {
+        expr: "holdfast_data_deletions_unfinished > 0",
+        summary: "A data deletion that Meta requested is not done after ten minutes.",
+        meaning: "Its person still reads that their data is being deleted. Requests wait while Instagram has to say whether a link came before them, at most a week.",
+        first: "journalctl -u holdfast -o cat | grep 'data deletion'",
+        remedy: "The log names the request's code and what is in the way. Once that is mended, the worker finishes it. Where no \
+                 line names one, 0.1.0 has left it and does not know the account: look the account up in the lists that Meta mails, \
+                 run `holdfast connections forget --account ID`, and then in the database \
+                 `UPDATE data_deletions SET completed_at = requested_at WHERE completed_at IS NULL AND unfinished IS NULL`.",
+    }
     HoldfastWorkerStuck = Page, "2m", [] {
         expr: "time() - holdfast_worker_last_tick_timestamp_seconds > 600",
         summary: "The worker has not completed a tick for ten minutes.",

@@ -26,6 +26,10 @@ metrics! {
     OVERDUE = Gauge "refresh_overdue",
         "Refreshes that have been due for more than ten minutes, counted up to 100,000",
         "Alert where it is above 0 and does not fall for 30 minutes (`HoldfastRefreshOverdue`).";
+    LATE_DELETIONS = Gauge "data_deletions_unfinished",
+        "Data deletion requests of Meta's that are not done after ten minutes",
+        "Alert where it is above 0 for 5 minutes (`HoldfastDeletionUnfinished`): somebody still reads that their data \
+         is being deleted.";
     SOONEST_EXPIRY = Gauge "grant_soonest_expiry_timestamp_seconds",
         "When the first grant in use expires; absent where no grant is in use",
         "Alert where it is less than 3 days ahead (`HoldfastGrantExpiring`): refreshing that grant has failed for \
@@ -102,6 +106,7 @@ impl Collector for OverviewMetrics {
         )?;
         if seen.taken_at.is_some() {
             out.one(OVERDUE, Some(amount(seen.overdue)))?;
+            out.one(LATE_DELETIONS, Some(amount(seen.late_deletions)))?;
             out.one(SOONEST_EXPIRY, seen.soonest_expiry.map(seconds))?;
             out.one(INCIDENT, Some(f64::from(u8::from(seen.incident_since.is_some()))))?;
         }

@@ -36,6 +36,8 @@ const SLOWLY: Duration = Duration::from_mins(5);
 const SHARE: u32 = 100;
 /// A refresh that was due this long ago is overdue.
 const OVERDUE_AFTER: Duration = Duration::from_mins(10);
+/// A data deletion request that is not done after this time needs somebody's attention.
+const LATE_AFTER: Duration = Duration::from_mins(10);
 /// The app is told of a grant that ends within this time.
 const EXPIRING_WITHIN: Duration = Duration::from_hours(7 * 24);
 /// Most days to expiry that are counted separately.
@@ -52,6 +54,8 @@ pub struct Snapshot {
     pub counts: Vec<ConnectionCount>,
     /// Refreshes that were due more than ten minutes ago.
     pub overdue: u64,
+    /// Data deletion requests that are not done after ten minutes.
+    pub late_deletions: u64,
     /// When the first grant in use expires.
     pub soonest_expiry: Option<Timestamp>,
     /// Grants in use by whole days left; the last entry includes longer ones.
@@ -151,6 +155,7 @@ impl Overview {
         seen.database_took = clock.now().duration_since(asked).try_into().unwrap_or(Duration::ZERO);
         seen.counts = store.connection_counts().await?;
         seen.overdue = store.overdue(before(now, OVERDUE_AFTER)).await?;
+        seen.late_deletions = store.late_deletions(before(now, LATE_AFTER)).await?;
         let lasts = seen.counts.iter().any(|each| each.standing.reason() == Some(Reason::ProviderIncident));
         if store.notice_incident(Connections::PROVIDER, lasts, now).await? {
             tracing::info!(lasts, "an incident at the provider started or ended");

@@ -48,6 +48,8 @@ statements! {
         "SELECT outcome, CAST(SUM(amount) AS BIGINT) AS month, CAST(SUM(CASE WHEN hour > $1 THEN amount ELSE 0 END) AS \
          BIGINT) AS day FROM refresh_tally WHERE hour > $2 GROUP BY outcome ORDER BY outcome",
     );
+    DELETIONS_LATE =
+        Sql::both("SELECT COUNT(*) AS amount FROM data_deletions WHERE completed_at IS NULL AND requested_at <= $1");
     SENTINEL_AGES = Sql::both("SELECT key_id, created_at FROM key_ring_sentinel ORDER BY created_at, key_id");
     /// SQLite has no server, no role and no bound.
     SERVER_FACTS = Sql::each(
@@ -153,6 +155,11 @@ impl Store {
     /// Refreshes that were due before `before`, counted up to a hundred thousand.
     pub async fn overdue(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.amount(statements::DUE_COUNT, vec![before.into(), rows::limit(MOST_OVERDUE)]).await
+    }
+
+    /// Data deletion requests that arrived before `before` and are not done.
+    pub async fn late_deletions(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.amount(DELETIONS_LATE, vec![before.into()]).await
     }
 
     /// When the first of the grants in use expires.

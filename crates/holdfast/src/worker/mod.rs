@@ -298,7 +298,7 @@ fn log_unless_database_down<T: Default>(
     outcome: Result<T, ServiceError>,
 ) -> Result<T, ServiceError> {
     match outcome {
-        Err(ServiceError::Store(error)) if error.is_of_the_database() => Err(error.into()),
+        Err(error) if error.is_of_the_database() => Err(error),
         Err(error) => {
             tracing::error!(what, %error, "housekeeping failed; the worker tick continues");
             Ok(T::default())

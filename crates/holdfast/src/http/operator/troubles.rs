@@ -161,6 +161,13 @@ fn of_connections(seen: &Snapshot, now: Timestamp, troubles: &mut Troubles) {
     if seen.overdue > 0 {
         troubles.add("HoldfastRefreshOverdue", format!("{} refreshes are overdue.", seen.overdue));
     }
+    if seen.late_deletions > 0 {
+        let says = format!(
+            "{} data deletions that Meta requested are not done after ten minutes.",
+            seen.late_deletions
+        );
+        troubles.add("HoldfastDeletionUnfinished", says);
+    }
     if let Some(at) = seen.soonest_expiry.filter(|at| -since(*at, now) < EXPIRING_S) {
         troubles.add(
             "HoldfastGrantExpiring",

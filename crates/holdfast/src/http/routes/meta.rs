@@ -94,7 +94,11 @@ async fn data_deletion(
     let request = verified(&state, &headers, &body)?;
     let connections = state.connections.clone();
     let work = async move {
-        connections.delete_account_data(&request.user_id, request.issued_at, request.code).await
+        let done = connections.delete_account_data(&request.user_id, request.issued_at, request.code).await;
+        done.inspect_err(|error| {
+            let code = format!("{:032x}", request.code);
+            tracing::error!(code, %error, "a data deletion is not done");
+        })
     };
     let deletion = state.detached().run(work).await??;
     let DataDeletion { code, erased, .. } = &deletion;

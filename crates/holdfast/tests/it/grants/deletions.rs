@@ -7,6 +7,8 @@ use futures_util::future::join_all;
 use holdfast::clock::{Clock as _, after, before};
 use holdfast::connection::{Reason, Standing, State};
 use holdfast::entropy::SystemEntropy;
+use holdfast::provider::ProviderId;
+use holdfast::store::{DataDeletion, Unfinished};
 use holdfast::vault::{KeyRing, Vault};
 
 use super::setup::{DAY, MINUTE, Replica, owner, ring_entry};
@@ -22,22 +24,29 @@ fn vault(ring: &str) -> Vault {
     Vault::new(KeyRing::parse(ring).unwrap(), Arc::new(SystemEntropy))
 }
 
+/// Makes the database refuse every change of Ada's connection, and no longer.
+fn adas_connection_stands(engine: Engine) -> (&'static str, &'static str) {
+    match engine {
+        Engine::Sqlite => (
+            "CREATE TRIGGER stands BEFORE UPDATE ON connections WHEN OLD.user_id = 'user_ada' BEGIN SELECT RAISE(ABORT, \
+             'it stands'); END",
+            "DROP TRIGGER stands",
+        ),
+        Engine::Postgres => (
+            "CREATE FUNCTION stands() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it stands'; END $$; \
+             CREATE TRIGGER stands BEFORE UPDATE ON connections FOR EACH ROW WHEN (OLD.user_id = 'user_ada') EXECUTE \
+             FUNCTION stands()",
+            "DROP TRIGGER stands ON connections",
+        ),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_data_deletion_that_was_cut_short_is_finished_by_the_worker() {
     on_each_engine(async |db| {
         let one = replica(db);
         let id = one.link("ada").await.id;
-        let (stand, fall) = match db.engine {
-            Engine::Sqlite => (
-                "CREATE TRIGGER stands BEFORE UPDATE ON connections BEGIN SELECT RAISE(ABORT, 'it stands'); END",
-                "DROP TRIGGER stands",
-            ),
-            Engine::Postgres => (
-                "CREATE FUNCTION stands() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it stands'; END $$; \
-                 CREATE TRIGGER stands BEFORE UPDATE ON connections FOR EACH ROW EXECUTE FUNCTION stands()",
-                "DROP TRIGGER stands ON connections",
-            ),
-        };
+        let (stand, fall) = adas_connection_stands(db.engine);
         db.execute(stand).await;
         one.connections.delete_account_data("ada", None, 7).await.expect_err("nothing can be erased");
         // As the version before left it; then the same request comes again.
@@ -52,6 +61,36 @@ async fn a_data_deletion_that_was_cut_short_is_finished_by_the_worker() {
         let receipt = one.store.deletion(&format!("{:032x}", 7)).await.unwrap().unwrap();
         assert!(receipt.completed_at.is_some());
         assert_eq!((receipt.erased, receipt.unfinished), (1, None));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_cannot_be_finished_does_not_hold_up_the_next() {
+    on_each_engine(async |db| {
+        let one = replica(db);
+        let (ada, bob) = (one.link("ada").await.id, one.link("bob").await.id);
+        let (stand, fall) = adas_connection_stands(db.engine);
+        db.execute(stand).await;
+        one.connections.delete_account_data("ada", None, 7).await.expect_err("it stands");
+        one.clock.advance(MINUTE);
+        let now = one.clock.now();
+        let next = DataDeletion {
+            code: "next".to_owned(),
+            provider: ProviderId::INSTAGRAM,
+            requested_at: now,
+            completed_at: None,
+            erased: 0,
+            unfinished: Some(Unfinished { issued_at: now, connections: vec![bob] }),
+        };
+        one.store.record_deletion(&next).await.expect("it stores");
+        one.clock.advance(2 * MINUTE);
+        one.tick().await;
+        assert_eq!(one.now(ada).await.standing, Standing::CONNECTED);
+        assert_eq!(one.now(bob).await.standing, Reason::UserDisconnected.into());
+        db.execute(fall).await;
+        one.tick().await;
+        assert_eq!(one.now(ada).await.standing, Reason::UserDisconnected.into());
     })
     .await;
 }

@@ -14,6 +14,7 @@ const HEALTHY: &[(&str, &str)] = &[
     ("holdfast_connections{state=\"connected\",reason=\"\"}", "100x90"),
     ("holdfast_refreshes_total{outcome=\"renewed\"}", "0+1x90"),
     ("holdfast_refresh_overdue", "0x90"),
+    ("holdfast_data_deletions_unfinished", "0x90"),
     ("holdfast_grant_soonest_expiry_timestamp_seconds", "2592000x90"),
     ("holdfast_provider_calls_total{endpoint=\"/refresh_access_token\",outcome=\"ok\"}", "0+2x90"),
     ("holdfast_provider_budget_ratio", "0.1x90"),
@@ -159,6 +160,11 @@ const TROUBLES: &[(&str, &str, &[Shown])] = &[
         ],
     ),
     ("refreshes are overdue", "HoldfastRefreshOverdue", &[("holdfast_refresh_overdue", "3x90")]),
+    (
+        "a data deletion is not done",
+        "HoldfastDeletionUnfinished",
+        &[("holdfast_data_deletions_unfinished", "1x90")],
+    ),
     (
         "a grant is about to end",
         "HoldfastGrantExpiring",

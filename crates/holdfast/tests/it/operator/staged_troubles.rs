@@ -403,6 +403,23 @@ async fn the_receivers_clock_is_off() -> Staged {
     Staged { alert: None, ..Staged::look(&app, "", before).await }
 }
 
+async fn a_data_deletion_is_not_done() -> Staged {
+    let app = connected(&[]).await;
+    let before = Scrape::of(&app).await;
+    let request = |minutes_ago: i64| {
+        let requested_at = app.clock.now().as_millisecond() - minutes_ago * 60_000;
+        format!(
+            "INSERT INTO data_deletions (code, provider, requested_at, erased) VALUES ('{minutes_ago}', 'instagram', \
+             {requested_at}, 0)"
+        )
+    };
+    execute_on(&app.place, &request(9)).await;
+    let _ = app.overview.look().await;
+    assert!(Scrape::of(&app).await.values["holdfast_data_deletions_unfinished"] < 0.5, "it may be under way");
+    execute_on(&app.place, &request(11)).await;
+    Staged::look(&app, "HoldfastDeletionUnfinished", before).await
+}
+
 async fn the_journal_cannot_be_written() -> Staged {
     let app = connected(&[]).await;
     let before = Scrape::of(&app).await;
@@ -476,6 +493,7 @@ async fn each_raises_exactly_its_alert_and_is_on_the_page() {
         the_receiver_of_events_is_down().await,
         an_event_waits_for_nobody().await,
         the_receivers_clock_is_off().await,
+        a_data_deletion_is_not_done().await,
         the_journal_cannot_be_written().await,
         the_database_is_away_and_nobody_calls().await,
         a_replica_lacks_a_key().await,
