@@ -49,6 +49,9 @@ pub struct Attempt {
     pub created_at: Timestamp,
     /// When it expires.
     pub expires_at: Timestamp,
+    /// When the browser brought the code: the time of the person's consent. Earlier versions wrote
+    /// none.
+    pub returned_at: Option<Timestamp>,
     /// The secret of its stage, sealed under the owner's key: code, short-lived token or grant.
     pub sealed: Option<Vec<u8>>,
     /// The completion secret, sealed, so that a repeated callback gets the same answer.

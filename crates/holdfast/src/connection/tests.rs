@@ -329,6 +329,7 @@ fn an_attempt_that_has_ended_says_how_and_holds_nothing_to_go_on_with() {
         expect: Expect::SameAccount,
         created_at: born(),
         expires_at: day(1),
+        returned_at: Some(born()),
         sealed: Some(vec![3]),
         sealed_completion: Some(vec![4]),
         busy_until: Some(day(1)),

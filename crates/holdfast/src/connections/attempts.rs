@@ -105,9 +105,7 @@ impl Connections {
         let key = self.user_key(&attempt.user_id).await?;
         let seal = RowSeal::of_attempt(&key, attempt);
         Ok(match attempt.stage {
-            AttemptStage::Returned | AttemptStage::Redeeming => {
-                seal.open_code(sealed)?.returned_at.map(|at| (None, at))
-            }
+            AttemptStage::Returned | AttemptStage::Redeeming => attempt.returned_at.map(|at| (None, at)),
             AttemptStage::ShortGranted => {
                 let short = seal.open_short(sealed)?;
                 Some((short.account_id, short.obtained_at))

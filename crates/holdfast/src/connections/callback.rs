@@ -142,7 +142,8 @@ impl Connections {
         let completion = self.fresh_secret()?;
         let next = Attempt {
             stage: AttemptStage::Returned,
-            sealed: Some(seal.seal_code(code, now)?),
+            returned_at: Some(now),
+            sealed: Some(seal.seal_code(code)?),
             completion_hash: Some(hash(completion.expose_secret())),
             sealed_completion: Some(seal.seal_completion(&completion, code)?),
             ..attempt.clone()

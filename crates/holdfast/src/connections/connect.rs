@@ -102,6 +102,7 @@ impl Connections {
             expect: request.expect,
             created_at: now,
             expires_at: after(now, ATTEMPT_LIFETIME),
+            returned_at: None,
             sealed: None,
             sealed_completion: None,
             busy_until: None,

@@ -66,14 +66,6 @@ pub async fn renew_user_key(store: &Store, vault: &Vault, old: &StoredUserKey) -
     Ok(store.renew_user_key(old, &wrapped, &resealed).await?)
 }
 
-/// An authorization code, not yet exchanged.
-pub struct ReturnedCode {
-    /// The code.
-    pub code: SecretString,
-    /// When the browser brought it: the time of the person's consent. Earlier versions wrote none.
-    pub returned_at: Option<Timestamp>,
-}
-
 /// The plaintext of a sealed token. It exists between the vault and this module only.
 #[derive(Serialize, Deserialize, zeroize::ZeroizeOnDrop)]
 struct TokenRecord {
@@ -115,8 +107,6 @@ pub struct RowSeal<'a> {
 const CODE_STEP: i64 = 1;
 const SHORT_STEP: i64 = 2;
 const GRANT_STEP: i64 = 3;
-/// A code with the time of its arrival; [`CODE_STEP`] is the bare code of earlier versions.
-const DATED_CODE_STEP: i64 = 4;
 
 /// A column of a table that holds sealed values.
 type Column = (&'static str, &'static str);
@@ -179,16 +169,8 @@ impl<'a> RowSeal<'a> {
     }
 
     /// Seals an authorization code, not yet exchanged.
-    pub fn seal_code(&self, code: &SecretString, returned_at: Timestamp) -> Result<Vec<u8>, ServiceError> {
-        let record = TokenRecord {
-            token: code.expose_secret().to_owned(),
-            scopes: None,
-            account_id: None,
-            obtained_at: returned_at.as_millisecond(),
-            expires_at: None,
-            consented_at: None,
-        };
-        self.seal(ATTEMPT_SECRET, DATED_CODE_STEP, &encode(&record)?)
+    pub fn seal_code(&self, code: &SecretString) -> Result<Vec<u8>, ServiceError> {
+        self.seal(ATTEMPT_SECRET, CODE_STEP, code.expose_secret().as_bytes())
     }
 
     /// Seals a short-lived token.
@@ -205,21 +187,8 @@ impl<'a> RowSeal<'a> {
     }
 
     /// Opens an authorization code.
-    pub fn open_code(&self, blob: &[u8]) -> Result<ReturnedCode, ServiceError> {
-        const WHAT: &str = "authorization code";
-        let row = self.row.to_string();
-        match self.key.open(&self.location(ATTEMPT_SECRET, &row, DATED_CODE_STEP), blob) {
-            Ok(plain) => {
-                let mut record = decode(plain.expose_secret(), WHAT)?;
-                let code = SecretString::from(std::mem::take(&mut record.token));
-                Ok(ReturnedCode { code, returned_at: Some(from_millis(record.obtained_at)) })
-            }
-            Err(VaultError::Tampered) => {
-                let code = text(self.open(ATTEMPT_SECRET, CODE_STEP, blob)?.expose_secret(), WHAT)?;
-                Ok(ReturnedCode { code, returned_at: None })
-            }
-            Err(error) => Err(error.into()),
-        }
+    pub fn open_code(&self, blob: &[u8]) -> Result<SecretString, ServiceError> {
+        text(self.open(ATTEMPT_SECRET, CODE_STEP, blob)?.expose_secret(), "authorization code")
     }
 
     /// Opens a short-lived token.

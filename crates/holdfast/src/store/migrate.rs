@@ -49,6 +49,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     migration!(17, "0017", "withdrawals"),
     migration!(18, "0018", "unfinished_deletions"),
     migration!(19, "0019", "claims"),
+    migration!(20, "0020", "consents"),
 ];
 
 /// How the database's schema compares with this program's.

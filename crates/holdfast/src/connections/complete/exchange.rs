@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use super::CompleteError;
 use super::link::named;
@@ -14,7 +15,7 @@ use crate::clock::{after, before};
 use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use crate::connection::reasons::reason_of;
-use crate::connections::grants::{ReturnedCode, RowSeal, UnlinkedGrant};
+use crate::connections::grants::{RowSeal, UnlinkedGrant};
 use crate::connections::journal::Step;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider, ShortGrant};
@@ -101,7 +102,7 @@ impl Connections {
         provider: &SharedProvider,
         attempt: &Attempt,
         seal: RowSeal<'_>,
-        ReturnedCode { code, returned_at }: ReturnedCode,
+        code: SecretString,
     ) -> Result<Option<Attempt>, CompleteError> {
         let reservation = self.reserve(attempt, Step::Short).await;
         // Send the code once: if the reply is lost, the code may be spent.
@@ -109,7 +110,8 @@ impl Connections {
             Ok(mut short) => {
                 self.app_refusals.exchanged();
                 // The consent is as old as its code, however late that could be sent.
-                short.obtained_at = returned_at.map_or(short.obtained_at, |at| at.min(short.obtained_at));
+                short.obtained_at =
+                    attempt.returned_at.map_or(short.obtained_at, |at| at.min(short.obtained_at));
                 let sealed = seal.seal_short(&short)?;
                 return Ok(self.store_token(attempt, Step::Short, sealed, reservation).await?);
             }

@@ -58,14 +58,14 @@ statements! {
     );
     ATTEMPT_INSERT = Sql::both(
         "INSERT INTO attempts (id, revision, user_id, provider, state_hash, completion_hash, stage, \
-         outcome, return_to, expect, created_at, expires_at, sealed, sealed_completion, busy_until, \
-         closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON \
-         CONFLICT DO NOTHING",
+         outcome, return_to, expect, created_at, expires_at, returned_at, sealed, sealed_completion, \
+         busy_until, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+         $16, $17) ON CONFLICT DO NOTHING",
     );
     /// Compare and set. The values that an attempt began with never change.
     ATTEMPT_UPDATE = Sql::both(
         "UPDATE attempts SET revision = $3, completion_hash = $4, stage = $5, outcome = $6, expires_at = \
-         $7, sealed = $8, sealed_completion = $9, busy_until = $10, closed_at = $11 WHERE id = $1 AND \
-         revision = $2",
+         $7, returned_at = $8, sealed = $9, sealed_completion = $10, busy_until = $11, closed_at = $12 \
+         WHERE id = $1 AND revision = $2",
     );
 }

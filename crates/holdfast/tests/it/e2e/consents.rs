@@ -4,14 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::clock::ManualClock;
+use holdfast::entropy::SystemEntropy;
 use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::{Decision, Endpoint, Fault};
+use holdfast::store::{Store, StoreOptions};
+use holdfast::vault::{KeyRing, Location, Vault};
 use http::StatusCode;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use super::app::{App, RETURN_TO, Returned, SignedIn, code, json as body, text};
+use super::app::{App, KEY, RETURN_TO, Returned, SignedIn, code, json as body, text};
 use super::second_looks::complete;
 use super::statuses::told;
+use crate::support::database::execute_on;
 
 struct Bench {
     app: App,
@@ -140,4 +145,43 @@ async fn nobody_is_linked_to_an_account_that_the_exchange_did_not_name() {
     bench.clock.advance(Duration::from_mins(2));
     let linked = complete(&ada, &returned, &bench.clock).await;
     assert_eq!(body(&linked)["account"]["username"], "ada.makes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_version_before_opens_a_code_that_waits() {
+    let bench = Bench::start().await;
+    let ada = bench.app.sign_in(Person::Ada);
+    let returned = bench.approve(&ada, "ada.makes").await;
+    let options = StoreOptions::tool(bench.app.place.url.clone());
+    let store = Store::open(&options, Arc::new(bench.clock.clone())).await.unwrap();
+    let attempt = store.attempt(returned.attempt.parse().unwrap()).await.unwrap().unwrap();
+    let wrapped = store.user_key(&attempt.user_id).await.unwrap().unwrap();
+    store.close().await;
+    let vault = Vault::new(KeyRing::parse(KEY).unwrap(), Arc::new(SystemEntropy));
+    let key = vault.open_user_key(&attempt.user_id, &wrapped).unwrap();
+    // As 0.1.0 does.
+    let location = Location {
+        table: "attempts",
+        column: "sealed",
+        row: &attempt.id.to_string(),
+        user_id: &attempt.user_id,
+        provider: attempt.provider.as_str(),
+        version: 1,
+    };
+    let plain = key.open(&location, &attempt.sealed.unwrap()).unwrap();
+    let issued = bench.app.instagram.issued_secrets();
+    assert!(issued.iter().any(|code| code.expose_secret().as_bytes() == plain.expose_secret()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_the_version_before_stored_counts_from_its_exchange() {
+    let bench = Bench::start().await;
+    let ada = bench.app.sign_in(Person::Ada);
+    let first = bench.waiting(&ada, "ada.makes", Endpoint::Token).await;
+    execute_on(&bench.app.place, "UPDATE attempts SET returned_at = NULL").await;
+    let second = bench.approve(&ada, "grace.hops").await;
+    assert_eq!(bench.complete(&ada, &second).await, (200, String::new()));
+    bench.clock.advance(Duration::from_mins(2));
+    assert_eq!(bench.complete(&ada, &first).await, (200, String::new()));
+    assert_eq!(ada.status().await["account"]["username"], "ada.makes");
 }

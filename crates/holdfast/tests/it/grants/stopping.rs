@@ -76,6 +76,7 @@ fn attempt(name: &str, db: &TestDb) -> Attempt {
         expect: Expect::SameAccount,
         created_at: now,
         expires_at: holdfast::clock::after(now, MINUTE),
+        returned_at: None,
         sealed: None,
         sealed_completion: None,
         busy_until: None,

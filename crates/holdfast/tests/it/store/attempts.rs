@@ -23,6 +23,7 @@ async fn an_attempt_comes_back_whole_at_every_stage() {
             let (next, change) = advance(&now, |next| {
                 next.stage = stage;
                 next.completion_hash = Some([9; 32]);
+                next.returned_at = Some(later(DAY));
                 next.sealed = Some(vec![1, 0, 255]);
                 next.sealed_completion = Some(vec![2]);
                 next.busy_until = Some(later(DAY));

@@ -139,6 +139,7 @@ pub fn attempt(owner: &OwnerId, number: u8) -> Attempt {
         expect: Expect::SameAccount,
         created_at: later(Duration::from_secs(number.into())),
         expires_at: later(Duration::from_secs(600 + u64::from(number))),
+        returned_at: None,
         sealed: None,
         sealed_completion: None,
         busy_until: None,

@@ -80,11 +80,12 @@ async fn the_grants_of_moved_accounts_are_erased() {
             "UPDATE connections SET grant_version = NULL, account_id = NULL WHERE user_id = '{}'; \
              DELETE FROM schema_migrations WHERE version >= 15; DROP INDEX attempts_open; \
              DROP TABLE withdrawals; DROP INDEX data_deletions_unfinished; \
-             ALTER TABLE data_deletions DROP COLUMN unfinished; ALTER TABLE users DROP COLUMN claimed_at",
+             ALTER TABLE data_deletions DROP COLUMN unfinished; ALTER TABLE users DROP COLUMN claimed_at; \
+             ALTER TABLE attempts DROP COLUMN returned_at",
             ada.user_id
         ))
         .await;
-        assert_eq!(db.store.migrate().await.expect("it migrates"), 5);
+        assert_eq!(db.store.migrate().await.expect("it migrates"), 6);
         assert_eq!(db.store.sealed_grants(ada.id).await, Ok(vec![]));
         assert_eq!(db.store.sealed_grants(grace.id).await.expect("it answers").len(), 1);
     })
@@ -118,7 +119,8 @@ async fn a_migration_with_another_text_is_refused() {
 /// The schema before the migrations that change the table `users`.
 pub async fn of_the_version_before(url: &str) {
     let back = "ALTER TABLE users DROP COLUMN first_synced_at; DROP INDEX attempts_open; DROP TABLE withdrawals; \
-                ALTER TABLE users DROP COLUMN claimed_at; DROP INDEX data_deletions_unfinished; ALTER TABLE data_deletions DROP COLUMN unfinished; \
+                ALTER TABLE users DROP COLUMN claimed_at; DROP INDEX data_deletions_unfinished; \
+                ALTER TABLE data_deletions DROP COLUMN unfinished; ALTER TABLE attempts DROP COLUMN returned_at; \
                 DELETE FROM schema_migrations WHERE version >= 14";
     execute(url, back).await.expect("it is taken back");
 }
@@ -147,6 +149,6 @@ async fn a_migration_that_waits_for_a_reader_lets_others_read() {
     .await;
     assert!(!migrating.is_finished());
     reader.execute("COMMIT").await.expect("it ends");
-    assert_eq!(migrating.await.expect("it ends").expect("it migrates"), 6);
+    assert_eq!(migrating.await.expect("it ends").expect("it migrates"), 7);
     store.close().await;
 }
