@@ -80,19 +80,30 @@ impl Connections {
                 if !attempt.is_begun() {
                     continue;
                 }
-                let Some((account, consented_at)) = self.consent_of(&attempt).await? else { continue };
-                let now = self.parts.clock.now();
-                if consented_at < decided_at
-                    && self.end_attempt(&attempt, outcome(account.as_deref()), now).await?
-                {
-                    self.parts.journal.forget(attempt.id);
-                }
+                ServiceError::of_one(self.end_if_earlier(&attempt, decided_at, &outcome).await, |error| {
+                    tracing::warn!(attempt = %attempt.id, %error, "a connect attempt of before could not be ended");
+                })?;
             }
             Ok::<_, ServiceError>(())
         };
         if let Err(error) = ended.await {
             tracing::warn!(attempt = %later.id, %error, "earlier connect attempts of its person could not be ended");
         }
+    }
+
+    async fn end_if_earlier(
+        &self,
+        attempt: &Attempt,
+        decided_at: Timestamp,
+        outcome: impl Fn(Option<&str>) -> AttemptOutcome,
+    ) -> Result<(), ServiceError> {
+        if let Some((account, consented_at)) = self.consent_of(attempt).await?
+            && consented_at < decided_at
+            && self.end_attempt(attempt, outcome(account.as_deref()), self.parts.clock.now()).await?
+        {
+            self.parts.journal.forget(attempt.id);
+        }
+        Ok(())
     }
 
     /// The account of the attempt's token, if Instagram named it, and when the person consented.

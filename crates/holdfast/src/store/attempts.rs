@@ -66,6 +66,20 @@ impl Store {
         open.collect()
     }
 
+    /// Whether the person of this attempt declined another one at the provider after `since`, and not
+    /// in the future.
+    pub async fn has_declined(
+        &self,
+        attempt: &Attempt,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut values = vec![attempt.user_id.as_str().into(), attempt.provider.as_str().into()];
+        values.extend([since.into(), now.into()]);
+        let declined = self.read_one(statements::ATTEMPTS_COUNT_DECLINED, values).await?;
+        Ok(rows::counted(declined.as_ref(), "attempts")? > 0)
+    }
+
     /// When the caller began their newest attempts within the hour before `now`, newest first.
     pub async fn attempts_begun(
         &self,

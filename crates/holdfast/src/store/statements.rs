@@ -212,6 +212,7 @@ mod tests {
             (&super::LISTED_BY_DEADLINE, &["connections_by_deadline"]),
             (&super::ATTEMPTS_COUNT_OPEN, &["attempts_newest"]),
             (&super::ATTEMPTS_COUNT_BEGUN, &["attempts_newest"]),
+            (&super::ATTEMPTS_COUNT_DECLINED, &["attempts_newest"]),
             (&super::OUTBOX_CLAIM, &["outbox_due"]),
             (&super::CONNECTIONS_UNREADABLE, &["connections_unreadable"]),
             (&super::SWEEP_ATTEMPTS, &["attempts_closed"]),

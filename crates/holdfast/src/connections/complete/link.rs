@@ -41,6 +41,9 @@ impl Connections {
                 // A later consent was faster: what it linked stands.
                 let is_same = same_account(&before, &account);
                 Some(if is_same { AttemptOutcome::Connected } else { AttemptOutcome::DifferentAccount })
+            } else if self.parts.store.has_declined(attempt, consented_at, now).await? {
+                // The "no" could not end this attempt, or found it before its completion came.
+                Some(AttemptOutcome::Denied)
             } else if is_other && attempt.expect == Expect::SameAccount {
                 Some(AttemptOutcome::DifferentAccount)
             } else {

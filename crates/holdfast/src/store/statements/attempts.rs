@@ -56,6 +56,11 @@ statements! {
          created_at > $4 AND (outcome IS NULL OR outcome <> 'failed:account_not_admitted') ORDER BY \
          created_at DESC LIMIT $5 + 0",
     );
+    /// Without attempts that a "no" to another one has ended: those have a completion.
+    ATTEMPTS_COUNT_DECLINED = Sql::both(
+        "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at <= $4 \
+         AND outcome = 'denied' AND completion_hash IS NULL AND closed_at > $3 AND closed_at <= $4",
+    );
     ATTEMPT_INSERT = Sql::both(
         "INSERT INTO attempts (id, revision, user_id, provider, state_hash, completion_hash, stage, \
          outcome, return_to, expect, created_at, expires_at, returned_at, sealed, sealed_completion, \

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::app::{App, KEY, RETURN_TO, Returned, SignedIn, code, json as body, text};
 use super::second_looks::complete;
 use super::statuses::told;
-use crate::support::database::execute_on;
+use crate::support::database::{Engine, execute_on};
 
 struct Bench {
     app: App,
@@ -102,6 +102,60 @@ async fn whoever_has_declined_since_is_not_connected_by_what_waited() {
     bench.clock.advance(Duration::from_mins(2));
     assert_ne!(bench.complete(&ada, &first).await.0, 200);
     assert_eq!(told(&ada.status().await), ("not_connected", Some("denied"), "connect"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_no_could_not_end_does_not_connect_either() {
+    for endpoint in [Some(Endpoint::Token), Some(Endpoint::Exchange), Some(Endpoint::Me), None] {
+        let bench = Bench::start().await;
+        let ada = bench.app.sign_in(Person::Ada);
+        let first = match endpoint {
+            Some(endpoint) => bench.waiting(&ada, "ada.makes", endpoint).await,
+            // The consent came back, and the page has not presented its completion.
+            None => bench.approve(&ada, "ada.makes").await,
+        };
+        bench.clock.advance(Duration::from_secs(1));
+        let second = ada.connect(any_account()).await;
+        // As if the process had died between the "no" and what waits: that is as it was before.
+        let (place, id) = (&bench.app.place, &first.attempt);
+        execute_on(place, "CREATE TABLE saved AS SELECT * FROM attempts").await;
+        let end = bench.app.decide(&second, "ada.makes", &Decision::Deny).await;
+        assert!(end.as_str().contains("instagram=denied"), "{end}");
+        execute_on(
+            place,
+            &format!(
+                "DELETE FROM attempts WHERE id = '{id}'; INSERT INTO attempts SELECT * FROM saved WHERE id = '{id}'; \
+                 DROP TABLE saved"
+            ),
+        )
+        .await;
+        bench.clock.advance(Duration::from_mins(2));
+        assert_eq!(bench.complete(&ada, &first).await, (424, "denied".to_owned()), "{endpoint:?}");
+        assert_eq!(told(&ada.status().await), ("not_connected", Some("denied"), "connect"));
+        // It says nothing about a consent that is later.
+        let third = bench.approve(&ada, "ada.makes").await;
+        assert_eq!(bench.complete(&ada, &third).await, (200, String::new()), "{endpoint:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_no_ends_what_waits_beside_an_attempt_that_cannot_be_read() {
+    let bench = Bench::start().await;
+    let ada = bench.app.sign_in(Person::Ada);
+    let broken = bench.waiting(&ada, "ada.makes", Endpoint::Exchange).await;
+    let first = bench.waiting(&ada, "ada.makes", Endpoint::Exchange).await;
+    let second = ada.connect(any_account()).await;
+    let blob = match bench.app.place.engine {
+        Engine::Sqlite => "x'00'",
+        Engine::Postgres => "'\\x00'",
+    };
+    let broken = &broken.attempt;
+    execute_on(&bench.app.place, &format!("UPDATE attempts SET sealed = {blob} WHERE id = '{broken}'")).await;
+    bench.clock.advance(Duration::from_secs(1));
+    bench.app.decide(&second, "ada.makes", &Decision::Deny).await;
+    // It is told without its completion, because it has ended.
+    let nothing = Returned { attempt: first.attempt, completion: "another".to_owned() };
+    assert_eq!(code(&ada.complete(&nothing).await), "denied");
 }
 
 #[tokio::test(flavor = "multi_thread")]
