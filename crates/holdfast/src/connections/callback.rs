@@ -67,6 +67,8 @@ pub enum CallbackPage {
     AlreadyConnected,
     /// The attempt has another consent already, and is being completed with that one.
     UnderWay,
+    /// The attempt has another consent already, whose completion was not presented.
+    NotCompleted,
     /// A parameter of [`CallbackQuery`] occurs twice.
     Ambiguous,
 }
@@ -170,7 +172,8 @@ impl Connections {
         Ok(match attempt.outcome {
             Some(AttemptOutcome::Connected) => CallbackOutcome::Page(CallbackPage::AlreadyConnected),
             None if attempt.has_expired(now) => CallbackOutcome::Page(CallbackPage::StateUnknown),
-            None => CallbackOutcome::Page(CallbackPage::UnderWay),
+            None if attempt.is_begun() => CallbackOutcome::Page(CallbackPage::UnderWay),
+            None => CallbackOutcome::Page(CallbackPage::NotCompleted),
             // Whoever goes back and approves has not declined; the attempt is over all the same.
             Some(AttemptOutcome::Denied) if code.is_some() => {
                 redirect(attempt, "expired", Reason::AttemptExpired)

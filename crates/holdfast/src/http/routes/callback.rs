@@ -92,6 +92,12 @@ fn page(what: CallbackPage) -> Page {
              nothing.",
             "Go back to the app: it shows whether the account is connected.",
         ),
+        CallbackPage::NotCompleted => (
+            "This attempt has an answer",
+            "The access was granted before, but the app has not connected the account with that. Granting it again changes \
+             nothing.",
+            "Go back to the app. If it does not show the account as connected, connect Instagram again.",
+        ),
         CallbackPage::Ambiguous => (
             "Instagram's answer was not complete",
             "Instagram sent the browser back without saying whether the access was granted. Nothing was connected.",

@@ -411,6 +411,21 @@ pub struct Returned {
     pub completion: String,
 }
 
+impl Returned {
+    /// The address that the browser ends at says it.
+    pub fn to(end: &Url) -> Self {
+        let parameter = |name: &str| {
+            end.query_pairs()
+                .find_map(|(key, value)| (key == name).then(|| value.into_owned()))
+                .unwrap_or_else(|| panic!("no {name} in {end}"))
+        };
+        assert_eq!(parameter("instagram"), "complete");
+        let returned = Self { attempt: parameter("attempt"), completion: parameter("completion") };
+        leaks::secret_if_long(&returned.completion);
+        returned
+    }
+}
+
 impl SignedIn<'_> {
     /// The same person, whose requests another server gets.
     pub fn at(&self, replica: &Replica) -> Self {
@@ -458,15 +473,7 @@ impl SignedIn<'_> {
     pub async fn go_and_return(&self, account: &str, decision: &Decision, body: Value) -> Returned {
         let authorize_url = self.connect(body).await;
         let end = self.app.decide(&authorize_url, account, decision).await;
-        let parameter = |name: &str| {
-            end.query_pairs()
-                .find_map(|(key, value)| (key == name).then(|| value.into_owned()))
-                .unwrap_or_else(|| panic!("no {name} in {end}"))
-        };
-        assert_eq!(parameter("instagram"), "complete");
-        let returned = Returned { attempt: parameter("attempt"), completion: parameter("completion") };
-        leaks::secret_if_long(&returned.completion);
-        returned
+        Returned::to(&end)
     }
 
     /// The same, approved.

@@ -170,18 +170,25 @@ async fn whoever_goes_back_and_approves_is_not_told_that_they_declined() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_consent_to_an_attempt_under_way_is_not_told_that_nothing_comes_of_it() {
+async fn a_second_consent_to_an_attempt_is_told_what_becomes_of_the_first() {
     let bench = Bench::start().await;
     let ada = bench.app.sign_in(Person::Ada);
     let authorize_url = ada.connect(any_account()).await;
-    bench.app.decide(&authorize_url, "ada.makes", &Decision::Approve).await;
-    let state: url::Url = authorize_url.parse().unwrap();
-    let state = state.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-    let page = text(&bench.app.get(&format!("/instagram/callback?state={state}&code=another")).await);
+    let end = bench.app.decide(&authorize_url, "ada.makes", &Decision::Approve).await;
+    let again = || async {
+        let state: url::Url = authorize_url.parse().unwrap();
+        let state = state.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        text(&bench.app.get(&format!("/instagram/callback?state={state}&code=another")).await)
+    };
+    let page = again().await;
+    assert!(page.contains("has not connected the account") && !page.contains("under way"), "{page}");
+    bench.app.instagram.arm(None, Fault::ServerErrorJson, Some(Endpoint::Exchange), None).unwrap();
+    let waits = complete(&ada, &Returned::to(&end), &bench.clock).await;
+    assert_eq!(waits.status, StatusCode::FAILED_DEPENDENCY, "{}", text(&waits));
+    let page = again().await;
     assert!(page.contains("under way") && !page.contains("Nothing was connected"), "{page}");
 }
 
-/// The account that answers for a token which the exchange issued for another.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_linked_to_an_account_that_the_exchange_did_not_name() {
     let bench = Bench::start().await;
