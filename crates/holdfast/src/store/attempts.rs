@@ -127,7 +127,7 @@ impl Store {
             vec![owner.as_str().into(), provider.as_str().into(), outcome.to_name().into(), now.into()];
         let change = Change { user_id: owner.as_str().to_owned(), provider, version: None };
         let closed = engine::retrying(|| async {
-            let (mut unit, _turn) = self.begin_of(owner.as_str()).await?;
+            let mut unit = self.begin_of(owner.as_str()).await?;
             let closed = unit.run(statements::ATTEMPTS_CLOSE, values.clone()).await?;
             if closed > 0 {
                 self.inner.changes.notify(&mut unit, &change).await?;

@@ -149,12 +149,9 @@ impl Store {
     }
 
     async fn commit_once(&self, changes: &ChangeSet) -> Result<(), Abort> {
-        let (mut unit, _turn) = match user_of(changes) {
-            Some(user_id) => {
-                let (unit, turn) = self.begin_of(user_id).await?;
-                (unit, Some(turn))
-            }
-            None => (self.begin().await?, None),
+        let mut unit = match user_of(changes) {
+            Some(user_id) => self.begin_of(user_id).await?,
+            None => self.begin().await?,
         };
         // Rows are always locked in the same order (user, connection, attempt), to avoid deadlocks.
         if let Some(write) = changes.attempt.as_ref().filter(|write| write.expected_revision.is_none()) {

@@ -49,7 +49,7 @@ impl Store {
     ) -> Result<Option<WrappedKey>, StoreError> {
         let now = self.inner.clock.now();
         engine::retrying(|| async {
-            let (mut unit, _turn) = self.begin_of(user_id).await?;
+            let mut unit = self.begin_of(user_id).await?;
             if unit.row(statements::USER_LOCK, vec![user_id.into()]).await?.is_none() {
                 return Ok(None);
             }

@@ -98,7 +98,7 @@ impl Store {
             return Ok(Some(Synced { user, created: false }));
         }
         engine::retrying(|| async {
-            let (mut unit, _turn) = self.begin_of(owner.as_str()).await?;
+            let mut unit = self.begin_of(owner.as_str()).await?;
             unit.run(statements::USER_INSERT, vec![owner.as_str().into(), now.into()]).await?;
             let Some(mut stored) = lock_user(&mut unit, owner.as_str()).await? else {
                 return Ok(None);
@@ -144,7 +144,7 @@ impl Store {
         event: &SignedEvent,
         now: Timestamp,
     ) -> Result<(EventOutcome, Option<Vec<ProviderId>>), Failure> {
-        let (mut unit, _turn) = self.begin_of(event.user_id()).await?;
+        let mut unit = self.begin_of(event.user_id()).await?;
         if unit.run(statements::CLERK_EVENT_INSERT, vec![event.id().into(), now.into()]).await? == 0 {
             return Ok((EventOutcome::Duplicate, None));
         }

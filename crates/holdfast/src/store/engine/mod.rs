@@ -25,6 +25,7 @@ pub use value::Value;
 pub(super) use value::{Cells, CurrentRow, Row, RowOf, Unreadable};
 
 use super::statements::Sql;
+use super::turns::Turn;
 use super::{Operation, SharedDriver, StoreError};
 use crate::telemetry::traces::in_span;
 
@@ -73,7 +74,7 @@ impl Engine {
             Self::Postgres(postgres) => postgres.begin().await.map(Open::Postgres),
             Self::Driven(driver) => DrivenUnit::begin(driver).map(Open::Driven),
         }
-        .map(|open| Unit { open, crossing: None })
+        .map(|open| Unit { open, crossing: None, turn: None })
     }
 
     /// Asks the database to prepare a statement, without running it.
@@ -123,6 +124,8 @@ pub(super) struct Unit {
     open: Open,
     /// Set if the database is reached over a [link](super::link).
     crossing: Option<Box<dyn Operation>>,
+    /// Dropped after the connection is free.
+    turn: Option<Turn>,
 }
 
 enum Open {
@@ -134,6 +137,10 @@ enum Open {
 impl Unit {
     pub(super) fn over(self, crossing: Option<Box<dyn Operation>>) -> Self {
         Self { crossing, ..self }
+    }
+
+    pub(super) fn with(self, turn: Turn) -> Self {
+        Self { turn: Some(turn), ..self }
     }
 
     /// Runs a statement and returns its rows.
@@ -183,6 +190,7 @@ impl Unit {
             Open::Postgres(line) => line.commit().await?,
             Open::Driven(unit) => unit.commit()?,
         }
+        drop(self.turn);
         match self.crossing {
             Some(crossing) => {
                 crossing.committed().await.map_err(|_| Failure::Final(StoreError::OutcomeUnknown))

@@ -86,6 +86,8 @@ fn every_bound_is_seen_in_a_metric_that_exists() {
             "a line of an import",
             "lines of an import under way",
             "users and accounts of an import",
+            "the log that `holdfast why` reads",
+            "keys that `holdfast doctor` misses",
             "metric series",
         ];
         let mut named = quoted(seen).map(|name| name.split('{').next().unwrap()).peekable();
@@ -183,6 +185,8 @@ const BOUNDS: &[(&str, &str, &str)] = &[
     ("events to the app under way", "outbox/mod.rs", "PARALLEL"),
     ("a line of an import", "cli/import/input.rs", "LONGEST_LINE"),
     ("lines of an import under way", "cli/import/mod.rs", "AHEAD"),
+    ("the log that `holdfast why` reads", "cli/why/log.rs", "LONGEST_LINE"),
+    ("the log that `holdfast why` reads", "cli/why/input.rs", "CHUNK"),
 ];
 
 /// The number of `const NAME: … = …;`, products included.
@@ -281,7 +285,9 @@ const GROWS: &[(&str, &[&str], &str)] = &[
         "threads for calls that block: files of the journal, name look-ups",
     ),
     ("connections/import.rs", &["predicted"], "users and accounts of an import"),
+    ("cli/doctor/sealed.rs", &["without_key"], "keys that `holdfast doctor` misses"),
     ("cli/import/mod.rs", &["channel"], "lines of an import under way"),
+    ("cli/why/input.rs", &["channel", "spawn"], "the log that `holdfast why` reads"),
     ("overview/mod.rs", &["journal"], "figures about all connections"),
     ("telemetry/writer.rs", &["channel", "spawn"], "lines of the log that wait to be written"),
     ("transport.rs", &["turns"], "outgoing requests"),
