@@ -22,7 +22,7 @@ impl Connections {
 
     /// Makes one `/me` call, if the grant has not expired, no wait is stored, and the app's rate
     /// budget is not spent. Returns what it showed; `None`: it was not made.
-    pub(super) async fn probe(&self, connection: &Connection) -> Result<Option<Diagnosed>, ServiceError> {
+    pub async fn probe(&self, connection: &Connection) -> Result<Option<Diagnosed>, ServiceError> {
         let Some(provider) = &self.parts.provider else { return Ok(None) };
         let now = self.parts.clock.now();
         let is_waiting = connection.waits_until(now).or(self.gate.spent_until(now)).is_some();

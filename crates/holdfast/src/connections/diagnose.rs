@@ -22,7 +22,7 @@ use crate::store::Lease;
 
 /// The outcome of a diagnosis.
 #[derive(Debug)]
-pub(super) enum Diagnosed {
+pub enum Diagnosed {
     /// The grant works.
     Works,
     /// The grant does not work; the one before it does and is in use again.

@@ -293,6 +293,8 @@ impl Store {
     /// that.
     async fn scrub(&self) {
         if let Engine::Sqlite(sqlite) = &self.inner.engine {
+            // Where the database cannot be reached, the next checkpoint empties it.
+            let Ok(_operation) = self.enter().await else { return };
             match sqlite.checkpoint().await {
                 Ok(true) => {}
                 Ok(false) => {

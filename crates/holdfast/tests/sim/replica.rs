@@ -16,8 +16,8 @@ use holdfast::connections::connect::ConnectRequest;
 use holdfast::connections::journal::Journal;
 use holdfast::connections::{Connections, Parts};
 use holdfast::entropy::{SeededEntropy, SharedEntropy};
-use holdfast::provider::PassThrough;
 use holdfast::provider::instagram::{Instagram, InstagramConfig};
+use holdfast::provider::{PassThrough, ProviderId};
 use holdfast::store::Store;
 use holdfast::vault::{KeyRing, Vault};
 use holdfast::worker::Worker;
@@ -99,8 +99,8 @@ pub fn start(place: &Arc<Place>, database: &Store, journal: &Path, plan: &Plan, 
         Without::Mechanism(mechanism) => connections.without(mechanism),
     };
     let name = format!("replica-{}-{life}", place.replica);
-    let worker = Worker::new(connections.clone(), store, clock, name).with_pace(plan.pace);
-    let visits = visits(place.clone(), connections, plan.extent, Dice::new(life, 8));
+    let worker = Worker::new(connections.clone(), store.clone(), clock, name).with_pace(plan.pace);
+    let visits = visits(place.clone(), store, connections, plan.extent, Dice::new(life, 8));
     let visits = Visiting { visits: Box::pin(visits), visited: place.visited.clone() };
     // Whoever has the baton keeps it until the next seam: tokio shall not make room for others
     // meanwhile.
@@ -116,7 +116,7 @@ const FAVOURITES: i64 = 5;
 
 /// People who want to know, the app's backend, and people who connect: now and then, each time
 /// another one. The database may be away, or Instagram: then they are told so.
-async fn visits(place: Arc<Place>, connections: Connections, extent: Extent, mut dice: Dice) {
+async fn visits(place: Arc<Place>, store: Store, connections: Connections, extent: Extent, mut dice: Dice) {
     let people = i64::try_from(extent.connections).expect("a number of people");
     let replicas = i64::try_from(extent.replicas).expect("a number of replicas");
     let gap = 365 * DAY * replicas / (people * VISITS_PER_CONNECTION);
@@ -125,7 +125,13 @@ async fn visits(place: Arc<Place>, connections: Connections, extent: Extent, mut
         place.pass(dice.between(gap / 10, gap * 19 / 10)).await;
         let number = dice.between(0, people - 1);
         match dice.below(8) {
-            0 | 1 => drop(connections.check(&owner(index(number))).await),
+            0 | 1 => {
+                if let Ok(Some(connection)) =
+                    store.connection(&owner(index(number)), ProviderId::INSTAGRAM).await
+                {
+                    drop(connections.probe(&connection).await);
+                }
+            }
             2..=5 => {
                 let number = if dice.once_in(2) { number % FAVOURITES } else { number };
                 let call = PassThrough {
