@@ -9,9 +9,6 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::Store;
 use super::engine::{Failure, Unit};
 
-/// Given back when it is dropped.
-pub(super) type Turn = OwnedMutexGuard<()>;
-
 /// One for each first byte of a user id's hash: users whose ids fall together share it.
 #[derive(Debug)]
 pub(super) struct Turns(Box<[Arc<Mutex<()>>; 256]>);
@@ -23,7 +20,7 @@ impl Default for Turns {
 }
 
 impl Turns {
-    async fn of(&self, user_id: &str) -> Turn {
+    async fn of(&self, user_id: &str) -> OwnedMutexGuard<()> {
         let mut hasher = DefaultHasher::new();
         user_id.hash(&mut hasher);
         let [number, ..] = hasher.finish().to_le_bytes();

@@ -13,6 +13,7 @@ mod value;
 use std::future::Future;
 
 use sqlx::Executor;
+use tokio::sync::OwnedMutexGuard;
 
 use driven::DrivenUnit;
 pub(super) use failure::{Failure, Violation};
@@ -25,7 +26,6 @@ pub use value::Value;
 pub(super) use value::{Cells, CurrentRow, Row, RowOf, Unreadable};
 
 use super::statements::Sql;
-use super::turns::Turn;
 use super::{Operation, SharedDriver, StoreError};
 use crate::telemetry::traces::in_span;
 
@@ -125,7 +125,7 @@ pub(super) struct Unit {
     /// Set if the database is reached over a [link](super::link).
     crossing: Option<Box<dyn Operation>>,
     /// Dropped after the connection is free.
-    turn: Option<Turn>,
+    turn: Option<OwnedMutexGuard<()>>,
 }
 
 enum Open {
@@ -139,7 +139,7 @@ impl Unit {
         Self { crossing, ..self }
     }
 
-    pub(super) fn with(self, turn: Turn) -> Self {
+    pub(super) fn with(self, turn: OwnedMutexGuard<()>) -> Self {
         Self { turn: Some(turn), ..self }
     }
 
