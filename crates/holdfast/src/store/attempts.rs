@@ -51,19 +51,23 @@ impl Store {
         owner: &OwnerId,
         provider: ProviderId,
     ) -> Result<Vec<Attempt>, StoreError> {
-        let values = vec![owner.as_str().into(), provider.as_str().into()];
-        self.read(statements::ATTEMPTS_OPEN, values).await?.iter().map(rows::attempt).collect()
+        self.open_attempts_of(owner.as_str(), provider).await
     }
 
     /// The other attempts of the same person that are not closed. Holding one is the proof.
     pub async fn open_attempts_beside(&self, attempt: &Attempt) -> Result<Vec<Attempt>, StoreError> {
-        let values = vec![attempt.user_id.as_str().into(), attempt.provider.as_str().into()];
-        let open = self.read(statements::ATTEMPTS_OPEN, values).await?;
-        let open = open
-            .iter()
-            .map(rows::attempt)
-            .filter(|each| each.as_ref().map_or(true, |each| each.id != attempt.id));
-        open.collect()
+        let mut open = self.open_attempts_of(&attempt.user_id, attempt.provider).await?;
+        open.retain(|each| each.id != attempt.id);
+        Ok(open)
+    }
+
+    async fn open_attempts_of(
+        &self,
+        user_id: &str,
+        provider: ProviderId,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        let values = vec![user_id.into(), provider.as_str().into()];
+        self.read(statements::ATTEMPTS_OPEN, values).await?.iter().map(rows::attempt).collect()
     }
 
     /// Whether the person of this attempt declined another one at the provider after `since`, and not

@@ -149,8 +149,9 @@ impl Store {
     }
 
     async fn commit_once(&self, changes: &ChangeSet) -> Result<(), Abort> {
-        let mut unit = match user_of(changes) {
-            Some(user_id) => self.begin_of(user_id).await?,
+        let change = announcement(changes);
+        let mut unit = match &change {
+            Some(change) => self.begin_of(&change.user_id).await?,
             None => self.begin().await?,
         };
         // Rows are always locked in the same order (user, connection, attempt), to avoid deadlocks.
@@ -185,7 +186,7 @@ impl Store {
         if let Some(lease) = &changes.release {
             unit.run(statements::LEASE_RELEASE, lease.key()).await?;
         }
-        if let Some(change) = announcement(changes) {
+        if let Some(change) = change {
             self.inner.changes.notify(&mut unit, &change).await?;
             if let (Some(write), Some(at)) = (&changes.connection, changes.event_at) {
                 self.put_event(&mut unit, Subject::Connection(write.connection.id, &change), at).await?;
@@ -290,12 +291,6 @@ async fn write_history(unit: &mut Unit, entries: &[HistoryEntry]) -> Result<(), 
 }
 
 /// The notice about the user whose status these changes may alter.
-/// Whose rows are written.
-fn user_of(changes: &ChangeSet) -> Option<&str> {
-    let of_connection = changes.connection.as_ref().map(|write| write.connection.user_id.as_str());
-    of_connection.or_else(|| changes.attempt.as_ref().map(|write| write.attempt.user_id.as_str()))
-}
-
 fn announcement(changes: &ChangeSet) -> Option<Change> {
     if let Some(ConnectionWrite { connection, .. }) = &changes.connection {
         return Some(Change {

@@ -69,8 +69,8 @@ impl Postgres {
 
     /// Connects, and asserts the settings that durability needs.
     pub(in crate::store) async fn open(url: &str) -> Result<Self, OpenError> {
-        // PgBouncer refuses a session that begins with `extra_float_digits`; no column is a float.
         Self::check_address(url)?;
+        // PgBouncer refuses a session that begins with `extra_float_digits`; no column is a float.
         let options = Self::read_address(url)?.application_name("holdfast").extra_float_digits(None);
         let connecting = pool_of(MAX_CONNECTIONS).connect_with(options.clone());
         let connected = connecting.await;
