@@ -3,12 +3,14 @@
 //! [`apply`] is pure and total: every observation on every connection has a defined outcome, and an
 //! observation about a grant that is no longer the stored one changes nothing.
 
+mod news;
 mod profile;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use self::news::{is_event, is_news, same_scopes};
 use super::attempt::AttemptOutcome;
 use super::belief::is_believed;
 use super::clock_repair::LONGEST_WAIT;
@@ -230,32 +232,6 @@ fn repair_times(
     if next.standing.state().is_alive() {
         next.next_refresh_at = Some(next_refresh_at);
     }
-}
-
-/// Whether the change belongs in the history: another state, reason or link, or other missing
-/// scopes.
-pub fn is_news(before: &Connection, after: &Connection) -> bool {
-    // A repaired link time is the same link: it keeps its grant.
-    let version = |connection: &Connection| connection.grant.map(|grant| grant.version);
-    before.standing != after.standing
-        || before.linked_at != after.linked_at && version(before) != version(after)
-        || !are_same(&before.missing_scopes, &after.missing_scopes)
-}
-
-/// Whether the app is told: besides what is news, other scopes or another description of the
-/// account. Its picture's address changes with each answer, and times change with each refresh.
-pub fn is_event(before: &Connection, after: &Connection) -> bool {
-    let described = |connection: &Connection| {
-        connection.account.clone().map(|account| Account { profile_picture_url: None, ..account })
-    };
-    is_news(before, after)
-        || !are_same(&before.scopes, &after.scopes)
-        || described(before) != described(after)
-}
-
-/// Whether the two hold the same scopes, in whatever order.
-fn are_same(one: &[String], other: &[String]) -> bool {
-    one.len() == other.len() && one.iter().all(|each| other.contains(each))
 }
 
 /// Whether a message issued at this time may be about a link before the present one. A message

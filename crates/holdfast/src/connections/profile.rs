@@ -7,7 +7,7 @@ use crate::connection::Connection;
 use crate::connection::belief::{INCIDENT_MIN_STRUCK, is_sign};
 use crate::connection::observation::{Granted, Observation};
 use crate::connection::status::{missing_scopes, not_granted};
-use crate::connection::transition::is_another_account;
+use crate::connection::transition::{is_another_account, same_scopes};
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Failure, Grant, SharedProvider};
 
@@ -43,11 +43,7 @@ impl Connections {
 
     /// The scopes that a refresh names, if they differ from the stored ones, in whatever order.
     pub(super) fn granted(&self, connection: &Connection, renewed: &Grant) -> Option<Granted> {
-        let known = &connection.scopes;
-        let is_new = |scopes: &Vec<String>| {
-            scopes.len() != known.len() || scopes.iter().any(|scope| !known.contains(scope))
-        };
-        let scopes = renewed.scopes.clone().filter(is_new)?;
+        let scopes = renewed.scopes.clone().filter(|scopes| !same_scopes(scopes, &connection.scopes))?;
         let missing_scopes = not_granted(self.asked_for()?, &scopes);
         if !missing_scopes.is_empty() {
             tracing::warn!(
