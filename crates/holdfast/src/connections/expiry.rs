@@ -35,14 +35,15 @@ impl Connections {
         let mut askable = self.provider_allows(limit);
         let mut due = Vec::new();
         for connection in self.parts.store.expired_connections(self.parts.clock.now(), limit).await? {
-            if self.doubt(&connection).await?.is_some() {
+            let doubt = self.doubt(&connection).await?;
+            if doubt.is_some() {
                 let Some(left) = askable.checked_sub(1) else { continue };
                 askable = left;
             }
-            due.push(connection);
+            due.push((connection, doubt));
         }
-        let outcomes = stream::iter(due).map(|connection| async move {
-            if stop.is_cancelled() { Ok(false) } else { self.expire_alone(&connection).await }
+        let outcomes = stream::iter(due).map(|(connection, doubt)| async move {
+            if stop.is_cancelled() { Ok(false) } else { self.expire_alone(&connection, doubt).await }
         });
         let outcomes: Vec<_> = outcomes.buffer_unordered(PARALLEL).collect().await;
         let mut ended = 0;
@@ -52,9 +53,13 @@ impl Connections {
         Ok(ended)
     }
 
-    /// Calls [`Self::expire`]; logs a failure that concerns this connection alone.
-    async fn expire_alone(&self, connection: &Connection) -> Result<bool, ServiceError> {
-        let ended = ServiceError::of_one(self.expire(connection).await, |error| {
+    /// Calls [`Self::expire_doubted`]; logs a failure that concerns this connection alone.
+    async fn expire_alone(
+        &self,
+        connection: &Connection,
+        doubt: Option<Doubt>,
+    ) -> Result<bool, ServiceError> {
+        let ended = ServiceError::of_one(self.expire_doubted(connection, doubt).await, |error| {
             tracing::error!(connection = %connection.id, %error, "an expired connection could not be ended");
         })?;
         Ok(ended == Some(true))
@@ -63,7 +68,15 @@ impl Connections {
     /// Ends a connection whose grant has expired, unless the grant still works. Returns whether it
     /// ended.
     pub(super) async fn expire(&self, connection: &Connection) -> Result<bool, ServiceError> {
-        let recorded = match self.worth_asking(connection).await? {
+        self.expire_doubted(connection, self.doubt(connection).await?).await
+    }
+
+    async fn expire_doubted(
+        &self,
+        connection: &Connection,
+        doubt: Option<Doubt>,
+    ) -> Result<bool, ServiceError> {
+        let recorded = match self.worth_asking(connection, doubt).await? {
             Question::NotNow => return Ok(false),
             Question::Settled => {
                 self.recorder.record_on(connection, &Observation::ExpiryPassed, None).await?
@@ -93,9 +106,13 @@ impl Connections {
     }
 
     /// Whether to ask the provider before the clock ends the connection.
-    async fn worth_asking(&self, connection: &Connection) -> Result<Question, ServiceError> {
+    async fn worth_asking(
+        &self,
+        connection: &Connection,
+        doubt: Option<Doubt>,
+    ) -> Result<Question, ServiceError> {
         let now = self.parts.clock.now();
-        let (Some(facts), Some(doubt)) = (connection.grant, self.doubt(connection).await?) else {
+        let (Some(facts), Some(doubt)) = (connection.grant, doubt) else {
             return Ok(Question::Settled);
         };
         if doubt == Doubt::Assumed && connection.waits_until(now).is_some()
