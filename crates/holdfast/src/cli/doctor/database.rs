@@ -4,13 +4,11 @@ use secrecy::ExposeSecret as _;
 
 use super::super::context::Context;
 use super::super::database::why_not_migrate;
+use super::answered::{Unanswered, answered, unanswered};
 use super::report::{Check, Report};
-use super::{code, machine, sealed};
-use crate::connections::Connections;
+use super::{backlog, code, machine, sealed};
 use crate::settings::Settings;
-use crate::store::{
-    self, KeyUse, LateEvents, OpenError, SchemaState, ServerFacts, Store, StoreError, StoreOptions,
-};
+use crate::store::{self, KeyUse, OpenError, SchemaState, ServerFacts, Store, StoreError, StoreOptions};
 
 /// Postgres versions below are not tested.
 const OLDEST_POSTGRES: i64 = 130_000;
@@ -67,38 +65,6 @@ pub(super) async fn check(
     store.close().await;
 }
 
-/// The database stopped answering; that is no fault of what it was asked for.
-struct Unanswered(StoreError);
-
-/// What the database answered, if it did.
-fn answered<T>(result: Result<T, StoreError>) -> Result<Result<T, StoreError>, Unanswered> {
-    match result {
-        Err(error @ (StoreError::Unavailable(_) | StoreError::Busy(_))) => Err(Unanswered(error)),
-        answer => Ok(answer),
-    }
-}
-
-/// It was opened, so the address is right.
-async fn unanswered(store: &Store, error: StoreError) -> Check {
-    if let StoreError::Unavailable(why) = &error {
-        let is_crowded = matches!(store.unanswered(error.clone()).await, OpenError::TooFewConnections { .. });
-        if is_crowded {
-            let what = format!("the database opens, but then grants no further connection: {why}");
-            return Check::failed(code::DATABASE_POOL, what).mended_by(
-                "raise max_connections, or the CONNECTION LIMIT of the role or the database, to thirteen for each replica",
-            );
-        }
-        return Check::failed(code::DATABASE, format!("it opens, but then answers no more: {why}")).mended_by(
-            "look whether the server still runs, into its log, and at what is between: a firewall, or a pool of PgBouncer that \
-             is used up",
-        );
-    }
-    Check::failed(code::DATABASE, format!("it opens, but does not answer in time: {error}")).mended_by(
-        "somebody locks its tables, or it is overloaded: look at pg_stat_activity of Postgres, or for another program \
-         that writes the SQLite file",
-    )
-}
-
 /// What an open database says of itself. Ends where every further check would fail for the same
 /// reason.
 async fn check_opened(
@@ -138,9 +104,9 @@ async fn check_opened(
     }
     check_key_ring(context, settings, store, is_current, report).await?;
     if is_current {
-        check_backlog(context, settings, store, report).await?;
+        backlog::check_refreshes(context, settings, store, report).await?;
         if settings.webhook.is_some() {
-            check_events(context, store, report).await?;
+            backlog::check_events(context, store, report).await?;
         }
     }
     Ok(())
@@ -355,65 +321,6 @@ async fn check_key_ring(
     }
     for check in sealed::check(context, store, &vault).await {
         report.add(check);
-    }
-    Ok(())
-}
-
-/// The events that the app has not taken.
-async fn check_events(context: &Context, store: &Store, report: &mut Report) -> Result<(), Unanswered> {
-    let quarter_ago = crate::clock::from_millis(context.clock.now().as_millisecond() - 900_000);
-    match answered(store.late_events(quarter_ago).await)? {
-        Ok(LateEvents { oldest: None, .. }) => {}
-        Ok(LateEvents { amount, is_tried: true, oldest: Some(oldest) }) => {
-            let events = if amount == 1 { "1 event" } else { &format!("{amount} events") };
-            let what =
-                format!("the app has not taken {events}, the oldest of {oldest}; each is tried for 7 days");
-            report.add(Check::failed(code::WEBHOOK, what));
-        }
-        Ok(LateEvents { amount, is_tried: false, oldest: Some(oldest) }) => {
-            let what = format!("nobody sends the events that wait: {amount}, the oldest of {oldest}");
-            report.add(
-                Check::failed(code::WEBHOOK, what)
-                    .mended_by("run a replica with HOLDFAST_WORKER=on and HOLDFAST_WEBHOOK_URL"),
-            );
-        }
-        Err(error) => report.add(Check::failed(code::WEBHOOK, error.to_string())),
-    }
-    Ok(())
-}
-
-async fn check_backlog(
-    context: &Context,
-    settings: &Settings,
-    store: &Store,
-    report: &mut Report,
-) -> Result<(), Unanswered> {
-    let elsewhere = if settings.worker {
-        ""
-    } else {
-        "; HOLDFAST_WORKER is off here: another server must refresh grants and delete old rows"
-    };
-    let now = context.clock.now();
-    match answered(store.incident_since(Connections::PROVIDER).await)? {
-        Ok(None) => report.add(Check::passed(code::INCIDENT, "none")),
-        Ok(Some(at)) => report.add(Check::warning(code::INCIDENT, format!("since {at}"))),
-        Err(error) => report.add(Check::failed(code::INCIDENT, error.to_string())),
-    }
-    let hour_ago = crate::clock::from_millis(now.as_millisecond() - 3_600_000);
-    let read = async { Ok::<_, StoreError>((store.overdue(hour_ago).await?, store.soonest_expiry().await?)) };
-    match answered(read.await)? {
-        Ok((0, None)) => report.add(Check::passed(code::BACKLOG, format!("no grant is in use{elsewhere}"))),
-        Ok((overdue, soonest)) => {
-            let days = soonest.map_or(i64::MAX, |at| (at.as_second() - now.as_second()) / 86_400);
-            report.add(if overdue > 0 {
-                Check::warning(code::BACKLOG, format!("{overdue} refreshes are overdue"))
-            } else if days < 3 {
-                Check::warning(code::BACKLOG, format!("the first grant expires in {days} days"))
-            } else {
-                Check::passed(code::BACKLOG, format!("nothing is overdue{elsewhere}"))
-            });
-        }
-        Err(error) => report.add(Check::failed(code::BACKLOG, error.to_string())),
     }
     Ok(())
 }

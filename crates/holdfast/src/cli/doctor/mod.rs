@@ -2,6 +2,8 @@
 //!
 //! Slow checks run side by side and are given up together after [`PATIENCE`], whatever hangs.
 
+mod answered;
+mod backlog;
 mod clerk;
 pub mod code;
 mod configuration;

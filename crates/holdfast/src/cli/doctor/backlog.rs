@@ -1,0 +1,81 @@
+//! What waits: refreshes, and events for the app.
+
+use std::time::Duration;
+
+use super::super::context::Context;
+use super::answered::{Unanswered, answered};
+use super::code;
+use super::report::{Check, Report};
+use crate::clock::before;
+use crate::connections::Connections;
+use crate::settings::Settings;
+use crate::store::{LateEvents, Store, StoreError};
+
+/// A refresh that was due longer ago is overdue.
+const REFRESH_TAKES: Duration = Duration::from_hours(1);
+/// An event that has waited longer is late.
+const EVENT_TAKES: Duration = Duration::from_mins(15);
+
+/// The events that the app has not taken.
+pub(super) async fn check_events(
+    context: &Context,
+    store: &Store,
+    report: &mut Report,
+) -> Result<(), Unanswered> {
+    let late = before(context.clock.now(), EVENT_TAKES);
+    match answered(store.late_events(late).await)? {
+        Ok(LateEvents { oldest: None, .. }) => {}
+        Ok(LateEvents { amount, is_tried: true, oldest: Some(oldest) }) => {
+            let events = if amount == 1 { "1 event" } else { &format!("{amount} events") };
+            let what =
+                format!("the app has not taken {events}, the oldest of {oldest}; each is tried for 7 days");
+            report.add(Check::failed(code::WEBHOOK, what));
+        }
+        Ok(LateEvents { amount, is_tried: false, oldest: Some(oldest) }) => {
+            let what = format!("nobody sends the events that wait: {amount}, the oldest of {oldest}");
+            report.add(
+                Check::failed(code::WEBHOOK, what)
+                    .mended_by("run a replica with HOLDFAST_WORKER=on and HOLDFAST_WEBHOOK_URL"),
+            );
+        }
+        Err(error) => report.add(Check::failed(code::WEBHOOK, error.to_string())),
+    }
+    Ok(())
+}
+
+/// The refreshes that are due, and an incident that keeps them waiting.
+pub(super) async fn check_refreshes(
+    context: &Context,
+    settings: &Settings,
+    store: &Store,
+    report: &mut Report,
+) -> Result<(), Unanswered> {
+    let elsewhere = if settings.worker {
+        ""
+    } else {
+        "; HOLDFAST_WORKER is off here: another server must refresh grants and delete old rows"
+    };
+    let now = context.clock.now();
+    match answered(store.incident_since(Connections::PROVIDER).await)? {
+        Ok(None) => report.add(Check::passed(code::INCIDENT, "none")),
+        Ok(Some(at)) => report.add(Check::warning(code::INCIDENT, format!("since {at}"))),
+        Err(error) => report.add(Check::failed(code::INCIDENT, error.to_string())),
+    }
+    let late = before(now, REFRESH_TAKES);
+    let read = async { Ok::<_, StoreError>((store.overdue(late).await?, store.soonest_expiry().await?)) };
+    match answered(read.await)? {
+        Ok((0, None)) => report.add(Check::passed(code::BACKLOG, format!("no grant is in use{elsewhere}"))),
+        Ok((overdue, soonest)) => {
+            let days = soonest.map_or(i64::MAX, |at| (at.as_second() - now.as_second()) / 86_400);
+            report.add(if overdue > 0 {
+                Check::warning(code::BACKLOG, format!("{overdue} refreshes are overdue"))
+            } else if days < 3 {
+                Check::warning(code::BACKLOG, format!("the first grant expires in {days} days"))
+            } else {
+                Check::passed(code::BACKLOG, format!("nothing is overdue{elsewhere}"))
+            });
+        }
+        Err(error) => report.add(Check::failed(code::BACKLOG, error.to_string())),
+    }
+    Ok(())
+}
