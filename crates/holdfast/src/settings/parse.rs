@@ -310,6 +310,12 @@ fn meant_fraction(text: &str) -> String {
         .map_or_else(|| "it like 0.5".to_owned(), |meant| meant.to_string())
 }
 
+/// The name that somebody means who writes it in other letters.
+pub fn meant_name<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
+    let plain = text.to_ascii_lowercase().replace(['-', ' '], "_");
+    names.iter().copied().find(|name| *name == plain)
+}
+
 /// `on` or `off`.
 pub fn switch(text: &str) -> Read<bool> {
     match text {
@@ -344,11 +350,7 @@ pub fn log_format(text: &str) -> Read<LogFormat> {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
         _ => {
-            let meant = match text.to_ascii_lowercase().as_str() {
-                "text" => "text",
-                "json" => "json",
-                _ => "text or json",
-            };
+            let meant = meant_name(text, &["text", "json"]).unwrap_or("text or json");
             Err(Wrong::new("is not a format", format!("write {meant}")))
         }
     }

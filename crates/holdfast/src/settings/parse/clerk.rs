@@ -7,7 +7,7 @@ use url::Url;
 
 use super::super::PartiesMode;
 use super::super::entry::Wrong;
-use super::{Read, base_url, each_part, length, secret};
+use super::{Read, base_url, each_part, length, meant_name, secret};
 use crate::caller::keys::SecretKey;
 
 /// Clerk's Backend API, with or without the version that every path of it begins with.
@@ -94,12 +94,8 @@ pub fn parties_mode(text: &str) -> Read<PartiesMode> {
         "if_present" => Ok(PartiesMode::IfPresent),
         "report" => Ok(PartiesMode::Report),
         _ => {
-            let meant = match text.to_ascii_lowercase().replace(['-', ' '], "_").as_str() {
-                "enforce" => "enforce",
-                "if_present" => "if_present",
-                "report" => "report",
-                _ => "enforce, if_present or report",
-            };
+            let meant = meant_name(text, &["enforce", "if_present", "report"]);
+            let meant = meant.unwrap_or("enforce, if_present or report");
             Err(Wrong::new("is not a mode", format!("write {meant}")))
         }
     }
