@@ -28,8 +28,8 @@ const LINK_IN_DOUBT: Duration = Duration::from_hours(7 * 24);
 impl Connections {
     /// The account's person removed the app at `issued_at`. Returns how many connections have the
     /// account. A message older than the present link proves nothing about it, so Instagram is
-    /// asked, at once or as soon as it may be. Connect attempts that hold an older token end; a message without a time ends none,
-    /// since each asks Instagram before it links.
+    /// asked, at once or as soon as it may be. Connect attempts that hold an older token end; a
+    /// message without a time ends none, since each asks Instagram before it links.
     pub async fn deauthorized(
         &self,
         account_id: &str,
