@@ -21,6 +21,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{Clerk, ORIGIN, as_read, transport};
+use crate::support::serving::serving;
 use crate::support::waiting::until;
 
 /// What a judgement amounts to, for comparison.
@@ -209,11 +210,8 @@ async fn cached(clerk: &Clerk, deaf: bool) -> Url {
             ([("age", (now - stored).to_string())], document)
         }
     };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = Url::parse(&format!("http://{}/jwks", listener.local_addr().unwrap())).unwrap();
-    let router = Router::new().route("/jwks", get(answer));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    url
+    let address = serving(Router::new().route("/jwks", get(answer))).await;
+    Url::parse(&format!("{address}/jwks")).unwrap()
 }
 
 #[tokio::test]
@@ -458,11 +456,8 @@ async fn switched(clerk: &Clerk, on: &Arc<AtomicBool>) -> Url {
             Ok(transport.send(request).await.unwrap().body)
         }
     };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = Url::parse(&format!("http://{}/jwks", listener.local_addr().unwrap())).unwrap();
-    let router = Router::new().route("/jwks", get(answer));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    url
+    let address = serving(Router::new().route("/jwks", get(answer))).await;
+    Url::parse(&format!("{address}/jwks")).unwrap()
 }
 
 #[tokio::test]

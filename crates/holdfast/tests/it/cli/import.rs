@@ -22,6 +22,7 @@ use crate::e2e::app::App;
 use crate::support::database::{self, Engine, count_on, execute_on};
 use crate::support::leaks;
 use crate::support::postgres_server::OwnServer;
+use crate::support::serving::serving;
 use crate::support::waiting::{PATIENCE, until_seen};
 
 /// Instagram's Graph API as far as an import asks it. A token says what it is: `IGAAgood_7_…` is
@@ -34,12 +35,9 @@ pub(super) struct Graph {
 
 impl Graph {
     pub(super) async fn start() -> (Self, String) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let graph = Self::default();
         let router = axum::Router::new().fallback(me).with_state(graph.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        (graph, url)
+        (graph, serving(router).await)
     }
 
     fn asked_about(&self, kind: &str) -> u64 {

@@ -5,7 +5,8 @@ use super::doctor::codes;
 use super::support::{Place, WITHOUT_THE_NEWEST_MIGRATION, ring_entry};
 use crate::support::waiting::until_blocking;
 
-fn configured() -> Place {
+/// What a server needs to start.
+pub(super) fn configured() -> Place {
     Place::new()
         .with("HOLDFAST_LISTEN", "127.0.0.1:0")
         .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))

@@ -4,15 +4,11 @@ use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::support::{Place, ring_entry};
+use super::support::Place;
 use crate::support::waiting::until_blocking;
 
 fn configured() -> Place {
-    Place::new()
-        .with("HOLDFAST_LISTEN", "127.0.0.1:0")
-        .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
-        .with("CLERK_PUBLISHABLE_KEY", "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k")
-        .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com")
+    super::serve::configured()
         .with("INSTAGRAM_APP_ID", "990602627938098")
         .with("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789abcdef")
 }

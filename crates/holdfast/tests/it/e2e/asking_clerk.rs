@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::app::{App, json as body};
+use crate::support::serving::serving;
 
 /// Clerk's `GET /v1/users/{id}`.
 #[derive(Clone)]
@@ -35,10 +36,7 @@ impl CountingClerk {
                 get(async |State(clerk): State<Self>, Path(id): Path<String>| clerk.user(&id)),
             )
             .with_state(clerk.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        (clerk, address)
+        (clerk, serving(router).await)
     }
 
     fn user(&self, id: &str) -> Response {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::app::{App, RETURN_TO, json as body};
 use super::operations::Member;
 use super::statuses::told;
+use crate::support::serving::serving;
 use crate::support::waiting::{until, until_seen};
 
 /// Serves `graph.instagram.com`: grants live an hour, and a refresh is answered with `refreshed`.
@@ -39,10 +40,7 @@ async fn graph_with(refreshed: Value, insights: (u16, Value)) -> (String, Arc<At
         .route("/refresh_access_token", get(refresh))
         .route("/{version}/me/insights", get(move || async move { insights }))
         .route("/{version}/me", get(move || async move { Json(me) }));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (address, refreshes)
+    (serving(router).await, refreshes)
 }
 
 fn settings(graph: &str) -> [(&str, &str); 3] {

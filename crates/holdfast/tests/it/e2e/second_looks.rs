@@ -16,6 +16,7 @@ use super::app::{App, RETURN_TO, Returned, SignedIn, code, json as body, text};
 use super::operations::Member;
 use super::statuses::told;
 use crate::support::database::{Engine, execute_on};
+use crate::support::serving::serving;
 use crate::support::waiting::until;
 
 const NO_WORKER: &[(&str, &str)] = &[("HOLDFAST_WORKER", "off")];
@@ -259,13 +260,11 @@ async fn a_foreign_cursor_is_refused_by_whichever_name_it_came() {
 /// Without a word any coding is allowed, and none is read here.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_out_asks_for_plain_answers() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     let echo = |headers: http::HeaderMap| async move {
         headers.get("accept-encoding").map_or_else(String::new, |value| value.to_str().unwrap().to_owned())
     };
     let router = axum::Router::new().fallback(axum::routing::get(echo));
-    tokio::spawn(axum::serve(listener, router).into_future());
+    let url = serving(router).await.parse().unwrap();
     let app = App::start().await;
     assert_eq!(text(&app.send(Outgoing::new(Method::GET, url)).await), "identity");
 }

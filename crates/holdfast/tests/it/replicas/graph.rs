@@ -14,6 +14,8 @@ use holdfast::clock::{Clock as _, SystemClock};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::support::serving::serving;
+
 /// The server of one account, `ada.makes`.
 #[derive(Clone, Default)]
 pub struct Graph {
@@ -66,10 +68,7 @@ impl Graph {
                 get(async |State(graph): State<Self>, Query(asked): Query<Asked>| graph.me(&asked)),
             )
             .with_state(graph.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        (graph, address)
+        (graph, serving(router).await)
     }
 
     pub fn hang(&self, hangs: bool) {

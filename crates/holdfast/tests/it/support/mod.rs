@@ -9,4 +9,5 @@ pub mod needles;
 pub mod ports;
 pub mod postgres_server;
 pub mod relay;
+pub mod serving;
 pub mod waiting;

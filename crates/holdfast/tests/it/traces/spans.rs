@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use super::collector::{Collector, Seen, resource};
 use super::traced;
 use crate::support::leaks;
+use crate::support::serving::serving;
 use crate::support::waiting::until;
 
 const INTERNAL: i32 = 1;
@@ -199,10 +200,7 @@ async fn listener() -> (String, Arc<Mutex<Vec<HeaderMap>>>) {
         kept.lock().unwrap().push(request.headers().clone());
         std::future::ready(StatusCode::NO_CONTENT)
     });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}/events", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (address, seen)
+    (format!("{}/events", serving(router).await), seen)
 }
 
 #[tokio::test(flavor = "multi_thread")]
