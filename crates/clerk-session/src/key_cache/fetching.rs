@@ -7,14 +7,15 @@ use std::sync::Arc;
 use tokio::sync::MutexGuard;
 
 use super::KeyCache;
-use super::asked::Want;
+use super::asked::{Begun, Want};
+use super::snapshot::Source;
 use crate::cache_options::ms;
 use crate::fetch::{FetchError, Fetched};
 use crate::keys::KeySet;
 
 /// A fetch under way.
 pub(super) struct Flight {
-    begun_ms: i64,
+    begun: Begun,
     reply: Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send>>,
 }
 
@@ -35,10 +36,10 @@ impl KeyCache {
             if !self.is_wanted(want, now_ms) {
                 return;
             }
-            self.asked().begin(want, now_ms);
+            let begun = self.asked().begin(want, now_ms);
             let fetcher = Arc::clone(fetcher);
             let reply = Box::pin(async move { fetcher.fetch().await });
-            *turn.0 = Some(Flight { begun_ms: now_ms, reply });
+            *turn.0 = Some(Flight { begun, reply });
         }
         let Some(flight) = turn.0.as_mut() else { return };
         // If this future is dropped here, the flight stays for the next caller.
@@ -48,11 +49,11 @@ impl KeyCache {
             }
             Ok((KeySet::from_jwks(&document)?, age))
         });
-        let begun_ms = flight.begun_ms;
+        let begun = flight.begun;
         *turn.0 = None;
         match outcome {
             Ok((document, age)) => {
-                self.install(document, begun_ms, age, false);
+                self.install(document, begun.at_ms, age, Source::Fetched(begun));
                 self.asked().last_error = None;
             }
             Err(error) => self.asked().last_error = Some(error),
@@ -68,7 +69,7 @@ impl KeyCache {
                 let renew_at = each.loaded_at_ms.saturating_add(ms(self.options.renew_at));
                 now_ms >= renew_at || now_ms < each.loaded_at_ms
             }),
-            Want::Own => self.snapshot.load().as_ref().is_some_and(|each| each.is_restored),
+            Want::Own => self.snapshot.load().as_ref().is_some_and(|each| each.is_restored()),
         };
         is_unmet && self.asked().may_begin(want, &self.options, now_ms)
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::KeyCache;
-use super::asked::Want;
+use super::asked::{Came, Want};
 use super::snapshot::Snapshot;
 use crate::cache_options::ms;
 use crate::cannot_judge::{CannotJudge, CannotJudgeReason};
@@ -44,16 +44,14 @@ impl KeyCache {
         {
             return verdict;
         }
+        let came = verifier.unproven_issue_time(token).map(|issued| self.asked().token_came(issued, now_ms));
         let waited = self.wait_for(Want::NewerThan(snapshot.epoch), now_ms).await;
         let newest = self.usable(now_ms).unwrap_or(snapshot);
         match newest.judge(verifier, token, now_ms) {
             Verdict::Refused(refusal) if asks_for_newer(&refusal) => {
-                let issued_at_ms = verifier.unproven_issue_time(token);
                 let skew_ms = verifier.clock_skew_ms();
-                match self.undecided(&refusal, issued_at_ms, &newest, waited, skew_ms, now_ms) {
-                    Some(cannot) => Verdict::CannotJudge(cannot),
-                    None => Verdict::Refused(refusal),
-                }
+                came.and_then(|came| self.undecided(&refusal, came, &newest, waited, skew_ms, now_ms))
+                    .map_or(Verdict::Refused(refusal), Verdict::CannotJudge)
             }
             verdict @ (Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::CannotJudge(_)) => verdict,
         }
@@ -64,13 +62,13 @@ impl KeyCache {
     fn undecided(
         &self,
         refusal: &Refusal,
-        issued_at_ms: Option<i64>,
+        came: Came,
         newest: &Snapshot,
         waited: Waited,
         skew_ms: i64,
         now_ms: i64,
     ) -> Option<CannotJudge> {
-        let issued = issued_at_ms?;
+        let issued = came.issued_at_ms;
         let asked = self.asked().clone();
         // Our keys have proven tokens newer than this one.
         let superseded = refusal.code == RefusalCode::TokenInvalidSignature
@@ -90,16 +88,11 @@ impl KeyCache {
         if asked.last_error.is_some() {
             return cannot(CannotJudgeReason::KeyUnknownAndUnreachable, asked.last_try_ms);
         }
-        if newest.as_of_ms == now_ms {
-            // Clerk was asked once the token had come, whatever the clocks say.
-            newest.asked_for_ms.fetch_max(issued.min(now_ms), Ordering::Relaxed);
-        }
-        let had_come = newest.as_of_ms == now_ms || issued <= newest.asked_for_ms.load(Ordering::Relaxed);
         // Clerk's clock may be behind ours, and `iat` has no fraction of a second.
         let latest = issued.saturating_add(999).saturating_add(skew_ms);
         // A clock that was ahead says nothing of when they were loaded.
         let was_ahead = newest.as_of_ms > now_ms.saturating_add(skew_ms);
-        if !had_come && (latest >= newest.as_of_ms || was_ahead) {
+        if !newest.was_asked_for_after(&came) && (latest >= newest.as_of_ms || was_ahead) {
             return cannot(CannotJudgeReason::KeyNewerThanOurs, asked.last_spaced_ms);
         }
         None

@@ -31,7 +31,7 @@ use crate::fetch::{FetchError, FetchJwks};
 use crate::keys::{JwksDocument, JwksError, KeySet, SkippedKey};
 use asked::{Asked, Want};
 use fetching::Flight;
-use snapshot::Snapshot;
+use snapshot::{Snapshot, Source};
 
 /// How the keys are doing, for readiness and for the operator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl KeyCache {
     /// A pinned key: there from the start, and never renewed.
     pub fn pinned(keys: KeySet) -> Self {
         let cache = Self::over(None, CacheOptions::default());
-        cache.install(JwksDocument { keys, skipped: Vec::new() }, 0, Duration::ZERO, false);
+        cache.install(JwksDocument { keys, skipped: Vec::new() }, 0, Duration::ZERO, Source::Pinned);
         cache
     }
 
@@ -94,7 +94,7 @@ impl KeyCache {
     pub fn restore(&self, document: &[u8], fetched_at_ms: i64) -> Result<(), JwksError> {
         let document = KeySet::from_jwks(document)?;
         if self.snapshot.load().is_none() {
-            self.install(document, fetched_at_ms, Duration::ZERO, true);
+            self.install(document, fetched_at_ms, Duration::ZERO, Source::Restored);
         }
         Ok(())
     }
@@ -130,7 +130,7 @@ impl KeyCache {
         KeyStatus {
             loaded_at_ms: snapshot.as_ref().map(|snapshot| snapshot.loaded_at_ms),
             as_of_ms: snapshot.as_ref().map(|snapshot| snapshot.as_of_ms),
-            are_restored: snapshot.as_ref().is_some_and(|snapshot| snapshot.is_restored),
+            are_restored: snapshot.as_ref().is_some_and(|snapshot| snapshot.is_restored()),
             kids: snapshot.iter().flat_map(|each| each.keys.kids().map(str::to_owned)).collect(),
             skipped: snapshot.as_ref().map(|snapshot| snapshot.skipped.clone()).unwrap_or_default(),
             last_try_ms: asked.last_try_ms,
@@ -147,7 +147,7 @@ impl KeyCache {
     fn renewal(&self, now_ms: i64) -> Want {
         match self.usable(now_ms) {
             None => Want::Any,
-            Some(present) if present.is_restored => Want::Own,
+            Some(present) if present.is_restored() => Want::Own,
             Some(_) => Want::Fresh,
         }
     }
@@ -168,7 +168,7 @@ impl KeyCache {
         self.fetcher.is_none() || now_ms.saturating_sub(snapshot.loaded_at_ms) <= ms(self.options.max_age)
     }
 
-    fn install(&self, document: JwksDocument, loaded_at_ms: i64, age: Duration, is_restored: bool) {
+    fn install(&self, document: JwksDocument, loaded_at_ms: i64, age: Duration, source: Source) {
         let JwksDocument { keys, skipped } = document;
         let as_of_ms = loaded_at_ms.saturating_sub(ms(age));
         let present = self.snapshot.load();
@@ -184,17 +184,7 @@ impl KeyCache {
             Some(_) | None => (self.epochs.fetch_add(1, Ordering::Relaxed) + 1, i64::MIN),
         };
         let newest_proven_ms = AtomicI64::new(newest_proven_ms);
-        let asked_for_ms = AtomicI64::new(i64::MIN);
-        let snapshot = Snapshot {
-            keys,
-            skipped,
-            is_restored,
-            loaded_at_ms,
-            as_of_ms,
-            epoch,
-            newest_proven_ms,
-            asked_for_ms,
-        };
+        let snapshot = Snapshot { keys, skipped, source, loaded_at_ms, as_of_ms, epoch, newest_proven_ms };
         self.snapshot.store(Some(Arc::new(snapshot)));
     }
 

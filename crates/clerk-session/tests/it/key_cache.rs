@@ -431,6 +431,26 @@ async fn clocks_that_differ_refuse_no_new_key_and_spare_no_forged_token() {
     assert_eq!(scene.judge(&newer, renewed - 10_000).await, "cannot judge: KeyNewerThanOurs");
 }
 
+/// Fifteen doors of one server are asked at once, and who began the fetch need not be heard first.
+#[tokio::test]
+async fn who_carries_on_a_fetch_is_told_what_who_began_it_would_be() {
+    let scene = Scene::new(Clerk::hanging(ours()));
+    scene.clerk.answer(1);
+    scene.cache.renew_if_due(NOW).await;
+    let later = NOW + FORCE_GAP_MS;
+    let claims = json!({"iat": later / 1000, "exp": later / 1000 + 60});
+    let forged = mint(json!({"kid": "ins_new"}), claims);
+    let mut second = pin!(scene.judge(&forged, later + 1));
+    {
+        let mut first = pin!(scene.judge(&forged, later));
+        assert!(poll_once(first.as_mut()).is_pending());
+        assert!(poll_once(second.as_mut()).is_pending());
+    }
+    scene.clerk.answer(1);
+    assert_eq!(second.await, "jwk-kid-mismatch");
+    assert_eq!(scene.clerk.fetches(), 2);
+}
+
 fn refusal(kid: &str) -> &'static str {
     if kid == KID { "token-invalid-signature" } else { "jwk-kid-mismatch" }
 }
