@@ -1,4 +1,19 @@
 //! Disconnecting: on return, the grant's bytes are deleted.
+//!
+//! What ends, in this order, and where:
+//!
+//! 1. the open connect attempts, and their tokens in the journal: `withdraw_attempts`
+//!    ([`attempts`](super::attempts));
+//! 2. the link: [`Observation::Disconnected`] clears account, scopes and grant
+//!    ([`apply`](crate::connection::transition::apply));
+//! 3. every stored version of the grant: a connection that loses its grant keeps no row of it
+//!    ([`change`](super::recorder::change)), in the same unit of work as its history and the event
+//!    to the app;
+//! 4. the bytes in SQLite's file and log ([`Store::commit`](crate::store::Store::commit));
+//! 5. the connection's tokens in the journal: `Connections::end_link`, below.
+//!
+//! If a step fails, the later ones are not taken and the call answers with an error. It may be
+//! repeated.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;

@@ -1,4 +1,20 @@
 //! What we do with connections: one file per use case.
+//!
+//! A use case reads facts from the store, asks the provider where it must, and expresses what it
+//! learned as an [`Observation`]. The [`Recorder`] applies the observation and stores the result,
+//! and tries again if another writer was faster.
+//!
+//! | use cases of | files |
+//! |---|---|
+//! | a person | `connect`, `callback`, `complete`, `check`, `disconnect` |
+//! | the app's backend | `pass_through`, `listing` |
+//! | an operator | `import`, `overview` |
+//! | the worker | `refresh`, `expiry`, `unreadable`, `clock_repair`; `complete` after a crash |
+//! | Instagram | `provider_callbacks` |
+//!
+//! The other files are what these share: `grants` and `journal` keep grants; `recorder`, `switch`
+//! and `attempts` write; `diagnose` finds out what a failure means, `incidents` whether others meet
+//! it too; `provider_gate` says how many calls are allowed.
 
 pub mod app_refusals;
 mod attempts;

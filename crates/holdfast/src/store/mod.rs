@@ -3,6 +3,10 @@
 //! Access to data needs a proof: `&OwnerId` from a verified caller, a [`Lease`] from claiming, a
 //! `SignedEvent` from a verified webhook. Everything that belongs together is stored together: see
 //! [`ChangeSet`]. Times are stored as unix milliseconds and come back cut to that.
+//!
+//! A new query is a statement in [`statements`], with its text for both engines, and a method here,
+//! in the file of its subject. What it finds is `Option`, `Vec` or a number: an error means that the
+//! database failed, or that a row makes no sense.
 
 mod attempts;
 mod audit;

@@ -1,8 +1,37 @@
 //! The worker keeps stored facts true: it refreshes grants, ends expired connections and attempts,
 //! and finishes what a crash interrupted.
 //!
-//! [`Worker::tick`] does what is due now, also in tests and the simulation; [`Worker::run`] repeats
-//! it.
+//! There is no queue of jobs. The rows say what is due, so nothing has to be enqueued, and no job
+//! can be lost or left over. A [`Lease`] keeps two replicas from refreshing one connection at once;
+//! no transaction is open while Instagram is asked.
+//!
+//! # A tick
+//!
+//! [`Worker::tick`] does once what is due now, also in tests and the simulation:
+//!
+//! 1. stores the tokens of the [journal](crate::connections::journal);
+//! 2. ends or resumes connect attempts;
+//! 3. repairs stored times, daily and after a jump of the clock;
+//! 4. tries damaged grants again, each minute;
+//! 5. finishes data deletions;
+//! 6. ends expired connections;
+//! 7. claims due connections and refreshes them, batch by batch, as far as the provider's budget
+//!    and health allow.
+//!
+//! Refreshes come last, and in a bounded number: a backlog of them must not hold up the rest.
+//!
+//! [`Worker::run`] repeats it: when the next row is due, and soon after any change. [`Pace`] says
+//! how soon and how late.
+//!
+//! # A failure
+//!
+//! - of one connection is logged and postpones that connection; its row says until when
+//!   ([`schedule`](crate::connection::schedule));
+//! - of one kind of housekeeping is logged, and the tick continues;
+//! - of the database ends the tick. The next one tries again.
+//!
+//! If this process dies, its leases run out, and what it had begun is found in the rows and in the
+//! journal.
 
 pub mod sweep;
 mod tally;
