@@ -4,9 +4,8 @@
 //! `SignedEvent` from a verified webhook. Everything that belongs together is stored together: see
 //! [`ChangeSet`]. Times are stored as unix milliseconds and come back cut to that.
 //!
-//! A new query is a statement in [`statements`], with its text for both engines, and a method here,
-//! in the file of its subject. What it finds is `Option`, `Vec` or a number: an error means that the
-//! database failed, or that a row makes no sense.
+//! A new query is a statement in [`statements`], with a text for each engine where they differ, and
+//! a method in the file of its subject. Finding nothing is no error: it is `None` or an empty list.
 
 mod attempts;
 mod audit;

@@ -1,3 +1,5 @@
+//! `holdfast config`: every fault at once, and no secret on the screen.
+
 use super::support::{Place, ring_entry};
 
 /// `clerk.example.com`, as in facts about Clerk's publishable keys.

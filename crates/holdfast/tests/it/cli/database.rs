@@ -1,3 +1,5 @@
+//! Commands on a database: migrating, backing up and restoring, and acting on connections.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -1,3 +1,5 @@
+//! `holdfast dev`: what it prints works when pasted.
+
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 

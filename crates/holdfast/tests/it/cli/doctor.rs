@@ -1,3 +1,5 @@
+//! `holdfast doctor`: an installation that passes, and an end within its time whatever hangs.
+
 use std::sync::Arc;
 use std::time::Duration;
 

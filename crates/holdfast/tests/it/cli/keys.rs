@@ -1,3 +1,5 @@
+//! Keys of the ring and keys of the app: made, rotated, retired, lost.
+
 use super::support::{Place, ring_entry};
 
 #[test]

@@ -1,3 +1,5 @@
+//! What keeps a server from starting is one sentence and an exit code.
+
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 

@@ -1,3 +1,5 @@
+//! `holdfast token explain`: the verdict on a token, from every source of keys.
+
 use std::sync::Arc;
 
 use holdfast::clock::{Clock as _, ManualClock, SystemClock};

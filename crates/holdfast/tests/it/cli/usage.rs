@@ -1,3 +1,5 @@
+//! Wrong usage: an exit code, one sentence, and no secret repeated.
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 

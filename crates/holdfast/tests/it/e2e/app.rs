@@ -1,4 +1,21 @@
 //! A running installation: server, worker and both stand-ins, each on a port of its own.
+//!
+//! [`App`] is the installation, and [`SignedIn`] a browser in which somebody is signed in:
+//!
+//! ```text
+//! let app = App::start().await;
+//! let ada = app.sign_in(Person::Ada);
+//! ada.connect_account("ada.makes").await;
+//! assert_eq!(ada.status().await["state"], "connected");
+//! ```
+//!
+//! [`SignedIn::connect_account`] is the whole dance; its steps are [`SignedIn::connect`],
+//! [`App::decide`] and [`SignedIn::complete`]. `app.instagram` and `app.clerk` are told how to
+//! fail. [`App::with`] takes settings, [`App::at`] a clock that the test moves, [`App::on`] a
+//! database, and [`App::replica`] starts one more server.
+//!
+//! Each answer is held against the OpenAPI document and searched for grants. When an [`App`] is
+//! dropped, log and database are searched for every secret that occurred.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

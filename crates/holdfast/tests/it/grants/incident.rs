@@ -1,3 +1,6 @@
+//! Trouble of many at once: nobody is told to reconnect for it, and it passes by itself. Trouble
+//! of one is believed in time.
+
 use holdfast::connection::{Reason, Standing, State};
 
 use super::setup::{DAY, MINUTE, Replica, owner};

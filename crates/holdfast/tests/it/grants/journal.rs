@@ -1,3 +1,6 @@
+//! A grant that the database cannot take yet is kept in the journal, and stored only if its link
+//! still stands.
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,3 +1,6 @@
+//! Refreshing, in each of the three worlds: when, how often, and what wins if something else
+//! happens meanwhile.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,4 +1,9 @@
 //! A worker over a real database and a scripted Instagram.
+//!
+//! A test makes a [`World`], the Instagram, and over it one [`Replica`] or several. It links people
+//! by [`Replica::link`], moves the clock, and lets the worker work by [`Replica::tick`] or
+//! [`Replica::pass`]. What it holds against the truth is [`Replica::now`], what is stored, and
+//! [`World::calls`], what Instagram was asked.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Connect attempts: each stage comes back whole, their number is bounded, and one redeems.
+
 use std::time::Duration;
 
 use holdfast::connection::attempt::{AttemptOutcome, AttemptStage};

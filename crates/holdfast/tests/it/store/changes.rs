@@ -1,3 +1,5 @@
+//! Who listens is told of each change that was committed, once, at every replica.
+
 use std::time::Duration;
 
 use holdfast::store::{Change, CommitOutcome};

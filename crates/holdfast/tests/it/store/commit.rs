@@ -1,3 +1,5 @@
+//! A unit of work: all or nothing, and of two writers one wins.
+
 use holdfast::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use holdfast::connection::{Reason, State, Suspicion};
 use holdfast::store::{AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite, StatusFacts};

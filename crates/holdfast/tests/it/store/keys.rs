@@ -1,3 +1,5 @@
+//! Data keys, their rotation and loss, and service keys.
+
 use std::sync::Arc;
 
 use base64::Engine as _;

@@ -1,3 +1,5 @@
+//! Claiming: exactly once, the earliest deadline first.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

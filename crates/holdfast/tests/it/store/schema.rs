@@ -1,3 +1,5 @@
+//! Migrations, and every statement on the schema they lead to.
+
 use holdfast::clock::SystemClock;
 use holdfast::store::{MigrateError, OpenError, SchemaState, Store, StoreOptions};
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! User records: made once, and written only by newer facts.
+
 use std::time::Duration;
 
 use holdfast::clerk::UserFacts;
