@@ -8,6 +8,34 @@ use crate::keys::JwksError;
 
 /// Gets the JWKS document. The implementation limits time and size, asks caches on the way for
 /// nothing stored (`Cache-Control: no-cache`), and says how old a copy it got all the same.
+///
+/// ```
+/// use std::future::Future;
+/// use std::pin::Pin;
+///
+/// use clerk_session::{FetchError, FetchJwks, Fetched};
+///
+/// # /// Status, `Age` header and body.
+/// # async fn get(_: &str) -> std::io::Result<(u16, Option<String>, Vec<u8>)> {
+/// #     Ok((200, None, Vec::new()))
+/// # }
+/// struct ByMyClient {
+///     url: String,
+/// }
+///
+/// impl FetchJwks for ByMyClient {
+///     fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + '_>> {
+///         Box::pin(async move {
+///             let (status, age, body) =
+///                 get(&self.url).await.map_err(|error| FetchError::NoAnswer(error.to_string()))?;
+///             if status != 200 {
+///                 return Err(FetchError::Status(status));
+///             }
+///             Ok(Fetched::with_age(body, age.as_deref()))
+///         })
+///     }
+/// }
+/// ```
 pub trait FetchJwks: Send + Sync + 'static {
     /// The document.
     fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + '_>>;

@@ -10,6 +10,19 @@ use std::fmt;
 ///
 /// Apps have origins too: `chrome-extension://ID`, `capacitor://localhost`, `tauri://localhost`,
 /// `my-app://renderer`.
+///
+/// ```
+/// use clerk_session::OriginPattern;
+///
+/// let previews = OriginPattern::parse("https://deploy-preview-*--acme.netlify.app")?;
+/// assert!(previews.matches("https://deploy-preview-17--acme.netlify.app"));
+/// assert!(!previews.matches("https://deploy-preview-17--acme.netlify.app.evil.example"));
+///
+/// // An error says what to write instead.
+/// let error = OriginPattern::parse("https://app.example.com/").unwrap_err();
+/// assert!(error.to_string().contains("write `https://app.example.com`"));
+/// # Ok::<(), clerk_session::OriginError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OriginPattern {
     text: String,

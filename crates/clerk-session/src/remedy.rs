@@ -10,6 +10,20 @@ use crate::unwrapped::Wrapping;
 ///
 /// Texts inside come from the token. They are cut to 80 characters and escaped, so that they fit a
 /// log line; they may name keys and parties, so they are for the operator.
+///
+/// ```
+/// use clerk_session::Remedy;
+///
+/// /// Names this server's setting where it has one.
+/// fn in_our_words(remedy: &Remedy) -> String {
+///     match remedy {
+///         Remedy::AcceptParty { party } => format!("Add {party} to APP_ORIGINS."),
+///         other => other.to_string(),
+///     }
+/// }
+///
+/// assert_eq!(in_our_words(&Remedy::WriteBearer), "Send `Authorization: Bearer <session token>`.");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {
