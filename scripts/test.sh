@@ -62,6 +62,8 @@ step 'Rust tests' rust_tests
 step 'instructions of the hot path' scripts/counts.sh
 step 'clerk-session as a package, with all its features' scripts/clerk-session.sh
 step 'documentation tests' cargo test --locked --workspace --doc
+step 'links of the documentation' env RUSTDOCFLAGS='-D warnings' \
+  cargo doc --locked --no-deps --workspace --document-private-items
 step 'verdicts beside @clerk/backend' scripts/differential.sh
 step 'types of client and server' client_types
 step 'JavaScript format and lints' npm run --silent lint

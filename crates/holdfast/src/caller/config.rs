@@ -12,7 +12,7 @@ const REMEMBERED_TOKENS: usize = 30_000;
 /// How session tokens are judged.
 #[derive(Debug, Clone)]
 pub struct ClerkConfig {
-    /// What a token must satisfy; see [`super::policy`].
+    /// What a token must satisfy; see [`super::policy()`].
     pub policy: Policy,
     /// Where the keys come from.
     pub keys: KeySource,

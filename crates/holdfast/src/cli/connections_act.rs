@@ -1,5 +1,5 @@
 //! `connections check`, `refresh` and `forget`: what an operator may do to a user's connection,
-//! always through [`Connections`](crate::connections::Connections).
+//! always through [`Connections`].
 
 use std::time::Duration;
 

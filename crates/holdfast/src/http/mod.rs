@@ -3,11 +3,11 @@
 //!
 //! Layers, from the outside in, each where it is for a reason:
 //!
-//! 1. The envelope ([`layers`]): request id, security headers, the bytes of every problem, the
+//! 1. The envelope ([`mod@layers`]): request id, security headers, the bytes of every problem, the
 //!    access log. Outermost, so that no answer leaves without them, whoever made it.
 //! 2. [`cors`]: on every answer that follows, errors, 404 and 405 included; preflights end here,
 //!    before any credential is asked for, since browsers send none with them.
-//! 3. The guard ([`layers`]): load shedding, the request's time, panics. Inside CORS, so that a
+//! 3. The guard ([`mod@layers`]): load shedding, the request's time, panics. Inside CORS, so that a
 //!    page can read the 503.
 //! 4. The handler, whose first argument ([`crate::caller::Caller`],
 //!    [`authentication::NotImpersonated`] or [`crate::caller::ServiceCaller`]) is the

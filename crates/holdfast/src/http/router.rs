@@ -171,7 +171,7 @@ fn anywhere(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperati
     move |op| doc(op).problems(&layers::PROBLEMS)
 }
 
-/// `doc`, and the problems of a request that needs a place; [`layers`] says which do not.
+/// `doc`, and the problems of a request that needs a place; [`mod@layers`] says which do not.
 fn admitted(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
     move |op| anywhere(doc)(op).problems(&admission::PROBLEMS)
 }
