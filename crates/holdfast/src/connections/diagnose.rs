@@ -10,7 +10,7 @@ use super::error::ServiceError;
 use super::grants::RowSeal;
 use super::mechanisms::Mechanism;
 use super::recorder::Recorded;
-use super::switch::{Link, Switch};
+use super::switch::{LinkId, Switch};
 use crate::clock::after;
 use crate::connection::Connection;
 use crate::connection::belief::Population;
@@ -250,7 +250,7 @@ impl Connections {
             connection = %connection.id, dead = facts.version, alive = earlier.version,
             "the grant in use is refused; the previous one works and is restored"
         );
-        let link = Link::of(connection, facts);
+        let link = LinkId::of(connection, facts);
         self.switch(link, &key, &grant, Switch::RolledBack { dead: facts.version }, tools.lease).await
     }
 }

@@ -48,19 +48,21 @@ impl Connections {
     pub async fn disconnect(&self, owner: &OwnerId) -> Result<DisconnectReceipt, ServiceError> {
         let now = self.parts.clock.now();
         self.withdraw_attempts(owner, now).await?;
-        let deleted_at = match self.parts.store.connection(owner, Self::PROVIDER).await? {
+        let ended = match self.parts.store.connection(owner, Self::PROVIDER).await? {
+            Some(connection) if is_linked(&connection) => {
+                let ended = self.end_link(connection.id, &Observation::Disconnected).await?;
+                ended.map(|ended| ended.connection)
+            }
+            Some(connection) => {
+                // The answer to an earlier call may have been lost after its commit.
+                self.parts.journal.forget_link(connection.id, &connection.user_id);
+                Some(connection)
+            }
             None => None,
-            Some(connection) if is_linked(&connection) => self
-                .end_link(connection.id, &Observation::Disconnected)
-                .await?
-                .map(|done| done.connection.since),
-            // A declined or failed attempt ended without a link: there was nothing to delete.
-            Some(connection) => connection
-                .standing
-                .reason()
-                .filter(|reason| *reason == Reason::UserDisconnected)
-                .map(|_| connection.since),
         };
+        // A declined or failed attempt ended without a link: there was nothing to delete.
+        let was_disconnected = |ended: &Connection| ended.standing.reason() == Some(Reason::UserDisconnected);
+        let deleted_at = ended.filter(was_disconnected).map(|ended| ended.since);
         let revoke_hint = match &self.parts.provider {
             Some(provider) => provider.revoke_hint().to_owned(),
             None => NO_PROVIDER_HINT.to_owned(),

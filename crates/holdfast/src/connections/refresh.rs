@@ -14,7 +14,7 @@ use super::diagnose::{Diagnosed, Tools};
 use super::grants::RowSeal;
 use super::journal::{Journaled, Origin};
 use super::recorder::change;
-use super::switch::{Link, Switch};
+use super::switch::{LinkId, Switch};
 use super::{Connections, ServiceError};
 use crate::clock::after;
 use crate::connection::diagnosis::Diagnosis;
@@ -151,7 +151,7 @@ impl Connections {
                 return Ok(self.diagnose(diagnosis, tools).await?.into());
             }
         };
-        let link = Link::of(connection, facts);
+        let link = LinkId::of(connection, facts);
         let stored = self.switch(link, key, &renewed, Switch::Renewed, Some(lease)).await;
         match (&stored, entry) {
             (Ok(_) | Err(ServiceError::UserGone), Some(entry)) => entry.discard(),
@@ -216,7 +216,7 @@ impl Connections {
         let seal =
             RowSeal { key: &key, user_id: &token.user_id, provider: Self::PROVIDER, row: connection_id };
         let grant = seal.open_journaled(from_version, &token.blob)?;
-        let link = Link { id: connection_id, linked_at, from_version };
+        let link = LinkId { id: connection_id, linked_at, from_version };
         self.switch(link, &key, &grant, Switch::Renewed, None).await
     }
 

@@ -30,14 +30,14 @@ pub(super) enum Switch {
 
 /// The link that a grant belongs to. If the connection has another by now, the grant is not stored.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Link {
+pub(super) struct LinkId {
     pub(super) id: Uuid,
     pub(super) linked_at: Option<Timestamp>,
     /// The version of its grant that was replaced, or is to be.
     pub(super) from_version: i64,
 }
 
-impl Link {
+impl LinkId {
     pub(super) fn of(connection: &Connection, grant: GrantFacts) -> Self {
         Self { id: connection.id, linked_at: connection.linked_at, from_version: grant.version }
     }
@@ -56,7 +56,7 @@ impl Connections {
     /// caller's `lease` is released in the same unit of work.
     pub(super) async fn switch(
         &self,
-        link: Link,
+        link: LinkId,
         key: &UserKey,
         grant: &Grant,
         switch: Switch,
@@ -99,7 +99,7 @@ impl Connections {
         current: &Connection,
         in_use: GrantFacts,
         grant: &Grant,
-        link: Link,
+        link: LinkId,
         switch: Switch,
     ) -> Result<Option<Observation>, ServiceError> {
         let schedule = self.schedule()?;

@@ -45,14 +45,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SharedClock, Throttle, after};
 use crate::connection::clock_repair::TOLERANCE;
-use crate::connection::reasons::reason_of;
 use crate::connections::refresh::Refreshed;
 use crate::connections::{Connections, ServiceError};
 use crate::lock::Lock;
 use crate::store::{Lease, Store};
 use crate::telemetry::traces::{in_span, note};
 
-use tally::{NOT_STORED, RENEWED, SKIPPED};
 pub use tally::{TABLE, Tally};
 
 /// How long a claim lasts. A batch takes four rounds, and a call at most ten seconds, so a lease
@@ -290,14 +288,7 @@ impl Worker {
             }
             Err(error) => Err(error),
         };
-        let (name, counted) = match &outcome {
-            Ok(Refreshed::Renewed) => (RENEWED, RENEWED),
-            Ok(Refreshed::Failed(meaning)) => ("failed", reason_of(*meaning).as_str()),
-            Ok(Refreshed::Skipped) => (SKIPPED, SKIPPED),
-            Err(_) => (NOT_STORED, NOT_STORED),
-        };
-        note("holdfast.outcome", name);
-        self.tally.count(counted);
+        note("holdfast.outcome", self.tally.count(&outcome));
         // Storing a renewed grant has already released the lease.
         if !matches!(outcome, Ok(Refreshed::Renewed))
             && let Err(error) = self.store.release(&lease).await

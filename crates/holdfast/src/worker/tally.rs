@@ -9,6 +9,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use crate::clock::from_millis;
+use crate::connection::reasons::reason_of;
+use crate::connections::ServiceError;
+use crate::connections::refresh::Refreshed;
 use crate::lock::Lock;
 use crate::metric::{Labels, metrics};
 
@@ -25,9 +28,9 @@ metrics! {
         )];
 }
 
-pub(super) const RENEWED: &str = "renewed";
-pub(super) const SKIPPED: &str = "skipped";
-pub(super) const NOT_STORED: &str = "not_stored";
+const RENEWED: &str = "renewed";
+const SKIPPED: &str = "skipped";
+const NOT_STORED: &str = "not_stored";
 
 /// The counts of this process's worker.
 #[derive(Debug)]
@@ -55,9 +58,17 @@ impl Tally {
         REFRESHES.register(registry, self.refreshes.clone());
     }
 
-    pub(super) fn count(&self, outcome: &'static str) {
-        self.refreshes.get_or_create(&[("outcome", outcome)]).inc();
-        *self.fresh.lock().entry(outcome).or_default() += 1;
+    /// Counts a refresh. Gives its outcome for a trace, where each failure has the same name.
+    pub(super) fn count(&self, outcome: &Result<Refreshed, ServiceError>) -> &'static str {
+        let (name, counted) = match outcome {
+            Ok(Refreshed::Renewed) => (RENEWED, RENEWED),
+            Ok(Refreshed::Failed(meaning)) => ("failed", reason_of(*meaning).as_str()),
+            Ok(Refreshed::Skipped) => (SKIPPED, SKIPPED),
+            Err(_) => (NOT_STORED, NOT_STORED),
+        };
+        self.refreshes.get_or_create(&[("outcome", counted)]).inc();
+        *self.fresh.lock().entry(counted).or_default() += 1;
+        name
     }
 
     pub(super) fn ticked(&self, now: Timestamp) {

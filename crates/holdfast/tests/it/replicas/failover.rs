@@ -71,10 +71,12 @@ async fn fail_over() {
     let world = World::new(Kind::OldDead, clock.clone());
     let journal = directory.path().join("journal");
     let replica = Replica::new("one", store.clone(), &clock, &world, Some(&journal));
+    let other = Replica::new("two", store.clone(), &clock, &world, None);
     let names: Vec<_> = (0..LINKS).map(|number| format!("u{number}")).collect();
     for name in &names {
         replica.link(name).await;
     }
+    replica.link("gone").await;
     replica.tick().await;
     clock.advance(31 * DAY);
     // This one is back from Instagram when the standby hears for the last time.
@@ -98,6 +100,11 @@ async fn fail_over() {
         assert_eq!(done.expect("it is linked").state, State::Connected);
     }
 
+    // The answer to this one's first call was lost after its commit.
+    let withdrawn = replica.token("gone").await;
+    for asked in [&other, &replica] {
+        asked.connections.disconnect(&owner("gone")).await.expect("it is disconnected");
+    }
     let newest = replica.token("again").await.expect("a grant");
 
     primary.stop();
@@ -114,6 +121,7 @@ async fn fail_over() {
         let token = replica.token(name).await.expect("a grant");
         assert!(world.is_alive(&token), "{name} has the grant that works");
     }
+    assert!(replica.token("gone").await != withdrawn, "nothing of what was disconnected is put back");
     let kept = replica.token("again").await;
     assert!(kept == Some(newest), "who connected again has the grant of that link");
     // The completion that the browser still has is not needed.
