@@ -150,7 +150,7 @@ test("Clerk is away for an hour: a restart judges by the keys it has kept, a fir
     age(holdfast.directory, holdfast.environment.HOLDFAST_ENCRYPTION_KEYS, 3_600_000);
     const binary = holdfast.child.spawnfile;
     const again = start(binary, ["serve"], { env: holdfast.environment, cwd: holdfast.directory });
-    await until("holdfast serve", again, async () => (await fetch(`${holdfast.url}/healthz`)).ok);
+    await until("holdfast serve", again, async () => (await fetch(holdfast.url)).ok);
     board.to(holdfast.url);
     // The one that is left out is good for less than a second more.
     const good = (await dev.control("cases"))

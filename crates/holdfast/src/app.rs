@@ -6,11 +6,13 @@ mod error;
 mod parts;
 mod reload;
 mod server;
+mod start;
 
 pub use error::StartError;
 pub use parts::{connections, key_source, policy, provider, vault};
 pub use reload::{RELOADABLE, Reloader, prove_ring};
 pub use server::Server;
+pub use start::Starting;
 
 use crate::clock::SharedClock;
 use crate::entropy::SharedEntropy;

@@ -117,6 +117,6 @@ export async function startServe(dev, origin, more = {}) {
     ...more,
   };
   const serve = start(BINARY, ["serve"], { env: environment, cwd: directory });
-  await until("holdfast serve", serve, async () => (await fetch(`${url}/healthz`)).ok);
+  await until("holdfast serve", serve, async () => (await fetch(url)).ok);
   return { url, directory, environment, ...serve };
 }

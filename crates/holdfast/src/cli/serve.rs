@@ -9,9 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::context::{Context, log_warnings};
 use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
-use crate::app::{RELOADABLE, Reloader, Seams, Server};
-use crate::http::{PlaceMetrics, ServerLimits, Service, bind, operator, serve};
-use crate::process;
+use crate::app::{RELOADABLE, Reloader, Seams, Starting};
+use crate::http::bind;
 use crate::settings::{self, Purpose, Reading, Settings};
 use crate::telemetry::{self, LogLevels};
 use crate::transport::{ReqwestTransport, TransportError};
@@ -30,9 +29,14 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
         Some(address) => Some(bind(address, "HOLDFAST_METRICS_LISTEN").await.map_err(told)?),
         None => None,
     };
+    let address = listener.local_addr().unwrap_or(settings.listen);
     let seams = seams_with_tls(context)?;
+    let starting = Starting::new(&settings, &seams).map_err(told)?;
+    let serving = starting.serve(listener);
+    let end = CancellationToken::new();
+    let metrics = metrics_listener.map(|listener| starting.serve_operators(listener, end.clone()));
     let server = tokio::select! {
-        built = Server::build(&settings, &seams) => built.map_err(told)?,
+        built = starting.build() => built.map_err(told)?,
         // A migration may wait for long.
         () = &mut stop => {
             tracing::info!("told to stop before it served");
@@ -40,34 +44,15 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
         }
     };
     tracing::info!(
-        address = %listener.local_addr().unwrap_or(settings.listen),
+        %address,
         public_url = %settings.public_url,
         worker = settings.worker,
         instagram = settings.instagram.is_some(),
         "serving"
     );
-    let end = CancellationToken::new();
-    let metrics = metrics_listener.map(|listener| {
-        let mut router = server.operator_router();
-        if settings.metrics_listen.is_some_and(|address| address.ip().is_loopback()) {
-            router = operator::for_this_machine_only(router);
-        }
-        // Few connections: file handles used here would be missing for callers.
-        let limits =
-            Arc::new(ServerLimits { max_connections: process::OPERATORS, ..ServerLimits::default() });
-        let service = Service {
-            application: router.into(),
-            refusals: None,
-            limits,
-            clock: context.clock.clone(),
-            leaving: end.clone(),
-            places: PlaceMetrics::default(),
-        };
-        tokio::spawn(serve(listener, service, end.clone()))
-    });
     let began = Began { file: file.map(|file| file.path), reading };
     let hangups = tokio::spawn(on_hangup(hangup, context.clone(), began, server.reloader(), levels));
-    server.run(listener, stop).await;
+    server.run_beside(serving, stop).await;
     hangups.abort();
     end.cancel();
     if let Some(metrics) = metrics {

@@ -10,6 +10,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use futures_util::future::Either;
+use tokio::sync::SetOnce;
 use tower::ServiceExt as _;
 
 use super::direct::DirectHandlers;
@@ -22,6 +23,23 @@ use super::state::AppState;
 pub struct Application {
     router: Router,
     direct: Option<Arc<Direct>>,
+    successor: Option<Successor>,
+}
+
+/// The application that takes the place of another, while the connections stay. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Successor(Arc<SetOnce<Application>>);
+
+impl Successor {
+    /// Lets `application` answer from now on; only the first one does.
+    pub fn set(&self, application: Application) {
+        let _ = self.0.set(application);
+    }
+
+    /// Resolves when there is one.
+    pub async fn is_there(&self) {
+        self.0.wait().await;
+    }
 }
 
 struct Direct {
@@ -33,7 +51,7 @@ struct Direct {
 /// An application without direct handlers.
 impl From<Router> for Application {
     fn from(router: Router) -> Self {
-        Self { router, direct: None }
+        Self { router, direct: None, successor: None }
     }
 }
 
@@ -45,7 +63,18 @@ impl Application {
         layers: Arc<Layers>,
         state: AppState,
     ) -> Self {
-        Self { router, direct: Some(Arc::new(Direct { handlers, layers, state })) }
+        Self { router, direct: Some(Arc::new(Direct { handlers, layers, state })), successor: None }
+    }
+
+    /// The same until its successor is there.
+    #[must_use]
+    pub fn until(self, successor: &Successor) -> Self {
+        Self { successor: Some(successor.clone()), ..self }
+    }
+
+    /// The one that answers now.
+    pub(super) fn current(&self) -> &Self {
+        self.successor.as_ref().and_then(|successor| successor.0.get()).unwrap_or(self)
     }
 
     /// The router alone, which answers every request.
@@ -59,7 +88,8 @@ impl Application {
         mut request: Request,
         peer: Option<PeerAddr>,
     ) -> impl Future<Output = Response> + Send {
-        if let Some(direct) = &self.direct
+        let Self { router, direct, .. } = self.current();
+        if let Some(direct) = direct
             && let Some((path, call)) = direct.handlers.find(&request)
         {
             let mut call = |request| call(request, direct.state.clone());
@@ -73,7 +103,7 @@ impl Application {
         if let Some(peer) = peer {
             request.extensions_mut().insert(peer);
         }
-        let answer = self.router.clone().oneshot(request);
+        let answer = router.clone().oneshot(request);
         Either::Right(answer.map(|answer| answer.unwrap_or_else(|never| match never {})))
     }
 }

@@ -102,7 +102,7 @@ impl Template {
 
 /// What is around every handler.
 #[derive(Debug)]
-pub(super) struct Layers {
+pub struct Layers {
     edge: Arc<Edge>,
     cors: Cors,
 }

@@ -166,7 +166,7 @@ metrics! {
          proxy that asks `/readyz` turns away from this replica, so that no request fails here and no other series \
          says it.",
         by [
-            ("check", "`session_keys`, `database`, `schema` or `encryption_keys`; the last two are absent while the database is away"),
+            ("check", "`session_keys`, `database`, `schema` or `encryption_keys`; the last two are absent while the database is away. `starting`, alone, until the server has started"),
         ];
 }
 

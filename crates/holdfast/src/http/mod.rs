@@ -48,6 +48,7 @@ pub mod router;
 mod routes;
 pub mod server;
 pub mod session_metrics;
+mod starting;
 mod state;
 pub mod streams;
 #[cfg(test)]
@@ -65,10 +66,11 @@ use tower::layer::layer_fn;
 use tower::{Service as _, service_fn};
 
 pub use admission::{Admission, RequestLimits};
-pub use application::Application;
+pub use application::{Application, Successor};
 pub use cors::AllowedOrigins;
 pub use routes::document;
 pub use server::{PlaceMetrics, ServerLimits, Service, bind, serve};
+pub use starting::starting;
 pub use state::{AppState, AppStateParts};
 pub use unreadable::refusals;
 
@@ -77,18 +79,18 @@ use layers::{Edge, Layers, Template};
 use refused_origins::RefusedOrigins;
 
 /// The whole application: every route within every layer.
-pub fn app(state: AppState, allowed_origins: &AllowedOrigins) -> Application {
-    let edge = Arc::clone(&state.edge);
-    let mut api = openapi::skeleton(&edge.public_url);
+pub fn app(state: AppState, layers: Arc<Layers>) -> Application {
+    let mut api = openapi::skeleton(&state.edge.public_url);
     let (routes, direct) = routes::all().into_inner();
     let routes = routes.finish_api(&mut api);
     state.publish(routes::documents_of(&openapi::finished(api)));
-    let layers = layers(edge, allowed_origins);
-    let router = layered(routes.with_state(state.clone()), Arc::clone(&layers));
+    let router = routes.with_state(state.clone()).fallback(layers::not_found);
+    let router = layered(router, Arc::clone(&layers));
     Application::new(router, direct, layers, state)
 }
 
-fn layers(edge: Arc<Edge>, allowed_origins: &AllowedOrigins) -> Arc<Layers> {
+/// What is around every handler; it counts, so a server has it once.
+pub fn layers(edge: Arc<Edge>, allowed_origins: &AllowedOrigins) -> Arc<Layers> {
     let refused_origins = RefusedOrigins::new(edge.clock.clone(), edge.metrics.memory.clone());
     edge.metrics.register(|registry| refused_origins.register(registry));
     Arc::new(Layers::new(edge, Cors::new(allowed_origins.clone(), refused_origins)))
@@ -111,5 +113,5 @@ fn layered(router: Router, layers: Arc<Layers>) -> Router {
             }
         })
     });
-    router.fallback(layers::not_found).method_not_allowed_fallback(layers::method_not_allowed).layer(layer)
+    router.method_not_allowed_fallback(layers::method_not_allowed).layer(layer)
 }

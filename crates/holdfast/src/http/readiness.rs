@@ -17,6 +17,8 @@ pub(super) const DATABASE: &str = "database";
 pub(super) const ENCRYPTION_KEYS: &str = "encryption_keys";
 /// The check of the schema.
 pub(super) const SCHEMA: &str = "schema";
+/// The check that fails, alone, while the server starts.
+const STARTING: &str = "starting";
 
 /// Whether the server can judge and read.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -30,8 +32,8 @@ pub(super) struct Readiness {
 /// One check.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Check {
-    /// `session_keys`, `database`, `schema`, `encryption_keys`, or `stopping` where the server was
-    /// told to stop.
+    /// `session_keys`, `database`, `schema`, `encryption_keys`; `starting`, alone, until the server
+    /// has started; `stopping` where it was told to stop.
     pub(super) name: &'static str,
     /// Whether it is good.
     pub(super) ok: bool,
@@ -59,6 +61,12 @@ impl Check {
 }
 
 impl Readiness {
+    /// Before there is a database to look at.
+    pub(super) fn starting() -> Self {
+        let check = Check::new(STARTING, Err("its database is not open yet"));
+        Self { ready: false, checks: vec![check] }
+    }
+
     /// What holds now: of the database, as of the last second.
     pub(super) async fn of(state: &AppState) -> Self {
         let keys =
@@ -120,6 +128,7 @@ impl Readiness {
 
     /// What each check tells. That a server leaves is nothing that it lacks.
     pub(super) fn told(&self) -> impl Iterator<Item = (&'static str, Option<bool>)> {
-        [SESSION_KEYS, DATABASE, SCHEMA, ENCRYPTION_KEYS].into_iter().map(|name| (name, self.tells(name)))
+        let names = [SESSION_KEYS, DATABASE, SCHEMA, ENCRYPTION_KEYS, STARTING];
+        names.into_iter().map(|name| (name, self.tells(name)))
     }
 }

@@ -65,12 +65,14 @@ macro_rules! alerts {
 
 alerts! {
     HoldfastReplicaLost = Page, "2m", [] {
-        expr: "up{job=\"holdfast\"} == 0",
-        summary: "A replica does not answer Prometheus.",
-        meaning: "The process, its machine or the network is down. The other replicas keep serving and take over its \
+        expr: "min by (instance) (up{job=\"holdfast\"} == 0 or holdfast_ready{check=\"starting\"} == 0)",
+        summary: "A replica does not answer Prometheus, or does not get through its start.",
+        meaning: "The process, its machine or the network is down; or it starts, and waits for the database, or its migration for \
+                  a table. The other replicas keep serving and take over its \
                   refreshes within three minutes. With one replica only, nobody is served.",
         first: "systemctl status holdfast; journalctl -u holdfast -n 50 -o cat",
-        remedy: "Start it again. The log names a configuration fault in one line, with its remedy. If the process was killed, \
+        remedy: "Start it again. The log names in one line, with its remedy, what keeps it from its start; if a migration waits for a \
+                 lock, end the backup or query that holds it. If the process was killed, \
                  look for lack of memory (`dmesg`), and compare `process_resident_memory_bytes` with the limit.",
     }
     HoldfastCannotJudge = Page, "5m", ["clerk-keys"] {
@@ -112,7 +114,7 @@ alerts! {
     HoldfastDatabaseAway = Page, "5m", ["database", "database-role"] {
         expr: "sum by (instance) (holdfast_ready{check=\"database\"}) == 0 or \
                (sum by (instance) (rate(holdfast_http_problems_total{code=\"database-unavailable\"}[5m])) > 0 \
-               unless on (instance) holdfast_ready{check=\"encryption_keys\"} == 0)",
+               unless on (instance) holdfast_ready{check=~\"encryption_keys|starting\"} == 0)",
         summary: "The database does not answer, or its role lacks a right: callers get 503.",
         meaning: "Statuses cannot be read or not stored. Tokens that Instagram issues meanwhile are kept in the journal and stored later.",
         first: "curl -s http://127.0.0.1:8080/readyz; holdfast doctor",

@@ -23,6 +23,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::memory::{Recalled, RefusedOrigin};
+use super::metrics::Metrics;
 use super::pages::Page;
 use super::readiness::Readiness;
 use super::state::AppState;
@@ -69,10 +70,24 @@ pub fn for_this_machine_only(router: Router) -> Router {
     }))
 }
 
+/// What it serves while the server starts: what is counted so far.
+#[expect(clippy::disallowed_methods, reason = "as above")]
+pub fn starting(metrics: Metrics) -> Router {
+    Router::new().route("/metrics", get(async move || rendered(&metrics, &Readiness::starting()))).fallback((
+        StatusCode::SERVICE_UNAVAILABLE,
+        [(header::RETRY_AFTER, "2")],
+        "The server is starting.\n",
+    ))
+}
+
 async fn metrics(State(operator): State<Operator>) -> Response {
-    operator.state.edge.metrics.set_ready(Readiness::of(&operator.state).await.told());
+    rendered(&operator.state.edge.metrics, &Readiness::of(&operator.state).await)
+}
+
+fn rendered(metrics: &Metrics, readiness: &Readiness) -> Response {
+    metrics.set_ready(readiness.told());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], operator.state.edge.metrics.render()).into_response()
+    ([(header::CONTENT_TYPE, kind)], metrics.render()).into_response()
 }
 
 async fn refused_origins(State(operator): State<Operator>) -> Json<Vec<RefusedOrigin>> {

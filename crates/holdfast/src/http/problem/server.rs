@@ -22,6 +22,7 @@ codes! {
             causes: [
                 "The database is restarting or cannot be reached.",
                 "The database is busy.",
+                "The server has just started, and its database is not open yet.",
                 "The database's role lacks a right on a table.",
                 "HOLDFAST_ENCRYPTION_KEYS of this server lacks a key that another server uses. The log names \
                  it.",

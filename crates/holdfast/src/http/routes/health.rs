@@ -47,7 +47,8 @@ static HEALTH: LazyLock<String> = LazyLock::new(|| {
     serde_json::to_string(&health).unwrap_or_default()
 });
 
-async fn healthz(AnswerHeaders(mut headers): AnswerHeaders) -> Response {
+/// Says that the process runs.
+pub(in crate::http) async fn healthz(AnswerHeaders(mut headers): AnswerHeaders) -> Response {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let mut response = Response::new(HEALTH.as_str().into());
     *response.headers_mut() = headers;
@@ -55,10 +56,15 @@ async fn healthz(AnswerHeaders(mut headers): AnswerHeaders) -> Response {
 }
 
 async fn readyz(State(state): State<AppState>) -> Response {
-    let readiness = Readiness::of(&state).await;
-    if readiness.ready {
-        Json(readiness).into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], Json(readiness)).into_response()
+    Readiness::of(&state).await.into_response()
+}
+
+impl IntoResponse for Readiness {
+    fn into_response(self) -> Response {
+        if self.ready {
+            Json(self).into_response()
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], Json(self)).into_response()
+        }
     }
 }

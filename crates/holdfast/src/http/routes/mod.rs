@@ -5,7 +5,7 @@ mod connect;
 mod docs;
 mod events;
 mod forward_auth;
-mod health;
+pub(super) mod health;
 mod history;
 mod instagram;
 mod meta;

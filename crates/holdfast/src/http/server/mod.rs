@@ -114,6 +114,12 @@ pub struct Service {
     pub places: PlaceMetrics,
 }
 
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").finish_non_exhaustive()
+    }
+}
+
 /// Serves until `shutdown` is cancelled, then lets running requests finish within the drain time.
 ///
 /// Answers how many connections had to be cut at the end.
@@ -251,6 +257,7 @@ async fn connection(
     let Service { application, refusals, limits, clock, leaving, places: _ } = service;
     // Child tokens, so that requests of other connections do not contend for their locks.
     let (leaving, peer) = (leaving.child_token(), PeerAddr(peer));
+    let application = application.current().clone();
     let shared = Arc::new(Shared { application, peer, leaving, shutdown: shutdown.clone() });
     // Answers are small and written in one piece; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::super::admission::{Admission, RequestLimits};
-use super::super::layers::{Edge, GRAPH_CALL};
+use super::super::layers::{Edge, GRAPH_CALL, not_found};
 use super::super::metrics::Metrics;
 use super::super::problem::{Problem, ServerCode};
 use super::super::server::PeerAddr;
@@ -71,7 +71,7 @@ fn stage_with(limits: RequestLimits, proxies: &[&str]) -> Stage {
         .route("/instagram/callback", get(|| async { Problem::new(ServerCode::DatabaseUnavailable) }))
         .route("/healthz", get(|| async { "alive" }));
     let origins = [APP, PREVIEWS].map(|each| OriginPattern::parse(each).unwrap()).to_vec().into();
-    let router = layered(router, layers(Arc::clone(&edge), &origins));
+    let router = layered(router.fallback(not_found), layers(Arc::clone(&edge), &origins));
     Stage { router, edge, clock }
 }
 

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::admission::{Admission, RequestLimits};
 use super::super::layers::Edge;
 use super::super::metrics::Metrics;
-use super::super::{AppState, AppStateParts, Application, app};
+use super::super::{AllowedOrigins, AppState, AppStateParts, Application, app, layers};
 use super::openapi::operations;
 use crate::caller::keys::KeySource;
 use crate::caller::service::{self, ServiceVerifier};
@@ -118,7 +118,7 @@ async fn stage() -> Stage {
         stopping: stop.clone(),
         max_streams: crate::http::streams::MAX_IN_ALL,
     });
-    let application = app(state.clone(), &crate::http::AllowedOrigins::default());
+    let application = app(state.clone(), layers(Arc::clone(&state.edge), &AllowedOrigins::default()));
     Stage { clerk, application, state, clock, store, service_key: made.key, stop, _directory: directory }
 }
 

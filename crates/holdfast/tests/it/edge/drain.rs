@@ -16,6 +16,7 @@ use super::client::Raw;
 use super::crowded::{address_of, process};
 use crate::cli::support::{Place, ring_entry};
 use crate::e2e::app::App;
+use crate::replicas::processes::serves;
 use crate::support::dice::set_or;
 use crate::support::ports::ReservedPort;
 use crate::support::waiting::until;
@@ -32,11 +33,7 @@ async fn a_terminated_server_finishes_what_it_has_begun() {
         .with("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX")
         .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com");
     let mut server = place.start(&["serve"], Stdio::null());
-    until("it listens", async || {
-        assert_eq!(server.child.try_wait().unwrap(), None, "it ended at once");
-        TcpStream::connect(address).await.is_ok()
-    })
-    .await;
+    serves(&mut server, address).await;
     let mut running = Raw::connect(address).await;
     // `Expect` has the server say when the handler asks for the body: from then on the request is
     // under way.

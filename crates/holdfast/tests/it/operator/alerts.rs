@@ -118,6 +118,11 @@ const TROUBLES: &[(&str, &str, &[Shown])] = &[
     ("the journal cannot be written", "HoldfastJournalUnwritable", &[("holdfast_journal_writable", "0x90")]),
     ("a replica is lost", "HoldfastReplicaLost", &[("up", "0x90")]),
     (
+        "a replica is started again and again, and does not get through",
+        "HoldfastReplicaLost",
+        &[("up", "1x77 0 1 0 1"), ("holdfast_ready{check=\"starting\"}", "_x79 0 stale 0")],
+    ),
+    (
         "tokens cannot be judged",
         "HoldfastCannotJudge",
         &[("holdfast_session_tokens_cannot_judge_total", "0+5x90")],

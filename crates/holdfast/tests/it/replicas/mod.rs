@@ -11,3 +11,4 @@ mod restart;
 mod serving;
 mod sharing;
 mod silence;
+mod starting;
