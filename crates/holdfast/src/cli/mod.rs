@@ -24,6 +24,7 @@ mod whose;
 mod why;
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
@@ -36,6 +37,9 @@ use printer::{Colour, Printer};
 use crate::process::{FileHandles, LEAST_HANDLES};
 use crate::settings::{Environment, Purpose};
 use crate::telemetry::FlushedAtEnd;
+
+/// Time for threads that still work at the end.
+const LAST_THREADS: Duration = Duration::from_secs(1);
 
 /// Runs the command line `arguments` (the program's name first) in `environment`.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitStatus {
@@ -158,15 +162,38 @@ fn run_to_end(context: &Context, work: impl Future<Output = Outcome>) -> Outcome
         // A thread that waits for the disk must not be the only one.
         runtime.worker_threads(2);
     }
-    runtime
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Failure::setup(format!("threads or sockets cannot be created: {error}"), "see `ulimit -a`")
-        })?
-        .block_on(async {
-            let outcome = work.await;
-            context.close().await;
-            outcome
-        })
+    let runtime = runtime.enable_all().build().map_err(|error| {
+        Failure::setup(format!("threads or sockets cannot be created: {error}"), "see `ulimit -a`")
+    })?;
+    let outcome = runtime.block_on(async {
+        let outcome = work.await;
+        context.close().await;
+        outcome
+    });
+    // Dropping it would wait for a name that is still being resolved.
+    runtime.shutdown_timeout(LAST_THREADS);
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// As the system's name resolution does where no name server answers.
+    #[test]
+    fn a_thread_that_hangs_does_not_hold_up_the_end() {
+        let context = Context::new(Environment::default(), None);
+        let (held, hangs) = mpsc::channel::<()>();
+        let began = context.clock.now();
+        let work = async {
+            drop(tokio::task::spawn_blocking(move || hangs.recv_timeout(LAST_THREADS * 20)));
+            Ok(ExitStatus::Success)
+        };
+        assert_eq!(run_to_end(&context, work), Ok(ExitStatus::Success));
+        let took = context.clock.now().duration_since(began);
+        assert!(took.unsigned_abs() < LAST_THREADS * 10, "{took}");
+        drop(held);
+    }
 }
