@@ -161,6 +161,18 @@ impl Context {
         })
     }
 
+    /// Whether the log is JSON, as far as the configuration can be read.
+    pub fn logs_json(&self) -> bool {
+        let file = self.file().ok().flatten();
+        let read = |file: Option<&ConfigFile>| {
+            let read = settings::load(&self.environment, file, Purpose::Tools);
+            read.map_or_else(|faults| self.besides(file, &faults), Some)
+        };
+        // The file may not be TOML.
+        let read = read(file.as_ref()).or_else(|| read(None));
+        telemetry::format(read.and_then(|settings| settings.log_format)) == LogFormat::Json
+    }
+
     /// The configured database, which must be there with a schema that this program can work with.
     pub async fn store(&self, settings: &Settings) -> Result<Store, Failure> {
         let options = StoreOptions::tool(settings.database_url.expose_secret());

@@ -36,7 +36,7 @@ use printer::{Colour, Printer};
 
 use crate::process::{FileHandles, LEAST_HANDLES};
 use crate::settings::{Environment, Purpose};
-use crate::telemetry::FlushedAtEnd;
+use crate::telemetry::{self, FlushedAtEnd};
 
 /// Time for threads that still work at the end.
 const LAST_THREADS: Duration = Duration::from_secs(1);
@@ -56,20 +56,33 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
     };
     let mut printer = Printer::standard(Colour::detect(&environment, cli.no_color));
     let context = Context::new(environment, cli.config);
+    // What it writes to standard error is its log.
+    let serves = matches!(cli.command, Command::Serve);
     let outcome = execute(&context, cli.command, &mut printer);
-    ended(outcome, &secrets, &mut printer)
+    ended(outcome, &secrets, &mut printer, |sentence, remedy| {
+        serves && context.logs_json() && telemetry::failed(sentence, remedy)
+    })
 }
 
-/// The exit of a command, with what made it fail printed, but for secrets that were its arguments.
-fn ended(outcome: Outcome, secrets: &[String], printer: &mut Printer) -> ExitStatus {
+/// The exit of a command, with what made it fail logged or else printed, but for secrets that were
+/// its arguments.
+fn ended(
+    outcome: Outcome,
+    secrets: &[String],
+    printer: &mut Printer,
+    logged: impl FnOnce(&str, Option<&str>) -> bool,
+) -> ExitStatus {
     match outcome.and_then(|exit| written(printer).map(|()| exit)) {
         Ok(exit) => exit,
         Err(failure) => {
             let sentence = secrets::without(secrets, &failure.sentence);
             let remedy = failure.remedy.map(|remedy| secrets::without(secrets, &remedy));
-            printer.error(&sentence, remedy.as_deref());
-            if sentence != failure.sentence {
-                printer.remark(secrets::HINT);
+            let hint = (sentence != failure.sentence).then_some(secrets::HINT);
+            if !logged(&sentence, remedy.as_deref().or(hint)) {
+                printer.error(&sentence, remedy.as_deref());
+                if let Some(hint) = hint {
+                    printer.remark(hint);
+                }
             }
             failure.exit
         }
@@ -96,7 +109,7 @@ fn usage(error: &clap::Error, secrets: &[String], printer: &mut Printer) -> Exit
         ExitStatus::Usage
     } else {
         printer.line(whole.trim_end());
-        ended(Ok(ExitStatus::Success), secrets, printer)
+        ended(Ok(ExitStatus::Success), secrets, printer, |_, _| false)
     }
 }
 

@@ -9,7 +9,9 @@
 pub mod traces;
 mod writer;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal as _;
+use std::panic::PanicHookInfo;
 
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
@@ -29,6 +31,9 @@ const OWN_TARGETS: &[&str] = &["holdfast", "clerk_session"];
 /// each connection that was lost and of each slow statement, which we say once and in our own
 /// words, and quotes parameters of the address that it does not know, a misspelt password's too.
 const CHATTY: &[&str] = &["sqlx", "sqlx_core", "sqlx_postgres", "sqlx_sqlite"];
+
+/// The target of what is logged whatever the filter says: why the process ends, and panics.
+pub const ALWAYS: &str = "holdfast::failure";
 
 /// The log could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +68,34 @@ pub fn install(filter: &str, format: Option<LogFormat>) -> Result<LogLevels, Tel
     let writer = writer::to_stderr().map_err(TelemetryError::Thread)?;
     let (subscriber, levels) = adjustable(filter, self::format(format), is_terminal, writer)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Twice)?;
+    // The usual hook writes to standard error itself: plain text between the lines of JSON, and for
+    // as long as nobody reads it.
+    std::panic::set_hook(Box::new(panicked));
     Ok(levels)
+}
+
+/// Logs why the process ends, as JSON where it has no log yet. `false` where there can be none.
+pub fn failed(sentence: &str, remedy: Option<&str>) -> bool {
+    if matches!(
+        install("info", Some(LogFormat::Json)),
+        Err(TelemetryError::Filter | TelemetryError::Thread(_))
+    ) {
+        return false;
+    }
+    tracing::error!(target: ALWAYS, remedy, "{sentence}");
+    flush();
+    true
+}
+
+fn panicked(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let location = panic.location().map(tracing::field::display);
+    // With RUST_BACKTRACE.
+    let backtrace = Backtrace::capture();
+    let backtrace =
+        (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(backtrace));
+    let what = panic.payload_as_str().unwrap_or("no message");
+    tracing::error!(target: ALWAYS, thread = thread.name(), location, backtrace, "panicked: {what}");
 }
 
 /// The format of the log of this process, given the configured one.
@@ -96,7 +128,9 @@ where
 {
     let filter = EnvFilter::builder().parse(filter).map_err(|_| TelemetryError::Filter)?;
     let (filter, levels) = reload::Layer::new(filter);
-    let layer = layer(format, colour, writer).with_filter(filter.and(filter_fn(may_be_logged)));
+    let always = filter_fn(|metadata| metadata.target() == ALWAYS);
+    let filter = filter.and(filter_fn(may_be_logged)).or(always);
+    let layer = layer(format, colour, writer).with_filter(filter);
     Ok((Registry::default().with(layer), LogLevels(levels)))
 }
 
@@ -170,6 +204,22 @@ mod tests {
         });
         assert!(log.contains("ours") && log.contains("theirs, harmless"), "{log}");
         assert!(!log.contains("secret"), "{log}");
+    }
+
+    #[test]
+    fn a_panic_is_a_line_of_the_log_whatever_the_filter_says() {
+        let usual = std::panic::take_hook();
+        let this = std::thread::current().id();
+        std::panic::set_hook(Box::new(move |panic| {
+            if std::thread::current().id() == this { panicked(panic) } else { usual(panic) }
+        }));
+        let log = logged("off", LogFormat::Json, || {
+            tracing::error!(target: "holdfast", "unheard");
+            assert!(std::panic::catch_unwind(|| panic!("on {}", "purpose")).is_err());
+        });
+        let line: serde_json::Value = serde_json::from_str(log.trim_end()).unwrap();
+        assert_eq!((&line["level"], &line["message"]), (&"ERROR".into(), &"panicked: on purpose".into()));
+        assert!(line["location"].as_str().unwrap().contains("telemetry/mod.rs:"), "{line}");
     }
 
     #[test]

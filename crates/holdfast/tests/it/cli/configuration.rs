@@ -53,7 +53,7 @@ fn what_serve_would_stumble_over_is_a_fault() {
 
 #[test]
 fn serve_refuses_the_same_way_with_exit_code_2() {
-    let ended = Place::new().run(&["serve"]);
+    let ended = Place::new().with("HOLDFAST_LOG_FORMAT", "text").run(&["serve"]);
     insta::assert_snapshot!(ended.whole());
 }
 

@@ -16,11 +16,13 @@ pub(super) fn configured() -> Place {
         .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com")
 }
 
-/// Each is one clear sentence and exit code 2.
+/// Each is one clear sentence, in the format of the log, and exit code 2.
 fn sentence(place: &Place) -> String {
     let ended = place.run(&["serve"]);
     assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{}", ended.whole());
-    ended.stderr
+    let line: serde_json::Value = serde_json::from_str(&ended.stderr).unwrap();
+    assert_eq!(line["level"], "ERROR", "{line}");
+    line["message"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -157,7 +159,7 @@ fn too_few_file_handles_are_one_sentence_that_says_how_many_are_needed() {
     let mut few = place.serve_within("ulimit -n 20");
     assert_eq!(few.child.wait().unwrap().code(), Some(2), "{}", few.logged());
     let told = few.logged();
-    assert_eq!(told.lines().count(), 2, "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
     for part in ["at most 20 files", "a server needs 128", "ulimit -n 4096", "LimitNOFILE=4096"] {
         assert!(told.contains(part), "{told}");
     }
@@ -166,6 +168,29 @@ fn too_few_file_handles_are_one_sentence_that_says_how_many_are_needed() {
     until_blocking("it serves", || enough.logged().contains("\"message\":\"serving\""));
     enough.child.kill().unwrap();
     enough.child.wait().unwrap();
+}
+
+/// Before there is a log, and whatever it is to hold.
+#[test]
+fn why_a_server_does_not_start_is_in_the_format_of_the_log() {
+    let line = |place: &Place| -> serde_json::Value {
+        let ended = place.run(&["serve"]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{}", ended.whole());
+        serde_json::from_str(&ended.stderr).unwrap_or_else(|_| panic!("{}", ended.stderr))
+    };
+    let told = line(&configured().with("SSL_CERT_FILE", "/nowhere/ca.pem").with("HOLDFAST_LOG", "off"));
+    assert!(told["message"].as_str().unwrap().starts_with("outgoing TLS cannot be set up"), "{told}");
+    assert!(told["remedy"].as_str().unwrap().contains("ca-certificates"), "{told}");
+    let faulty = || configured().with("HOLDFAST_LISTEN", "nonsense");
+    let told = line(&faulty());
+    assert!(told["message"].as_str().unwrap().contains("  HOLDFAST_LISTEN: "), "{told}");
+    let unreadable = configured().file("holdfast.toml", "=");
+    assert!(line(&unreadable)["message"].as_str().unwrap().contains("holdfast.toml"));
+    // As a person reads it.
+    for place in [faulty(), unreadable] {
+        let told = place.with("HOLDFAST_LOG_FORMAT", "text").run(&["serve"]).stderr;
+        assert!(told.starts_with("error: the configuration has 1 fault\n"), "{told}");
+    }
 }
 
 /// Whoever reads such a log takes every line of it apart.

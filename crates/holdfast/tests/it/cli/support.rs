@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use holdfast::settings::table::TABLE;
+use holdfast::telemetry;
 use tempfile::TempDir;
 
 use crate::support::leaks;
@@ -213,8 +214,9 @@ impl Place {
             assert_eq!(leaks::found_any(told), None, "printed or logged by {arguments:?}");
         }
         let stderr = String::from_utf8(output.stderr).unwrap();
-        let stderr =
-            stderr.split_inclusive('\n').filter(|line| !line.starts_with("{\"timestamp\":")).collect();
+        // Why it ended is an answer.
+        let is_told = |line: &&str| !line.starts_with("{\"timestamp\":") || line.contains(telemetry::ALWAYS);
+        let stderr = stderr.split_inclusive('\n').filter(is_told).collect();
         Ended {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
