@@ -8,7 +8,7 @@ use url::Url;
 
 /// Verifies Clerk session tokens and keeps Instagram connections alive.
 #[derive(Debug, Parser)]
-#[command(name = "holdfast", version = version(), propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "holdfast", version = version(), propagate_version = true)]
 #[command(after_help = "Exit codes: 0 success, 1 the answer is no, 2 wrong usage or configuration.\n\
                         Settings: docs/reference/settings.md, or `holdfast config print`.")]
 pub struct Cli {

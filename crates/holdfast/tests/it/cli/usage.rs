@@ -12,6 +12,21 @@ fn help_is_an_answer() {
 }
 
 #[test]
+fn help_is_also_a_command() {
+    let place = Place::new();
+    for (as_command, as_option) in [
+        (&["help"][..], &["--help"][..]),
+        (&["help", "import"], &["import", "--help"]),
+        (&["help", "token", "explain"], &["token", "explain", "--help"]),
+        (&["token", "help", "explain"], &["token", "explain", "--help"]),
+    ] {
+        let ended = place.run(as_command);
+        assert_eq!(ended.whole(), place.run(as_option).whole(), "{as_command:?}");
+        assert_eq!(ended.code, 0, "{as_command:?}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_exit_code_2_on_standard_error() {
     insta::assert_snapshot!(Place::new().run(&["serv"]).whole());
 }

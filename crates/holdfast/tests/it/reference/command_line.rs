@@ -22,7 +22,9 @@ fn section(page: &mut String, command: &mut Command, depth: usize) {
     let help = command.render_long_help().to_string();
     let heading = "#".repeat(depth.min(4));
     let _ = write!(page, "\n{heading} `{}`\n\n```text\n{}\n```\n", full_name(command), tidy(&help));
-    for inner in command.get_subcommands_mut().filter(|each| !each.is_hide_set()) {
+    // `help` has every command once more.
+    let inner = command.get_subcommands_mut().filter(|each| !each.is_hide_set() && each.get_name() != "help");
+    for inner in inner {
         section(page, inner, depth + 1);
     }
 }
