@@ -3,6 +3,9 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
+use std::os::fd::AsFd;
+
+use rustix::fs::{FileType, fstat, stat};
 
 use crate::settings::Environment;
 
@@ -14,6 +17,7 @@ pub struct Printer {
     colour: Colour,
     /// Why part of the answer was not written.
     lost: Option<io::Error>,
+    is_unread: bool,
 }
 
 /// Which of the two streams may be coloured. Everything must read as well without.
@@ -78,12 +82,13 @@ impl fmt::Debug for Printer {
 impl Printer {
     /// A printer to the process's own streams.
     pub fn standard(colour: Colour) -> Self {
-        Self::to(Box::new(io::stdout()), Box::new(io::stderr()), colour)
+        let printer = Self::to(Box::new(io::stdout()), Box::new(io::stderr()), colour);
+        Self { is_unread: is_null(io::stdout()), ..printer }
     }
 
     /// A printer to anything.
     pub fn to(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, colour: Colour) -> Self {
-        Self { out, err, colour, lost: None }
+        Self { out, err, colour, lost: None, is_unread: false }
     }
 
     /// One line of the answer.
@@ -111,6 +116,12 @@ impl Printer {
     /// Why part of the answer was not written although somebody waits for it.
     pub fn failed(&self) -> Option<&io::Error> {
         self.lost().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
+    }
+
+    /// Whether the answer goes to `/dev/null`, which Rust also opens where standard output is closed
+    /// (`>&-`): writing there succeeds, and nobody reads it.
+    pub fn is_unread(&self) -> bool {
+        self.is_unread
     }
 
     /// A remark, on standard error.
@@ -147,6 +158,12 @@ impl Printer {
     fn write(stream: &mut Box<dyn Write + Send>, text: &str) -> io::Result<()> {
         writeln!(stream, "{text}").and_then(|()| stream.flush())
     }
+}
+
+/// Whether that is `/dev/null`.
+fn is_null(stream: impl AsFd) -> bool {
+    let (Ok(stream), Ok(null)) = (fstat(stream), stat("/dev/null")) else { return false };
+    FileType::from_raw_mode(stream.st_mode).is_char_device() && stream.st_rdev == null.st_rdev
 }
 
 #[cfg(test)]

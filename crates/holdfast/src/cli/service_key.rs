@@ -27,6 +27,9 @@ pub async fn run(context: &Context, command: ServiceKeyCommand, printer: &mut Pr
 /// Where the keys are seen.
 const KEYS: &str = "`holdfast service-key list` shows the keys";
 
+/// What mends a key that nobody sees.
+const UNSEEN: &str = "make one where its output can be read";
+
 /// Characters of a name: it stands in lists and records.
 const LONGEST_NAME: usize = 100;
 
@@ -45,6 +48,10 @@ async fn create(context: &Context, name: String, printer: &mut Printer) -> Outco
             "say in a few words what it is for, such as `--name billing`",
         ));
     }
+    if printer.is_unread() {
+        let sentence = "standard output is closed, or is /dev/null: nobody would see the key";
+        return Err(Failure::setup(sentence, UNSEEN));
+    }
     let settings = context.settings(Purpose::Tools, printer)?;
     let store = context.store(&settings).await?;
     let secret = service::generate(&*context.entropy)?;
@@ -57,7 +64,7 @@ async fn create(context: &Context, name: String, printer: &mut Printer) -> Outco
         let sentence = format!("the key could not be shown ({error}), so it is revoked again");
         audit::record(context, &store, "service_key.revoke", None, Some(id.to_string())).await?;
         store.revoke_service_key(id, context.clock.now()).await?;
-        return Err(Failure::setup(sentence, "make one where its output can be read"));
+        return Err(Failure::setup(sentence, UNSEEN));
     }
     printer.remark(format!("The key is shown only this once. Its id is {id}."));
     Ok(ExitStatus::Success)

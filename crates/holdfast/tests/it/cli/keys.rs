@@ -117,6 +117,19 @@ fn a_key_whose_bytes_are_lost_is_given_up() {
     assert_eq!(place.run(&["keys", "retire", "--lost", "gone"]).code, 1, "only once");
 }
 
+/// Rust opens `/dev/null` for a closed standard output: writing there succeeds.
+#[test]
+fn a_service_key_that_nobody_would_see_is_not_made() {
+    let place = Place::new();
+    assert_eq!(place.run(&["migrate"]).code, 0);
+    for nowhere in ["exec >&-", "exec >/dev/null"] {
+        let ended = place.run_within(nowhere, &["service-key", "create", "--name", "backend"]);
+        assert_eq!(ended.code, 2, "{nowhere}: {}", ended.whole());
+        assert!(ended.stderr.contains("nobody would see the key"), "{nowhere}: {}", ended.stderr);
+    }
+    assert_eq!(place.run(&["service-key", "list"]).stdout, "There are no service keys.\n");
+}
+
 #[test]
 fn a_service_key_is_shown_once_and_revoked() {
     let place = Place::new();
