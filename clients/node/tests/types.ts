@@ -18,6 +18,15 @@ express()
   .use(forExpress.requireCaller(holdfast, { role: ["admin", "owner"] }))
   .get("/", (request, response) => void response.json({ user: request.caller?.userId }));
 
+// The README's `!`, in a handler of one method.
+const routes = express();
+routes.use("/api", forExpress.requireCaller(holdfast));
+routes.get("/api/posts", (request, response) => {
+  response.json({ for: request.caller!.userId });
+  // @ts-expect-error OPTIONS, and nobody where credentials are optional, have no caller.
+  response.json({ for: request.caller.userId });
+});
+
 fastify()
   .addHook("onRequest", forFastify.requireCaller(holdfast, { behindProxy: true }))
   .get("/", async (request) => ({ user: request.caller?.userId }));
