@@ -167,8 +167,9 @@ export declare class HoldfastError extends Error {
   /** On 424 the status's reason. */
   readonly reason: string | null;
   /**
-   * What may be done: the same call again only where it is `retry`; null where Holdfast did not
-   * say.
+   * What may be done: the same call again only where it is `retry`. Without an answer of Holdfast's
+   * it is `look_first` for what may have been published; otherwise `retry` where no answer came,
+   * and null where something else answered.
    */
   readonly action: Problem["action"] | null;
   readonly problem?: Problem;

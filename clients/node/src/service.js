@@ -8,13 +8,13 @@
  */
 class HoldfastError extends Error {
   name = "HoldfastError";
-  constructor(status, problem, retryAfter) {
+  constructor(status, problem, retryAfter = null, action = null) {
     super(problem?.detail ?? (status ? `Holdfast answered ${status}` : "Holdfast does not answer"));
     this.httpStatus = status;
     this.problem = problem;
     this.code = problem?.code ?? (status ? "unreadable-answer" : "holdfast-unreachable");
     this.reason = problem?.reason ?? null;
-    this.action = problem?.action ?? null;
+    this.action = problem?.action ?? action;
     this.retryAfter = retryAfter;
   }
 }
@@ -24,7 +24,7 @@ const TWICE = { isRepeatable: true };
 
 /** @param {{send: Function, serviceKey?: string, timeout?: number}} options */
 function createService({ send, serviceKey, timeout = 15_000 }) {
-  const call = async (method, path, { query = {}, body, isRepeatable } = {}) => {
+  const call = async (method, path, { query = {}, body, isRepeatable = method === "GET" } = {}) => {
     if (!serviceKey) throw new TypeError("the service API needs serviceKey");
     const headers = { authorization: `Bearer ${serviceKey}`, accept: "application/json" };
     if (body !== undefined) headers["content-type"] = "application/json";
@@ -39,7 +39,8 @@ function createService({ send, serviceKey, timeout = 15_000 }) {
       isRepeatable,
       body: body === undefined ? undefined : JSON.stringify(body),
     }).catch((cause) => {
-      throw Object.assign(new HoldfastError(0), { cause });
+      const action = isRepeatable ? "retry" : "look_first";
+      throw Object.assign(new HoldfastError(0, undefined, null, action), { cause });
     });
     const parsed = parse(answer.body);
     if (answer.status >= 200 && answer.status < 300 && parsed !== undefined) return parsed;
@@ -47,6 +48,8 @@ function createService({ send, serviceKey, timeout = 15_000 }) {
       answer.status,
       parsed,
       Number(answer.headers.get("retry-after")) || null,
+      // Something else answered, perhaps after it had passed the call on.
+      isRepeatable ? null : "look_first",
     );
   };
   const instagram = (userId) => `users/${segment(userId)}/instagram`;

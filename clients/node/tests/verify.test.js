@@ -581,6 +581,27 @@ test("a connection that was closed meanwhile costs nothing that may be done twic
   cut = true;
   await assert.rejects(service.graph("user_1", "me/media", { method: "POST" }), {
     code: "holdfast-unreachable",
+    action: "look_first",
   });
   assert.equal(server.count(), 9);
+});
+
+test("without an answer of Holdfast's, what may have published is not to be sent again", async () => {
+  const gone = createHoldfast({ url: "http://127.0.0.1:1", serviceKey: "hf_sk_x" }).service;
+  const page = await serve(() => [502, { "content-type": "text/html" }, "<h1>502</h1>"]);
+  const proxy = createHoldfast({ url: page.url, serviceKey: "hf_sk_x" }).service;
+  const said = async (call) => {
+    const { code, action } = await call.catch((error) => error);
+    return [code, action];
+  };
+  for (const method of ["POST", "DELETE"]) {
+    const graph = (service) => said(service.graph("user_1", "me/media", { method }));
+    assert.deepEqual(await graph(gone), ["holdfast-unreachable", "look_first"]);
+    assert.deepEqual(await graph(proxy), ["unreadable-answer", "look_first"]);
+  }
+  for (const call of ["status", "token", "check", "disconnect"]) {
+    assert.deepEqual(await said(gone[call]("user_1")), ["holdfast-unreachable", "retry"]);
+    assert.deepEqual(await said(proxy[call]("user_1")), ["unreadable-answer", null]);
+  }
+  assert.deepEqual(await said(gone.graph("user_1", "me")), ["holdfast-unreachable", "retry"]);
 });

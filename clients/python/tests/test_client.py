@@ -81,7 +81,7 @@ class Server:
                 with contextlib.suppress(ConnectionError):  # a client that gave up
                     self.wfile.write(body)
 
-            do_GET = do_POST = handle_any
+            do_GET = do_POST = do_DELETE = handle_any
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -922,10 +922,10 @@ class Service(unittest.TestCase):
         self.assertNotIn(self.KEY, "".join(told.format()))
 
     def test_an_error_is_the_same_when_copied(self) -> None:
-        error = HoldfastError(424, {"detail": "The access was removed.", "reason": "revoked"}, "5")
+        error = HoldfastError(424, {"detail": "The access was removed.", "reason": "revoked"}, "5", "look_first")
         for copied in (copy.copy(error), pickle.loads(pickle.dumps(error))):
-            self.assertEqual((str(copied), copied.status, copied.reason, copied.retry_after),
-                             ("The access was removed.", 424, "revoked", 5))
+            self.assertEqual((str(copied), copied.status, copied.reason, copied.retry_after, copied.action),
+                             ("The access was removed.", 424, "revoked", 5, "look_first"))
 
     def test_an_address_has_no_credentials_and_may_have_no_port(self) -> None:
         with self.assertRaises(ValueError) as refused:
@@ -1014,6 +1014,24 @@ class Service(unittest.TestCase):
             service.disconnect("user_1")
             with self.assertRaises(HoldfastError):
                 service.graph("user_1", "me/media", method="POST")
+            self.assertEqual((raised.exception.code, raised.exception.action), ("holdfast-unreachable", "look_first"))
+
+    def test_without_an_answer_of_holdfasts_what_may_have_published_is_not_to_be_sent_again(self) -> None:
+        def said(call: Callable[[], Any]) -> tuple[str, str | None]:
+            with self.assertRaises(HoldfastError) as raised:
+                call()
+            return raised.exception.code, raised.exception.action
+
+        with Server(lambda _: (502, {"content-type": "text/html"}, b"<h1>502</h1>")) as server:
+            gone = Holdfast("http://127.0.0.1:1", service_key="hf_sk_x").service
+            proxy = Holdfast(server.url, service_key="hf_sk_x").service
+            for method in ("POST", "DELETE"):
+                self.assertEqual(said(lambda: gone.graph("user_1", "me", method=method)), ("holdfast-unreachable", "look_first"))
+                self.assertEqual(said(lambda: proxy.graph("user_1", "me", method=method)), ("unreadable-answer", "look_first"))
+            for name in ("status", "token", "check", "disconnect"):
+                self.assertEqual(said(lambda: getattr(gone, name)("user_1")), ("holdfast-unreachable", "retry"))
+                self.assertEqual(said(lambda: getattr(proxy, name)("user_1")), ("unreadable-answer", None))
+            self.assertEqual(said(lambda: gone.graph("user_1", "me")), ("holdfast-unreachable", "retry"))
 
     def test_a_connection_that_ended_while_idle_costs_nothing_at_all(self) -> None:
         asked: list[None] = []

@@ -16,20 +16,27 @@ if TYPE_CHECKING:
 
 
 class HoldfastError(Exception):
-    """Any answer but 2xx. `code`, `reason` and `action` are the problem's."""
+    """Any answer but 2xx. `code`, `reason` and `action` are the problem's.
 
-    def __init__(self, status: int, problem: Any = None, retry_after: str | None = None) -> None:
+    Without an answer of Holdfast's, `action` is `look_first` for what may have been published; otherwise `retry` where no
+    answer came, and None where something else answered.
+    """
+
+    def __init__(
+        self, status: int, problem: Any = None, retry_after: str | None = None, action: str | None = None
+    ) -> None:
         self.status = status
         self.problem: dict[str, Any] = problem if isinstance(problem, dict) else {}
         self.code: str = self.problem.get("code", "unreadable-answer" if status else "holdfast-unreachable")
         self.reason: str | None = self.problem.get("reason")
-        self.action: str | None = self.problem.get("action")
+        self.action: str | None = self.problem.get("action", action)
         self.retry_after = int(retry_after) if retry_after and re.fullmatch(r"[0-9]{1,9}", retry_after) else None
         super().__init__(self.problem.get("detail") or f"Holdfast answered {status}" if status else "Holdfast does not answer")
 
     def __reduce__(self) -> Any:
         """Copied and pickled by what it was made of, and not by its text."""
-        return type(self), (self.status, self.problem, str(self.retry_after) if self.retry_after is not None else None)
+        retry_after = str(self.retry_after) if self.retry_after is not None else None
+        return type(self), (self.status, self.problem, retry_after, self.action)
 
 
 class Service:
@@ -66,21 +73,23 @@ class Service:
         content = None if body is None else json.dumps(body).encode()
         pairs = {name: _parameter(value) for name, value in (query or {}).items() if value is not None}
         address = f"{path}?{urlencode(pairs)}" if pairs else path
+        # Of what changes something, only the calls of the Graph API are not the same done twice.
+        repeatable = method == "GET" or "/graph/" not in path
         try:
-            # Of what changes something, only the calls of the Graph API are not the same done twice.
-            repeatable = method == "GET" or "/graph/" not in path
             until = time.monotonic() + self._timeout
             answer = self._connections.send(method, address, self._headers(body), until, content, repeatable)
         except (OSError, http.client.HTTPException) as error:
             # Without the frames it came through: a crash report has their variables, and so the key.
-            raise HoldfastError(0) from error.with_traceback(None)
+            raise HoldfastError(0, action="retry" if repeatable else "look_first") from error.with_traceback(None)
+        # Something else may have answered, after it had passed the call on.
+        unsaid = None if repeatable else "look_first"
         try:
             parsed = json.loads(answer.body)
         except (ValueError, RecursionError):
-            raise HoldfastError(answer.status) from None
+            raise HoldfastError(answer.status, action=unsaid) from None
         if 200 <= answer.status < 300:
             return parsed
-        raise HoldfastError(answer.status, parsed, answer.headers.get("retry-after"))
+        raise HoldfastError(answer.status, parsed, answer.headers.get("retry-after"), unsaid)
 
     def _headers(self, body: Any) -> dict[str, str]:
         content = {} if body is None else {"Content-Type": "application/json"}
