@@ -156,6 +156,16 @@ test("credentials of other forms are judged alike", async () => {
   }
 });
 
+test("Clerk's cookie opens no door, and each door says that it came", async () => {
+  const { jwt } = await dev.control("mint", { case: "genuine", azp: ORIGIN });
+  for (const door of doors) {
+    const answer = await ask(door.who, undefined, { cookie: `theme=dark; __session=${jwt}` });
+    assert.equal(words(answer), "401 session-token-missing", door.name);
+    if (["HAProxy", "Envoy"].includes(door.name)) continue; // these pass no cookies on to Holdfast
+    assert.match(JSON.parse(answer.body).detail, /came in a cookie only/, door.name);
+  }
+});
+
 test("a client cannot loosen what a route asks for", async () => {
   // At forward-auth itself the query is the operator's.
   for (const door of doors.filter((each) => each.name !== "forward-auth")) {

@@ -56,14 +56,17 @@ function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeo
     const [credential, second] = credentialsOf(request);
     if (second !== undefined) return MULTIPLE_CREDENTIALS;
     if (credential === undefined && optional) return NOBODY;
-    const key = createHash("sha256").update(`${query}\n${credential}`).digest("base64");
+    const headers = credential === undefined ? cookieOf(request) : { authorization: credential };
+    const key = createHash("sha256")
+      .update(query + JSON.stringify(headers))
+      .digest("base64");
     const remembered = recall(key);
     if (remembered) return { ok: true, caller: remembered.caller };
 
     const until = performance.now() + timeout;
     const joined = asking.get(key);
     if (!joined && asking.size >= MOST_QUESTIONS) return CANNOT_JUDGE;
-    const begun = () => asking.get(key) ?? begin(key, credential, query, optional);
+    const begun = () => asking.get(key) ?? begin(key, headers, query, optional);
     let verdict = await within(joined ?? begun(), timeout);
     // Another's question may have begun, and failed, long before this request's time is over.
     if (!verdict && joined) verdict = await within(begun(), until - performance.now());
@@ -71,7 +74,9 @@ function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeo
   };
 
   function begin(key, ...question) {
-    const answer = ask(key, ...question).finally(() => asking.delete(key));
+    const answer = ask(key, ...question)
+      .catch(warn)
+      .finally(() => asking.delete(key));
     asking.set(key, answer);
     return answer;
   }
@@ -90,11 +95,10 @@ function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeo
     });
   }
 
-  /** The verdict; null where no answer came. */
-  async function ask(key, credential, query, optional) {
-    const headers = credential === undefined ? {} : { authorization: credential };
-    const answer = await send(`forward-auth${query}`, { headers, timeout }).catch(warn);
-    if (!answer) return null;
+  /** The verdict; rejects where no answer came. */
+  async function ask(key, headers, query, optional) {
+    const credential = headers.authorization;
+    const answer = await send(`forward-auth${query}`, { headers, timeout });
     if (answer.status !== 200) return refusal(answer) ?? CANNOT_JUDGE;
     const caller = callerOf(answer.headers);
     if (!caller) {
@@ -124,9 +128,9 @@ const clocks = () => [performance.now(), Date.now()];
 
 /** What `promise` gives, or null once `ms` have passed. */
 function within(promise, ms) {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms, null);
-    promise.then(resolve).finally(() => clearTimeout(timer));
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
 
@@ -141,6 +145,15 @@ function credentialsOf(request) {
   const distinct = request.headersDistinct?.authorization ?? [];
   // A middleware before this one may have put another in its place.
   return distinct.length > 1 ? distinct : [request.headers.authorization ?? []].flat();
+}
+
+/**
+ * Clerk's cookie is not read, since a browser sends it whoever caused the request. Its name alone
+ * is passed on, so that Holdfast's refusal says what came instead of a header.
+ */
+function cookieOf(request) {
+  const isThere = /(^|;)\s*__session/.test(headerOf(request, "cookie") ?? "");
+  return isThere ? { cookie: "__session=" } : {};
 }
 
 function headerOf({ headers }, name) {

@@ -155,6 +155,30 @@ test("what is remembered of one token or one requirement is not believed of anot
   assert.equal(server.count(), 3);
 });
 
+test("Clerk's cookie is not read, and its name alone is told, so that a refusal says what came", async () => {
+  const cookies = [];
+  const server = await serve(({ headers }) => {
+    cookies.push(headers.cookie);
+    return [401, PROBLEM, `{"code":"session-token-missing","source":"session"}`];
+  });
+  const { verify } = createHoldfast({ url: server.url });
+  const cookie = "theme=dark; __session=secret; __session_Ab12=secret";
+  for (const [headers, told] of [
+    [{ cookie }, "__session="],
+    [new Headers({ cookie }), "__session="],
+    [{ cookie: "theme=dark; my__session=secret" }, undefined],
+    [{ cookie, authorization: "Basic c3RhZ2luZw==" }, undefined],
+  ]) {
+    assert.equal((await verify({ method: "GET", headers })).status, 401);
+    assert.equal(cookies.pop(), told);
+  }
+  // One question for all who come without a token would tell those without a cookie of one.
+  await Promise.all([verify({ headers: {} }), verify({ headers: { cookie } })]);
+  assert.deepEqual(cookies.sort(), ["__session=", undefined]);
+  const optional = await verify({ headers: { cookie } }, { credentials: "optional" });
+  assert.deepEqual(optional, { ok: true, caller: null });
+});
+
 test("memory is bounded, and forgets the oldest first", async () => {
   const server = await serve(() => ACCEPTED);
   const holdfast = createHoldfast({ url: server.url, capacity: 2 });

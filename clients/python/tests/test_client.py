@@ -60,6 +60,7 @@ class Server:
 
     def __init__(self, answer: Callable[[str], Answer]) -> None:
         self.asked: list[str] = []
+        self.cookies: list[str | None] = []
         self.connections = 0
         outer = self
 
@@ -72,6 +73,7 @@ class Server:
 
             def handle_any(self) -> None:
                 outer.asked.append(self.path)
+                outer.cookies.append(self.headers.get("cookie"))
                 status, headers, body = answer(self.path)
                 self.send_response_only(status)
                 for name, value in {"date": email.utils.formatdate(usegmt=True), **headers}.items():
@@ -1012,7 +1014,7 @@ class Service(unittest.TestCase):
             service = Holdfast(url, service_key="hf_sk_x").service
             service.token("user_1")
             service.disconnect("user_1")
-            with self.assertRaises(HoldfastError):
+            with self.assertRaises(HoldfastError) as raised:
                 service.graph("user_1", "me/media", method="POST")
             self.assertEqual((raised.exception.code, raised.exception.action), ("holdfast-unreachable", "look_first"))
 

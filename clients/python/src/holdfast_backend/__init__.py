@@ -43,16 +43,21 @@ class Holdfast:
         self._service = Service(self._connections, service_key) if service_key and service_key.strip() else None
 
     def verify(
-        self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
+        self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET",
+        cookie: str | None = None,
     ) -> Caller | None | Refusal:
-        """`authorization`: every value of that header. None is a caller who need not, and did not, say who they are; also OPTIONS."""
-        return self._verifier.verify(authorization, requirements, method)
+        """`authorization`: every value of that header. None is a caller who need not, and did not, say who they are; also OPTIONS.
+
+        `cookie`: that header, for a refusal alone: it says so where Clerk's cookie came instead of `Authorization`.
+        """
+        return self._verifier.verify(authorization, requirements, method, cookie)
 
     async def verify_async(
-        self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
+        self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET",
+        cookie: str | None = None,
     ) -> Caller | None | Refusal:
         """The same; a token that is not remembered is asked about in a thread, waiting for one included in `timeout`."""
-        return await self._verifier.verify_async(authorization, requirements, method)
+        return await self._verifier.verify_async(authorization, requirements, method, cookie)
 
     def close(self) -> None:
         """Closes the connections that are kept; whoever asks after it opens new ones."""

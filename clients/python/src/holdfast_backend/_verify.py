@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import json
 import logging
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -64,20 +65,22 @@ class Verifier(OfOneProcess):
         self._asking: dict[bytes, Future[Any]] = {}
 
     def verify(
-        self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
+        self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET",
+        cookie: str | None = None,
     ) -> Caller | None | Refusal:
-        """`authorization`: every value of that header. None is a caller who need not, and did not, say who they are; also OPTIONS."""
+        """As `Holdfast.verify`."""
         settled = self._without_asking(authorization, requirements, method)
         if settled is not _UNKNOWN:
             return cast("None | Refusal", settled)
         self._enter()
-        key, until = _key(authorization, requirements), time.monotonic() + self._timeout
+        headers = _headers(authorization, cookie)
+        key, until = _key(headers, requirements), time.monotonic() + self._timeout
         while (left := until - time.monotonic()) > 0:  # another's question may fail long before this caller's time is over
             if (caller := self._recall(key)) is not None:
                 return caller
             question, is_mine = self._question(key)
             if is_mine:
-                self._answer(key, question, authorization, requirements, until)
+                self._answer(key, question, headers, requirements, until)
             try:
                 verdict = question.result(left)
             except FutureTimeoutError:
@@ -89,14 +92,16 @@ class Verifier(OfOneProcess):
         return CANNOT_JUDGE
 
     async def verify_async(
-        self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
+        self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET",
+        cookie: str | None = None,
     ) -> Caller | None | Refusal:
         """The same; a token that is not remembered is asked about in a thread, waiting for one included in `timeout`."""
         settled = self._without_asking(authorization, requirements, method)
         if settled is not _UNKNOWN:
             return cast("None | Refusal", settled)
         self._enter()
-        key, until = _key(authorization, requirements), time.monotonic() + self._timeout
+        headers = _headers(authorization, cookie)
+        key, until = _key(headers, requirements), time.monotonic() + self._timeout
         for _ in range(2):
             if (caller := self._recall(key)) is not None:
                 return caller
@@ -105,7 +110,7 @@ class Verifier(OfOneProcess):
             if is_mine:
                 # Its whole time, whatever is left of this caller's: others may join it.
                 end = time.monotonic() + self._timeout
-                job = self._threads.submit(self._answer, key, question, authorization, requirements, end)
+                job = self._threads.submit(self._answer, key, question, headers, requirements, end)
             try:
                 verdict = await asyncio.wait_for(asyncio.wrap_future(question), max(0.0, until - time.monotonic()))
             except asyncio.TimeoutError:
@@ -137,11 +142,11 @@ class Verifier(OfOneProcess):
             return question, True
 
     def _answer(
-        self, key: bytes, question: Future[Any], authorization: Sequence[str], requirements: Requirements, until: float
+        self, key: bytes, question: Future[Any], headers: Mapping[str, str], requirements: Requirements, until: float
     ) -> None:
         verdict: Any = _UNKNOWN
         try:
-            verdict = self._ask(key, authorization, requirements, until)
+            verdict = self._ask(key, headers, requirements, until)
         finally:
             self._end(key, question, verdict)
 
@@ -158,9 +163,8 @@ class Verifier(OfOneProcess):
             self._accepted.pop(key, None)
         return None
 
-    def _ask(self, key: bytes, authorization: Sequence[str], requirements: Requirements, until: float) -> Any:
+    def _ask(self, key: bytes, headers: Mapping[str, str], requirements: Requirements, until: float) -> Any:
         """The verdict; `_UNKNOWN` where no answer came."""
-        headers = {"Authorization": authorization[0]} if authorization else {}
         try:
             path = f"/forward-auth{requirements.query}"
             answer = self._connections.send("GET", path, headers, until, repeatable=True)
@@ -175,9 +179,9 @@ class Verifier(OfOneProcess):
         if caller is None:
             # Holdfast passes over another scheme, such as a staging site's `Basic`, where credentials are optional. To a
             # session token a 200 that names nobody is not its answer: perhaps the address leads elsewhere.
-            is_bearer = authorization and authorization[0].strip().lower().startswith("bearer")
+            is_bearer = headers.get("Authorization", "").strip().lower().startswith("bearer")
             return None if requirements.optional and not is_bearer else CANNOT_JUDGE
-        claims = _claims(authorization[0]) if authorization else {"sub": None}
+        claims = _claims(headers["Authorization"]) if "Authorization" in headers else {"sub": None}
         if claims.get("sub", caller.user_id) != caller.user_id:
             # The answer to somebody else's question: what lies between mixes answers up, or keeps them.
             return CANNOT_JUDGE
@@ -218,8 +222,17 @@ def is_preflight(method: str) -> bool:
     return method == "OPTIONS"
 
 
-def _key(authorization: Sequence[str], requirements: Requirements) -> bytes:
-    return hashlib.sha256("\n".join([requirements.query, *authorization]).encode("utf-8", "surrogateescape")).digest()
+def _headers(authorization: Sequence[str], cookie: str | None) -> dict[str, str]:
+    """Clerk's cookie is not read, since a browser sends it whoever caused the request. Its name alone is passed on, so that
+    Holdfast's refusal says what came instead of a header."""
+    if authorization:
+        return {"Authorization": authorization[0]}
+    return {"Cookie": "__session="} if re.search(r"(^|;)\s*__session", cookie or "") else {}
+
+
+def _key(headers: Mapping[str, str], requirements: Requirements) -> bytes:
+    asked = "\n".join([requirements.query, *headers, *headers.values()])
+    return hashlib.sha256(asked.encode("utf-8", "surrogateescape")).digest()
 
 
 def _caller(headers: HTTPMessage) -> Caller | None:

@@ -68,7 +68,8 @@ async def judge(
         # Of several none is the proxy's: joined, they are no assertion.
         assertion = ",".join(_values(scope, b"x-auth-assertion"))
         return holdfast.verify_assertion(assertion, requirements, method)
-    return await holdfast.verify_async(_values(scope, b"authorization"), requirements, method)
+    cookie = ";".join(_values(scope, b"cookie"))  # HTTP/2 may send several
+    return await holdfast.verify_async(_values(scope, b"authorization"), requirements, method, cookie)
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:

@@ -39,4 +39,4 @@ class HoldfastMiddleware(Middleware[App]):
         # A WSGI server joins several headers of one name by commas, and a session token has none.
         authorization = environ.get("HTTP_AUTHORIZATION")
         values = [] if authorization is None else authorization.split(",")
-        return self.holdfast.verify(values, self.requirements, method)
+        return self.holdfast.verify(values, self.requirements, method, environ.get("HTTP_COOKIE"))
