@@ -6,6 +6,9 @@ const { createVerifyAssertion } = require("./assertion.js");
 const { createService, HoldfastError } = require("./service.js");
 const { verifyWebhook, WebhookError } = require("./webhook.js");
 
+/** What Node's timers can wait; they fire at once for more. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
 function createHoldfast({
   url,
   serviceKey,
@@ -14,10 +17,17 @@ function createHoldfast({
   issuer,
   audience,
   judgeEveryMethod,
-  capacity,
-  timeout,
-}) {
+  capacity = 10_000,
+  timeout = 3_000,
+  ...unknown
+} = {}) {
   if (!url) throw new TypeError("createHoldfast needs url: where Holdfast answers");
+  for (const name of Object.keys(unknown))
+    throw new TypeError(`createHoldfast has no option "${name}"`);
+  wholeNumber("timeout", timeout, 1, LONGEST_TIMEOUT_MS);
+  wholeNumber("capacity", capacity, 0, Number.MAX_SAFE_INTEGER);
+  if (![undefined, true, false].includes(judgeEveryMethod))
+    throw new TypeError("judgeEveryMethod must be true or false");
   const send = createSend(String(url).trim());
   return {
     verify: createVerify({ send, judgeEveryMethod, capacity, timeout }),
@@ -37,6 +47,13 @@ function createHoldfast({
  * same secrets.
  */
 const trimmed = (secret) => (Array.isArray(secret) ? secret.map(trimmed) : secret?.trim());
+
+/** Variables of the environment are text: it is said here, and not with the first request. */
+function wholeNumber(name, value, least, most) {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  const given = typeof value === "string" ? JSON.stringify(value) : String(value);
+  throw new TypeError(`${name} must be a whole number from ${least} to ${most}, and is ${given}`);
+}
 
 /** Not quoted where it is wrong: errors are logged, and this is a secret. */
 function headerValue(key) {

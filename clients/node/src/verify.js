@@ -27,10 +27,9 @@ const BEARER = /^\s*bearer\b/i;
 const NOBODY = Object.freeze({ ok: true, caller: null });
 
 /**
- * @param {{send: Function, judgeEveryMethod?: boolean, capacity?: number, timeout?: number}}
- *   options
+ * @param {{send: Function, judgeEveryMethod?: boolean, capacity: number, timeout: number}} options
  */
-function createVerify({ send, judgeEveryMethod = false, capacity = 10_000, timeout = 3_000 }) {
+function createVerify({ send, judgeEveryMethod = false, capacity, timeout }) {
   /** Insertion order is age: the oldest is forgotten first. */
   const accepted = new Map();
   /** What is being asked, by the same keys: one question for all who come while it is under way. */

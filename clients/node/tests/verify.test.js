@@ -324,6 +324,44 @@ test("it is said once why nobody answers, and the credential is not", async () =
   assert.doesNotMatch(String(warnings[0].stack), /secret/);
 });
 
+test("an option that cannot be meant is a mistake at the start", () => {
+  const make = (more) => () => createHoldfast({ url: "http://127.0.0.1:1", ...more });
+  const given = [
+    ...["3000", Infinity, NaN, 2500.5, -1, 0, 2 ** 31, null].map((timeout) => ({ timeout })),
+    ...["10", Infinity, -1, 0.5, null].map((capacity) => ({ capacity })),
+    ...["false", 0, null].map((judgeEveryMethod) => ({ judgeEveryMethod })),
+    { judgeEverymethod: true },
+    { timeoutMs: 3_000 },
+  ];
+  for (const more of given) {
+    const [name] = Object.keys(more);
+    assert.throws(make(more), ({ name: kind, message }) => {
+      return kind === "TypeError" && message.includes(name);
+    });
+  }
+  assert.throws(make({ timeout: "3000" }), {
+    message: 'timeout must be a whole number from 1 to 2147483647, and is "3000"',
+  });
+  assert.throws(() => createHoldfast(), /createHoldfast needs url/);
+  assert.doesNotThrow(make({ timeout: undefined, capacity: undefined, serviceKey: undefined }));
+  assert.doesNotThrow(make({ timeout: 1, capacity: 0, judgeEveryMethod: false }));
+});
+
+test("an answer that cannot be read leaves no promise unhandled", async (t) => {
+  // What an app has put in the place of `fetch` may give anything.
+  t.mock.method(globalThis, "fetch", async () => ({ status: 200, body: null }));
+  const unhandled = [];
+  const hear = (reason) => unhandled.push(reason);
+  process.on("unhandledRejection", hear);
+  const { verify } = createHoldfast({ url: "http://127.0.0.1:1", timeout: 2_000 });
+  const began = performance.now();
+  const verdict = await verify(asking("Bearer x"));
+  await new Promise(setImmediate);
+  process.off("unhandledRejection", hear);
+  assert.deepEqual([verdict.status, unhandled], [503, []]);
+  assert.ok(performance.now() - began < 1_900, "it is known at once");
+});
+
 test("no error quotes a secret, and an address has none", () => {
   const make = (more) => () => createHoldfast({ url: "http://127.0.0.1:1", ...more });
   for (const serviceKey of ["hf_sk_x\nhf_sk_x", "hf_sk_x\0", "hf_sk_x…"])

@@ -608,6 +608,48 @@ class Verify(unittest.TestCase):
         with self.assertRaises(TypeError):
             HoldfastMiddleware(lambda environ, start: [], Holdfast("http://127.0.0.1:1"), **unknown)
 
+    def test_an_option_that_cannot_be_meant_is_a_mistake_at_the_start(self) -> None:
+        given: list[tuple[str, Any]] = [
+            *(("timeout", each) for each in ("3", float("inf"), float("nan"), -1, 0, 1e10, None)),
+            *(("capacity", each) for each in ("10", float("inf"), -1, 0.5, None)),
+            *(("judge_every_method", each) for each in ("false", 0, None)),
+        ]
+        for name, value in given:
+            with self.subTest(name=name, value=value), self.assertRaisesRegex(ValueError, f"^{name} must be .*, and is "):
+                Holdfast("http://127.0.0.1:1", **{name: value})
+        # The longest that is taken can be waited for.
+        with Server(lambda _: ACCEPTED) as server:
+            for timeout in (0.5, 3, 2_147_483):
+                holdfast = Holdfast(server.url, timeout=timeout, capacity=0, judge_every_method=False)
+                self.assertIsInstance(holdfast.verify(["Bearer x"]), Caller)
+                self.assertIsInstance(asyncio.run(holdfast.verify_async(["Bearer x"])), Caller)
+
+    def test_clerks_cookie_is_not_read_and_its_name_alone_is_told(self) -> None:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request"}
+
+        async def send(message: Any) -> None:
+            pass
+
+        cookie = "theme=dark; __session=secret; __session_Ab12=secret"
+        missing: Answer = (401, PROBLEM, b'{"code":"session-token-missing","source":"session"}')
+        with Server(lambda _: missing) as server:
+            holdfast = Holdfast(server.url)
+            wsgi = werkzeug.test.Client(HoldfastMiddleware(lambda environ, start: [], holdfast), use_cookies=False)
+            in_asgi = asgi.HoldfastMiddleware(lambda *_: self.fail(), holdfast)
+            for headers, told in [
+                ({"cookie": cookie}, "__session="),
+                ({"cookie": "theme=dark; my__session=secret"}, None),
+                ({"cookie": cookie, "authorization": "Basic c3RhZ2luZw=="}, None),
+            ]:
+                self.assertEqual(wsgi.get("/", headers=headers).status_code, 401)
+                pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+                scope = {"type": "http", "method": "GET", "path": "/", "headers": pairs}
+                asyncio.run(in_asgi(scope, receive, send))
+                self.assertEqual(server.cookies[-2:], [told, told])
+            self.assertIsNone(holdfast.verify([], Requirements(optional=True), cookie=cookie))
+            self.assertEqual(len(server.asked), 6)
+
     def test_without_room_nothing_is_remembered(self) -> None:
         with Server(lambda _: ACCEPTED) as server:
             holdfast = Holdfast(server.url, capacity=0)

@@ -14,6 +14,9 @@ from .webhook import WebhookError, verify_webhook
 
 __all__ = ["Caller", "Holdfast", "HoldfastError", "Refusal", "Requirements", "WebhookError", "verify_webhook"]
 
+#: What sockets can wait.
+LONGEST_TIMEOUT_S = 2_147_483
+
 
 class Holdfast:
     """One for the whole process: it keeps connections and accepted tokens. Safe to use from any thread.
@@ -35,6 +38,10 @@ class Holdfast:
         capacity: int = 10_000,
         timeout: float = 3.0,
     ) -> None:
+        # Variables of the environment are text: it is said here, and not with the first request.
+        _check("timeout", "a number of seconds", timeout, isinstance(timeout, (int, float)) and 0 < timeout <= LONGEST_TIMEOUT_S)
+        _check("capacity", "a whole number", capacity, isinstance(capacity, int) and capacity >= 0)
+        _check("judge_every_method", "True or False", judge_every_method, isinstance(judge_every_method, bool))
         self._connections = Connections(url)
         self._verifier = Verifier(self._connections, judge_every_method, capacity, timeout)
         self._assertions = (
@@ -80,3 +87,8 @@ class Holdfast:
         if self._assertions is None:
             raise ValueError("verify_assertion, and behind_proxy, need assertion_secret")
         return self._assertions
+
+
+def _check(name: str, form: str, value: object, holds: bool) -> None:
+    if not holds:
+        raise ValueError(f"{name} must be {form}, and is {value!r}")
