@@ -5,9 +5,17 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHmac } from "node:crypto";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { BINARY } from "../browser/support/holdfast.js";
 import { ask } from "./support/doors.js";
 import {
   endAll,
@@ -89,6 +97,32 @@ async function takesEvents(app, route) {
   await until("the line of the README's app for events", app, printed);
   assert.equal(printed().length, 1, app.output());
 }
+
+test("the README's lines for the encryption key make one, once, and git leaves it out", async () => {
+  const directory = scratch();
+  const bin = join(directory, "bin");
+  mkdirSync(bin);
+  symlinkSync(BINARY, join(bin, "holdfast"));
+  const [lines] = blocks("README.md", "sh").filter((each) => each.includes("keys generate"));
+  const shell = (script) =>
+    execFileSync("bash", ["-euc", script], {
+      cwd: directory,
+      env: { PATH: `${bin}:${process.env.PATH}`, CLERK_ISSUER: "https://clerk.example.com" },
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+  // Each time in a shell of its own, as another day brings one.
+  const told = [1, 2].map(() => shell(`${lines}\nholdfast migrate; holdfast keys status`));
+  const [first, second] = told.map((each) => each.match(/^.*\bseals\b.*$/m)?.[0]);
+  assert.ok(first, told[0]);
+  assert.equal(second, first);
+  assert.equal(statSync(join(directory, "encryption_keys")).mode & 0o777, 0o600);
+  const left = ["holdfast/encryption_keys", "holdfast/holdfast.toml", "holdfast.db.journal/x"];
+  const ignored = (names) => () =>
+    execFileSync("git", ["check-ignore", "--no-index", ...names], { cwd: root, encoding: "utf8" });
+  assert.equal(ignored(left)(), `${left.join("\n")}\n`);
+  assert.throws(ignored(["deploy/holdfast.toml"]), { status: 1 });
+});
 
 test("Node: npm pack, npm install, the README's first block and its webhooks", async () => {
   const project = scratch();
