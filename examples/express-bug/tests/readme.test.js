@@ -54,10 +54,10 @@ async function startLine(block, port) {
 }
 
 /** What the lines print: a status for each route. */
-function run(lines) {
+function run(script) {
   const stdio = ["ignore", "pipe", "inherit"];
   const options = { cwd: directory, env: environment, encoding: "utf8", stdio };
-  return execFileSync("bash", ["-euc", lines], options).match(/^\d+ /gm).map(Number);
+  return execFileSync("bash", ["-euc", script], options).match(/^\d+ /gm).map(Number);
 }
 
 test("before: one route refuses the token that its neighbours accept", async () => {
