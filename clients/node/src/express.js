@@ -32,6 +32,7 @@ function requireCaller(holdfast, options) {
  */
 function judgeOf(holdfast, { behindProxy = false, ...requirements } = {}) {
   readRequirements(requirements);
+  if (behindProxy) holdfast.verifyAssertion({ headers: {} }, requirements); // is there a secret?
   return async (request) =>
     behindProxy
       ? holdfast.verifyAssertion(request, requirements)

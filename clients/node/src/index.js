@@ -4,7 +4,7 @@ const { createSend } = require("./send.js");
 const { createVerify } = require("./verify.js");
 const { createVerifyAssertion } = require("./assertion.js");
 const { createService, HoldfastError } = require("./service.js");
-const { verifyWebhook, WebhookError } = require("./webhook.js");
+const { keysOf, verifyWebhook, WebhookError } = require("./webhook.js");
 
 /** What Node's timers can wait; they fire at once for more. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
@@ -28,6 +28,7 @@ function createHoldfast({
   wholeNumber("capacity", capacity, 0, Number.MAX_SAFE_INTEGER);
   if (![undefined, true, false].includes(judgeEveryMethod))
     throw new TypeError("judgeEveryMethod must be true or false");
+  if (webhookSecret?.length) keysOf(trimmed(webhookSecret));
   const send = createSend(String(url).trim());
   return {
     verify: createVerify({ send, judgeEveryMethod, capacity, timeout }),

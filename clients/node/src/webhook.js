@@ -30,7 +30,7 @@ function verifyWebhook(body, headers, secret, { now = Date.now } = {}) {
   if (Math.abs(now() / 1000 - Number(timestamp)) > TOLERANCE_S) {
     throw new WebhookError("the event is more than five minutes old, or this clock is wrong");
   }
-  const keys = [secret].flat().map(keyOf);
+  const keys = keysOf(secret);
   const isSigned = signatures.split(" ").some((each) => {
     const given = Buffer.from(each.replace(/^v1,/, ""), "base64");
     return (
@@ -56,10 +56,12 @@ function read(body) {
   }
 }
 
+const keysOf = (secret) => [secret].flat().map(keyOf);
+
 function keyOf(secret) {
   const key = Buffer.from(/^whsec_(.+)$/.exec(secret ?? "")?.[1] ?? "", "base64");
   if (key.length === 0) throw new TypeError("the webhook secret must be whsec_ and base64");
   return key;
 }
 
-module.exports = { verifyWebhook, WebhookError };
+module.exports = { keysOf, verifyWebhook, WebhookError };

@@ -343,6 +343,13 @@ test("an option that cannot be meant is a mistake at the start", () => {
     message: 'timeout must be a whole number from 1 to 2147483647, and is "3000"',
   });
   assert.throws(() => createHoldfast(), /createHoldfast needs url/);
+  for (const webhookSecret of ["secret", "whsec_", ["whsec_AAAA", "secret"]])
+    assert.throws(make({ webhookSecret }), {
+      message: "the webhook secret must be whsec_ and base64",
+    });
+  assert.throws(() => requireCaller(make()(), { behindProxy: true }), /needs assertionSecret/);
+  const assertionSecret = "x".repeat(32);
+  assert.doesNotThrow(() => requireCaller(make({ assertionSecret })(), { behindProxy: true }));
   assert.doesNotThrow(make({ timeout: undefined, capacity: undefined, serviceKey: undefined }));
   assert.doesNotThrow(make({ timeout: 1, capacity: 0, judgeEveryMethod: false }));
 });
