@@ -24,6 +24,7 @@ mod clock_repair;
 mod clock_suspicion;
 pub mod complete;
 pub mod connect;
+mod data_deletions;
 mod diagnose;
 pub mod disconnect;
 mod error;
