@@ -33,9 +33,7 @@ impl Connections {
         let connections = self.parts.store.connections_by_account(Self::PROVIDER, account_id).await?;
         for connection in &connections {
             if is_about_an_earlier_link(connection, issued_at, self.parts.clock.now()) {
-                if self.probe(connection).await?.is_none() {
-                    self.probe_soon(connection).await?;
-                }
+                self.ask_whether_it_works(connection).await?;
             } else {
                 self.end_link(connection.id, &Observation::Deauthorized { issued_at }).await?;
             }

@@ -131,6 +131,34 @@ async fn a_deletion_by_a_clock_behind_ours_is_not_dropped() {
     .await;
 }
 
+/// A deauthorization that may be older than the link, at a replica without the key of the grant.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deauthorization_is_left_to_who_has_the_key() {
+    for is_removed in [false, true] {
+        on_each_engine(async |db| {
+            let other = replica(db);
+            let one = Replica::new("two", db.store.clone(), &db.clock, &other.world, None);
+            one.vault.replace(&vault(&ring_entry().replace("one:", "another:")));
+            let id = other.link("ada").await.id;
+            if is_removed {
+                other.world.kill_all_of("ada");
+            }
+            let issued_at = Some(before(db.clock.now(), MINUTE));
+            for _ in 0..2 {
+                assert_eq!(one.connections.deauthorized("ada", issued_at).await.expect("it is noted"), 1);
+            }
+            assert_eq!(other.now(id).await.standing, Standing::CONNECTED);
+            // That process is gone; the doubt is stored.
+            drop(one);
+            other.pass(5 * MINUTE, MINUTE).await;
+            let standing = if is_removed { Reason::Revoked.into() } else { Standing::CONNECTED };
+            assert_eq!(other.now(id).await.standing, standing);
+            assert!(!other.world.calls("identify").is_empty());
+        })
+        .await;
+    }
+}
+
 /// Issued a minute before the link, while Instagram cannot be asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_in_doubt_stands_until_instagram_has_said_whether_it_works() {
