@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 
+use crate::clock::from_millis;
+
 /// The time up to which expiries are doubted, because the clock may have jumped.
 #[derive(Debug, Clone)]
 pub(super) struct ClockSuspicion(Arc<AtomicI64>);
@@ -21,7 +23,8 @@ impl ClockSuspicion {
         self.0.store(now.as_millisecond(), Ordering::Relaxed);
     }
 
-    pub(super) fn doubts(&self, expires_at: Timestamp) -> bool {
-        expires_at.as_millisecond() <= self.0.load(Ordering::Relaxed)
+    /// Up to when expiries are doubted.
+    pub(super) fn until(&self) -> Timestamp {
+        from_millis(self.0.load(Ordering::Relaxed))
     }
 }

@@ -32,14 +32,17 @@ impl Connections {
     /// provider, as soon as it may be asked. Returns how many ended. A failure of one connection
     /// does not stop the others.
     pub async fn expire_due(&self, limit: usize, stop: &CancellationToken) -> Result<usize, ServiceError> {
-        let mut askable = self.provider_allows(limit);
-        let mut due = Vec::new();
-        for connection in self.parts.store.expired_connections(self.parts.clock.now(), limit).await? {
+        let (store, now) = (&self.parts.store, self.parts.clock.now());
+        let doubted_until = self.clock_suspicion.until();
+        // However many are in doubt, they hold up none that is not.
+        let mut expired = store.expired_connections(now, doubted_until, limit).await?;
+        let askable = self.provider_allows(limit);
+        if askable > 0 {
+            expired.extend(store.connections_expired_in_doubt(now, doubted_until, askable).await?);
+        }
+        let mut due = Vec::with_capacity(expired.len());
+        for connection in expired {
             let doubt = self.doubt(&connection).await?;
-            if doubt.is_some() {
-                let Some(left) = askable.checked_sub(1) else { continue };
-                askable = left;
-            }
             due.push((connection, doubt));
         }
         let outcomes = stream::iter(due).map(|(connection, doubt)| async move {
@@ -136,7 +139,7 @@ impl Connections {
             return Ok(Some(Doubt::Assumed));
         }
         let is_waiting = connection.waits_until(self.parts.clock.now()).is_some();
-        Ok((!is_waiting && self.clock_suspicion.doubts(facts.expires_at)).then_some(Doubt::Clock))
+        Ok((!is_waiting && facts.expires_at <= self.clock_suspicion.until()).then_some(Doubt::Clock))
     }
 }
 

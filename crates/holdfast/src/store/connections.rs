@@ -156,16 +156,37 @@ impl Store {
         self.connections_of(statements::CONNECTIONS_BY_ACCOUNT, values).await
     }
 
-    /// Live connections whose grant has expired, and has not recently worked past its expiry.
+    /// Live connections whose grant has expired beyond doubt, and has not recently worked past its
+    /// expiry. Expiries up to `doubted_until` are in doubt, and those that no refresh named.
     /// Earliest first; unreadable rows are skipped.
     pub async fn expired_connections(
         &self,
         now: Timestamp,
+        doubted_until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Connection>, StoreError> {
-        let proven_after = before(now, PROOF_LASTS);
-        let values = vec![now.into(), proven_after.into()];
-        self.readable(statements::CONNECTIONS_EXPIRED, values, limit, rows::connection).await
+        self.expired(statements::CONNECTIONS_EXPIRED, now, doubted_until, limit).await
+    }
+
+    /// Those whose expiry is in doubt, without those that the provider may not be asked about yet.
+    pub async fn connections_expired_in_doubt(
+        &self,
+        now: Timestamp,
+        doubted_until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Connection>, StoreError> {
+        self.expired(statements::CONNECTIONS_EXPIRED_IN_DOUBT, now, doubted_until, limit).await
+    }
+
+    async fn expired(
+        &self,
+        sql: statements::Sql,
+        now: Timestamp,
+        doubted_until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let values = vec![now.into(), before(now, PROOF_LASTS).into(), doubted_until.into()];
+        self.readable(sql, values, limit, rows::connection).await
     }
 
     /// Connections with times that a right clock cannot have written at or before `now`:

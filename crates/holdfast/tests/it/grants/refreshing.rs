@@ -382,6 +382,42 @@ async fn an_expiry_is_told_though_the_budget_is_spent() {
     .await;
 }
 
+/// More than one tick takes on, whose refreshes named no lifetime.
+#[tokio::test(flavor = "multi_thread")]
+async fn expiries_in_doubt_hold_up_none_that_is_certain() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::BothValid);
+        let mut in_doubt = Vec::new();
+        for number in 0..40 {
+            in_doubt.push(one.link(&format!("p{number}")).await.id);
+        }
+        one.clock.advance(31 * DAY);
+        one.world.name_no_lifetimes();
+        one.tick().await;
+        one.clock.advance(28 * DAY + 23 * 60 * MINUTE);
+        one.link("bob").await;
+        let restarted = Replica::new("two", db.store.clone(), &db.clock, &one.world, None);
+        one.world.use_up(100);
+        let spend = async || restarted.connections.check(&owner("bob")).await.expect("it answers");
+        spend().await;
+        restarted.tick().await;
+        let ada = one.link("ada").await;
+        let soon = holdfast::clock::after(one.clock.now(), 70 * MINUTE).as_millisecond();
+        db.execute(&format!("UPDATE connections SET grant_expires_at = {soon} WHERE user_id = 'user_ada'"))
+            .await;
+        for _ in 0..80 {
+            one.clock.advance(MINUTE);
+            spend().await;
+            restarted.tick().await;
+        }
+        assert_eq!(one.now(ada.id).await.standing, Reason::Expired.into());
+        for id in in_doubt {
+            assert!(one.now(id).await.standing.state().is_alive());
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deauthorization_that_cannot_be_looked_into_at_once_is_looked_into_soon() {
     on_each_engine(async |db| {

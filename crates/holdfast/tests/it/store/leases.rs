@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use holdfast::connection::Connection;
 use holdfast::store::{CommitOutcome, Store};
+use jiff::Timestamp;
 
 use super::fixtures::{DAY, connection, in_parallel, insert, later, linked, owner, update};
 use crate::support::database::{Engine, on_each_engine, start_of_time};
@@ -121,12 +122,19 @@ async fn grants_that_died_by_the_clock_are_found() {
     on_each_engine(async |db| {
         let store = &db.store;
         let connection = linked(store, "ada", "1").await;
-        assert_eq!(store.expired_connections(later(59 * DAY), 9).await, Ok(vec![]));
-        assert_eq!(store.expired_connections(later(60 * DAY), 9).await, Ok(vec![connection.clone()]));
+        assert_eq!(store.expired_connections(later(59 * DAY), Timestamp::MIN, 9).await, Ok(vec![]));
+        assert_eq!(
+            store.expired_connections(later(60 * DAY), Timestamp::MIN, 9).await,
+            Ok(vec![connection.clone()])
+        );
         let mut said = update(&connection);
         said.connection.as_mut().unwrap().connection.standing = holdfast::connection::Reason::Expired.into();
         assert_eq!(store.commit(&said).await, Ok(CommitOutcome::Committed));
-        assert_eq!(store.expired_connections(later(60 * DAY), 9).await, Ok(vec![]), "it says so already");
+        assert_eq!(
+            store.expired_connections(later(60 * DAY), Timestamp::MIN, 9).await,
+            Ok(vec![]),
+            "it says so already"
+        );
     })
     .await;
 }

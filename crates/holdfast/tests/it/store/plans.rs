@@ -196,7 +196,9 @@ fn arguments(name: &str, text: &str, types: &[String]) -> Vec<String> {
                 (_, _, "bigint" | "integer") if limit[0] => "20".to_owned(),
                 ("DUE_COUNT" | "CLAIM_FEW_DUE", 1, _) => few_due.clone(),
                 ("CLAIM_MANY_DUE", 1, _) => (BEGIN + 2_592_005_000).to_string(),
-                ("CONNECTIONS_EXPIRED", 1, _) => (BEGIN + 5_184_000_005).to_string(),
+                ("CONNECTIONS_EXPIRED" | "CONNECTIONS_EXPIRED_IN_DOUBT", 1, _) => {
+                    (BEGIN + 5_184_000_005).to_string()
+                }
                 ("CONNECTIONS_MISTIMED", 1..=3, _) => never.clone(),
                 ("TROUBLE" | "CONNECTIONS_FALLEN" | "CONNECTIONS_MAKE_DUE", _, "bigint") => never.clone(),
                 ("PROVEN_COUNT", 2, _) => never.clone(),
