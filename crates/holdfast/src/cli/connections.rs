@@ -12,7 +12,7 @@ use super::whose::{connection_of, named};
 use crate::connection::attempt::AttemptOutcome;
 use crate::connection::status::InstagramStatus;
 use crate::connection::{Reason, State, state_in_words, status};
-use crate::connections::listing::{self, Filter, ListedStatus};
+use crate::connections::listing::{self, Filter, ListedStatus, is_account_id};
 use crate::display_text::{self, HANDLE};
 use crate::provider::ProviderId;
 use crate::settings::Purpose;
@@ -84,9 +84,7 @@ async fn list(
         printer.pretty_json(&json!({"connections": listed}));
     } else if is_nothing {
         printer.line("There are no such connections.");
-        let mistaken = |account: &str| {
-            !account.starts_with('@') && account.contains(|each: char| !each.is_ascii_digit())
-        };
+        let mistaken = |account: &str| !account.starts_with('@') && !is_account_id(account);
         if filter.account.as_deref().is_some_and(mistaken) {
             printer.remark("--account takes one of the account's two ids, or @ and its handle.");
         }

@@ -153,6 +153,11 @@ pub async fn list(
     }
 }
 
+/// Whether this is an id as Instagram's are, which a handle has an `@` before it to tell from.
+pub fn is_account_id(account: &str) -> bool {
+    !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The connections of an account, by either id or by `@` and its handle.
 pub async fn by_account(store: &Store, account: &str) -> Result<Vec<Connection>, StoreError> {
     let provider = ProviderId::INSTAGRAM;

@@ -8,7 +8,7 @@ use crate::caller::OwnerId;
 use crate::clerk::User;
 use crate::connection::status::InstagramStatus;
 use crate::connections::Connections;
-use crate::connections::listing::by_account;
+use crate::connections::listing::{by_account, is_account_id};
 use crate::store::{HistoryEntry, Store, StoreError};
 
 /// Users of an account, lines of history, and refusals of a user.
@@ -66,10 +66,6 @@ async fn users_of(store: &Store, account: &str) -> Result<Vec<String>, StoreErro
     let handle = format!("@{}", account.trim_start_matches('@'));
     let found = by_account(store, if is_account_id(account) { account } else { &handle }).await?;
     Ok(found.into_iter().map(|connection| connection.user_id).take(MOST).collect())
-}
-
-fn is_account_id(asked: &str) -> bool {
-    asked.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// `None` where nothing is known of them.

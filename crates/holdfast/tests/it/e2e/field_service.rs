@@ -171,7 +171,7 @@ async fn the_connections_of_all_users_are_found_by_state_reason_deadline_and_acc
         ("account=@Ada.Makes", vec![ada]),
         ("account=@grace.hops&state=connected", vec![]),
         ("account=@nobody", vec![]),
-        ("account=ada.makes", vec![]),
+        ("account=17840000000000000", vec![]),
     ] {
         assert_eq!(users(&list(query).await), expected, "{query}");
     }
@@ -182,10 +182,14 @@ async fn the_connections_of_all_users_are_found_by_state_reason_deadline_and_acc
     // A misspelt filter must not find everybody.
     let misspelt = ["acount=17841479677897649", "account=@ada.makes&status=connected"];
     let wrong = ["state=broken", "reason=x", "expires_before=tomorrow", "cursor=x", "limit=0", "limit=1000"];
-    for wrong in misspelt.into_iter().chain(wrong) {
+    // A handle without its @ must not find nobody.
+    let accounts = ["account=ada.makes", "account=1784x", "account=", "account=@"];
+    for wrong in misspelt.into_iter().chain(wrong).chain(accounts) {
         let (status, problem) =
             service(&app, &key, Method::GET, &format!("/service/connections?{wrong}")).await;
         assert_eq!((status, &problem["code"]), (400, &json!("malformed-parameter")), "{wrong}");
+        let is_told = problem["detail"].as_str().unwrap().contains("@ and a handle");
+        assert_eq!(is_told, accounts.contains(&wrong), "{wrong}: {problem}");
     }
     let (status, _) = service(&app, "hf_sk_nobodys", Method::GET, "/service/connections").await;
     assert_eq!(status, 401);

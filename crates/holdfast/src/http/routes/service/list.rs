@@ -11,7 +11,7 @@ use super::super::prelude::*;
 use crate::caller::service::ServiceCaller;
 use crate::connection::status::InstagramStatus;
 use crate::connection::{Reason, State as ConnectionState};
-use crate::connections::listing::{Filter, ListedStatus};
+use crate::connections::listing::{Filter, ListedStatus, is_account_id};
 use crate::http::failure;
 use crate::http::params::{Query, limit, malformed};
 
@@ -101,9 +101,14 @@ fn filter(wanted: &Wanted) -> Result<Filter, Problem> {
         time.parse::<Timestamp>()
             .map_err(|_| malformed("expires_before must be a time such as 2026-12-24T18:00:00Z."))
     });
-    // A backend that looks an unset variable up must not read that nobody has the account.
-    if wanted.account.as_deref().is_some_and(|account| account.trim_start_matches('@').is_empty()) {
-        return Err(malformed("account must be an id of Instagram's, or @ and a handle."));
+    // A backend that looks an unset variable up, or forgets the @, must not read that nobody has the
+    // account.
+    let names_nobody = |account: &str| {
+        let handle = account.trim_start_matches('@');
+        !is_account_id(account) && (handle.is_empty() || handle == account)
+    };
+    if wanted.account.as_deref().is_some_and(names_nobody) {
+        return Err(malformed("account must be an id of Instagram's, in digits, or @ and a handle."));
     }
     Ok(Filter {
         state: state.transpose()?,
