@@ -79,7 +79,8 @@ const DECLINED: &str = "access_denied";
 const MAX_PARAMETER: usize = 4096;
 
 impl Connections {
-    /// Handles the redirect. The same redirect again gets the first one's outcome.
+    /// Handles the redirect. The same redirect again gets the first one's outcome. A "no" is the
+    /// person's last word, also on a consent to the same attempt that is not linked yet.
     pub async fn callback(&self, query: CallbackQuery) -> Result<CallbackOutcome, ServiceError> {
         let Some(state) = query.state.as_ref().filter(|each| !each.expose_secret().is_empty()) else {
             return Ok(CallbackOutcome::Page(match query.error.as_deref() {
@@ -94,9 +95,10 @@ impl Connections {
         // Instagram appends `#_`. Browsers do not send a fragment, but in-app web views may.
         let state_hash = hash(state.expose_secret().trim_end_matches("#_"));
         let code = usable_code(query.code.as_ref()).filter(|_| query.error.is_none());
+        let is_no = query.error.as_deref() == Some(DECLINED);
         let mut conflicts = Conflicts::default();
         loop {
-            let Some(attempt) = self.parts.store.attempt_by_state(&state_hash).await? else {
+            let Some(mut attempt) = self.parts.store.attempt_by_state(&state_hash).await? else {
                 return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
             };
             let now = self.parts.clock.now();
@@ -104,11 +106,12 @@ impl Connections {
             if self.parts.return_urls.choose(Some(&attempt.return_to)).is_err() {
                 return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
             }
-            if attempt.stage != AttemptStage::Open {
+            let is_taken_back = is_no && attempt.outcome.is_none() && !attempt.has_expired(now);
+            if attempt.stage != AttemptStage::Open && !is_taken_back {
                 return self.repeat_answer(&attempt, code.as_ref(), now).await;
             }
             let ending = match &code {
-                _ if attempt.expires_at <= now => AttemptOutcome::Expired,
+                _ if attempt.has_expired(now) => AttemptOutcome::Expired,
                 Some(code) => {
                     if let Some(outcome) = self.store_code(&attempt, code, now).await? {
                         return Ok(outcome);
@@ -116,13 +119,16 @@ impl Connections {
                     conflicts.lost()?;
                     continue;
                 }
-                None if query.error.as_deref() == Some(DECLINED) => AttemptOutcome::Denied,
+                None if is_no => AttemptOutcome::Denied,
                 // Some failures come without `error`. Without a code the attempt has failed anyway.
                 None => AttemptOutcome::Failed(Reason::AttemptFailed),
             };
+            // Whoever declined has no completion.
+            (attempt.completion_hash, attempt.sealed_completion) = (None, None);
             if self.end_attempt(&attempt, ending, now).await? {
                 if ending == AttemptOutcome::Denied {
-                    // A "no" is the person's last word, also on what still waits for the provider.
+                    self.parts.journal.forget(attempt.id);
+                    // Also on what still waits for the provider.
                     self.supersede(&attempt, now, |_| AttemptOutcome::Denied).await;
                 }
                 return Ok(ended(&attempt, ending));

@@ -39,12 +39,16 @@ impl Bench {
     /// An attempt that waits for Instagram: the code was not taken, or the token not exchanged.
     async fn waiting(&self, ada: &SignedIn<'_>, account: &str, endpoint: Endpoint) -> Returned {
         let returned = self.approve(ada, account).await;
+        self.let_wait(ada, &returned, endpoint).await;
+        returned
+    }
+
+    async fn let_wait(&self, ada: &SignedIn<'_>, returned: &Returned, endpoint: Endpoint) {
         let fault = if endpoint == Endpoint::Token { Fault::AppRateLimit } else { Fault::ServerErrorJson };
         self.app.instagram.arm(None, fault, Some(endpoint), None).unwrap();
-        let waits = complete(ada, &returned, &self.clock).await;
+        let waits = complete(ada, returned, &self.clock).await;
         assert_eq!(waits.status, StatusCode::FAILED_DEPENDENCY, "{}", text(&waits));
         self.app.instagram.clear(None).unwrap();
-        returned
     }
 
     async fn complete(&self, ada: &SignedIn<'_>, returned: &Returned) -> (u16, String) {
@@ -136,6 +140,50 @@ async fn what_a_no_could_not_end_does_not_connect_either() {
         let third = bench.approve(&ada, "ada.makes").await;
         assert_eq!(bench.complete(&ada, &third).await, (200, String::new()), "{endpoint:?}");
     }
+}
+
+/// Whoever goes back to Instagram's page and cancels.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_no_to_the_same_attempt_takes_the_consent_back() {
+    for endpoint in [Some(Endpoint::Token), Some(Endpoint::Exchange), Some(Endpoint::Me), None] {
+        let bench = Bench::start().await;
+        let ada = bench.app.sign_in(Person::Ada);
+        let before = bench.waiting(&ada, "ada.makes", Endpoint::Exchange).await;
+        bench.clock.advance(Duration::from_secs(1));
+        let authorize_url = ada.connect(any_account()).await;
+        let end = bench.app.decide(&authorize_url, "ada.makes", &Decision::Approve).await;
+        let returned = Returned::to(&end);
+        if let Some(endpoint) = endpoint {
+            bench.let_wait(&ada, &returned, endpoint).await;
+        }
+        bench.clock.advance(Duration::from_secs(1));
+        for _ in 0..2 {
+            let end = bench.app.decide(&authorize_url, "ada.makes", &Decision::Deny).await;
+            assert!(end.as_str().contains("instagram=denied"), "{endpoint:?}: {end}");
+        }
+        bench.clock.advance(Duration::from_mins(2));
+        for each in [&returned, &before] {
+            assert_eq!(bench.complete(&ada, each).await, (424, "denied".to_owned()), "{endpoint:?}");
+        }
+        assert_eq!(told(&ada.status().await), ("not_connected", Some("denied"), "connect"));
+        let again = bench.approve(&ada, "ada.makes").await;
+        assert_eq!(bench.complete(&ada, &again).await, (200, String::new()), "{endpoint:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_no_to_an_attempt_that_has_connected_is_told_so() {
+    let bench = Bench::start().await;
+    let ada = bench.app.sign_in(Person::Ada);
+    let authorize_url = ada.connect(any_account()).await;
+    let end = bench.app.decide(&authorize_url, "ada.makes", &Decision::Approve).await;
+    assert_eq!(bench.complete(&ada, &Returned::to(&end)).await, (200, String::new()));
+    let state: url::Url = authorize_url.parse().unwrap();
+    let state = state.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let path = format!("/instagram/callback?state={state}&error=access_denied");
+    let page = text(&bench.app.get(&path).await);
+    assert!(page.contains("connected"), "{page}");
+    assert_eq!(told(&ada.status().await).0, "connected");
 }
 
 #[tokio::test(flavor = "multi_thread")]
