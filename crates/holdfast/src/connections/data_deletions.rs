@@ -94,7 +94,9 @@ impl Connections {
             let code = deletion.code.clone();
             match self.finish_deletion(DataDeletion { erased: 0, ..deletion }, about, attempts).await {
                 Err(error) => {
-                    tracing::error!(code, %error, "a data deletion that was cut short cannot be finished yet");
+                    if self.parts.store.is_news("deletion to finish", &code) {
+                        tracing::error!(code, %error, "a data deletion that was cut short cannot be finished yet");
+                    }
                     // Otherwise what is in the way of one need not be in the way of the others.
                     if error.is_of_the_database() {
                         return Err(error);

@@ -63,7 +63,9 @@ impl Connections {
         doubt: Option<Doubt>,
     ) -> Result<bool, ServiceError> {
         let ended = ServiceError::of_one(self.expire_doubted(connection, doubt).await, |error| {
-            tracing::error!(connection = %connection.id, %error, "an expired connection could not be ended");
+            if self.parts.store.is_news("connection to end", &connection.id.to_string()) {
+                tracing::error!(connection = %connection.id, %error, "an expired connection could not be ended");
+            }
         })?;
         Ok(ended == Some(true))
     }

@@ -61,7 +61,9 @@ impl Connections {
                 Err(ServiceError::UserGone) => {}
                 Err(error) if error.concerns_all() => return Err(error),
                 Err(error) => {
-                    tracing::error!(attempt = %id, %error, "it is unknown whose token a connect attempt holds");
+                    if self.parts.store.is_news("attempt to judge", &id.to_string()) {
+                        tracing::error!(attempt = %id, %error, "it is unknown whose token a connect attempt holds");
+                    }
                     attempts.unknown = true;
                 }
             }

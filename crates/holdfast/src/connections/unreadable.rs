@@ -114,7 +114,9 @@ impl Connections {
         let mut reopened = 0;
         for connection in found.iter().take_while(|_| !stop.is_cancelled()) {
             let done = ServiceError::of_one(self.reopen(connection).await, |error| {
-                tracing::error!(connection = %connection.id, %error, "a damaged grant could not be tried again");
+                if self.parts.store.is_news("grant to open", &connection.id.to_string()) {
+                    tracing::error!(connection = %connection.id, %error, "a damaged grant could not be tried again");
+                }
             })?;
             reopened += usize::from(done == Some(true));
         }

@@ -58,7 +58,7 @@ impl Collector for MemoryMetrics {
             ("addresses", self.admission.addresses()),
             ("large_bodies", self.admission.large_bodies()),
             ("outlasting_work", self.detached.under_way()),
-            ("unreadable_rows", self.store.unreadable_rows_logged()),
+            ("unreadable_rows", self.store.troubled_rows_logged()),
             ("stored_grants", self.connections.journal().remembered()),
             ("tokens_in_hand", self.connections.journal().in_hand()),
             ("status_reads", self.store.status_reads_waiting()),

@@ -4,33 +4,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::engine::Row;
 use super::statements::Sql;
 use super::{Store, StoreError, Value, rows};
 use crate::clock::Throttle;
 use crate::lock::Lock;
 
-/// How long such a row is postponed, and not logged again.
+/// How long such a row is postponed, and any row in trouble is not logged again.
 pub(super) const UNREADABLE_RESTS: Duration = Duration::from_hours(1);
 /// With more rows than these, some are logged more often.
 const REMEMBERED: usize = 1000;
 
-/// When each unreadable row was last logged.
+/// When each row in trouble was last logged, by what the trouble is with.
 #[derive(Debug, Default)]
 pub(super) struct LoggedRows(Lock<BTreeMap<(&'static str, String), Throttle>>);
-
-impl LoggedRows {
-    /// Whether the row has not been logged lately; marks it as logged.
-    fn is_news(&self, table: &'static str, row: &str, now: Timestamp) -> bool {
-        let mut said = self.0.lock();
-        if said.len() >= REMEMBERED {
-            said.clear();
-        }
-        said.entry((table, row.to_owned())).or_default().admits(UNREADABLE_RESTS, now)
-    }
-}
 
 /// The result of reading several rows.
 pub(super) struct Read<T> {
@@ -40,9 +27,19 @@ pub(super) struct Read<T> {
 }
 
 impl Store {
-    /// Unreadable rows that were logged within the last hour or so.
-    pub fn unreadable_rows_logged(&self) -> usize {
+    /// Rows in trouble that were logged within the last hour or so.
+    pub fn troubled_rows_logged(&self) -> usize {
         self.inner.logged_rows.0.lock().len()
+    }
+
+    /// Whether the trouble with this row was not logged within the last hour; counts it as logged.
+    /// For what every tick of the worker finds again.
+    pub fn is_news(&self, what: &'static str, row: &str) -> bool {
+        let mut said = self.inner.logged_rows.0.lock();
+        if said.len() >= REMEMBERED {
+            said.clear();
+        }
+        said.entry((what, row.to_owned())).or_default().admits(UNREADABLE_RESTS, self.inner.clock.now())
     }
 
     /// Reads each row by itself. Returns only errors that concern more than one row.
@@ -57,7 +54,7 @@ impl Store {
                 Ok(value) => each.values.push(value),
                 Err(error) => {
                     let StoreError::Corrupt { table, row, .. } = &error else { return Err(error) };
-                    if self.inner.logged_rows.is_news(table, row, self.inner.clock.now()) {
+                    if self.is_news(table, row) {
                         tracing::error!(%error, "a row cannot be read and is skipped");
                     }
                     each.unreadable.push(row.clone());

@@ -177,7 +177,9 @@ impl Connections {
             match self.end_expired(attempt, now).await {
                 Err(CompleteError::Service(error)) if error.concerns_all() => return Err(error),
                 Err(error) => {
-                    tracing::error!(attempt = %attempt.id, %error, "an expired connect attempt could not be closed");
+                    if self.parts.store.is_news("attempt to close", &attempt.id.to_string()) {
+                        tracing::error!(attempt = %attempt.id, %error, "an expired connect attempt could not be closed");
+                    }
                 }
                 Ok(()) => {}
             }

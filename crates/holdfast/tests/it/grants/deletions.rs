@@ -14,6 +14,7 @@ use holdfast::vault::{KeyRing, Vault};
 use super::setup::{DAY, MINUTE, Replica, owner, ring_entry};
 use super::world::{Kind, Population, World};
 use crate::support::database::{Engine, TestDb, on_each_engine};
+use crate::support::leaks::Watch;
 
 fn replica(db: &TestDb) -> Replica {
     let world = World::new(Kind::BothValid, db.clock.clone());
@@ -69,10 +70,12 @@ async fn a_data_deletion_that_was_cut_short_is_finished_by_the_worker() {
 async fn a_deletion_that_cannot_be_finished_does_not_hold_up_the_next() {
     on_each_engine(async |db| {
         let one = replica(db);
+        let watch = Watch::start();
         let (ada, bob) = (one.link("ada").await.id, one.link("bob").await.id);
         let (stand, fall) = adas_connection_stands(db.engine);
         db.execute(stand).await;
-        one.connections.delete_account_data("ada", None, 7).await.expect_err("it stands");
+        let code = format!("{:032x}", 4242);
+        one.connections.delete_account_data("ada", None, 4242).await.expect_err("it stands");
         one.clock.advance(MINUTE);
         let now = one.clock.now();
         let next = DataDeletion {
@@ -88,6 +91,15 @@ async fn a_deletion_that_cannot_be_finished_does_not_hold_up_the_next() {
         one.tick().await;
         assert_eq!(one.now(ada).await.standing, Standing::CONNECTED);
         assert_eq!(one.now(bob).await.standing, Reason::UserDisconnected.into());
+        // Once an hour, however often it is tried.
+        one.pass(90 * MINUTE, MINUTE).await;
+        let log = String::from_utf8(watch.log()).unwrap();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(&code)).collect();
+        assert_eq!(
+            lines.iter().filter(|line| line.contains("cannot be finished yet")).count(),
+            2,
+            "{lines:#?}"
+        );
         db.execute(fall).await;
         one.tick().await;
         assert_eq!(one.now(ada).await.standing, Reason::UserDisconnected.into());
