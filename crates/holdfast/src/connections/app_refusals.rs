@@ -16,8 +16,8 @@ metrics! {
     TABLE;
     REFUSED = Counter "app_refusals",
         "Refusals of the app itself while somebody connected",
-        "Alert on any (`HoldfastAppRefused`). A redirect address that is refused to one person, and was taken from \
-         others before, does not count: whoever changes it in Instagram's page meets that.";
+        "Alert on any (`HoldfastAppRefused`). A redirect address that is refused to one person, while others are \
+         connected or it was taken from them, does not count: whoever changes it in Instagram's page meets that.";
 }
 
 /// Those of this process; clones share them.
@@ -36,13 +36,15 @@ struct Memory {
 /// What is known of the redirect address.
 #[derive(Debug, Default)]
 enum Redirect {
-    /// No code was exchanged since the start, or since it was refused to several people.
+    /// Nobody came back since the start.
     #[default]
-    Unproven,
+    Untried,
     /// A code was exchanged.
     Works,
-    /// It was refused to this person alone since then.
+    /// It was refused to this person alone since then, or since the start.
     RefusedTo(String),
+    /// It was refused to whoever came, or to several people.
+    Refused,
 }
 
 impl AppRefusals {
@@ -55,14 +57,22 @@ impl AppRefusals {
         self.memory.lock().redirect = Redirect::Works;
     }
 
-    /// Instagram refused the app when this person connected.
-    pub(super) fn refused(&self, user_id: &str, meaning: Meaning, now: Timestamp) {
+    /// Instagram refused the app when this person connected; `are_others_connected` tells a server
+    /// that has just started whether anybody else's consent ever came through.
+    pub(super) fn refused(
+        &self,
+        user_id: &str,
+        meaning: Meaning,
+        are_others_connected: bool,
+        now: Timestamp,
+    ) {
         let mut memory = self.memory.lock();
         if meaning == Meaning::App(AppFault::RedirectUri) {
             memory.redirect = match std::mem::take(&mut memory.redirect) {
+                Redirect::Untried if are_others_connected => Redirect::RefusedTo(user_id.to_owned()),
                 Redirect::Works => Redirect::RefusedTo(user_id.to_owned()),
                 Redirect::RefusedTo(only) if only == user_id => Redirect::RefusedTo(only),
-                Redirect::RefusedTo(_) | Redirect::Unproven => Redirect::Unproven,
+                Redirect::RefusedTo(_) | Redirect::Untried | Redirect::Refused => Redirect::Refused,
             };
             if matches!(memory.redirect, Redirect::RefusedTo(_)) {
                 return;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use super::CompleteError;
 use super::link::named;
@@ -227,7 +228,7 @@ impl Connections {
             reason = reason.as_str(), detail = %failure.detail,
             "the provider refused to complete a connect attempt"
         );
-        self.note_refusal(attempt, failure, reason);
+        self.note_refusal(attempt, failure, reason).await;
         self.end_attempt(attempt, AttemptOutcome::Failed(reason), self.parts.clock.now()).await?;
         Ok(())
     }
@@ -270,14 +271,19 @@ impl Connections {
         let until = after(now, pause).min(next.expires_at);
         self.advance(attempt, Attempt { busy_until: Some(until), ..next }).await?;
         let reason = waited_for(failure.meaning);
-        self.note_refusal(attempt, failure, reason);
+        self.note_refusal(attempt, failure, reason).await;
         Err(CompleteError::Waits { reason, retry_after: pause })
     }
 
-    fn note_refusal(&self, attempt: &Attempt, failure: &Failure, reason: Reason) {
-        if reason == Reason::AppMisconfigured {
-            self.app_refusals.refused(&attempt.user_id, failure.meaning, self.parts.clock.now());
+    async fn note_refusal(&self, attempt: &Attempt, failure: &Failure, reason: Reason) {
+        if reason != Reason::AppMisconfigured {
+            return;
         }
+        let now = self.parts.clock.now();
+        // Where it cannot be read, the refusal counts.
+        let found = self.parts.store.proven_last_before(now, Uuid::nil(), now, 2).await.unwrap_or_default();
+        let are_others_connected = found.iter().any(|each| each.user_id != attempt.user_id);
+        self.app_refusals.refused(&attempt.user_id, failure.meaning, are_others_connected, now);
     }
 }
 

@@ -193,7 +193,21 @@ async fn the_secret_is_wrong_after_a_rotation() -> Staged {
 /// Whose browser asked Instagram with another of the app's redirect addresses gets a code that our
 /// address does not fit.
 async fn one_person_changes_the_redirect_address() -> Staged {
-    let app = connected(&[]).await;
+    one_person_is_refused(connected(&[]).await).await
+}
+
+/// At a replica that has just started: others connected before.
+async fn one_person_changes_the_redirect_address_after_a_start() -> Staged {
+    let clock = || Arc::new(SystemClock);
+    let first = App::on(Place::new(Engine::Postgres).await, clock(), &[], |_| {}).await;
+    settle(&first).await;
+    let app = App::on(Place::at(first.place.url.clone()), clock(), &[], |_| {}).await;
+    app.overview.look().await.unwrap();
+    app.overview.look_at_the_rest().await.unwrap();
+    one_person_is_refused(app).await
+}
+
+async fn one_person_is_refused(app: App) -> Staged {
     let before = Scrape::of(&app).await;
     app.instagram.arm(None, Fault::RedirectMismatch, None, None).unwrap();
     for _ in 0..2 {
@@ -481,6 +495,7 @@ async fn each_raises_exactly_its_alert_and_is_on_the_page() {
         instagram_is_down().await,
         the_secret_is_wrong_after_a_rotation().await,
         one_person_changes_the_redirect_address().await,
+        one_person_changes_the_redirect_address_after_a_start().await,
         the_redirect_address_is_no_longer_registered().await,
         the_redirect_address_was_never_right().await,
         the_database_is_slow().await,
