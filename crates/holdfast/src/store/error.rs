@@ -215,6 +215,14 @@ pub enum MigrateError {
         /// Their names.
         tables: String,
     },
+    /// The encoding of the Postgres database lacks most characters.
+    #[error("{}; {}", lacks_characters(.encoding), with_every_character(.role))]
+    Encoding {
+        /// As `server_encoding`, such as `LATIN1`.
+        encoding: String,
+        /// Who owns the tables.
+        role: String,
+    },
     /// A migration failed; it was rolled back.
     #[error("migration {version} failed and was rolled back: {source}")]
     Failed {
@@ -226,4 +234,20 @@ pub enum MigrateError {
     /// The state could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What a Postgres database of such an encoding cannot do.
+pub fn lacks_characters(encoding: &str) -> String {
+    format!(
+        "{encoding} lacks most characters: a name with one of those, such as an emoji, cannot be stored, and each \
+         request that would store it fails"
+    )
+}
+
+/// How to get a Postgres database that stores every character. The locale goes with every encoding.
+pub fn with_every_character(role: &str) -> String {
+    format!(
+        "as a superuser: CREATE DATABASE holdfast_utf8 OWNER {role} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0; \
+         move the tables there (docs/guides/database.md#restoring), and name it in HOLDFAST_DATABASE_URL"
+    )
 }

@@ -123,6 +123,7 @@ impl Store {
     /// replicas at once: the first to record a migration applies it, the others wait and find it
     /// done.
     pub async fn migrate(&self) -> Result<usize, MigrateError> {
+        self.require_encoding().await?;
         self.create_migrations_table().await?;
         let mut done = 0;
         loop {
@@ -142,6 +143,17 @@ impl Store {
             }
             let Some(next) = MIGRATIONS.get(applied.len()) else { return Ok(done) };
             done += usize::from(self.apply(next).await?);
+        }
+    }
+
+    /// Refuses a Postgres database that cannot store every name. SQL_ASCII can: it takes any bytes.
+    async fn require_encoding(&self) -> Result<(), MigrateError> {
+        let Some(row) = self.read_one(statements::ENCODING, Vec::new()).await? else { return Ok(()) };
+        let read = || -> Result<_, Unreadable> { Ok((row.text("encoding")?, row.text("role")?)) };
+        let (encoding, role) = read().map_err(|error| error.at("(server)", "(all)"))?;
+        match encoding.as_str() {
+            "UTF8" | "SQL_ASCII" => Ok(()),
+            _ => Err(MigrateError::Encoding { encoding, role }),
         }
     }
 

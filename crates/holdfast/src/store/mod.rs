@@ -53,7 +53,7 @@ pub use connections::{ConnectionCount, HistoryCursor, HistoryEntry, HistoryPage,
 pub use deletions::{DataDeletion, Unfinished};
 pub use driver::{Driver, Outcome, Rejected, SharedDriver};
 pub use engine::{POSTGRES_CONNECTIONS, Value, directory_of, is_served};
-pub use error::{MigrateError, OpenError, StoreError};
+pub use error::{MigrateError, OpenError, StoreError, lacks_characters, with_every_character};
 pub use keys::{KeyUse, Retired, StoredUserKey};
 pub use leases::Lease;
 pub use link::{Link, Operation, SharedLink};

@@ -8,7 +8,10 @@ use super::answered::{Unanswered, answered, unanswered};
 use super::report::{Check, Report};
 use super::{backlog, code, machine, sealed};
 use crate::settings::Settings;
-use crate::store::{self, KeyUse, OpenError, SchemaState, ServerFacts, Store, StoreError, StoreOptions};
+use crate::store::{
+    self, KeyUse, OpenError, SchemaState, ServerFacts, Store, StoreError, StoreOptions, lacks_characters,
+    with_every_character,
+};
 
 /// Postgres versions below are not tested.
 const OLDEST_POSTGRES: i64 = 130_000;
@@ -156,8 +159,7 @@ fn check_use(facts: &ServerFacts, report: &mut Report) -> bool {
     true
 }
 
-/// We speak UTF-8, whatever the database stores. The locale of the statement goes with every
-/// encoding.
+/// Whether the database's encoding has every character, and only those.
 fn check_encoding(facts: &ServerFacts) -> Option<Check> {
     let check = match facts.encoding.as_str() {
         "UTF8" => return None,
@@ -166,19 +168,9 @@ fn check_encoding(facts: &ServerFacts) -> Option<Check> {
                         another encoding, and Holdfast cannot read that";
             Check::warning(code::DATABASE_ENCODING, what)
         }
-        encoding => {
-            let what = format!(
-                "{encoding} lacks most characters: a name with one of those, such as an emoji, cannot be stored, and each \
-                 request that would store it fails"
-            );
-            Check::failed(code::DATABASE_ENCODING, what)
-        }
+        encoding => Check::failed(code::DATABASE_ENCODING, lacks_characters(encoding)),
     };
-    Some(check.mended_by(format!(
-        "as a superuser: CREATE DATABASE holdfast_utf8 OWNER {} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0; \
-         move the tables there (docs/guides/database.md#restoring), and name it in HOLDFAST_DATABASE_URL",
-        facts.role
-    )))
+    Some(check.mended_by(with_every_character(&facts.role)))
 }
 
 fn unknown_role(error: &StoreError) -> Check {

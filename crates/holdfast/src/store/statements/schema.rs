@@ -5,6 +5,10 @@ use super::Sql;
 statements! {
     /// Touches a table, so that a database without schema is not called healthy.
     PING = Sql::both("SELECT COUNT(*) AS users FROM (SELECT id FROM users LIMIT 1) AS one");
+    ENCODING = Sql::each(
+        "SELECT 'UTF8' AS encoding, '' AS role",
+        "SELECT CAST(current_setting('server_encoding') AS TEXT) AS encoding, CAST(current_user AS TEXT) AS role",
+    );
     MIGRATIONS_TABLE_EXISTS = Sql::each(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'",
         "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() AND \

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::support::{Ended, Place, ring_entry};
-use crate::support::database::{execute, postgres_url};
+use crate::support::database::{Engine, count_on, execute, postgres_url};
 use crate::support::postgres_server::OwnServer;
 use crate::support::relay::Relay;
 use crate::support::waiting::until;
@@ -214,6 +214,7 @@ async fn a_database_that_falls_silent_half_way_has_connections_enough() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_of_another_encoding_than_utf8_is_told_so() {
+    let outside = Outside::start().await;
     for (encoding, result) in [("LATIN1", "failed"), ("SQL_ASCII", "warning"), ("UTF8", "")] {
         let name = format!("encoding_{}_{}", encoding.to_lowercase(), std::process::id());
         let maintenance = postgres_url("postgres");
@@ -221,10 +222,20 @@ async fn a_database_of_another_encoding_than_utf8_is_told_so() {
             "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
         );
         execute(&maintenance, &made).await.unwrap();
-        let place = Place::new()
-            .with("HOLDFAST_DATABASE_URL", postgres_url(&name))
-            .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7));
-        let (place, _) = run(place, &["migrate"]).await;
+        let place = outside.installation().with("HOLDFAST_DATABASE_URL", postgres_url(&name));
+        let (mut place, ended) = run(place, &["migrate"]).await;
+        let is_refused = encoding == "LATIN1";
+        assert_eq!(ended.code, if is_refused { 2 } else { 0 }, "{encoding}: {}", ended.whole());
+        if is_refused {
+            let (back, serving) = run(place, &["serve"]).await;
+            place = back;
+            for refused in [ended, serving] {
+                let told = refused.whole();
+                assert!(refused.code == 2 && told.contains("LATIN1 lacks most characters"), "{told}");
+            }
+            let tables = "SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public'";
+            assert_eq!(count_on(Engine::Postgres, &postgres_url(&name), tables).await, 0);
+        }
         let (place, ended) = run(place, &["doctor", "--json", "--offline"]).await;
         for each in ["failed", "warning"] {
             let is_told = codes(&ended, each).contains(&"database-encoding".to_owned());
