@@ -39,7 +39,7 @@ use places::Places;
 pub use places::{PlaceMetrics, TABLE as PLACES};
 pub use refusals::Refusals;
 use refusals::{RefusalIo, exceeds};
-use watch::{AwaitedBody, Watch, WatchedIo};
+use watch::{AwaitedBody, BusyBody, Watch, WatchedIo};
 
 use super::Application;
 use crate::clock::{SharedClock, after};
@@ -285,7 +285,7 @@ async fn connection(
             async move {
                 if let Some(mut refusal) = refusal {
                     refusal.headers_mut().remove(header::CONNECTION);
-                    let body = |bytes: bytes::Bytes| watch::busy_body(bytes.into(), busy);
+                    let body = |bytes: bytes::Bytes| BusyBody::new(bytes.into(), busy);
                     return Ok::<_, Infallible>(refusal.map(body));
                 }
                 let mut response = shared.application.answer(request, Some(shared.peer)).await;
@@ -296,7 +296,7 @@ async fn connection(
                 if is_last || (is_http1 && shared.is_leaving()) {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok(response.map(|body| watch::busy_body(body, busy)))
+                Ok(response.map(|body| BusyBody::new(body, busy)))
             }
         })
     };

@@ -29,6 +29,7 @@ struct Running {
     /// Turns true when `/held` is being answered, which ends with `release`.
     held: watch::Receiver<bool>,
     release: watch::Sender<bool>,
+    clock: SharedClock,
 }
 
 /// Limits that no test reaches, however slow the machine is.
@@ -93,12 +94,12 @@ async fn start_with(limits: ServerLimits, refusals: Option<Refusals>, clock: Sha
         application: router.into(),
         refusals,
         limits: Arc::new(limits),
-        clock,
+        clock: clock.clone(),
         leaving: leave.clone(),
         places,
     };
     let served = tokio::spawn(serve(listener, service, stop.clone()));
-    Running { address, leave, stop, served, held, release }
+    Running { address, leave, stop, served, held, release, clock }
 }
 
 /// Sends `bytes`, then reads until the server closes.

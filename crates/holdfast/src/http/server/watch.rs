@@ -7,6 +7,7 @@
 //! | sending a header | its first byte | `header_timeout` |
 //! | at a request | | the request's own limits |
 //! | not taking our bytes | the first refused write | `write_timeout` |
+//! | keeping the windows of all its HTTP/2 streams shut | one of them took something last | `write_timeout` |
 //!
 //! A connection may also be told to close, to make room for others ([`super::places`]), but only
 //! while we wait for its client. It looks into its socket first: if its client has done something
@@ -22,7 +23,6 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::Version;
-use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use jiff::Timestamp;
 use rustix::fd::AsFd;
@@ -69,12 +69,23 @@ struct Doing {
     idle_since: Timestamp,
     /// `Some` while the socket does not take what we write.
     blocked_since: Option<Timestamp>,
+    /// Answers in HTTP/2 of which the client has to take what we gave last, or the first of it.
+    untaken: usize,
+    /// When the last of these was given, or another was taken or ended.
+    untaken_since: Timestamp,
 }
 
 impl Doing {
+    /// Since when our client has taken nothing that it could take.
+    fn shut_since(&self) -> Option<Timestamp> {
+        let all_shut = self.requests > 0 && self.untaken == self.requests;
+        self.blocked_since.or(all_shut.then_some(self.untaken_since))
+    }
+
     fn waiting_since(&self) -> Option<Timestamp> {
-        if self.blocked_since.is_some() {
-            self.blocked_since
+        let shut_since = self.shut_since();
+        if shut_since.is_some() {
+            shut_since
         } else if self.requests > 0 {
             self.body_since.filter(|_| self.awaited_bodies >= self.requests)
         } else if self.has_kept_waiting {
@@ -98,6 +109,8 @@ impl Watch {
             header_since: None,
             idle_since,
             blocked_since: None,
+            untaken: 0,
+            untaken_since: idle_since,
         };
         Self {
             shared: Arc::new(Shared {
@@ -182,7 +195,7 @@ impl Watch {
 
     fn deadline(&self) -> Option<Timestamp> {
         let doing = self.lock();
-        let write = doing.blocked_since.map(|at| after(at, self.shared.write));
+        let write = doing.shut_since().map(|at| after(at, self.shared.write));
         let read = if doing.requests > 0 {
             None
         } else if let Some(since) = doing.header_since {
@@ -201,7 +214,7 @@ impl Watch {
         doing.requests += 1;
         doing.asked_in = Some(version);
         doing.header_since = None;
-        Busy { watch: self.clone() }
+        Busy { watch: self.clone(), is_http2: version == Version::HTTP_2, is_untaken: false }
     }
 
     /// A request's body is to come; the guard is held until it has.
@@ -244,10 +257,28 @@ impl Watch {
 /// A request is under way as long as this lives.
 pub(super) struct Busy {
     watch: Watch,
+    is_http2: bool,
+    /// Whether the client has to take what we gave last.
+    is_untaken: bool,
+}
+
+impl Busy {
+    /// Notes whose turn it is: the client's, or ours. In HTTP/1 the socket tells.
+    fn untaken(&mut self, is_untaken: bool) {
+        let before = std::mem::replace(&mut self.is_untaken, is_untaken && self.is_http2);
+        if !before && !self.is_untaken {
+            return;
+        }
+        let now = self.watch.shared.clock.now();
+        let mut doing = self.watch.lock();
+        doing.untaken = (doing.untaken + usize::from(self.is_untaken)).saturating_sub(usize::from(before));
+        doing.untaken_since = now;
+    }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
+        self.untaken(false);
         let now = self.watch.shared.clock.now();
         let mut doing = self.watch.lock();
         doing.requests = doing.requests.saturating_sub(1);
@@ -311,11 +342,39 @@ impl HttpBody for AwaitedBody {
 }
 
 /// An answer's body; its request is under way until the body is sent or dropped.
-pub(super) fn busy_body(body: Body, busy: Busy) -> impl HttpBody<Data = Bytes, Error = axum::Error> + Unpin {
-    body.map_err(move |error| {
-        let _held = &busy;
-        error
-    })
+pub(super) struct BusyBody {
+    body: Body,
+    busy: Busy,
+}
+
+impl BusyBody {
+    pub(super) fn new(body: Body, mut busy: Busy) -> Self {
+        busy.untaken(true);
+        Self { body, busy }
+    }
+}
+
+impl HttpBody for BusyBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    /// In HTTP/2 it is asked for more once its stream's window is open.
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        self.busy.untaken(frame.is_ready());
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A socket that tells the watch what happens on it.

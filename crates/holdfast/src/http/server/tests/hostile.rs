@@ -290,3 +290,25 @@ async fn rapid_resets_of_http2_streams_end_the_connection() {
     let plain = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     assert!(exchange(server.address, plain.as_bytes()).await.ends_with("hello"));
 }
+
+/// A client of HTTP/2 that takes the head of an answer, and nothing of its body.
+#[tokio::test]
+async fn a_stream_whose_window_stays_shut_is_cut() {
+    let limits = ServerLimits { h2c: true, write_timeout: Duration::from_millis(400), ..patient() };
+    let server = start(limits).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let began = server.clock.now();
+    // SETTINGS_INITIAL_WINDOW_SIZE of 0; then GET, http, /, authority x; END_STREAM and END_HEADERS.
+    stream
+        .write_all(
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00",
+        )
+        .await
+        .unwrap();
+    let header = b"\x82\x86\x84\x41\x01x";
+    stream.write_all(&[&[0, 0, 6, 1, 5, 0, 0, 0, 1][..], header].concat()).await.unwrap();
+    let answer = rest(&mut stream).await;
+    assert!(!answer.contains("hello"), "{answer:?}");
+    // Sooner than a ping without an answer ends it.
+    assert!(server.clock.now() < after(began, Duration::from_secs(15)));
+}

@@ -4,10 +4,11 @@ use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 
 use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
 use tokio::io::AsyncReadExt as _;
 
 use super::*;
-use crate::clock::{ManualClock, from_millis};
+use crate::clock::{Clock as _, ManualClock, from_millis};
 
 #[tokio::test]
 async fn what_the_runtime_has_not_heard_of_is_seen_before_we_close() {
@@ -28,4 +29,38 @@ async fn what_the_runtime_has_not_heard_of_is_seen_before_we_close() {
     watch.cut();
     assert!(io.read(&mut buffer).now_or_never().is_none());
     assert!(watch.gives_way() && watch.is_cut(), "the same byte saves it once only");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_any_stream_is_cut() {
+    let clock = ManualClock::new(from_millis(1_750_000_000_000));
+    let limits = ServerLimits::default();
+    let watch = Watch::new(&limits, Arc::new(clock.clone()));
+    let answered = |version| BusyBody::new(Body::from("an answer"), watch.request_begins(version));
+    let due = |since| Some(after(since, limits.write_timeout));
+    let began = clock.now();
+    let mut first = answered(Version::HTTP_2);
+    assert_eq!((watch.deadline(), watch.waiting_since()), (due(began), Some(began)));
+    // Others on the connection are not cut with it.
+    clock.advance(Duration::from_secs(1));
+    let busy = watch.request_begins(Version::HTTP_2);
+    assert_eq!((watch.deadline(), watch.waiting_since()), (None, None));
+    let second = BusyBody::new(Body::from("another"), busy);
+    assert_eq!(watch.deadline(), due(clock.now()));
+    drop(second);
+    // Whatever is taken, it begins anew.
+    clock.advance(Duration::from_secs(1));
+    first.frame().await.unwrap().unwrap();
+    assert_eq!(watch.deadline(), due(clock.now()));
+    drop(first);
+    assert_eq!(watch.deadline(), Some(after(clock.now(), limits.idle_timeout)));
+    // A body that waits for us is no client that waits.
+    let silent =
+        Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::convert::Infallible>>());
+    let mut silent = BusyBody::new(silent, watch.request_begins(Version::HTTP_2));
+    assert!(silent.frame().now_or_never().is_none());
+    assert_eq!(watch.deadline(), None);
+    drop(silent);
+    let _plain = answered(Version::HTTP_11);
+    assert_eq!(watch.deadline(), None, "in HTTP/1 the socket tells");
 }
