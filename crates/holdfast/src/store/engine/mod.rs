@@ -80,10 +80,7 @@ impl Engine {
     /// Asks the database to prepare a statement, without running it.
     pub(super) async fn prepare(&self, sql: Sql) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(sqlite) => {
-                let prepared = sqlite.readers().prepare(sqlx::SqlSafeStr::into_sql_str(sql.sqlite)).await;
-                prepared.map(drop).map_err(Failure::from)
-            }
+            Self::Sqlite(sqlite) => sqlite.prepare(sql.sqlite).await,
             Self::Postgres(postgres) => postgres.prepare(sql.postgres).await,
             // Its statements are SQLite's, which that engine prepares.
             Self::Driven(_) => Ok(()),

@@ -15,7 +15,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Executor as _, Row as _};
+use sqlx::{Connection as _, Executor as _, Row as _};
 
 use super::Failure;
 use crate::store::{OpenError, PoolUse, StoreError};
@@ -203,6 +203,15 @@ impl Sqlite {
             Ok(connection)
         };
         open().map_err(|error: rusqlite::Error| OpenError::Unusable(Failure::from(error).into_error()))
+    }
+
+    /// Prepares a statement for the schema as it is: a connection knows that of its last statement.
+    pub(super) async fn prepare(&self, sql: &'static str) -> Result<(), Failure> {
+        let mut connection = self.readers.acquire().await?;
+        connection.clear_cached_statements().await?;
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").await?;
+        connection.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await?;
+        Ok(())
     }
 
     /// How all connections are used, that of the status included.
