@@ -46,7 +46,8 @@ impl From<StoreError> for Problem {
             | StoreError::Busy(_)
             | StoreError::OutcomeUnknown
             | StoreError::KeyRetired { .. }
-            | StoreError::Denied(_) => ServerCode::DatabaseUnavailable,
+            | StoreError::Denied(_)
+            | StoreError::Missing(_) => ServerCode::DatabaseUnavailable,
             StoreError::Full(_) => ServerCode::DatabaseFull,
             // Every route with a place may be answered so anyway.
             StoreError::Crowded => ServerCode::Overloaded,
@@ -266,6 +267,7 @@ mod tests {
                 StoreError::OutcomeUnknown,
                 StoreError::Full(String::new()),
                 StoreError::Denied(String::new()),
+                StoreError::Missing(String::new()),
                 StoreError::Refused(String::new()),
             ]
         };

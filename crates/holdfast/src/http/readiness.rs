@@ -80,6 +80,9 @@ impl Readiness {
                 Some(("its role lacks a right: run holdfast doctor", error.to_string()))
             }
             (Some(Ok(())), _) => None,
+            (Some(Err(error @ StoreError::Missing(_))), _) => {
+                Some(("its tables are missing: run holdfast doctor", error.to_string()))
+            }
             (Some(Err(error)), _) => Some(("does not answer", error.to_string())),
             (None, _) => {
                 Some(("does not answer within 1.5 s", "the database does not answer within 1.5 s".to_owned()))
@@ -106,6 +109,9 @@ impl Readiness {
                 };
                 why = fault.as_ref().map(|(_, detail)| detail.clone()).or(why);
                 Check::told(ENCRYPTION_KEYS, fault)
+            }
+            Some(Err(StoreError::Missing(_))) => {
+                Check::new(ENCRYPTION_KEYS, Err("cannot be compared: their table is missing"))
             }
             Some(Err(_)) | None => {
                 Check::new(ENCRYPTION_KEYS, Err("cannot be compared: the database does not answer"))

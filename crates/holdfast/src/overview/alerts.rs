@@ -115,11 +115,11 @@ alerts! {
         expr: "sum by (instance) (holdfast_ready{check=\"database\"}) == 0 or \
                (sum by (instance) (rate(holdfast_http_problems_total{code=\"database-unavailable\"}[5m])) > 0 \
                unless on (instance) holdfast_ready{check=~\"encryption_keys|starting\"} == 0)",
-        summary: "The database does not answer, or its role lacks a right: callers get 503.",
+        summary: "The database does not answer, or lacks a table or its role a right: callers get 503.",
         meaning: "Statuses cannot be read or not stored. Tokens that Instagram issues meanwhile are kept in the journal and stored later.",
         first: "curl -s http://127.0.0.1:8080/readyz; holdfast doctor",
         remedy: "Bring the database back, or grant what doctor names, as after a restore or a migration by another role; the \
-                 server needs no restart.",
+                 server needs no restart. Where tables are missing, restore them from a backup.",
     }
     HoldfastDatabaseFull = Page, "1m", ["database", "disk"] {
         expr: "sum by (instance) (rate(holdfast_http_problems_total{code=\"database-full\"}[5m])) > 0",

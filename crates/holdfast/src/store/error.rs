@@ -50,7 +50,11 @@ pub enum StoreError {
     /// The role may not do what the statement asks for, or does not see the table.
     #[error("the database's role lacks a right: {0}; `holdfast doctor` says what to grant")]
     Denied(String),
-    /// A statement does not fit the schema: not migrated, or changed by hand.
+    /// A table or a column is not there: the database was emptied or changed by hand, or is of
+    /// another version.
+    #[error("the database lacks a table or a column: {0}; `holdfast doctor` says what to do")]
+    Missing(String),
+    /// A statement does not fit the schema: changed by hand.
     #[error("the database refused a statement: {0}")]
     Refused(String),
 }
@@ -71,6 +75,7 @@ impl StoreError {
             | Self::KeyRetired { .. }
             | Self::Corrupt { .. }
             | Self::Denied(_)
+            | Self::Missing(_)
             | Self::Refused(_) => false,
         }
     }
@@ -85,6 +90,7 @@ impl StoreError {
             | Self::Corrupt { .. }
             | Self::Damaged(_)
             | Self::Denied(_)
+            | Self::Missing(_)
             | Self::Refused(_) => Duration::from_secs(30),
         }
     }

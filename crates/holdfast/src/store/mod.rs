@@ -216,6 +216,7 @@ impl Store {
         for (name, sql) in &all {
             self.inner.engine.prepare(*sql).await.map_err(|error| match error {
                 StoreError::Refused(why) => StoreError::Refused(format!("statement {name}: {why}")),
+                StoreError::Missing(why) => StoreError::Missing(format!("statement {name}: {why}")),
                 // No fault of the statement.
                 other => other,
             })?;

@@ -17,7 +17,9 @@ impl Connections {
         let timeline = match self.parts.store.timeline().await {
             Ok(Some(timeline)) => timeline,
             // Without a readable timeline, no failover can be noticed.
-            Ok(None) | Err(StoreError::Denied(_) | StoreError::Refused(_)) => return Ok(()),
+            Ok(None) | Err(StoreError::Denied(_) | StoreError::Missing(_) | StoreError::Refused(_)) => {
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         };
         let Some(tokens) = self.parts.journal.recent().of_another_than(&timeline) else {

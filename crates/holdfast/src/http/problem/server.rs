@@ -23,7 +23,8 @@ codes! {
                 "The database is restarting or cannot be reached.",
                 "The database is busy.",
                 "The server has just started, and its database is not open yet.",
-                "The database's role lacks a right on a table.",
+                "The database's role lacks a right on a table, or a table is missing: the database was emptied, or \
+                 restored from another version.",
                 "HOLDFAST_ENCRYPTION_KEYS of this server lacks a key that another server uses. The log names \
                  it.",
             ],

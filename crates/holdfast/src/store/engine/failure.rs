@@ -146,6 +146,8 @@ fn of_postgres(code: &str) -> Failure {
         "57P01" | "57P02" | "57P03" => Failure::Again(StoreError::Unavailable(text)),
         "53100" => Failure::Final(StoreError::Full(text)),
         "42501" => Failure::Final(StoreError::Denied(text)),
+        // undefined_table, undefined_column.
+        "42P01" | "42703" => Failure::Final(StoreError::Missing(text)),
         "57014" | LOCK_TIMEOUT => Failure::Final(StoreError::Busy(text)),
         _ if code.starts_with("08") => Failure::Again(StoreError::Unavailable(text)),
         // Insufficient resources, wrong credentials, unknown database, read-only server.
@@ -173,6 +175,9 @@ fn of_sqlite(code: &str, message: &str) -> Failure {
         _ if code == NO_ROOM_FOR_MEMORY => StoreError::Full(text),
         8 | 10 | 14 | 15 => StoreError::Unavailable(text),
         11 | 26 => StoreError::Damaged(text),
+        1 if message.starts_with("no such table") || message.starts_with("no such column") => {
+            StoreError::Missing(text)
+        }
         _ => StoreError::Refused(text),
     })
 }

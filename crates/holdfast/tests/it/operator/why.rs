@@ -171,7 +171,7 @@ async fn the_reason_of_a_500_is_told_under_its_request_id() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
-    execute_on(&app.place, "DROP TABLE connection_history").await;
+    execute_on(&app.place, "UPDATE connection_history SET state = 'nonsense'").await;
     let failed = ada.send(Method::GET, "/user/instagram/history", None).await;
     assert_eq!(code(&failed), "internal-error");
     assert!(!text(&failed).contains("connection_history"), "{}", text(&failed));
@@ -210,6 +210,35 @@ async fn a_right_that_the_role_lacks_is_the_databases_and_is_named_everywhere() 
     admin(whole).await;
     app.is_ready().await;
     assert_eq!(ada.send(Method::POST, "/user/instagram/check", None).await.status, StatusCode::OK);
+}
+
+/// As after a restore that failed half-way, or a script that empties the wrong database.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_emptied_under_the_server_is_told_so() {
+    for (engine, empty, cause) in [
+        (Engine::Postgres, "DROP SCHEMA public CASCADE; CREATE SCHEMA public", "SQLSTATE 42P01"),
+        (Engine::Sqlite, "DROP TABLE connections; DROP TABLE users", "no such table"),
+    ] {
+        let no_worker = &[("HOLDFAST_WORKER", "off")];
+        let app = App::on(Place::new(engine).await, Arc::new(SystemClock), no_worker, |_| {}).await;
+        app.is_ready().await;
+        let ada = app.sign_in(Person::Ada);
+        ada.connect_account("ada.makes").await;
+        execute_on(&app.place, empty).await;
+        for path in ["/user/instagram/status", "/user/instagram/history"] {
+            let failed = ada.send(Method::GET, path, None).await;
+            let told = (failed.status.as_u16(), code(&failed));
+            assert_eq!(told, (503, "database-unavailable".to_owned()), "{engine}, {path}: {}", text(&failed));
+            assert_eq!(failed.headers["retry-after"], "30");
+            assert!(!text(&failed).contains("connections"), "{}", text(&failed));
+            explained(&app, &failed, cause).await;
+        }
+        let ready = json(&app.get("/readyz").await);
+        let problem = "its tables are missing: run holdfast doctor";
+        let mut checks = ready["checks"].as_array().unwrap().iter();
+        assert!(checks.any(|check| check["problem"] == problem), "{engine}: {ready}");
+        assert!(page(&app, "/troubles").await.1.contains("HoldfastDatabaseAway"), "{engine}");
+    }
 }
 
 /// `reason` is told of a request that failed: from the memory and from the log.
