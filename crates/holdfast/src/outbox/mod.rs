@@ -9,9 +9,11 @@
 mod notices;
 mod receiver;
 
+use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
@@ -42,9 +44,10 @@ const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// Events claimed at once.
+/// Deliveries after which the log is told how they went, where they never cease.
 const BATCH: usize = 32;
-/// Deliveries in parallel.
+/// Deliveries in parallel. No more are claimed, so that nothing waits behind one that hangs, and an
+/// app that asks for a pause gets no more than these.
 const PARALLEL: usize = 8;
 /// Pauses after failed deliveries; the longest also where the app asks for a longer one.
 const BACKOFF: Backoff =
@@ -149,83 +152,119 @@ impl Dispatcher {
         LAST_STATUS.register(registry, self.last_status.clone());
     }
 
-    /// Sends until stopped. Deliveries in flight are then sent again later: the app must recognise
-    /// a repeated event by its id anyway.
+    /// Sends until stopped. Then nothing more is begun, but deliveries on their way are finished.
     pub async fn run(&self, stop: CancellationToken) {
-        stop.run_until_cancelled(self.send_forever()).await;
-    }
-
-    async fn send_forever(&self) {
         let mut changes = self.store.changes();
-        loop {
-            let wait_until = match self.send_due().await {
-                Ok(next) => next,
-                Err(error) => {
-                    tracing::warn!(%error, "events to the app cannot be read: the database failed");
-                    after(self.clock.now(), LOOK_EVERY)
-                }
-            };
+        let (mut under_way, mut batch) = (UnderWay::new(), Batch::default());
+        let mut next = self.clock.now();
+        while !stop.is_cancelled() {
+            if next <= self.clock.now() {
+                next =
+                    self.begin(&mut under_way, &mut batch).await.unwrap_or_else(|error| self.failed(&error));
+            }
             tokio::select! {
-                () = self.clock.sleep_until(wait_until) => {}
+                biased;
+                () = stop.cancelled() => break,
+                Some(outcome) = under_way.next() => {
+                    batch.count(outcome);
+                    next = batch.failure.take().map_or_else(|| self.clock.now(), |error| self.failed(&error));
+                }
+                () = self.clock.sleep_until(next) => {}
                 // An error means missed changes, which count too.
-                _ = changes.recv() => {}
+                _ = changes.recv() => next = self.clock.now(),
+            }
+            if under_way.is_empty() || batch.finished >= BATCH {
+                self.report(&mut batch);
             }
         }
+        while let Some(outcome) = under_way.next().await {
+            batch.count(outcome);
+        }
+        self.report(&mut batch);
     }
 
-    /// Sends all that is due; returns when to look again.
-    async fn send_due(&self) -> Result<Timestamp, StoreError> {
+    /// Sends what is due now; nothing more once the app asks to be left alone.
+    pub async fn tick(&self) -> Result<Sent, StoreError> {
+        let (mut under_way, mut batch) = (UnderWay::new(), Batch::default());
+        while batch.failure.is_none() {
+            self.begin(&mut under_way, &mut batch).await?;
+            let Some(outcome) = under_way.next().await else { break };
+            batch.count(outcome);
+        }
+        let Batch { sent, failure, .. } = self.report(&mut batch);
+        failure.map_or(Ok(sent), Err)
+    }
+
+    /// Begins what is due, as far as there is room; returns when to look again.
+    async fn begin<'a>(
+        &'a self,
+        under_way: &mut UnderWay<'a>,
+        batch: &mut Batch,
+    ) -> Result<Timestamp, StoreError> {
         loop {
             let now = self.clock.now();
             let latest = after(now, LOOK_EVERY);
             if let Some(until) = self.rests_until(now) {
                 return Ok(until.min(latest));
             }
-            // Read before claiming: a claim writes, and most changes do not concern the outbox.
-            let next = earlier(self.store.next_event_at().await?, self.store.next_notice_at().await?);
-            match next {
-                Some(due) if due <= now => self.tick().await?,
-                Some(due) => return Ok(due.min(latest)),
-                None => return Ok(latest),
+            let room = PARALLEL.saturating_sub(under_way.len());
+            if room == 0 {
+                return Ok(latest);
+            }
+            // What is under way may hold the connection that this waits for.
+            let mut claiming = pin!(self.claim(room, now));
+            let (claimed, next) = loop {
+                tokio::select! {
+                    biased;
+                    claimed = &mut claiming => break claimed?,
+                    Some(outcome) = under_way.next() => batch.count(outcome),
+                }
             };
+            if claimed.is_empty() {
+                return Ok(next.map_or(latest, |next| next.min(latest)));
+            }
+            under_way.extend(claimed.into_iter().map(|each| self.send(each).boxed()));
         }
     }
 
-    /// Sends one batch of what is due now; nothing while the app asked to be left alone.
-    pub async fn tick(&self) -> Result<Sent, StoreError> {
-        if self.rests_until(self.clock.now()).is_some() {
-            return Ok(Sent::default());
+    /// Claims what is due; where nothing is, tells when something will be.
+    async fn claim(
+        &self,
+        room: usize,
+        now: Timestamp,
+    ) -> Result<(Vec<Pending>, Option<Timestamp>), StoreError> {
+        // Read before claiming: a claim writes, and most changes do not concern the outbox.
+        let next = earlier(self.store.next_event_at().await?, self.store.next_notice_at().await?);
+        if next.is_none_or(|due| due > now) {
+            return Ok((Vec::new(), next));
         }
-        let events = self.store.claim_events(self.clock.now(), EVENT_HOLD, BATCH).await?;
-        let mut outcomes = self.send_all(events, Pending::Event).await;
-        let notices = self.store.claim_notices(self.clock.now(), EVENT_HOLD, BATCH).await?;
-        outcomes.extend(self.send_all(notices, Pending::Notice).await);
-        let (mut sent, mut finished) = (Sent::default(), Ok(()));
-        for outcome in outcomes {
-            match outcome {
-                Ok(Outcome::Delivered) => sent.delivered += 1,
-                Ok(Outcome::Failed) => sent.failed += 1,
-                Ok(Outcome::GivenUp) => sent.given_up += 1,
-                Err(error) => finished = Err(error),
-            }
+        let events = self.store.claim_events(now, EVENT_HOLD, room).await?;
+        let mut claimed: Vec<_> = events.into_iter().map(Pending::Event).collect();
+        if claimed.len() < room {
+            let notices = self.store.claim_notices(now, EVENT_HOLD, room - claimed.len()).await?;
+            claimed.extend(notices.into_iter().map(Pending::Notice));
         }
+        // Where nothing could be claimed, another replica has it.
+        Ok((claimed, None))
+    }
+
+    /// Returns when to look again after the database has failed.
+    fn failed(&self, error: &StoreError) -> Timestamp {
+        tracing::warn!(%error, "the database failed: events to the app wait");
+        after(self.clock.now(), LOOK_EVERY)
+    }
+
+    /// Tells the log of a batch, and begins the next.
+    fn report(&self, batch: &mut Batch) -> Batch {
+        let batch = std::mem::take(batch);
         self.receiver.report(self.clock.now());
-        if sent.given_up > 0 {
+        if batch.sent.given_up > 0 {
             tracing::error!(
-                events = sent.given_up,
+                events = batch.sent.given_up,
                 "events could not be delivered to the app for 7 days and are given up"
             );
         }
-        finished.map(|()| sent)
-    }
-
-    async fn send_all<T>(
-        &self,
-        claimed: Vec<T>,
-        pending: fn(T) -> Pending,
-    ) -> Vec<Result<Outcome, StoreError>> {
-        let sends = claimed.into_iter().map(|each| self.send(pending(each)));
-        stream::iter(sends).buffer_unordered(PARALLEL).collect().await
+        batch
     }
 
     async fn send(&self, pending: Pending) -> Result<Outcome, StoreError> {
@@ -320,6 +359,29 @@ impl Dispatcher {
         let pause = BACKOFF.pause(tries.saturating_sub(1));
         let jitter = random::<1>(&*self.entropy).map_or(0, |[byte]| u32::from(byte));
         pause + pause / 4 * jitter / 255
+    }
+}
+
+type UnderWay<'a> = FuturesUnordered<BoxFuture<'a, Result<Outcome, StoreError>>>;
+
+/// What was finished since the last report.
+#[derive(Debug, Default)]
+struct Batch {
+    sent: Sent,
+    finished: usize,
+    /// The database did not note a delivery: that event is sent again, under the same id.
+    failure: Option<StoreError>,
+}
+
+impl Batch {
+    fn count(&mut self, outcome: Result<Outcome, StoreError>) {
+        self.finished += 1;
+        match outcome {
+            Ok(Outcome::Delivered) => self.sent.delivered += 1,
+            Ok(Outcome::Failed) => self.sent.failed += 1,
+            Ok(Outcome::GivenUp) => self.sent.given_up += 1,
+            Err(error) => self.failure = Some(error),
+        }
     }
 }
 

@@ -31,6 +31,7 @@ use crate::store::fixtures::{DAY, entry, insert, linked, owner};
 use crate::store::sweep::Patient;
 use crate::support::database::{TestDb, on_each_engine};
 use crate::support::leaks;
+use crate::support::waiting::until;
 
 /// A store of the test's database that keeps events, as a replica has it.
 async fn keeping(db: &TestDb) -> Store {
@@ -144,6 +145,56 @@ async fn an_app_that_asks_for_a_pause_has_it_for_an_hour_at_most() {
             db.clock.advance(Duration::from_secs(30));
             assert_eq!(sender.tick().await.unwrap(), Sent { delivered: 2, ..NOTHING }, "{asked}");
         }
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_asks_for_a_pause_gets_no_more_than_is_on_its_way() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        for number in 0..30 {
+            linked(&store, &format!("user{number}"), &number.to_string()).await;
+        }
+        app.asks_to_wait(StatusCode::TOO_MANY_REQUESTS, "60");
+        let sent = sender.tick().await.unwrap();
+        assert!(sent.failed > 0 && app.refused().len() <= 8, "{sent:?}, {} requests", app.refused().len());
+        app.answers(StatusCode::OK);
+        db.clock.advance(Duration::from_secs(61));
+        assert_eq!(sender.tick().await.unwrap(), Sent { delivered: 30, ..NOTHING });
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_hangs_delays_no_other_and_is_finished_when_the_server_stops() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = Arc::new(dispatcher(db, &store, &app));
+        let stop = CancellationToken::new();
+        app.holds(Some(owner("ada").as_str()));
+        linked(&store, "ada", "1").await;
+        let running = tokio::spawn({
+            let (sender, stop) = (Arc::clone(&sender), stop.clone());
+            async move { sender.run(stop).await }
+        });
+        for (number, name) in ["grace", "cy", "dee"].into_iter().enumerate() {
+            linked(&store, name, &format!("2{number}")).await;
+            until("the others are told", async || app.taken().len() == number + 1).await;
+        }
+        stop.cancel();
+        tokio::task::yield_now().await;
+        assert!(!running.is_finished(), "what is on its way is waited for");
+        app.holds(None);
+        running.await.unwrap();
+        let told: Vec<_> = app.taken().iter().map(|event| event.body["data"]["user_id"].clone()).collect();
+        assert_eq!(told, ["grace", "cy", "dee", "ada"].map(|name| json!(owner(name).as_str())));
+        assert_eq!(store.next_event_at().await.unwrap(), None);
         store.close().await;
     })
     .await;

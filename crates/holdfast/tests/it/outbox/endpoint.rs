@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
+use tokio::sync::watch;
 use url::Url;
 
 /// 32 bytes; of tests, and of nothing else.
@@ -29,6 +30,8 @@ pub struct AppEndpoint {
     answer: Arc<Mutex<(StatusCode, HeaderMap)>>,
     taken: Arc<Mutex<Vec<Delivered>>>,
     refused: Arc<Mutex<Vec<Delivered>>>,
+    /// The user whose events wait for an answer.
+    held: watch::Sender<Option<String>>,
 }
 
 impl AppEndpoint {
@@ -40,6 +43,7 @@ impl AppEndpoint {
             answer: Arc::new(Mutex::new((StatusCode::NO_CONTENT, HeaderMap::new()))),
             taken: Arc::default(),
             refused: Arc::default(),
+            held: watch::Sender::new(None),
         };
         let router =
             axum::Router::new().route("/holdfast-events", post(receive)).with_state(endpoint.clone());
@@ -56,6 +60,11 @@ impl AppEndpoint {
     pub fn asks_to_wait(&self, status: StatusCode, retry_after: &str) {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, retry_after.parse().unwrap())]);
         *self.answer.lock().unwrap() = (status, headers);
+    }
+
+    /// It answers no event of this user until that is taken back.
+    pub fn holds(&self, user_id: Option<&str>) {
+        self.held.send_replace(user_id.map(str::to_owned));
     }
 
     /// Deliveries that it took, in order.
@@ -82,6 +91,9 @@ async fn receive(
     hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &key), &content, &tag).unwrap();
     assert_eq!(header("content-type"), "application/json");
     let delivered = Delivered { id, body: serde_json::from_slice(&body).unwrap() };
+    let whose = delivered.body["data"]["user_id"].as_str();
+    let is_free = |held: &Option<String>| whose.is_none() || held.as_deref() != whose;
+    endpoint.held.subscribe().wait_for(is_free).await.unwrap();
     let answer = endpoint.answer.lock().unwrap().clone();
     let list = if answer.0.is_success() { &endpoint.taken } else { &endpoint.refused };
     list.lock().unwrap().push(delivered);
