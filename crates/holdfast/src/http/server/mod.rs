@@ -108,7 +108,8 @@ pub struct Service {
     pub limits: Arc<ServerLimits>,
     /// Time.
     pub clock: SharedClock,
-    /// Cancelled some time before the shutdown: from then on every answer ends its connection.
+    /// Cancelled some time before the shutdown, at the latest by it: from then on every answer ends
+    /// its connection.
     pub leaving: CancellationToken,
     /// What is counted of connections.
     pub places: PlaceMetrics,
@@ -141,7 +142,10 @@ pub async fn serve(listener: TcpListener, service: Service, shutdown: Cancellati
             }
         }
         tokio::select! {
-            () = shutdown.cancelled() => break,
+            () = shutdown.cancelled() => {
+                service.leaving.cancel();
+                break;
+            }
             // Reaping keeps the set as small as the number of open connections; and a place may be
             // free now.
             Some(_) = connections.join_next() => {}
@@ -237,14 +241,6 @@ struct Shared {
     application: Application,
     peer: PeerAddr,
     leaving: CancellationToken,
-    shutdown: CancellationToken,
-}
-
-impl Shared {
-    /// Whether the connection ends with its next answer.
-    fn is_leaving(&self) -> bool {
-        self.leaving.is_cancelled() || self.shutdown.is_cancelled()
-    }
 }
 
 async fn connection(
@@ -258,7 +254,7 @@ async fn connection(
     // Child tokens, so that requests of other connections do not contend for their locks.
     let (leaving, peer) = (leaving.child_token(), PeerAddr(peer));
     let application = application.current().clone();
-    let shared = Arc::new(Shared { application, peer, leaving, shutdown: shutdown.clone() });
+    let shared = Arc::new(Shared { application, peer, leaving });
     // Answers are small and written in one piece; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(RefusalIo::new(
@@ -293,7 +289,7 @@ async fn connection(
                 if response.status() == StatusCode::NOT_MODIFIED {
                     response.headers_mut().remove(header::CONTENT_LENGTH);
                 }
-                if is_last || (is_http1 && shared.is_leaving()) {
+                if is_last || (is_http1 && shared.leaving.is_cancelled()) {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok(response.map(|body| BusyBody::new(body, busy)))
