@@ -17,6 +17,20 @@ use http::header::{self, HeaderValue};
 use super::problem::{ProblemCode, RequestCode};
 use crate::digest::sha256;
 
+/// Appends a literal with values in its `{}` to a [`Markup`], or makes one of it. Values are
+/// escaped, but for other markup; a literal cannot name variables of its own, which would not be.
+macro_rules! markup {
+    ($literal:literal $(, $value:expr)* $(,)?) => {{
+        let mut made = $crate::http::pages::Markup::default();
+        $crate::http::pages::markup!(made, $literal $(, $value)*);
+        made
+    }};
+    ($body:expr, $literal:literal $(, $value:expr)* $(,)?) => {
+        $body.append(format_args!(concat!($literal) $(, $crate::http::pages::Piece(&$value))*))
+    };
+}
+pub(super) use markup;
+
 const STYLE: &str = include_str!("../../../../web/docs.css");
 
 /// The one style sheet stands in the page and is allowed by its hash: nothing else can be loaded or
@@ -80,6 +94,13 @@ impl Page {
         Self::built(title, "narrow", "", body)
     }
 
+    /// Such a page that says what happened, and what to do.
+    pub fn telling(title: &str, what: &str, remedy: &str) -> Self {
+        let mut body = markup!(r#"<h1>{}</h1><p class="lead">{}</p>"#, title, what);
+        markup!(body, r#"<div class="card remedy"><h2>What to do</h2><p>{}</p></div>"#, remedy);
+        Self::for_people(title, &body)
+    }
+
     /// A page of the metrics listener, which alone may ask it something: a form leads back to where
     /// it came from.
     pub(super) fn for_operators(title: &str, body: &Markup) -> Self {
@@ -95,7 +116,8 @@ impl Page {
              <meta name=\"robots\" content=\"noindex\"><title>{} · Holdfast</title><style>{STYLE}</style></head>\n\
              <body><header class=\"top\"><span class=\"brand\">Holdfast</span>{links}</header>\n\
              <main>{body}{FOOT}",
-            Text(title)
+            Piece(&title),
+            body = body.0,
         );
         let html = html.into();
         Self { status: StatusCode::OK, cache: "no-store", policy: &CONTENT_POLICY, html, told: None }
@@ -133,8 +155,7 @@ impl Page {
     /// The finished answer of a page that says what went wrong. `response` is what
     /// [`Page::into_response`] made, possibly with headers added since.
     pub(super) fn with_request_id(self, id: &str, mut response: Response) -> Response {
-        let mut foot = Markup::default();
-        foot.raw("<p class=\"soft\">Request id <code>").text(id).raw("</code></p>");
+        let foot = markup!(r#"<p class="soft">Request id <code>{}</code></p>"#, id);
         let above = &self.html[..self.html.len() - FOOT.len()];
         response.headers_mut().remove(header::CONTENT_LENGTH);
         *response.body_mut() = [above, foot.0.as_bytes(), FOOT.as_bytes()].concat().into();
@@ -182,33 +203,15 @@ impl OperationOutput for Page {
     }
 }
 
-/// Markup under construction. Text is escaped; only literals of this program are taken as they are.
+/// Markup under construction: see [`markup!`].
 #[derive(Debug, Clone, Default)]
 pub struct Markup(String);
 
 impl Markup {
-    /// Appends markup of ours.
-    pub fn raw(&mut self, markup: &'static str) -> &mut Self {
-        self.0.push_str(markup);
-        self
-    }
-
-    /// Appends text, escaped.
-    pub fn text(&mut self, text: impl Display) -> &mut Self {
+    /// For [`markup!`], which escapes what it passes on.
+    pub(super) fn append(&mut self, pieces: fmt::Arguments<'_>) -> &mut Self {
         // Writing into a String does not fail.
-        let _ = write!(self.0, "{}", Text(text));
-        self
-    }
-
-    /// Appends text with `code` between back quotes, escaped.
-    pub fn prose(&mut self, text: &str) -> &mut Self {
-        for (at, part) in text.split('`').enumerate() {
-            if at % 2 == 1 {
-                self.raw("<code>").text(part).raw("</code>");
-            } else {
-                self.text(part);
-            }
-        }
+        let _ = self.0.write_fmt(pieces);
         self
     }
 
@@ -219,21 +222,47 @@ impl Markup {
     }
 }
 
-impl Display for Markup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Text with `code` between back quotes.
+pub fn prose(text: &str) -> Markup {
+    let mut body = Markup::default();
+    for (at, part) in text.split('`').enumerate() {
+        if at % 2 == 1 {
+            markup!(body, "<code>{}</code>", part);
+        } else {
+            markup!(body, "{}", part);
+        }
+    }
+    body
+}
+
+/// What may stand in markup.
+pub(super) trait Shown {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+impl<T: Display + ?Sized> Shown for T {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{self}")
+    }
+}
+
+// Not `Display`, so that it is no text.
+impl Shown for Markup {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// Text, escaped for element content and for quoted attributes.
-struct Text<T>(T);
+/// A value of [`markup!`].
+pub(super) struct Piece<'a, T>(pub(super) &'a T);
 
-impl<T: Display> Display for Text<T> {
+impl<T: Shown> Display for Piece<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(Escaping(f), "{}", self.0)
+        self.0.show(f)
     }
 }
 
+/// Escapes for element content and for quoted attributes.
 struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl Write for Escaping<'_, '_> {
@@ -258,10 +287,9 @@ mod tests {
 
     #[test]
     fn text_is_escaped_and_back_quotes_become_code() {
-        let mut markup = Markup::default();
-        markup.text("<a href=\"x\">'&'</a>").prose("see `<b>`.");
+        let markup = markup!("{}{}", "<a href=\"x\">'&'</a>", prose("see `<b>`."));
         assert_eq!(
-            markup.to_string(),
+            markup.0,
             "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;see <code>&lt;b&gt;</code>."
         );
     }

@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap, HeaderValue};
 
-use super::pages::{Markup, Page};
+use super::pages::Page;
 use super::problem::{Problem, ProblemAction};
 use super::public::PublicRoute;
 
@@ -57,9 +57,6 @@ fn page(problem: &Problem) -> Page {
              below.",
         ),
     };
-    let mut body = Markup::default();
-    body.raw("<h1>").text(title).raw("</h1><p class=\"lead\">The app's server could not answer: ");
-    body.text(entry.title.to_lowercase()).raw(".</p>");
-    body.raw("<div class=\"card remedy\"><h2>What to do</h2><p>").text(what_to_do).raw("</p></div>");
-    Page::for_people(title, &body).with_status(entry.status)
+    let what = format!("The app's server could not answer: {}.", entry.title.to_lowercase());
+    Page::telling(title, &what, what_to_do).with_status(entry.status)
 }

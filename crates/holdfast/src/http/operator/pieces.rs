@@ -5,41 +5,35 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::memory::Remembered;
-use super::super::pages::Markup;
+use super::super::pages::{Markup, markup};
+
+/// The beginning of a table with these columns.
+pub(super) fn head(columns: &[&str]) -> Markup {
+    let mut head = markup!("<table><thead><tr>");
+    for column in columns {
+        markup!(head, r#"<th scope="col">{}</th>"#, column);
+    }
+    markup!(head, "</tr></thead><tbody>");
+    head
+}
 
 /// Requests that were refused or failed.
 pub(super) fn list(body: &mut Markup, requests: &[Arc<Remembered>], now: Timestamp) {
-    body.raw("<table><thead><tr><th scope=\"col\">When</th><th scope=\"col\">Answer</th><th scope=\"col\">Request</th></tr></thead><tbody>");
+    body.push(&head(&["When", "Answer", "Request"]));
     for one in requests {
-        body.raw("<tr><td>");
-        time(body, one.at, now);
-        body.raw("</td><td>")
-            .text(one.status)
-            .raw(" ")
-            .text(&one.code)
-            .raw("</td><td>")
-            .text(&one.method)
-            .raw(" ")
-            .text(&one.route);
-        body.raw(" <a href=\"/?q=")
-            .text(&one.request_id)
-            .raw("\"><code>")
-            .text(&one.request_id)
-            .raw("</code></a>");
+        markup!(body, "<tr><td>{}</td><td>{} {}</td>", time(one.at, now), one.status, one.code);
+        markup!(body, r#"<td>{} {} <a href="/?q={}">"#, one.method, one.route, one.request_id);
+        markup!(body, "<code>{}</code></a>", one.request_id);
         if let Some(user) = one.user().filter(|_| !one.doubt().is_empty()) {
-            body.raw(" <span class=\"soft\">by <code>")
-                .text(user)
-                .raw("</code>")
-                .text(one.doubt())
-                .raw("</span>");
+            markup!(body, r#" <span class="soft">by <code>{}</code>{}</span>"#, user, one.doubt());
         }
-        body.raw("</td></tr>");
+        markup!(body, "</td></tr>");
     }
-    body.raw("</tbody></table>");
+    markup!(body, "</tbody></table>");
 }
 
 /// A time as people read it, with the distance from now.
-pub(super) fn time(body: &mut Markup, at: Timestamp, now: Timestamp) {
+pub(super) fn time(at: Timestamp, now: Timestamp) -> Markup {
     let seconds = at.as_second() - now.as_second();
     let (amount, unit) = match seconds.abs() {
         0..120 => (seconds.abs(), "s"),
@@ -47,16 +41,8 @@ pub(super) fn time(body: &mut Markup, at: Timestamp, now: Timestamp) {
         7200..172_800 => (seconds.abs() / 3600, "h"),
         _ => (seconds.abs() / 86_400, "days"),
     };
-    body.raw("<time datetime=\"")
-        .text(at)
-        .raw("\">")
-        .text(at.strftime("%-d %b %Y, %H:%M:%S UTC"))
-        .raw("</time> ");
-    body.raw("<span class=\"soft\">(");
-    if seconds > 0 {
-        body.raw("in ").text(amount).raw(" ").raw(unit);
-    } else {
-        body.text(amount).raw(" ").raw(unit).raw(" ago");
-    }
-    body.raw(")</span>");
+    let (before, behind) = if seconds > 0 { ("in ", "") } else { ("", " ago") };
+    let shown = at.strftime("%-d %b %Y, %H:%M:%S UTC");
+    let distance = format!("{before}{amount} {unit}{behind}");
+    markup!(r#"<time datetime="{}">{}</time> <span class="soft">({})</span>"#, at, shown, distance)
 }

@@ -3,18 +3,17 @@
 use jiff::Timestamp;
 
 use super::super::memory::Recalled;
-use super::super::pages::Markup;
+use super::super::pages::{Markup, markup, prose};
 use super::super::problem::ProblemCode;
 use super::look_up::{Found, Person};
-use super::pieces::{list, time};
+use super::pieces::{head, list, time};
 use crate::connection::state_in_words;
 
 pub(super) fn result(body: &mut Markup, asked: &str, found: &Found, now: Timestamp) {
-    body.raw("<p><a href=\"/\">Overview</a></p>");
+    markup!(body, r#"<p><a href="/">Overview</a></p>"#);
     if let Some(trouble) = &found.trouble {
-        body.raw("<p class=\"card bad\" role=\"status\">Not everything could be looked up: ")
-            .text(trouble)
-            .raw("</p>");
+        let what = "Not everything could be looked up:";
+        markup!(body, r#"<p class="card bad" role="status">{} {}</p>"#, what, trouble);
     }
     if let Some(request) = &found.request {
         explain(body, request, now);
@@ -23,22 +22,25 @@ pub(super) fn result(body: &mut Markup, asked: &str, found: &Found, now: Timesta
         describe(body, person, now);
     }
     if found.request.is_none() && found.people.is_empty() {
-        body.raw("<p role=\"status\">Nothing is known about <code>").text(asked);
-        body.raw("</code>. This process remembers its last 10,000 refused or failed requests. Ask the other replicas too, or \
-                  search the log: <code>holdfast why ");
-        body.text(asked).raw(" &lt; LOG</code>.</p>");
+        markup!(
+            body,
+            "<p role=\"status\">Nothing is known about <code>{}</code>. This process remembers its last 10,000 refused or \
+             failed requests. Ask the other replicas too, or search the log: <code>holdfast why {} &lt; LOG</code>.</p>",
+            asked,
+            asked,
+        );
     }
 }
 
 fn explain(body: &mut Markup, recalled: &Recalled, now: Timestamp) {
     let request = &recalled.first;
-    body.raw("<h2>Request <code>").text(&request.request_id).raw("</code></h2>");
+    markup!(body, "<h2>Request <code>{}</code></h2>", request.request_id);
     if let Some(warning) = recalled.warning() {
-        body.raw("<p>").text(warning).raw("</p>");
+        markup!(body, "<p>{}</p>", warning);
     }
-    body.raw("<table><tbody>");
+    markup!(body, "<table><tbody>");
     let mut row = |name: &'static str, value: &str| {
-        body.raw("<tr><th scope=\"row\">").raw(name).raw("</th><td>").text(value).raw("</td></tr>");
+        markup!(body, r#"<tr><th scope="row">{}</th><td>{}</td></tr>"#, name, value);
     };
     row("Asked", &format!("{} {}", request.method, request.route));
     row("Answered", &format!("{} {}", request.status, request.code));
@@ -54,69 +56,54 @@ fn explain(body: &mut Markup, recalled: &Recalled, now: Timestamp) {
     if let Some(user) = request.user() {
         row("User", &format!("{user}{}", request.doubt()));
     }
-    body.raw("<tr><th scope=\"row\">When</th><td>");
-    time(body, request.at, now);
-    body.raw("</td></tr></tbody></table>");
+    markup!(body, r#"<tr><th scope="row">When</th><td>{}</td></tr></tbody></table>"#, time(request.at, now));
     if let Some(entry) = ProblemCode::parse(&request.code).map(ProblemCode::entry) {
-        body.raw("<p>").prose(entry.meaning).raw("</p><ul>");
+        markup!(body, "<p>{}</p><ul>", prose(entry.meaning));
         for cause in entry.causes {
-            body.raw("<li>").prose(cause).raw("</li>");
+            markup!(body, "<li>{}</li>", prose(cause));
         }
-        body.raw("</ul><div class=\"card remedy\"><h3>How to fix it</h3><p>")
-            .prose(entry.remedy)
-            .raw("</p></div>");
+        let remedy = prose(entry.remedy);
+        markup!(body, r#"</ul><div class="card remedy"><h3>How to fix it</h3><p>{}</p></div>"#, remedy);
     }
 }
 
 fn describe(body: &mut Markup, person: &Person, now: Timestamp) {
-    body.raw("<h2><code>").text(&person.user_id).raw("</code></h2>");
-    match &person.user {
-        Some(user) => {
-            body.raw("<p>Known since ");
-            time(body, user.created_at, now);
-            if let Some(at) = user.last_seen_at {
-                body.raw(", last seen ");
-                time(body, at, now);
-            }
-            body.raw(".</p>");
+    markup!(body, "<h2><code>{}</code></h2>", person.user_id);
+    if let Some(user) = &person.user {
+        markup!(body, "<p>Known since {}", time(user.created_at, now));
+        if let Some(at) = user.last_seen_at {
+            markup!(body, ", last seen {}", time(at, now));
         }
-        None => _ = body.raw("<p>There is no record of this user.</p>"),
+        markup!(body, ".</p>");
+    } else {
+        markup!(body, "<p>There is no record of this user.</p>");
     }
     if let Some(status) = &person.status {
         let state = state_in_words(status.state, status.reason);
-        body.raw("<p class=\"lead\"><strong>").text(state).raw("</strong>");
+        markup!(body, r#"<p class="lead"><strong>{}</strong>"#, state);
         if let Some(account) = &status.account {
-            body.raw(" · @")
-                .text(account.username.as_deref().unwrap_or("?"))
-                .raw(" (")
-                .text(&account.id)
-                .raw(")");
+            markup!(body, " · @{} ({})", account.username.as_deref().unwrap_or("?"), account.id);
         }
-        body.raw("</p>");
+        markup!(body, "</p>");
         if let Some(at) = status.token_expires_at {
-            body.raw("<p>The grant ends ");
-            time(body, at, now);
-            body.raw(".</p>");
+            markup!(body, "<p>The grant ends {}.</p>", time(at, now));
         }
     }
     if !person.history.is_empty() {
-        body.raw("<h3>History</h3><table><thead><tr><th scope=\"col\">When</th><th scope=\"col\">State</th><th scope=\"col\">Evidence</th></tr></thead><tbody>");
+        markup!(body, "<h3>History</h3>{}", head(&["When", "State", "Evidence"]));
         for entry in &person.history {
-            body.raw("<tr><td>");
-            time(body, entry.at, now);
-            body.raw("</td><td>").text(state_in_words(entry.state, entry.reason)).raw("</td><td>");
-            if let Some(evidence) = entry.evidence {
-                body.text(evidence.source.as_str());
-            }
+            let state = state_in_words(entry.state, entry.reason);
+            let source = entry.evidence.map_or("", |evidence| evidence.source.as_str());
+            markup!(body, "<tr><td>{}</td><td>{}</td><td>{}", time(entry.at, now), state, source);
             if let Some(detail) = &entry.detail {
-                body.raw(" <span class=\"soft\">").text(detail).raw("</span>");
+                markup!(body, r#" <span class="soft">{}</span>"#, detail);
             }
-            body.raw("</td></tr>");
+            markup!(body, "</td></tr>");
         }
-        body.raw("</tbody></table>");
+        markup!(body, "</tbody></table>");
     }
     if !person.refusals.is_empty() {
-        body.raw("<h3>Last refusals</h3>");
+        markup!(body, "<h3>Last refusals</h3>");
         list(body, &person.refusals, now);
     }
 }

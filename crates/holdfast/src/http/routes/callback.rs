@@ -8,7 +8,7 @@ use http::header::{self, HeaderValue};
 use super::prelude::*;
 use crate::connections::callback::{CallbackOutcome, CallbackPage, CallbackQuery};
 use crate::http::failure;
-use crate::http::pages::{Markup, Page};
+use crate::http::pages::Page;
 
 /// Adds the route.
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
@@ -104,8 +104,5 @@ fn page(what: CallbackPage) -> Page {
             BEGIN_ANEW,
         ),
     };
-    let mut body = Markup::default();
-    body.raw("<h1>").text(title).raw("</h1><p class=\"lead\">").text(text).raw("</p>");
-    body.raw("<div class=\"card remedy\"><h2>What to do</h2><p>").text(remedy).raw("</p></div>");
-    Page::for_people(title, &body).of_problem(RequestCode::CallbackWithoutAttempt, text)
+    Page::telling(title, text, remedy).of_problem(RequestCode::CallbackWithoutAttempt, text)
 }

@@ -14,9 +14,9 @@ use serde_json::{Map, Value};
 
 use super::prelude::*;
 use crate::http::openapi::{finished, skeleton};
-use crate::http::pages::{Markup, Page, Width};
+use crate::http::pages::{Page, Width, markup, prose};
 use crate::http::params::Path;
-use crate::http::problem::groups;
+use crate::http::problem::{Entry, groups};
 use crate::http::state::Documents;
 
 /// The OpenAPI document of a server that is reached at `public_url`.
@@ -96,18 +96,22 @@ async fn docs(State(state): State<AppState>) -> Page {
 }
 
 async fn error_index() -> Page {
-    let mut body = Markup::default();
-    body.raw("<h1>Error codes</h1><p class=\"lead\">Every code that an answer of this server can carry. ")
-        .raw("A 401 is only ever about the caller's own credential: the first two groups.</p>");
+    let mut body = markup!(
+        "<h1>Error codes</h1><p class=\"lead\">Every code that an answer of this server can carry. A 401 is only ever \
+         about the caller's own credential: the first two groups.</p>"
+    );
     for (title, codes) in groups() {
-        body.raw("<h2>").text(title).raw("</h2><table><thead><tr><th>Code</th><th>Status</th><th>Means</th>");
-        body.raw("</tr></thead><tbody>");
-        for entry in codes.into_iter().map(ProblemCode::entry) {
-            body.raw("<tr><td><a href=\"errors/").text(entry.code).raw("\"><code>").text(entry.code);
-            body.raw("</code></a></td><td class=\"status\">").text(entry.status.as_u16());
-            body.raw("</td><td>").prose(entry.meaning).raw("</td></tr>");
+        markup!(
+            body,
+            "<h2>{}</h2><table><thead><tr><th>Code</th><th>Status</th><th>Means</th></tr></thead>",
+            title
+        );
+        markup!(body, "<tbody>");
+        for Entry { code, status, meaning, .. } in codes.into_iter().map(ProblemCode::entry) {
+            markup!(body, r#"<tr><td><a href="errors/{}"><code>{}</code></a></td>"#, code, code);
+            markup!(body, r#"<td class="status">{}</td><td>{}</td></tr>"#, status.as_u16(), prose(meaning));
         }
-        body.raw("</tbody></table>");
+        markup!(body, "</tbody></table>");
     }
     Page::new("Error codes", Width::Wide, "../", &body).public()
 }
@@ -127,26 +131,33 @@ async fn error_page(Path(path): Path<ErrorPath>) -> Page {
 
 fn page_of(code: ProblemCode) -> Page {
     let entry = code.entry();
-    let mut body = Markup::default();
-    body.raw("<h1>").text(entry.title).raw("</h1><p class=\"lead\">").prose(entry.meaning).raw("</p>");
-    body.raw("<ul class=\"facts\"><li>Code <code>").text(entry.code).raw("</code></li><li>Status ");
-    body.text(entry.status).raw("</li><li>Source <code>").text(code.source().as_str());
-    body.raw("</code></li><li>Action <code>").text(entry.action.as_str()).raw("</code></li></ul>");
-    body.raw("<div class=\"card remedy\"><h2>How to fix it</h2><p>").prose(entry.remedy).raw("</p></div>");
-    body.raw("<h2>What causes it</h2><ul>");
+    let mut body = markup!(r#"<h1>{}</h1><p class="lead">{}</p>"#, entry.title, prose(entry.meaning));
+    let (source, action) = (code.source().as_str(), entry.action.as_str());
+    markup!(
+        body,
+        r#"<ul class="facts"><li>Code <code>{}</code></li><li>Status {}</li>"#,
+        entry.code,
+        entry.status
+    );
+    markup!(body, "<li>Source <code>{}</code></li><li>Action <code>{}</code></li></ul>", source, action);
+    let remedy = prose(entry.remedy);
+    markup!(body, r#"<div class="card remedy"><h2>How to fix it</h2><p>{}</p></div>"#, remedy);
+    markup!(body, "<h2>What causes it</h2><ul>");
     for cause in entry.causes {
-        body.raw("<li>").prose(cause).raw("</li>");
+        markup!(body, "<li>{}</li>", prose(cause));
     }
-    body.raw("</ul><p class=\"soft\">Every answer with this code carries a <code>request_id</code>; the server's log ");
-    body.raw("has the full reasoning under it. <a href=\"../errors\">All codes</a></p>");
+    markup!(
+        body,
+        "</ul><p class=\"soft\">Every answer with this code carries a <code>request_id</code>; the server's log has the \
+         full reasoning under it. <a href=\"../errors\">All codes</a></p>"
+    );
     Page::new(entry.code, Width::Narrow, "../../", &body).public()
 }
 
 /// Does not repeat the code that was asked for: anybody can put any text into an address.
 fn no_such_code() -> Page {
     const WHAT: &str = "This version of the server has no error with this code.";
-    let mut body = Markup::default();
-    body.raw("<h1>No such code</h1><p class=\"lead\">").text(WHAT).raw("</p>");
-    body.raw("<p><a href=\"../errors\">All codes</a></p>");
+    let mut body = markup!(r#"<h1>No such code</h1><p class="lead">{}</p>"#, WHAT);
+    markup!(body, r#"<p><a href="../errors">All codes</a></p>"#);
     Page::new("No such code", Width::Narrow, "../../", &body).of_problem(RequestCode::NotFound, WHAT)
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::prelude::*;
 use crate::http::body::{RawBody, media_type};
 use crate::http::failure;
-use crate::http::pages::{Markup, Page};
+use crate::http::pages::{Markup, Page, markup};
 use crate::http::params::Path;
 use crate::provider::instagram::signed_request::{self, SignedRequest, SignedRequestError};
 use crate::store::DataDeletion;
@@ -158,43 +158,37 @@ async fn deletion_page(
 }
 
 fn page_of(deletion: &DataDeletion) -> Page {
-    let mut body = Markup::default();
-    if let Some(at) = deletion.completed_at {
-        body.raw("<h1>Your data is deleted</h1><p class=\"lead\">What this app held of your Instagram account when ");
-        body.raw("you asked, the access to it included, is gone. What you have connected since then is not touched: ");
-        body.raw("disconnect it in the app.</p><ul class=\"facts\"><li>Requested ");
-        body.push(&time(deletion.requested_at)).raw("</li><li>Deleted ").push(&time(at)).raw("</li></ul>");
+    let requested = time(deletion.requested_at);
+    let mut body = if let Some(at) = deletion.completed_at {
+        markup!(
+            "<h1>Your data is deleted</h1><p class=\"lead\">What this app held of your Instagram account when you asked, \
+             the access to it included, is gone. What you have connected since then is not touched: disconnect it in the \
+             app.</p><ul class=\"facts\"><li>Requested {}</li><li>Deleted {}</li></ul>",
+            requested,
+            time(at),
+        )
     } else {
-        body.raw(
-            "<h1>Your data is being deleted</h1><p class=\"lead\">The request has arrived and is being ",
-        );
-        body.raw("worked on.</p><ul class=\"facts\"><li>Requested ")
-            .push(&time(deletion.requested_at))
-            .raw("</li></ul>");
-    }
-    body.raw("<p class=\"soft\">Confirmation code <code>").text(&deletion.code).raw("</code></p>");
+        markup!(
+            "<h1>Your data is being deleted</h1><p class=\"lead\">The request has arrived and is being worked on.</p>\
+             <ul class=\"facts\"><li>Requested {}</li></ul>",
+            requested,
+        )
+    };
+    markup!(body, r#"<p class="soft">Confirmation code <code>{}</code></p>"#, deletion.code);
     Page::for_people("Data deletion", &body)
 }
 
 /// A time as people write it, to the minute.
 fn time(at: Timestamp) -> Markup {
-    let mut markup = Markup::default();
-    markup
-        .raw("<time datetime=\"")
-        .text(at)
-        .raw("\">")
-        .text(at.strftime("%-d %B %Y, %H:%M UTC"))
-        .raw("</time>");
-    markup
+    markup!(r#"<time datetime="{}">{}</time>"#, at, at.strftime("%-d %B %Y, %H:%M UTC"))
 }
 
 fn no_such_request() -> Page {
     const WHAT: &str = "There is no deletion request with this code here.";
-    let mut body = Markup::default();
-    body.raw("<h1>No such request</h1><p class=\"lead\">").text(WHAT).raw("</p>");
-    body.raw(
-        "<div class=\"card remedy\"><h2>What to do</h2><p>Compare the address with the one that Instagram showed you. \
-         If it is the same, ask the app's support.</p></div>",
+    let body = markup!(
+        "<h1>No such request</h1><p class=\"lead\">{}</p><div class=\"card remedy\"><h2>What to do</h2><p>Compare the \
+         address with the one that Instagram showed you. If it is the same, ask the app's support.</p></div>",
+        WHAT,
     );
     Page::for_people("Data deletion", &body).of_problem(RequestCode::NotFound, WHAT)
 }
