@@ -78,6 +78,20 @@ macro_rules! attempt_columns {
     };
 }
 
+/// Connections, as `c`, for which that holds.
+macro_rules! connections_where {
+    ($($condition:expr),+ $(,)?) => {
+        Sql::both(concat!("SELECT ", connection_columns!(), " FROM connections AS c WHERE ", $($condition),+))
+    };
+}
+
+/// Attempts for which that holds.
+macro_rules! attempts_where {
+    ($condition:literal) => {
+        Sql::both(concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE ", $condition))
+    };
+}
+
 macro_rules! user_columns {
     () => {
         "id, email, email_verified, first_name, last_name, image_url, created_at, updated_at, last_seen_at, clerk_updated_at, claimed_at, first_synced_at"

@@ -3,36 +3,20 @@
 use super::Sql;
 
 statements! {
-    ATTEMPT = Sql::both(concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE id = $1"));
-    ATTEMPT_BY_STATE = Sql::both(concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE state_hash = $1"));
+    ATTEMPT = attempts_where!("id = $1");
+    ATTEMPT_BY_STATE = attempts_where!("state_hash = $1");
     /// Without claimed ones: their token may be on the way. `$2`: a claim on a code that was sent
     /// must have ended before then.
-    ATTEMPTS_EXPIRED = Sql::both(concat!(
-        "SELECT ",
-        attempt_columns!(),
-        " FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 AND (busy_until IS NULL OR busy_until <= $2 OR \
-         (stage <> 'redeeming' AND busy_until <= $1)) ORDER BY expires_at, id LIMIT $3 + 0 OFFSET $4 + 0"
-    ));
-    ATTEMPTS_OPEN = Sql::both(concat!(
-        "SELECT ",
-        attempt_columns!(),
-        " FROM attempts WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed' ORDER BY created_at, id"
-    ));
+    ATTEMPTS_EXPIRED = attempts_where!("stage <> 'closed' AND expires_at <= $1 AND (busy_until IS NULL OR busy_until <= $2 OR \
+         (stage <> 'redeeming' AND busy_until <= $1)) ORDER BY expires_at, id LIMIT $3 + 0 OFFSET $4 + 0");
+    ATTEMPTS_OPEN = attempts_where!("user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed' ORDER BY created_at, id");
     /// Attempts whose completion was begun and interrupted. If the code could not be sent, the
     /// attempt is back at `returned`, with `busy_until` set.
-    ATTEMPTS_STRANDED = Sql::both(concat!(
-        "SELECT ",
-        attempt_columns!(),
-        " FROM attempts WHERE stage <> 'closed' AND (stage IN ('redeeming', 'short_granted', 'granted') OR (stage = 'returned' \
-         AND busy_until IS NOT NULL)) AND expires_at > $1 AND (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0"
-    ));
+    ATTEMPTS_STRANDED = attempts_where!("stage <> 'closed' AND (stage IN ('redeeming', 'short_granted', 'granted') OR (stage = 'returned' \
+         AND busy_until IS NOT NULL)) AND expires_at > $1 AND (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0");
     /// Attempts that hold a token, or may have one in the journal.
-    ATTEMPTS_HOLDING = Sql::both(concat!(
-        "SELECT ",
-        attempt_columns!(),
-        " FROM attempts WHERE stage <> 'closed' AND stage IN ('redeeming', 'short_granted', 'granted') AND COALESCE(provider, \
-         '') = $1 ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0"
-    ));
+    ATTEMPTS_HOLDING = attempts_where!("stage <> 'closed' AND stage IN ('redeeming', 'short_granted', 'granted') AND COALESCE(provider, \
+         '') = $1 ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0");
     ATTEMPTS_CLOSE = Sql::both(
         "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
          revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed'",

@@ -52,11 +52,7 @@ statements! {
              stage <> 'closed' ORDER BY created_at DESC, id DESC LIMIT 1) AS a ON TRUE"
         ),
     );
-    CONNECTION = Sql::both(concat!(
-        "SELECT ",
-        connection_columns!(),
-        " FROM connections AS c WHERE c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0"
-    ));
+    CONNECTION = connections_where!("c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0");
     /// Of the users in the JSON list `$1`, those whose connection needs no other grant. One look-up
     /// for each, whatever the planner expects.
     USERS_LINKED = Sql::each(
@@ -66,25 +62,17 @@ statements! {
          LATERAL (SELECT c.state FROM connections AS c WHERE c.user_id = asked.user_id AND c.provider = $2 AND c.ordinal = 0 \
          LIMIT 1) AS c WHERE c.state IN ('connected', 'degraded', 'action_required')",
     );
-    CONNECTION_BY_ID = Sql::both(concat!("SELECT ", connection_columns!(), " FROM connections AS c WHERE c.id = $1"));
+    CONNECTION_BY_ID = connections_where!("c.id = $1");
     /// One claim per connection and gap, across replicas. A `probed_at` further ahead than the gap
     /// is from a clock that has been set back; one slightly ahead is from a caller that read the
     /// clock after us and wrote before us.
     CONNECTION_CLAIM_PROBE = Sql::both(
         "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $4)",
     );
-    CONNECTIONS_BY_ACCOUNT = Sql::both(concat!(
-        "SELECT ",
-        connection_columns!(),
-        " FROM connections AS c WHERE c.id IN (SELECT id FROM connections WHERE provider = $1 AND account_id = $2 UNION \
-         ALL SELECT id FROM connections WHERE provider = $1 AND account_professional_id = $2) ORDER BY c.id"
-    ));
+    CONNECTIONS_BY_ACCOUNT = connections_where!("c.id IN (SELECT id FROM connections WHERE provider = $1 AND account_id = $2 UNION \
+         ALL SELECT id FROM connections WHERE provider = $1 AND account_professional_id = $2) ORDER BY c.id");
     /// A handle may have belonged to another account before, so there may be several.
-    CONNECTIONS_BY_USERNAME = Sql::both(concat!(
-        "SELECT ",
-        connection_columns!(),
-        " FROM connections AS c WHERE c.provider = $1 AND c.account_username = $2 ORDER BY c.id"
-    ));
+    CONNECTIONS_BY_USERNAME = connections_where!("c.provider = $1 AND c.account_username = $2 ORDER BY c.id");
     /// The listed users, by id; the rest is read with the status.
     LISTED = Sql::both(
         "SELECT id, user_id, grant_expires_at FROM connections WHERE COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND id > $2 ORDER BY id \

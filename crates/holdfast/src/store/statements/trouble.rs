@@ -81,25 +81,18 @@ statements! {
          evidence_at <= $2 AND suspicion_first_at IS NULL AND evidence_source IN ('oauth', 'refresh', 'use') AND \
          grant_version IS NOT NULL LIMIT $3 + 0) AS proven",
     );
-    PROVEN_LAST = Sql::both(concat!(
-        "SELECT ",
-        connection_columns!(),
-        " FROM connections AS c WHERE c.state = 'connected' AND c.evidence_at <= $3 AND c.id <> $1 AND c.suspicion_first_at IS \
+    PROVEN_LAST = connections_where!("c.state = 'connected' AND c.evidence_at <= $3 AND c.id <> $1 AND c.suspicion_first_at IS \
          NULL AND c.grant_version IS NOT NULL AND c.grant_expires_at > $2 AND (c.retry_after IS NULL OR \
-         c.retry_after <= $2) ORDER BY c.evidence_at DESC, c.id LIMIT $4 + 0 OFFSET $5 + 0"
-    ));
+         c.retry_after <= $2) ORDER BY c.evidence_at DESC, c.id LIMIT $4 + 0 OFFSET $5 + 0");
     ALIVE_COUNT = by_index!(
         "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections",
         "connections_expiring",
         " WHERE state IN ('connected', 'degraded', 'action_required') LIMIT $1 + 0) AS alive",
     );
-    CONNECTIONS_FALLEN = Sql::both(concat!(
-        "SELECT ",
-        connection_columns!(),
-        " FROM connections AS c WHERE ",
+    CONNECTIONS_FALLEN = connections_where!(
         troubled!(),
         " AND c.grant_version IS NOT NULL AND COALESCE(c.state, '') IN ('reconnect_required', 'action_required') AND c.since > $1 AND COALESCE(c.reason, '') = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0 OFFSET $4 + 0"
-    ));
+    );
     /// The status shows the next refresh, so the version grows.
     CONNECTIONS_MAKE_DUE = by_index!(
         "UPDATE connections",

@@ -53,11 +53,7 @@ statements! {
         expiry_is_assumed!(),
         ")"
     )));
-    CONNECTIONS_UNREADABLE = Sql::both(concat!(
-        "SELECT ",
-        connection_columns!(),
-        " FROM connections AS c WHERE c.reason = 'grant_unreadable' ORDER BY c.since, c.id LIMIT $1 + 0 OFFSET $2 + 0"
-    ));
+    CONNECTIONS_UNREADABLE = connections_where!("c.reason = 'grant_unreadable' ORDER BY c.since, c.id LIMIT $1 + 0 OFFSET $2 + 0");
     CONNECTIONS_MISTIMED = Sql::each(
         concat!(
             "SELECT ",
