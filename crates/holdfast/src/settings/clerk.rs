@@ -17,28 +17,21 @@ impl Reader {
         purpose: Purpose,
     ) -> Option<ClerkSettings> {
         let publishable_key = self.read(&table::CLERK_PUBLISHABLE_KEY);
-        let jwt_key = self.read(&table::CLERK_JWT_KEY);
         let secret_key = self.read(&table::CLERK_SECRET_KEY);
         let api_url = self.read(&table::CLERK_API_URL);
         let jwks_url = self.read(&table::CLERK_JWKS_URL);
         let named_issuers = self.read(&table::CLERK_ISSUER);
-        let proxy = self.read(&table::CLERK_PROXY_URL);
-        let domain = self.read(&table::CLERK_DOMAIN);
         let named_parties = self.read(&table::CLERK_AUTHORIZED_PARTIES);
-        let parties_mode = self.read(&table::CLERK_AUTHORIZED_PARTIES_MODE);
-        let audience = self.read(&table::CLERK_AUDIENCE).unwrap_or_default();
-        let clock_skew = self.read(&table::CLERK_CLOCK_SKEW_MS);
-        let webhook_keys = self.read(&table::CLERK_WEBHOOK_SIGNING_SECRET);
 
         let derived = publishable_key.as_ref().map(PublishableKey::issuer);
         let derived = derived.or_else(|| jwks_url.as_ref().and_then(jwks_issuer));
         let mut issuers = named_issuers.clone().unwrap_or_else(|| derived.into_iter().collect());
-        let proxies: Vec<_> =
-            proxy.into_iter().flat_map(|proxy| proxy_issuers(proxy, allowed_origins)).collect();
+        let proxy = self.read(&table::CLERK_PROXY_URL);
+        let proxies = proxy.map(|proxy| proxy_issuers(proxy, allowed_origins)).unwrap_or_default();
         self.judge_spellings(table::CLERK_ISSUER.env, named_issuers.as_deref().unwrap_or_default());
         self.judge_spellings(table::CLERK_PROXY_URL.env, &proxies);
         issuers.extend(proxies);
-        issuers.extend(domain.map(|host| format!("https://clerk.{host}")));
+        issuers.extend(self.read(&table::CLERK_DOMAIN).map(|host| format!("https://clerk.{host}")));
         if let (Some(key), Some(_)) = (&publishable_key, &named_issuers) {
             self.judge_issuers(key, &issuers);
         }
@@ -60,17 +53,17 @@ impl Reader {
         }
         Some(ClerkSettings {
             publishable_key,
-            jwt_key,
+            jwt_key: self.read(&table::CLERK_JWT_KEY),
             secret_key,
             api_url: api_url?,
             jwks_url,
             jwks_url_is_named,
             issuers,
             parties,
-            parties_mode: parties_mode?,
-            audience,
-            clock_skew: clock_skew?,
-            webhook_keys,
+            parties_mode: self.read(&table::CLERK_AUTHORIZED_PARTIES_MODE)?,
+            audience: self.read(&table::CLERK_AUDIENCE).unwrap_or_default(),
+            clock_skew: self.read(&table::CLERK_CLOCK_SKEW_MS)?,
+            webhook_keys: self.read(&table::CLERK_WEBHOOK_SIGNING_SECRET),
         })
     }
 

@@ -19,8 +19,8 @@ pub struct Setting {
     pub doc: &'static str,
     /// Whether the value must never be shown.
     pub secret: bool,
-    /// Whether that is a value of it.
-    pub accepts: fn(&str) -> bool,
+    /// What is wrong with a value, if anything.
+    pub wrong: fn(&str) -> Option<Wrong>,
 }
 
 impl Setting {
@@ -73,7 +73,7 @@ macro_rules! settings {
                     form: $form,
                     doc: $doc,
                     secret: either!($($secret,)? false),
-                    accepts: |text| ($name.read)(text).is_ok(),
+                    wrong: |text| ($name.read)(text).err(),
                 },
                 read: $read,
             };

@@ -4,16 +4,15 @@
 
 mod traces;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clerk_session::OriginPattern;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use url::Url;
 
 use super::contradictions;
 use super::database_address;
-use super::entry::{Entry, Fallback};
+use super::entry::{Entry, Fallback, Setting};
 use super::fault::{Fault, Faults};
 use super::misplaced_secrets::looks_secret;
 use super::preview_hosts::takers;
@@ -101,34 +100,31 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// The value, or the default where that is text; `None` also after a fault, which is noted.
-    pub(super) fn read<T>(&mut self, entry: &Entry<T>) -> Option<T> {
-        let Some(found) = self.collected.values.get(entry.env) else {
-            return match entry.default {
-                Fallback::Text(text) => (entry.read)(text).ok(),
-                Fallback::Derived(_) | Fallback::Absent(_) => None,
-            };
+    /// The value, or the default where that is text; `None` also where the value cannot be used.
+    pub(super) fn read<T>(&self, entry: &Entry<T>) -> Option<T> {
+        let text = match (self.collected.values.get(entry.env), entry.default) {
+            (Some(found), _) => found.text.expose_secret(),
+            (None, Fallback::Text(text)) => text,
+            (None, Fallback::Derived(_) | Fallback::Absent(_)) => return None,
         };
-        match (entry.read)(found.text.expose_secret()) {
-            Ok(value) => Some(value),
-            Err(wrong) => {
-                let name = found.origin.name().unwrap_or(entry.env).to_owned();
-                let text = found.text.expose_secret();
-                // An env file of Docker's has no comments behind a value.
-                let is_comment = |(value, _): &(&str, &str)| (entry.read)(value.trim_end()).is_ok();
-                let remedy = match text.split_once(" #").filter(is_comment) {
-                    Some(_) => "leave out the comment: it is part of the value here".to_owned(),
-                    None => wrong.remedy,
-                };
-                let value = if entry.secret || looks_secret(text) {
-                    "the value".to_owned()
-                } else {
-                    format!("`{}`", shorten(text))
-                };
-                self.fault(name, format!("{value} {}", wrong.what), remedy);
-                None
-            }
-        }
+        (entry.read)(text).ok()
+    }
+
+    /// Notes as a fault that the value cannot be used.
+    fn judge(&mut self, setting: &Setting) {
+        let Some(found) = self.collected.values.get(setting.env) else { return };
+        let text = found.text.expose_secret();
+        let Some(wrong) = (setting.wrong)(text) else { return };
+        let name = found.origin.name().unwrap_or(setting.env).to_owned();
+        // An env file of Docker's has no comments behind a value.
+        let is_comment = |(value, _): &(&str, &str)| (setting.wrong)(value.trim_end()).is_none();
+        let remedy = match text.split_once(" #").filter(is_comment) {
+            Some(_) => "leave out the comment: it is part of the value here".to_owned(),
+            None => wrong.remedy,
+        };
+        let is_hidden = setting.secret || looks_secret(text);
+        let value = if is_hidden { "the value".to_owned() } else { format!("`{}`", shorten(text)) };
+        self.fault(name, format!("{value} {}", wrong.what), remedy);
     }
 
     pub(super) fn is_set<T>(&self, entry: &Entry<T>) -> bool {
@@ -161,75 +157,64 @@ impl Reader {
         self.collected.warnings.push(Fault::new(name, what, remedy));
     }
 
-    /// Every setting is read before the first one that is missing ends it, so that all faults are
-    /// noted.
+    /// All faults are noted before the first setting that is missing ends it.
     fn settings(&mut self, purpose: Purpose) -> Option<Settings> {
-        let listen = self.read(&table::LISTEN);
-        let metrics_listen = self.read(&table::METRICS_LISTEN);
-        let public_url = self.public_url(listen);
-        let database_url = self.read(&table::DATABASE_URL);
-        let journal_directory = self.read(&table::JOURNAL_DIR);
-        let encryption_keys = self.read(&table::ENCRYPTION_KEYS);
+        for setting in [table::OWN, table::OF_OTHERS].concat() {
+            self.judge(setting);
+        }
+        let public_url = self.public_url();
         let allowed_origins = self.read(&table::ALLOWED_ORIGINS).unwrap_or_default();
         let return_urls = self.return_urls(&allowed_origins);
         let trusted_proxies = self.read(&table::TRUSTED_PROXIES).unwrap_or_default();
-        let max_connections = self.read(&table::MAX_CONNECTIONS);
-        let drain = self.read(&table::DRAIN_S);
-        let core_files = self.read(&table::CORE_FILES);
-        let max_requests = self.read(&table::MAX_REQUESTS);
-        let requests_per_address = self.read(&table::REQUESTS_PER_ADDRESS);
-        let http2 = self.read(&table::HTTP2);
-        let forward_auth_secret = self.read(&table::FORWARD_AUTH_SECRET);
         let webhook = self.webhook();
-        let check_interval = self.read(&table::CHECK_INTERVAL_S);
-        let refresh = self.refresh();
-        let worker = self.read(&table::WORKER);
-        let log = self.read(&table::LOG);
-        let log_format = self.read(&table::LOG_FORMAT);
         let traces = self.traces();
         let clerk = self.clerk(&allowed_origins, purpose);
         let instagram = self.instagram(public_url.as_ref());
         self.require_keys(purpose);
         self.warn_of_plain_http(public_url.as_ref(), clerk.as_ref(), instagram.as_ref(), webhook.as_ref());
         self.warn_of_trust_in_anybody(&trusted_proxies);
-        let database_url = database_url?;
+        let database_url = self.read(&table::DATABASE_URL)?;
         for (what, remedy) in database_address::in_vain(database_url.expose_secret()) {
             self.warn(table::DATABASE_URL.env, what, remedy);
         }
+        let beside_database = || default_journal_directory(database_url.expose_secret());
         Some(Settings {
-            listen: listen?,
-            metrics_listen,
+            listen: self.read(&table::LISTEN)?,
+            metrics_listen: self.read(&table::METRICS_LISTEN),
             public_url: public_url?,
-            journal_directory: journal_directory
-                .unwrap_or_else(|| default_journal_directory(database_url.expose_secret())),
+            journal_directory: self.read(&table::JOURNAL_DIR).unwrap_or_else(beside_database),
             database_url,
-            encryption_keys,
+            encryption_keys: self.read(&table::ENCRYPTION_KEYS),
             return_urls,
             allowed_origins,
             trusted_proxies,
-            max_connections: max_connections?,
-            drain: drain?,
-            core_files: core_files?,
-            max_requests: max_requests?,
-            requests_per_address,
-            http2: http2?,
-            forward_auth_secret,
+            max_connections: self.read(&table::MAX_CONNECTIONS)?,
+            drain: self.read(&table::DRAIN_S)?,
+            core_files: self.read(&table::CORE_FILES)?,
+            max_requests: self.read(&table::MAX_REQUESTS)?,
+            requests_per_address: self.read(&table::REQUESTS_PER_ADDRESS),
+            http2: self.read(&table::HTTP2)?,
+            forward_auth_secret: self.read(&table::FORWARD_AUTH_SECRET),
             webhook,
             clerk: clerk?,
             instagram,
-            check_interval: check_interval?,
-            refresh: refresh?,
-            worker: worker?,
-            log: log?,
-            log_format,
+            check_interval: self.read(&table::CHECK_INTERVAL_S)?,
+            refresh: RefreshPolicy {
+                min_age: self.read(&table::REFRESH_MIN_AGE_S)?,
+                at: self.read(&table::REFRESH_AT)?,
+            },
+            worker: self.read(&table::WORKER)?,
+            log: self.read(&table::LOG)?,
+            log_format: self.read(&table::LOG_FORMAT),
             traces,
             warnings: std::mem::take(&mut self.collected.warnings),
         })
     }
 
-    fn public_url(&mut self, listen: Option<SocketAddr>) -> Option<Url> {
+    fn public_url(&self) -> Option<Url> {
         // An address always makes a URL; should it not, `instagram` and the server go without one.
-        self.read(&table::PUBLIC_URL).or_else(|| Url::parse(&format!("http://{}", listen?)).ok())
+        let of_listener = || Url::parse(&format!("http://{}", self.read(&table::LISTEN)?)).ok();
+        self.read(&table::PUBLIC_URL).or_else(of_listener)
     }
 
     /// A browser that returns to a stranger's page hands over the completion, with which the
@@ -260,12 +245,6 @@ impl Reader {
         }
         // Every origin is an address to return to.
         own.into_iter().filter_map(|origin| ReturnUrl::parse(origin).ok()).collect()
-    }
-
-    fn refresh(&mut self) -> Option<RefreshPolicy> {
-        let min_age = self.read(&table::REFRESH_MIN_AGE_S);
-        let at = self.read(&table::REFRESH_AT);
-        Some(RefreshPolicy { min_age: min_age?, at: at? })
     }
 
     fn require_keys(&mut self, purpose: Purpose) {
@@ -348,13 +327,6 @@ impl Reader {
     }
 
     fn instagram(&mut self, public_url: Option<&Url>) -> Option<InstagramConfig> {
-        let app_id = self.read(&table::INSTAGRAM_APP_ID);
-        let app_secrets: Option<Vec<SecretString>> = self.read(&table::INSTAGRAM_APP_SECRET);
-        let scopes = self.read(&table::INSTAGRAM_SCOPES);
-        let authorize_url = self.read(&table::INSTAGRAM_AUTHORIZE_URL);
-        let api_url = self.read(&table::INSTAGRAM_API_URL);
-        let graph_url = self.read(&table::INSTAGRAM_GRAPH_URL);
-        let graph_version = self.read(&table::INSTAGRAM_GRAPH_VERSION);
         let half = |set: &str, missing: &str| {
             (missing.to_owned(), format!("{set} is set without it"), "set both, or neither".to_owned())
         };
@@ -369,16 +341,16 @@ impl Reader {
         if let Some((name, what, remedy)) = fault {
             self.fault(name, what, remedy);
         }
-        let callback_secrets = app_secrets?;
+        let callback_secrets = self.read(secret)?;
         Some(InstagramConfig {
-            app_id: app_id?,
+            app_id: self.read(&table::INSTAGRAM_APP_ID)?,
             app_secret: callback_secrets.first()?.clone(),
             callback_secrets,
-            scopes: scopes?,
-            authorize_url: authorize_url?,
-            api_url: api_url?,
-            graph_url: graph_url?,
-            graph_version: graph_version?,
+            scopes: self.read(&table::INSTAGRAM_SCOPES)?,
+            authorize_url: self.read(&table::INSTAGRAM_AUTHORIZE_URL)?,
+            api_url: self.read(&table::INSTAGRAM_API_URL)?,
+            graph_url: self.read(&table::INSTAGRAM_GRAPH_URL)?,
+            graph_version: self.read(&table::INSTAGRAM_GRAPH_VERSION)?,
             redirect_uri: redirect_uri(public_url?),
         })
     }

@@ -47,7 +47,7 @@ pub fn shown(environment: &Environment, file: Option<&ConfigFile>) -> (Vec<Shown
 fn visible(setting: &Setting, text: &str) -> String {
     if setting.secret {
         "(set, not shown)".to_owned()
-    } else if has_secret_prefix(text) || (looks_secret(text) && !(setting.accepts)(text)) {
+    } else if has_secret_prefix(text) || (looks_secret(text) && (setting.wrong)(text).is_some()) {
         // A secret that was put where another value belongs: `config check` says so.
         HIDDEN.to_owned()
     } else {
