@@ -4,4 +4,7 @@
 
 pub mod clerk;
 pub mod instagram;
+mod outside;
 pub mod server;
+
+pub use outside::Outside;

@@ -2,16 +2,16 @@
 //!
 //! A test begins with the smallest of these that can show what it is about:
 //!
-//! - `on_each_engine(async |db| …)` (`support/database.rs`): a migrated database of either engine,
+//! - `on_each_engine(async |db| …)` (`testing/database.rs`): a migrated database of either engine,
 //!   and a clock that the test moves; as in `store`.
 //! - `Clerk::start()` (`clerk/mod.rs`): the stand-in for Clerk, and such a clock; as in `clerk`.
 //! - `Replica::new(…)` (`grants/setup.rs`): worker and use cases over such a database, and over an
 //!   Instagram that answers as told; as in `grants`.
-//! - `App::start()` (`e2e/app.rs`): the whole server over HTTP, with both stand-ins; as in `e2e`.
-//! - `Place::new()` (`cli/support.rs`): the real binary, in a directory and an environment of its
+//! - `App::start()` (`testing/app.rs`): the whole server over HTTP, with both stand-ins; as in `e2e`.
+//! - `Place::new()` (`testing/program.rs`): the real binary, in a directory and an environment of its
 //!   own; as in `cli`.
 //!
-//! Each of them searches the log for secrets when it ends (`support/leaks.rs`).
+//! Each of them searches the log for secrets when it ends (`testing/leaks.rs`).
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -40,5 +40,5 @@ mod outbox;
 mod reference;
 mod replicas;
 mod store;
-mod support;
+mod testing;
 mod traces;

@@ -25,8 +25,9 @@ use crate::app::{Seams, Server};
 use crate::caller::service;
 use crate::entropy::{self, SharedEntropy};
 use crate::settings::{self, Environment, Purpose, Settings};
-use crate::standin::clerk::{ClerkStandin, Person, StandinError};
-use crate::standin::instagram::{InstagramStandin, Options};
+use crate::standin::Outside;
+use crate::standin::clerk::Person;
+use crate::standin::instagram::Options;
 use crate::store::NewServiceKey;
 use crate::telemetry;
 use clock::MovableClock;
@@ -36,12 +37,6 @@ use pages::Places;
 /// Ports of the stand-ins, counted from the server's.
 const CLERK_STEP: u16 = 1;
 const INSTAGRAM_STEP: u16 = 2;
-
-/// The stand-ins, running.
-struct Outside {
-    clerk: ClerkStandin,
-    instagram: InstagramStandin,
-}
 
 /// Runs the command.
 pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Outcome {
@@ -54,14 +49,14 @@ pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Ou
     ignore_hangup()?;
     let home = Home::open(args.data.as_deref(), &seams)?;
     let (listener, address) = listen(args.port).await?;
-    let outside = Outside {
-        clerk: clerk(beside(args.port, CLERK_STEP), &seams).await?,
-        instagram: instagram(beside(args.port, INSTAGRAM_STEP), &seams).await?,
-    };
+    let ports = [CLERK_STEP, INSTAGRAM_STEP].map(|step| beside(args.port, step));
+    let Seams { clock: shared, entropy, transport } = seams.clone();
+    let outside =
+        Outside::start(ports, Options::default(), shared, entropy, transport).await.map_err(told)?;
     let webhook = args.webhook.clone().map(|url| Webhook::new(url, &seams.entropy)).transpose()?;
     let settings = settings(address, &args.origin, webhook.as_ref(), &home, &outside)?;
     let server = Server::build(&settings, &seams).await.map_err(told)?;
-    introduce(&outside, &settings.public_url);
+    outside.introduce(&settings.public_url);
     let places = Places {
         server: settings.public_url.clone(),
         clerk: outside.clerk.url(),
@@ -123,25 +118,6 @@ async fn listen(port: u16) -> Result<(TcpListener, SocketAddr), Failure> {
     Ok((listener, address))
 }
 
-async fn clerk(port: u16, seams: &Seams) -> Result<ClerkStandin, Failure> {
-    let start = |port| ClerkStandin::start_on(loopback(port), seams.clock.clone(), seams.entropy.clone());
-    match start(port).await {
-        Err(StandinError::Listen(_)) => start(0).await.map_err(told),
-        started => started.map_err(told),
-    }
-}
-
-async fn instagram(port: u16, seams: &Seams) -> Result<InstagramStandin, Failure> {
-    let start = |port| {
-        let (clock, entropy) = (seams.clock.clone(), seams.entropy.clone());
-        InstagramStandin::start(loopback(port), Options::default(), clock, entropy, seams.transport.clone())
-    };
-    match start(port).await {
-        Ok(standin) => Ok(standin),
-        Err(_) => start(0).await.map_err(told),
-    }
-}
-
 /// Where Vite serves an app that is being developed, the example of this repository among them.
 const VITE: [&str; 2] = ["http://127.0.0.1:5173", "http://localhost:5173"];
 
@@ -153,8 +129,6 @@ fn settings(
     home: &Home,
     outside: &Outside,
 ) -> Result<Settings, Failure> {
-    let Outside { clerk, instagram } = outside;
-    let app = instagram.options();
     let here = format!("http://{address}");
     let allowed: Vec<&str> =
         [here.as_str()].into_iter().chain(VITE).chain(origins.iter().map(String::as_str)).collect();
@@ -169,42 +143,17 @@ fn settings(
         ("HOLDFAST_DATABASE_URL", format!("sqlite://{}", home.path.join("holdfast.db").display())),
         ("HOLDFAST_ENCRYPTION_KEYS", home.key.clone()),
         ("HOLDFAST_ALLOWED_ORIGINS", allowed.join(",")),
-        ("CLERK_JWKS_URL", clerk.jwks_url().into()),
-        ("CLERK_ISSUER", clerk.issuer()),
-        ("CLERK_API_URL", clerk.url().into()),
-        ("CLERK_SECRET_KEY", clerk.secret_key().expose_secret().to_owned()),
-        ("CLERK_WEBHOOK_SIGNING_SECRET", clerk.webhook_secret().expose_secret().to_owned()),
-        ("INSTAGRAM_APP_ID", app.app_id.clone()),
-        ("INSTAGRAM_APP_SECRET", app.app_secret.expose_secret().to_owned()),
-        // No load balancer has to notice that it stops.
         ("HOLDFAST_DRAIN_S", "0".to_owned()),
         // A person who tries faults by hand should not wait a minute between two checks.
         ("HOLDFAST_CHECK_INTERVAL_S", "1".to_owned()),
         // More than the default, so that there is a permission to leave out on the consent page.
         ("INSTAGRAM_SCOPES", "instagram_business_basic,instagram_business_content_publish".to_owned()),
-        ("INSTAGRAM_AUTHORIZE_URL", instagram.authorize_url().into()),
-        ("INSTAGRAM_API_URL", instagram.url().to_string()),
-        ("INSTAGRAM_GRAPH_URL", instagram.url().to_string()),
     ];
-    let environment = Environment::of(fixed.into_iter().chain(events.into_iter().flatten()));
+    let environment =
+        Environment::of(fixed.into_iter().chain(outside.settings()).chain(events.into_iter().flatten()));
     settings::load(&environment, None, Purpose::Serve).map_err(|faults| {
         let is_given = !origins.is_empty() || webhook.is_some();
         let remedy = if is_given { "correct --origin or --webhook" } else { "please report this" };
         Failure::setup(format!("the stand-ins do not fit the server\n{faults}"), remedy)
     })
-}
-
-/// Tells the stand-ins where the server is, as one would in the dashboards.
-fn introduce(outside: &Outside, public_url: &Url) {
-    let address = |path: &str| {
-        let mut url = public_url.clone();
-        url.set_path(path);
-        url
-    };
-    outside.clerk.set_webhook_target(address("/webhooks/clerk"));
-    outside.instagram.register_redirect_uri(address("/instagram/callback"));
-    outside.instagram.set_callbacks(
-        Some(address("/webhooks/instagram/deauthorize")),
-        Some(address("/webhooks/instagram/data-deletion")),
-    );
 }

@@ -17,10 +17,10 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::e2e::app::App;
 use crate::edge::client::Raw;
-use crate::support::database::{Engine, Place, count_on};
-use crate::support::dice::{Dice, set_or};
+use crate::testing::app::App;
+use crate::testing::database::{Engine, Place, count_on};
+use crate::testing::dice::{Dice, set_or};
 
 /// At a time.
 const SENDERS: usize = 8;

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{as_read, json, transport};
-use crate::support::leaks::{self, Watch};
-use crate::support::ports::ReservedPort;
-use crate::support::waiting::{PATIENCE, until};
+use crate::testing::leaks::{self, Watch};
+use crate::testing::ports::ReservedPort;
+use crate::testing::waiting::{PATIENCE, until};
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulate");
 const INSTALL: &str = "npm ci --prefix crates/holdfast/tests/emulate";

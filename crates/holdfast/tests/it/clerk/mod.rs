@@ -26,8 +26,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use url::Url;
 
-use crate::support::leaks::{self, Watch};
-use crate::support::waiting::PATIENCE;
+use crate::testing::leaks::{self, Watch};
+use crate::testing::waiting::PATIENCE;
 
 /// The page that asks for tokens.
 pub const ORIGIN: &str = "https://app.example.com";

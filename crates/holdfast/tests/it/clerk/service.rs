@@ -9,7 +9,7 @@ use holdfast::store::NewServiceKey;
 use secrecy::ExposeSecret;
 
 use super::{Clerk, Database};
-use crate::support::leaks;
+use crate::testing::leaks;
 
 #[tokio::test]
 async fn a_key_serves_until_it_is_revoked_and_a_closed_database_refuses_nobody() {

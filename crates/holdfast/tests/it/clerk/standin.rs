@@ -11,7 +11,7 @@ use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use super::{Clerk, ORIGIN, json};
-use crate::support::waiting::PATIENCE;
+use crate::testing::waiting::PATIENCE;
 
 fn payload(token: &str) -> Value {
     let part = token.split('.').nth(1).unwrap();

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::emulate::Emulate;
 use super::{Clerk, Database, ORIGIN, as_read, json, transport};
 use crate::store::events::erase;
-use crate::support::leaks;
+use crate::testing::leaks;
 
 /// The caller that a genuine token proves.
 pub async fn caller(clerk: &Clerk, person: Person) -> Caller {

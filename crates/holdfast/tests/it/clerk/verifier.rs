@@ -21,8 +21,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{Clerk, ORIGIN, as_read, transport};
-use crate::support::serving::serving;
-use crate::support::waiting::until;
+use crate::testing::serving::serving;
+use crate::testing::waiting::until;
 
 /// What a judgement amounts to, for comparison.
 #[derive(Debug, PartialEq, Eq)]

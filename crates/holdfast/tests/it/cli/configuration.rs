@@ -1,6 +1,6 @@
 //! `holdfast config`: every fault at once, and no secret on the screen.
 
-use super::support::{Place, ring_entry};
+use crate::testing::program::{Place, ring_entry};
 
 /// `clerk.example.com`, as in facts about Clerk's publishable keys.
 const PUBLISHABLE_KEY: &str = "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k";

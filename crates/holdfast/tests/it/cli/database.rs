@@ -7,8 +7,8 @@ use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::Fault;
 use sqlx::{Connection as _, Executor as _};
 
-use super::support::{Place, WITHOUT_THE_NEWEST_MIGRATION};
-use crate::e2e::app::App;
+use crate::testing::app::App;
+use crate::testing::program::{Place, WITHOUT_THE_NEWEST_MIGRATION};
 
 #[test]
 fn a_missing_database_is_one_sentence() {
@@ -323,7 +323,7 @@ fn a_directory_that_cannot_be_written_is_one_sentence() {
 
 #[test]
 fn an_operator_acts_on_connections_through_the_domain() {
-    let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", super::support::ring_entry("k", 3));
+    let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", crate::testing::program::ring_entry("k", 3));
     place.run(&["migrate"]);
     for command in ["show", "check", "refresh", "forget"] {
         let sure: &[&str] = if command == "forget" { &["--yes"] } else { &[] };

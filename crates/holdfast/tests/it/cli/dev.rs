@@ -3,8 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use super::support::{Place, Running};
-use crate::support::leaks;
+use crate::testing::leaks;
+use crate::testing::program::{Place, Running};
 
 /// What `dev` prints until it is ready.
 fn start(place: &Place, more: &[&str]) -> (Running, Vec<String>) {

@@ -1,65 +1,19 @@
 //! `holdfast doctor`: an installation that passes, and an end within its time whatever hangs.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
-use holdfast::clock::SystemClock;
-use holdfast::entropy::SystemEntropy;
-use holdfast::standin::clerk::{ClerkStandin, Fault, Surface};
-use holdfast::standin::instagram::{Endpoint, Fault as InstagramFault, InstagramStandin, Options};
-use holdfast::transport::ReqwestTransport;
-use secrecy::ExposeSecret as _;
+use holdfast::standin::clerk::{Fault, Surface};
+use holdfast::standin::instagram::{Endpoint, Fault as InstagramFault};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::support::{Ended, Place, ring_entry};
-use crate::support::database::{Engine, count_on, execute, postgres_url};
-use crate::support::postgres_server::OwnServer;
-use crate::support::relay::Relay;
-use crate::support::waiting::until;
-
-/// The outside world of a complete installation.
-pub struct Outside {
-    pub clerk: ClerkStandin,
-    pub instagram: InstagramStandin,
-}
-
-impl Outside {
-    pub async fn start() -> Self {
-        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-        let transport = Arc::new(ReqwestTransport::new().unwrap());
-        let options = Options { app_secret: "fedcba9876543210fedcba9876543210".into(), ..Options::default() };
-        let clerk = ClerkStandin::start(clock.clone(), entropy.clone()).await.unwrap();
-        let instagram =
-            InstagramStandin::start("127.0.0.1:0".parse().unwrap(), options, clock, entropy, transport)
-                .await
-                .unwrap();
-        instagram.register_redirect_uri("https://api.example.com/instagram/callback".parse().unwrap());
-        Self { clerk, instagram }
-    }
-
-    /// A complete installation in that world.
-    pub fn installation(&self) -> Place {
-        let Self { clerk, instagram } = self;
-        let app = instagram.options();
-        Place::new()
-            .with("HOLDFAST_LISTEN", "127.0.0.1:0")
-            .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
-            .with("HOLDFAST_PUBLIC_URL", "https://api.example.com")
-            .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com")
-            .with("CLERK_JWKS_URL", clerk.jwks_url())
-            .with("CLERK_API_URL", clerk.url())
-            .with("CLERK_SECRET_KEY", clerk.secret_key().expose_secret())
-            .with("CLERK_WEBHOOK_SIGNING_SECRET", clerk.webhook_secret().expose_secret())
-            .with("INSTAGRAM_APP_ID", app.app_id.as_str())
-            .with("INSTAGRAM_APP_SECRET", app.app_secret.expose_secret())
-            .with("INSTAGRAM_AUTHORIZE_URL", instagram.authorize_url())
-            .with("INSTAGRAM_API_URL", instagram.url().as_str())
-            .with("INSTAGRAM_GRAPH_URL", instagram.url().as_str())
-    }
-}
+use crate::testing::database::{Engine, count_on, execute, postgres_url};
+use crate::testing::postgres_server::OwnServer;
+use crate::testing::program::{Ended, Place, installation_in, outside};
+use crate::testing::relay::Relay;
+use crate::testing::waiting::until;
 
 /// Runs the program without blocking the stand-ins, which live on this test's runtime.
 pub async fn run(place: Place, arguments: &'static [&'static str]) -> (Place, Ended) {
@@ -83,8 +37,8 @@ pub fn codes(ended: &Ended, result: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_complete_installation_passes_every_check() {
-    let outside = Outside::start().await;
-    let (place, _) = run(outside.installation(), &["migrate"]).await;
+    let outside = outside().await;
+    let (place, _) = run(installation_in(&outside), &["migrate"]).await;
     let (place, ended) = run(place, &["doctor", "--json"]).await;
     assert_eq!((ended.code, codes(&ended, "failed")), (0, Vec::new()), "{}", ended.stdout);
     assert_eq!(codes(&ended, "warning"), Vec::<String>::new(), "{}", ended.stdout);
@@ -108,7 +62,7 @@ async fn a_complete_installation_passes_every_check() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_backend_api_is_asked_as_the_server_asks_it() {
-    let (outside, listener) = (Outside::start().await, TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let (outside, listener) = (outside().await, TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = format!("http://{}/v1", listener.local_addr().unwrap());
     let heard = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -119,7 +73,8 @@ async fn the_backend_api_is_asked_as_the_server_asks_it() {
         stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await.unwrap();
         String::from_utf8(heard).unwrap()
     });
-    let (_, ended) = run(outside.installation().with("CLERK_API_URL", address), &["doctor", "--json"]).await;
+    let (_, ended) =
+        run(installation_in(&outside).with("CLERK_API_URL", address), &["doctor", "--json"]).await;
     assert!(codes(&ended, "failed").contains(&"clerk-secret-key".to_owned()), "{}", ended.stdout);
     let heard = heard.await.unwrap();
     assert!(heard.starts_with("GET /v1/jwks HTTP/1.1\r\n"), "{heard}");
@@ -128,8 +83,8 @@ async fn the_backend_api_is_asked_as_the_server_asks_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_told_is_not_said_to_be_good() {
-    let outside = Outside::start().await;
-    let (place, _) = run(outside.installation(), &["migrate"]).await;
+    let outside = outside().await;
+    let (place, _) = run(installation_in(&outside), &["migrate"]).await;
     outside.instagram.arm(None, InstagramFault::AppRateLimit, Some(Endpoint::Token), None).unwrap();
     let (_, ended) = run(place, &["doctor"]).await;
     let last = ended.stdout.lines().last();
@@ -139,8 +94,8 @@ async fn what_nobody_told_is_not_said_to_be_good() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installation_without_instagram_passes() {
-    let outside = Outside::start().await;
-    let place = outside.installation().with("INSTAGRAM_APP_ID", "").with("INSTAGRAM_APP_SECRET", "");
+    let outside = outside().await;
+    let place = installation_in(&outside).with("INSTAGRAM_APP_ID", "").with("INSTAGRAM_APP_SECRET", "");
     let (_, ended) = run(place, &["doctor", "--json"]).await;
     assert_eq!((ended.code, codes(&ended, "failed")), (0, Vec::new()), "{}", ended.stdout);
 }
@@ -148,14 +103,14 @@ async fn an_installation_without_instagram_passes() {
 /// The server takes a pinned key however an environment file mangles it, so doctor must, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pinned_key_is_known_in_every_spelling_that_the_server_takes() {
-    let outside = Outside::start().await;
+    let (outside, other) = (outside().await, outside().await.clerk);
     let pem = outside.clerk.jwt_key().unwrap();
     let escaped = pem.trim().replace('\n', "\\n");
     let whole = base64::engine::general_purpose::STANDARD.encode(pem.as_bytes());
-    let two = format!("{pem}{}", Outside::start().await.clerk.jwt_key().unwrap());
+    let two = format!("{pem}{}", other.jwt_key().unwrap());
     for spelling in [pem.clone(), escaped.clone(), escaped.replace("\\n", "\\\\n"), whole, two] {
         let (_, ended) =
-            run(outside.installation().with("CLERK_JWT_KEY", spelling), &["doctor", "--json"]).await;
+            run(installation_in(&outside).with("CLERK_JWT_KEY", spelling), &["doctor", "--json"]).await;
         assert!(codes(&ended, "ok").contains(&"clerk-pinned-key".to_owned()), "{}", ended.stdout);
     }
 }
@@ -174,9 +129,9 @@ const GRANTS: &str = "\
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_grants_are_tried_in_time_and_a_slow_database_keeps_what_was_found() {
-    let (outside, server) = (Outside::start().await, OwnServer::start());
+    let (outside, server) = (outside().await, OwnServer::start());
     let relay = Relay::before(&server);
-    let place = outside.installation().with("HOLDFAST_DATABASE_URL", relay.url());
+    let place = installation_in(&outside).with("HOLDFAST_DATABASE_URL", relay.url());
     let (place, ended) = run(place, &["migrate"]).await;
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     execute(&server.url(), GRANTS).await.unwrap();
@@ -200,9 +155,9 @@ async fn many_grants_are_tried_in_time_and_a_slow_database_keeps_what_was_found(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_falls_silent_half_way_has_connections_enough() {
-    let (outside, server) = (Outside::start().await, OwnServer::start());
+    let (outside, server) = (outside().await, OwnServer::start());
     let relay = Relay::before(&server);
-    let place = outside.installation().with("HOLDFAST_DATABASE_URL", relay.url());
+    let place = installation_in(&outside).with("HOLDFAST_DATABASE_URL", relay.url());
     let (place, ended) = run(place, &["migrate"]).await;
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     relay.go_silent_at("ORDER BY tablename");
@@ -214,7 +169,7 @@ async fn a_database_that_falls_silent_half_way_has_connections_enough() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_of_another_encoding_than_utf8_is_told_so() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     for (encoding, result) in [("LATIN1", "failed"), ("SQL_ASCII", "warning"), ("UTF8", "")] {
         let name = format!("encoding_{}_{}", encoding.to_lowercase(), std::process::id());
         let maintenance = postgres_url("postgres");
@@ -222,7 +177,7 @@ async fn a_database_of_another_encoding_than_utf8_is_told_so() {
             "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
         );
         execute(&maintenance, &made).await.unwrap();
-        let place = outside.installation().with("HOLDFAST_DATABASE_URL", postgres_url(&name));
+        let place = installation_in(&outside).with("HOLDFAST_DATABASE_URL", postgres_url(&name));
         let (mut place, ended) = run(place, &["migrate"]).await;
         let is_refused = encoding == "LATIN1";
         assert_eq!(ended.code, if is_refused { 2 } else { 0 }, "{encoding}: {}", ended.whole());
@@ -259,12 +214,11 @@ async fn a_database_of_another_encoding_than_utf8_is_told_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_hangs_it_ends_within_fifteen_seconds() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     outside.clerk.set_fault(Surface::Jwks, Some(Fault::Hang));
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
-    let place = outside
-        .installation()
+    let place = installation_in(&outside)
         .with("INSTAGRAM_AUTHORIZE_URL", format!("{address}/oauth/authorize"))
         .with("INSTAGRAM_API_URL", address.as_str())
         .with("INSTAGRAM_GRAPH_URL", address.as_str());
@@ -277,15 +231,15 @@ async fn whatever_hangs_it_ends_within_fifteen_seconds() {
 /// Neither of them is told by the port alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_of_another_installation_on_the_port_is_told_from_ours() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let ours = outside.installation().with("HOLDFAST_LISTEN", free.as_str());
+    let ours = installation_in(&outside).with("HOLDFAST_LISTEN", free.as_str());
     let server = ours.serve_within("true");
     until("it serves", async || server.logged().contains("\"message\":\"serving\"")).await;
     let (_ours, ended) = run(ours, &["doctor", "--json"]).await;
     assert!(codes(&ended, "ok").contains(&"listen".to_owned()), "{}", ended.stdout);
 
-    let other = outside.installation().with("HOLDFAST_LISTEN", free.as_str());
+    let other = installation_in(&outside).with("HOLDFAST_LISTEN", free.as_str());
     let (other, ended) = run(other, &["doctor", "--json"]).await;
     assert_eq!(codes(&ended, "failed"), ["listen"], "{}", ended.stdout);
     let file = other.path().canonicalize().unwrap().join("holdfast.db");
@@ -296,8 +250,7 @@ async fn a_server_of_another_installation_on_the_port_is_told_from_ours() {
     assert_eq!(codes(&ended, "failed"), ["listen"], "{}", ended.stdout);
 
     let on_postgres = OwnServer::start();
-    let other = outside
-        .installation()
+    let other = installation_in(&outside)
         .with("HOLDFAST_LISTEN", free.as_str())
         .with("HOLDFAST_PUBLIC_URL", "https://other.example.com")
         .with("HOLDFAST_DATABASE_URL", on_postgres.url());
@@ -333,7 +286,7 @@ fn every_code_has_a_page_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_refuses_events_is_told_with_its_last_status() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let app = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/events", app.local_addr().unwrap());
     // It checks signatures, with another secret.
@@ -348,8 +301,7 @@ async fn an_app_that_refuses_events_is_told_with_its_last_status() {
         }
     });
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let place = outside
-        .installation()
+    let place = installation_in(&outside)
         .with("HOLDFAST_METRICS_LISTEN", free.as_str())
         .with("HOLDFAST_WEBHOOK_URL", address.as_str())
         .with("HOLDFAST_WEBHOOK_SECRET", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");

@@ -3,8 +3,8 @@
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
-use super::doctor::{Outside, codes, run};
-use super::support::Ended;
+use super::doctor::{codes, run};
+use crate::testing::program::{Ended, installation_in, outside};
 
 /// A port that nobody listens at.
 const NOBODY: &str = "http://127.0.0.1:9";
@@ -19,8 +19,8 @@ fn said(ended: &Ended, code: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c2_a_pinned_key_of_another_instance_is_named() {
-    let (ours, other) = (Outside::start().await, Outside::start().await.clerk);
-    let place = ours.installation().with("CLERK_JWT_KEY", other.jwt_key().unwrap());
+    let (ours, other) = (outside().await, outside().await.clerk);
+    let place = installation_in(&ours).with("CLERK_JWT_KEY", other.jwt_key().unwrap());
     let (_, ended) = run(place, &["doctor", "--json"]).await;
     assert_eq!((ended.code, codes(&ended, "failed")), (1, vec!["clerk-pinned-key".to_owned()]));
     assert!(said(&ended, "clerk-pinned-key").contains("CLERK_JWT_KEY"), "{}", ended.stdout);
@@ -28,10 +28,9 @@ async fn c2_a_pinned_key_of_another_instance_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c3_a_secret_key_that_is_revoked_or_of_another_instance_is_named() {
-    let (ours, other) = (Outside::start().await, Outside::start().await.clerk);
-    let revoked = ours.installation().with("CLERK_SECRET_KEY", "sk_test_revokedlongago");
-    let foreign = ours
-        .installation()
+    let (ours, other) = (outside().await, outside().await.clerk);
+    let revoked = installation_in(&ours).with("CLERK_SECRET_KEY", "sk_test_revokedlongago");
+    let foreign = installation_in(&ours)
         .with("CLERK_API_URL", other.url())
         .with("CLERK_SECRET_KEY", other.secret_key().expose_secret());
     for (place, code) in [(revoked, "clerk-secret-key"), (foreign, "clerk-instance")] {
@@ -42,9 +41,8 @@ async fn c3_a_secret_key_that_is_revoked_or_of_another_instance_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c6_keys_that_come_by_the_backend_api_are_enough() {
-    let ours = Outside::start().await;
-    let place = ours
-        .installation()
+    let ours = outside().await;
+    let place = installation_in(&ours)
         .with("CLERK_JWKS_URL", "")
         .with("CLERK_PUBLISHABLE_KEY", "pk_live_bm8tc3VjaC1ob3N0LmludmFsaWQk");
     let (_, ended) = run(place, &["doctor", "--json"]).await;
@@ -54,8 +52,8 @@ async fn c6_keys_that_come_by_the_backend_api_are_enough() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i7_whoever_is_not_there_cannot_be_forgotten() {
-    let ours = Outside::start().await;
-    let (place, _) = run(ours.installation(), &["migrate"]).await;
+    let ours = outside().await;
+    let (place, _) = run(installation_in(&ours), &["migrate"]).await;
     let (place, ended) = run(place, &["connections", "forget", "25982752248032036", "--yes"]).await;
     assert_eq!(ended.code, 1, "{}", ended.whole());
     assert!(ended.stderr.contains("no user") && ended.stderr.contains("--account"), "{}", ended.stderr);
@@ -65,9 +63,8 @@ async fn i7_whoever_is_not_there_cannot_be_forgotten() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i8_each_of_several_faults_is_named() {
-    let ours = Outside::start().await;
-    let place = ours
-        .installation()
+    let ours = outside().await;
+    let place = installation_in(&ours)
         .with("INSTAGRAM_GRAPH_URL", NOBODY)
         .with("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789abcdef")
         .with("INSTAGRAM_AUTHORIZE_URL", format!("{NOBODY}/oauth/authorize"))

@@ -17,13 +17,13 @@ use holdfast::standin::clerk::Person;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::support::{Place, ring_entry};
-use crate::e2e::app::App;
-use crate::support::database::{self, Engine, count_on, execute_on};
-use crate::support::leaks;
-use crate::support::postgres_server::OwnServer;
-use crate::support::serving::serving;
-use crate::support::waiting::{PATIENCE, until_seen};
+use crate::testing::app::App;
+use crate::testing::database::{self, Engine, count_on, execute_on};
+use crate::testing::leaks;
+use crate::testing::postgres_server::OwnServer;
+use crate::testing::program::{Place, ring_entry};
+use crate::testing::serving::serving;
+use crate::testing::waiting::{PATIENCE, until_seen};
 
 /// Instagram's Graph API as far as an import asks it. A token says what it is: `IGAAgood_7_…` is
 /// account 7's.

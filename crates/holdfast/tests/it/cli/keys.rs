@@ -1,6 +1,6 @@
 //! Keys of the ring and keys of the app: made, rotated, retired, lost.
 
-use super::support::{Place, ring_entry};
+use crate::testing::program::{Place, ring_entry};
 
 #[test]
 fn a_generated_key_is_a_ring() {

@@ -12,6 +12,5 @@ mod recipes;
 mod remedies;
 mod serve;
 mod signals;
-pub mod support;
 mod token;
 mod usage;

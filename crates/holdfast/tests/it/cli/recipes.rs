@@ -6,8 +6,8 @@ use holdfast::clock::{Clock as _, SystemClock};
 use serde_json::Value;
 
 use super::import::{Graph, outcomes, place, token};
-use crate::support::database::execute;
-use crate::support::postgres_server::OwnServer;
+use crate::testing::database::execute;
+use crate::testing::postgres_server::OwnServer;
 
 /// A recipe, a table of that tool's form (`TIME` is a type of Postgres), and rows (`EXPIRES` is a
 /// day to come) of which one is to be imported, and of Nango two. As far as the recipe reads it:

@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 use super::doctor::codes;
-use super::support::{Place, WITHOUT_THE_NEWEST_MIGRATION, ring_entry};
-use crate::support::waiting::until_blocking;
+use crate::testing::program::{Place, WITHOUT_THE_NEWEST_MIGRATION, ring_entry};
+use crate::testing::waiting::until_blocking;
 
 /// What a server needs to start.
 pub(super) fn configured() -> Place {

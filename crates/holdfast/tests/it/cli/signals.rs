@@ -4,8 +4,8 @@ use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::support::Place;
-use crate::support::waiting::until_blocking;
+use crate::testing::program::Place;
+use crate::testing::waiting::until_blocking;
 
 fn configured() -> Place {
     super::serve::configured()

@@ -8,7 +8,7 @@ use holdfast::standin::clerk::{ClerkStandin, Expectation, Fault, Person, Surface
 use holdfast::transport::{Outgoing, ReqwestTransport, Transport as _};
 use serde_json::Value;
 
-use super::support::{Ended, Place};
+use crate::testing::program::{Ended, Place};
 
 const ORIGIN: &str = "https://app.example.com";
 

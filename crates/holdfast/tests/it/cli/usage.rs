@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use super::support::Place;
+use crate::testing::program::Place;
 
 #[test]
 fn help_is_an_answer() {
@@ -46,7 +46,7 @@ fn secrets_given_as_arguments_are_not_repeated() {
     const ENTRY: &str = "k1:6rM+Wf0uJ2n0c7hBqY9w0Zb8q3m1n5t7x9z2a4c6e8g=";
     const GRANT: &str = "IGAAQ1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6j7k8l9";
     const SECRET_KEY: &str = "sk_live_abcdefGHIJKL0123456789";
-    let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", super::support::ring_entry("2026", 7));
+    let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", crate::testing::program::ring_entry("2026", 7));
     assert_eq!(place.run(&["migrate"]).code, 0);
     for (arguments, secret) in [
         (&["token", "explain", TOKEN][..], TOKEN),

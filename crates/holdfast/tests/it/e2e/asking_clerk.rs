@@ -14,8 +14,8 @@ use http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::app::{App, json as body};
-use crate::support::serving::serving;
+use crate::testing::app::{App, json as body};
+use crate::testing::serving::serving;
 
 /// Clerk's `GET /v1/users/{id}`.
 #[derive(Clone)]

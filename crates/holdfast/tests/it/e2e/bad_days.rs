@@ -14,11 +14,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::app::json as json_of;
-use super::app::{App, RETURN_TO, SignedIn, code, location, text};
 use crate::edge::attacks::begin_and_deny;
 use crate::edge::client::Client;
-use crate::support::database::{Engine, count_on, execute_on};
+use crate::testing::app::json as json_of;
+use crate::testing::app::{App, RETURN_TO, SignedIn, code, location, text};
+use crate::testing::database::{Engine, count_on, execute_on};
 
 /// A signed request as Meta sends it.
 pub fn signed(app: &App, account: &str, issued_at: Option<i64>) -> String {

@@ -11,8 +11,8 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::app::{App, RETURN_TO, Returned, code, json as body, location, text};
-use crate::support::waiting::until;
+use crate::testing::app::{App, RETURN_TO, Returned, code, json as body, location, text};
+use crate::testing::waiting::until;
 
 fn attempt_of(end: &url::Url) -> Value {
     end.query_pairs()

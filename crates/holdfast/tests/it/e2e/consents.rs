@@ -13,10 +13,10 @@ use http::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use super::app::{App, KEY, RETURN_TO, Returned, SignedIn, code, json as body, text};
 use super::second_looks::complete;
 use super::statuses::told;
-use crate::support::database::{Engine, execute_on};
+use crate::testing::app::{App, KEY, RETURN_TO, Returned, SignedIn, code, json as body, text};
+use crate::testing::database::{Engine, execute_on};
 
 struct Bench {
     app: App,

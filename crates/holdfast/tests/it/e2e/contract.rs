@@ -4,9 +4,9 @@ use holdfast::standin::clerk::Person;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::json;
 
-use super::app::{App, ORIGIN, code, json as body, text};
 use super::operations::Member;
 use crate::edge::client::Raw;
+use crate::testing::app::{App, ORIGIN, code, json as body, text};
 
 /// "CORS headers stand on every answer to an allowed origin, errors included": the pages too, and
 /// what is answered before any route is looked for.

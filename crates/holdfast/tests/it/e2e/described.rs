@@ -1,5 +1,5 @@
 //! Is an answer one that the OpenAPI document says its operation can give? Every answer that an
-//! [`App`](super::app::App) gets is held against the document, so that whatever any of these tests
+//! [`App`](crate::testing::app::App) gets is held against the document, so that whatever any of these tests
 //! provokes has to be described.
 
 use std::collections::BTreeSet;
@@ -10,10 +10,10 @@ use holdfast::transport::Answer;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::App;
 use super::operations;
 use crate::edge::client::Raw;
-use crate::support::leaks;
+use crate::testing::app::App;
+use crate::testing::leaks;
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| holdfast::http::document("https://api.example.com"));
 

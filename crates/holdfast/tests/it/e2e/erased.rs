@@ -7,8 +7,8 @@ use holdfast::standin::clerk::{Deliver, EventKind, Person};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, RETURN_TO, code, json as body, text};
 use super::operations::{self, Member, Operation};
+use crate::testing::app::{App, RETURN_TO, code, json as body, text};
 
 /// What each operation answers: status, and the code of an error.
 const ANSWERS: &[(&str, &str, u16, &str)] = &[

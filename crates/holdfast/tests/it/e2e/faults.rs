@@ -13,10 +13,10 @@ use holdfast::standin::instagram::{Effect, Endpoint, Fault};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, json as body, text};
 use super::operations::{self, Asks, Member, Operation, Outcome};
 use super::statuses;
-use crate::support::database::execute_on;
+use crate::testing::app::{App, json as body, text};
+use crate::testing::database::execute_on;
 
 /// Has `people` work through every fault in one installation, each with an account of their own.
 /// How many faults it was.

@@ -13,12 +13,12 @@ use holdfast::transport::Outgoing;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, RETURN_TO, code, json as body, text};
 use super::second_looks;
 use super::statuses::told;
-use crate::support::database::count_on;
-use crate::support::ports::ReservedPort;
-use crate::support::waiting::until;
+use crate::testing::app::{App, RETURN_TO, code, json as body, text};
+use crate::testing::database::count_on;
+use crate::testing::ports::ReservedPort;
+use crate::testing::waiting::until;
 
 /// As Meta words it where the account has no role on an app without Advanced Access.
 const UNSUPPORTED: &str = r#"{"error":{"message":"Unsupported request - method type: get","type":"IGApiException","code":100,"fbtrace_id":"A"}}"#;

@@ -10,11 +10,11 @@ use holdfast::standin::instagram::{Decision, Endpoint, Fault, decide};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, RETURN_TO, Returned, SignedIn, code, json as body, location, text};
 use super::operations::Member;
 use super::statuses::{in_contract, told};
-use crate::support::leaks;
-use crate::support::waiting::until_seen;
+use crate::testing::app::{App, RETURN_TO, Returned, SignedIn, code, json as body, location, text};
+use crate::testing::leaks;
+use crate::testing::waiting::until_seen;
 
 const WELL: (&str, Option<&str>, &str) = ("connected", None, "none");
 const RESTRICTED: &str = r#"{"error":{"message":"The Instagram account is restricted.","type":"OAuthException","code":25,"error_subcode":2207050}}"#;

@@ -4,7 +4,7 @@ use holdfast::standin::clerk::{Case, Person};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
-use super::app::{App, ORIGIN, code, json as body, text};
+use crate::testing::app::{App, ORIGIN, code, json as body, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c11_a_wrapped_token_is_refused_by_the_name_of_its_wrapping() {

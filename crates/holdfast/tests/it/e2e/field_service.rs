@@ -7,8 +7,8 @@ use holdfast::transport::{Answer, Outgoing};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, code, json as body, text};
 use super::operations::Member;
+use crate::testing::app::{App, code, json as body, text};
 
 /// A request of the app's backend.
 async fn service(app: &App, key: &str, method: Method, path: &str) -> (u16, Value) {

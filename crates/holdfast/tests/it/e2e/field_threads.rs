@@ -11,10 +11,10 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::app::{App, RETURN_TO, code, json as body, text};
 use super::operations::Member;
 use super::statuses::{in_contract, told};
-use crate::support::database::count_on;
+use crate::testing::app::{App, RETURN_TO, code, json as body, text};
+use crate::testing::database::count_on;
 
 const WELL: (&str, Option<&str>, &str) = ("connected", None, "none");
 

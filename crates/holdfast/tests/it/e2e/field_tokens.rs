@@ -11,11 +11,11 @@ use holdfast::transport::{Answer, Outgoing};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, ORIGIN, SignedIn, code, json as body, text};
 use crate::edge::client::Raw;
-use crate::support::database::{Engine, Place};
-use crate::support::leaks;
-use crate::support::waiting::until;
+use crate::testing::app::{App, ORIGIN, SignedIn, code, json as body, text};
+use crate::testing::database::{Engine, Place};
+use crate::testing::leaks;
+use crate::testing::waiting::until;
 
 const STATUS: &str = "/user/instagram/status";
 

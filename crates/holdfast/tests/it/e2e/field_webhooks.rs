@@ -9,9 +9,9 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use super::app::{App, ORIGIN, code, json as body, text};
 use super::statuses::told;
-use crate::support::leaks;
+use crate::testing::app::{App, ORIGIN, code, json as body, text};
+use crate::testing::leaks;
 
 const WELL: (&str, Option<&str>, &str) = ("connected", None, "none");
 

@@ -5,7 +5,7 @@ use holdfast::standin::clerk::Person;
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use super::app::{App, json as body};
+use crate::testing::app::{App, json as body};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_parallel_first_calls_make_one_user() {

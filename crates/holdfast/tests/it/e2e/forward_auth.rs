@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::app::{App, ORIGIN, code, json as body, text};
+use crate::testing::app::{App, ORIGIN, code, json as body, text};
 
 const SECRET: &str = "shared-by-holdfast-and-the-backend-48-bytes-long";
 

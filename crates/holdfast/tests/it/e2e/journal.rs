@@ -2,7 +2,7 @@
 
 use holdfast::standin::clerk::Person;
 
-use super::app::App;
+use crate::testing::app::App;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_cannot_be_written_is_said_and_hinders_nobody() {

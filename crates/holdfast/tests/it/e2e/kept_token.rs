@@ -12,8 +12,8 @@ use holdfast::store::{Store, StoreOptions};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::app::{App, Returned, SignedIn, code, json as body, text};
-use crate::support::waiting::until;
+use crate::testing::app::{App, Returned, SignedIn, code, json as body, text};
+use crate::testing::waiting::until;
 
 const NO_WORKER: &[(&str, &str)] = &[("HOLDFAST_WORKER", "off")];
 const ACCOUNT: &str = "ada.makes";

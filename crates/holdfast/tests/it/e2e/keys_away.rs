@@ -3,7 +3,7 @@
 use holdfast::standin::clerk::{Fault, Person, Surface};
 use http::StatusCode;
 
-use super::app::{App, json as body};
+use crate::testing::app::{App, json as body};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_keys_the_answer_is_503_until_they_return() {

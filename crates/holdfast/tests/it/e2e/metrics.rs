@@ -9,9 +9,9 @@ use holdfast::standin::clerk::Person;
 use http::StatusCode;
 use tower::ServiceExt as _;
 
-use super::app::App;
 use crate::outbox::endpoint::{AppEndpoint, SECRET};
-use crate::support::waiting::until_seen;
+use crate::testing::app::App;
+use crate::testing::waiting::until_seen;
 use crate::traces::collector::Collector;
 
 /// What the metrics listener answers to a scrape.

@@ -1,13 +1,12 @@
 //! The whole server on a real socket, its real clients, and both stand-ins: what the contract
 //! promises.
 
-pub mod app;
 mod asking_clerk;
 pub mod bad_days;
 mod connecting;
 mod consents;
 mod contract;
-mod described;
+pub mod described;
 mod erased;
 mod faults;
 mod field_connecting;
@@ -23,7 +22,7 @@ mod journal;
 mod kept_token;
 mod keys_away;
 mod metrics;
-mod on_postgres;
+pub mod on_postgres;
 pub mod operations;
 mod refreshing;
 mod scopes;

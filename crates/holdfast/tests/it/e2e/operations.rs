@@ -7,10 +7,10 @@ use holdfast::standin::instagram::{Decision, decide};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, RETURN_TO, Returned, SignedIn, json as body, location, text};
 use crate::edge::client::Raw;
-use crate::support::database::execute_on;
-use crate::support::leaks;
+use crate::testing::app::{App, RETURN_TO, Returned, SignedIn, json as body, location, text};
+use crate::testing::database::execute_on;
+use crate::testing::leaks;
 
 /// One operation.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,11 +12,11 @@ use holdfast::standin::instagram::{Decision, Endpoint, Fault};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, RETURN_TO, json as body};
 use super::operations::Member;
 use super::statuses::told;
-use crate::support::serving::serving;
-use crate::support::waiting::{until, until_seen};
+use crate::testing::app::{App, RETURN_TO, json as body};
+use crate::testing::serving::serving;
+use crate::testing::waiting::{until, until_seen};
 
 /// Serves `graph.instagram.com`: grants live an hour, and a refresh is answered with `refreshed`.
 /// Answers with its address and the number of refreshes.

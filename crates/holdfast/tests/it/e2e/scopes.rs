@@ -6,8 +6,8 @@ use holdfast::clock::SystemClock;
 use holdfast::standin::clerk::Person;
 use serde_json::json;
 
-use super::app::App;
-use crate::support::database::{Engine, Place};
+use crate::testing::app::App;
+use crate::testing::database::{Engine, Place};
 
 const MORE: &str = "instagram_business_basic,instagram_business_manage_messages";
 
@@ -32,7 +32,11 @@ async fn whoever_connected_before_sees_which_permissions_are_missing() {
     assert_ne!(tag, tag_of_wider);
 
     let checked = ada.at(&wider).send(http::Method::POST, "/user/instagram/check", None).await;
-    assert_eq!(super::app::json(&checked)["reason"], "scopes_missing", "a grant that works lacks it still");
+    assert_eq!(
+        crate::testing::app::json(&checked)["reason"],
+        "scopes_missing",
+        "a grant that works lacks it still"
+    );
 
     let again = ada.at(&wider).connect_account("ada.makes").await;
     assert_eq!((&again["reason"], &again["missing_scopes"]), (&json!(null), &json!([])));

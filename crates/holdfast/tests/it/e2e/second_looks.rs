@@ -12,12 +12,12 @@ use holdfast::transport::{Answer, Outgoing};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, RETURN_TO, Returned, SignedIn, code, json as body, text};
 use super::operations::Member;
 use super::statuses::told;
-use crate::support::database::{Engine, execute_on};
-use crate::support::serving::serving;
-use crate::support::waiting::until;
+use crate::testing::app::{App, RETURN_TO, Returned, SignedIn, code, json as body, text};
+use crate::testing::database::{Engine, execute_on};
+use crate::testing::serving::serving;
+use crate::testing::waiting::until;
 
 const NO_WORKER: &[(&str, &str)] = &[("HOLDFAST_WORKER", "off")];
 

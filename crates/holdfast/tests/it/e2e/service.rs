@@ -9,8 +9,8 @@ use holdfast::standin::instagram::{Decision, Endpoint, Fault};
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use super::app::{App, RETURN_TO, text};
 use super::operations::Member;
+use crate::testing::app::{App, RETURN_TO, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_hands_out_tokens_is_refused_and_says_nothing_about_the_connection() {

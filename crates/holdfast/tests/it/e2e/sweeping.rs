@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use holdfast::clock::{Clock as _, ManualClock};
 
-use super::app::App;
-use crate::support::database::{Engine, count_on, execute_on};
-use crate::support::waiting::until;
+use crate::testing::app::App;
+use crate::testing::database::{Engine, count_on, execute_on};
+use crate::testing::waiting::until;
 
 const DAY: Duration = Duration::from_hours(24);
 /// What is kept for 30 days, for a year, and for a day.

@@ -9,7 +9,7 @@ use holdfast::standin::clerk::{Expectation, Person};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, ORIGIN, code, json as body, text};
+use crate::testing::app::{App, ORIGIN, code, json as body, text};
 
 /// The routes that ask for a session token.
 fn protected(openapi: &Value) -> Vec<(Method, String)> {

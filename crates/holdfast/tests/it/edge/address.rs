@@ -5,8 +5,8 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::client::{Raw, Reply};
-use crate::e2e::app::{App, ORIGIN};
-use crate::support::waiting::until;
+use crate::testing::app::{App, ORIGIN};
+use crate::testing::waiting::until;
 
 fn get(path: &str, forwarded: &str, authorization: &str) -> String {
     format!(

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::client::{Client, Raw, Reply};
-use crate::e2e::app::{RETURN_TO, location};
-use crate::support::leaks;
+use crate::testing::app::{RETURN_TO, location};
+use crate::testing::leaks;
 
 /// Silent connections of the attack of that name.
 pub const SILENT: usize = 1100;

@@ -3,7 +3,7 @@
 use holdfast::standin::clerk::{Case, Fault, Person, Surface};
 use http::{Method, StatusCode};
 
-use crate::e2e::app::{App, ORIGIN, code, json};
+use crate::testing::app::{App, ORIGIN, code, json};
 
 /// The value of one counter or gauge.
 pub fn metric(app: &App, name: &str) -> u64 {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::e2e::app::ORIGIN;
-use crate::support::waiting::PATIENCE;
+use crate::testing::app::ORIGIN;
+use crate::testing::waiting::PATIENCE;
 
 /// Who asks which server, and from where.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]

@@ -32,11 +32,11 @@ use super::attacks::{
 use super::client::{Client, Raw};
 use super::crowded::{address_of, large_event, process};
 use super::isolated::{alone, handles, resident_kib_of};
-use crate::e2e::app::{App, ORIGIN, RETURN_TO};
 use crate::e2e::bad_days::signed;
 use crate::replicas::graph::Graph;
-use crate::support::dice::set_or;
-use crate::support::waiting::{PATIENCE, until};
+use crate::testing::app::{App, ORIGIN, RETURN_TO};
+use crate::testing::dice::set_or;
+use crate::testing::waiting::{PATIENCE, until};
 
 /// Carries the [`Orders`] to the attackers' process.
 const ORDERS: &str = "HOLDFAST_TEST_CROWD_ORDERS";

@@ -19,11 +19,11 @@ use url::Url;
 use super::attacks::{Attack, SILENT, STALLED, stalled_body};
 use super::client::{Client, Raw};
 use super::isolated::handles;
-use crate::cli::support::{Place, Running};
-use crate::e2e::app::{App, RETURN_TO};
 use crate::replicas::processes::serves;
-use crate::support::ports::ReservedPort;
-use crate::support::waiting::until;
+use crate::testing::app::{App, RETURN_TO};
+use crate::testing::ports::ReservedPort;
+use crate::testing::program::{Place, Running};
+use crate::testing::waiting::until;
 
 /// A server in a process of its own; killed when dropped.
 pub struct Process {

@@ -14,12 +14,12 @@ use tokio::net::TcpStream;
 
 use super::client::Raw;
 use super::crowded::{address_of, process};
-use crate::cli::support::{Place, ring_entry};
-use crate::e2e::app::App;
 use crate::replicas::processes::serves;
-use crate::support::dice::set_or;
-use crate::support::ports::ReservedPort;
-use crate::support::waiting::until;
+use crate::testing::app::App;
+use crate::testing::dice::set_or;
+use crate::testing::ports::ReservedPort;
+use crate::testing::program::{Place, ring_entry};
+use crate::testing::waiting::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_server_finishes_what_it_has_begun() {

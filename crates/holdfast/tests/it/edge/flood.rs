@@ -16,8 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::attacks::{UNKNOWN_KEYS, status_under_unknown_key};
 use super::client::{Client, Raw};
 use super::isolated::{is_alone, resident_kib};
-use crate::e2e::app::{App, ORIGIN};
-use crate::support::dice::set_or;
+use crate::testing::app::{App, ORIGIN};
+use crate::testing::dice::set_or;
 
 /// Refused requests that the server remembers, and a little more.
 const REMEMBERED: u64 = 10_500;

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::client::{Raw, statuses};
-use crate::e2e::app::{App, ORIGIN};
+use crate::testing::app::{App, ORIGIN};
 
 /// What would follow if a body's rest were taken for a request: an answer that no other request
 /// here has.

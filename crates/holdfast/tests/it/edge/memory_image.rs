@@ -15,10 +15,10 @@ use http::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 
 use super::crowded::process;
-use crate::e2e::app::App;
 use crate::replicas::graph::Graph;
-use crate::support::dice::set_or;
-use crate::support::waiting::{PATIENCE, until};
+use crate::testing::app::App;
+use crate::testing::dice::set_or;
+use crate::testing::waiting::{PATIENCE, until};
 
 const PAGE: usize = 4096;
 /// Every token of Instagram begins so.

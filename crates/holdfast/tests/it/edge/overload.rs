@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::client::{Raw, statuses};
 use super::isolated::{is_alone, resident_kib};
-use crate::e2e::app::{App, RETURN_TO};
+use crate::testing::app::{App, RETURN_TO};
 
 /// Twice as many as requests may be under way.
 const DRIPPING: usize = 2_000;

@@ -22,12 +22,12 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::crowded::{Process, process};
-use crate::cli::support::ring_entry;
-use crate::e2e::app::{self, App, KEY, RETURN_TO, SignedIn};
 use crate::replicas::graph::Graph;
-use crate::support::dice::{Dice, set_or};
-use crate::support::disk::{CALLS, Call, Disk, calls};
-use crate::support::waiting::until;
+use crate::testing::app::{self, App, KEY, RETURN_TO, SignedIn};
+use crate::testing::dice::{Dice, set_or};
+use crate::testing::disk::{CALLS, Call, Disk, calls};
+use crate::testing::program::ring_entry;
+use crate::testing::waiting::until;
 
 /// For each person: connected, disconnected again, and another attempt begun. Links are in the
 /// journal too; of an attempt nothing but the database knows.

@@ -5,7 +5,7 @@ use holdfast::standin::clerk::{Case, Person};
 use http::{Method, StatusCode};
 
 use super::breaker::metric;
-use crate::e2e::app::{App, ORIGIN};
+use crate::testing::app::{App, ORIGIN};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn report_mode_serves_and_counts() {

@@ -11,8 +11,8 @@ use http::StatusCode;
 
 use super::client::{Raw, statuses};
 use super::isolated::{is_alone, resident_kib};
-use crate::e2e::app::App;
-use crate::support::waiting::until;
+use crate::testing::app::App;
+use crate::testing::waiting::until;
 
 const CONNECTIONS: usize = 200;
 const ROUNDS: usize = 3;

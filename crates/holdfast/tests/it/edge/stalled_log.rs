@@ -10,9 +10,9 @@ use http::StatusCode;
 
 use super::client::{Client, Raw};
 use super::crowded::{address_of, process};
-use crate::e2e::app::App;
-use crate::support::ports::ReservedPort;
-use crate::support::waiting::until;
+use crate::testing::app::App;
+use crate::testing::ports::ReservedPort;
+use crate::testing::waiting::until;
 
 /// Each is a line of some two hundred bytes: more than the pipe and the process hold together.
 const REQUESTS: usize = 25_000;

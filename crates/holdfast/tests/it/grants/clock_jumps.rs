@@ -10,7 +10,7 @@ use holdfast::provider::ProviderId;
 
 use super::setup::{DAY, MINUTE, Replica, Seams, owner, prove_ring};
 use super::world::{Kind, Population, World};
-use crate::support::database::{TestDb, on_each_engine};
+use crate::testing::database::{TestDb, on_each_engine};
 
 /// A replica whose own clock can be wrong: Instagram's is the test's.
 fn with_own_clock(name: &str, db: &TestDb, world: &Arc<World>) -> (Replica, Arc<ManualClock>) {

@@ -13,8 +13,8 @@ use holdfast::vault::{KeyRing, Vault};
 
 use super::setup::{DAY, MINUTE, Replica, owner, ring_entry};
 use super::world::{Kind, Population, World};
-use crate::support::database::{Engine, TestDb, on_each_engine};
-use crate::support::leaks::Watch;
+use crate::testing::database::{Engine, TestDb, on_each_engine};
+use crate::testing::leaks::Watch;
 
 fn replica(db: &TestDb) -> Replica {
     let world = World::new(Kind::BothValid, db.clock.clone());

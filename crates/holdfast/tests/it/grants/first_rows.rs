@@ -7,7 +7,7 @@ use holdfast::store::{Store, StoreOptions};
 
 use super::setup::{Replica, owner};
 use super::world::{Kind, World};
-use crate::support::database::{TestDb, on_each_engine};
+use crate::testing::database::{TestDb, on_each_engine};
 
 /// A replica that keeps events for the app.
 async fn replica(db: &TestDb, name: &str) -> Replica {

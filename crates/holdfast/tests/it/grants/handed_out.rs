@@ -20,8 +20,8 @@ use uuid::Uuid;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Kind, Population, World};
-use crate::support::database::{TestDb, on_each_engine};
-use crate::support::waiting::until;
+use crate::testing::database::{TestDb, on_each_engine};
+use crate::testing::waiting::until;
 
 /// The calls of a connect that bring a token.
 const CALLS: [&str; 2] = ["redeem", "extend"];

@@ -5,7 +5,7 @@ use holdfast::connection::{Reason, Standing, State};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Kind, Population, World};
-use crate::support::database::{TestDb, on_each_engine};
+use crate::testing::database::{TestDb, on_each_engine};
 
 async fn five_hundred_due(db: &TestDb) -> (Replica, Vec<uuid::Uuid>) {
     let world = World::new(Kind::BothValid, db.clock.clone());

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::setup::{DAY, Replica};
 use super::world::{Kind, World};
-use crate::support::database::{TestDb, on_each_engine};
+use crate::testing::database::{TestDb, on_each_engine};
 
 /// The database goes away while Instagram answers, so that the answer is the only copy of the new
 /// grant.

@@ -20,8 +20,8 @@ use secrecy::ExposeSecret as _;
 
 use super::setup::{DAY, MINUTE, Replica, Seams, owner};
 use super::world::{KINDS, Kind, World};
-use crate::support::database::on_each_engine;
-use crate::support::leaks;
+use crate::testing::database::on_each_engine;
+use crate::testing::leaks;
 
 const CHILD: &str = "grants::killed::child";
 

@@ -26,9 +26,9 @@ use uuid::Uuid;
 
 use super::setup::{DAY, MINUTE, Replica, owner, ring_entry};
 use super::world::{Kind, World};
-use crate::support::database::{TestDb, on_each_engine};
-use crate::support::dice::set_or;
-use crate::support::leaks;
+use crate::testing::database::{TestDb, on_each_engine};
+use crate::testing::dice::set_or;
+use crate::testing::leaks;
 
 const CHILD: &str = "grants::killed_writes::child";
 /// How a process changes a file or speaks to a server. Not `write`: that is the log.

@@ -4,7 +4,7 @@ use holdfast::connection::{EvidenceSource, Reason, Standing};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Kind, World};
-use crate::support::database::on_each_engine;
+use crate::testing::database::on_each_engine;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_about_another_account_proves_nothing_and_is_doubted_until_it_is_right() {

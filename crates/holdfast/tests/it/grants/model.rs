@@ -25,9 +25,9 @@ use super::world::{Kind, World};
 use crate::edge::isolated::run_alone;
 use crate::store::events::event;
 use crate::store::sweep::Patient;
-use crate::support::database::{TestDb, on_each_engine};
-use crate::support::dice::{Dice, set_or};
-use crate::support::postgres_server::shared_memory;
+use crate::testing::database::{TestDb, on_each_engine};
+use crate::testing::dice::{Dice, set_or};
+use crate::testing::postgres_server::shared_memory;
 
 const USERS: usize = 3;
 const ACCOUNTS: usize = 3;

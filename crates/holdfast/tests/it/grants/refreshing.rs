@@ -10,7 +10,7 @@ use holdfast::connection::{Reason, Standing, State};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{KINDS, Kind, Population, World};
-use crate::support::database::{TestDb, on_each_engine};
+use crate::testing::database::{TestDb, on_each_engine};
 
 fn replica(db: &TestDb, kind: Kind) -> Replica {
     let world = World::new(kind, db.clock.clone());
@@ -209,8 +209,8 @@ async fn one_broken_row_does_not_stop_the_others() {
         let grants = format!("UPDATE grants SET version = 99 WHERE connection_id = '{empty}'");
         db.execute(&grants).await;
         let cast = match db.engine {
-            crate::support::database::Engine::Sqlite => "X'00'",
-            crate::support::database::Engine::Postgres => "'\\x00'::bytea",
+            crate::testing::database::Engine::Sqlite => "X'00'",
+            crate::testing::database::Engine::Postgres => "'\\x00'::bytea",
         };
         db.execute(&format!("UPDATE grants SET blob = {cast} WHERE connection_id = '{broken}'")).await;
         one.clock.advance(31 * DAY);

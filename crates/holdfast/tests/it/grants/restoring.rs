@@ -5,7 +5,7 @@ use holdfast::connection::{Connection, EvidenceSource, Reason, Standing};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Kind, World};
-use crate::support::database::{TestDb, on_each_engine};
+use crate::testing::database::{TestDb, on_each_engine};
 
 /// Renewed once, so that there are two. Answers the connection and the token in use.
 async fn renewed_once(db: &TestDb) -> (Replica, Connection, String) {

@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::world::{World, account};
-use crate::support::leaks;
+use crate::testing::leaks;
 
 pub const DAY: Duration = Duration::from_hours(24);
 pub const MINUTE: Duration = Duration::from_mins(1);

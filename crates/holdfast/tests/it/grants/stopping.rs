@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Kind, World};
-use crate::support::database::{TestDb, on_each_engine};
-use crate::support::waiting::until;
+use crate::testing::database::{TestDb, on_each_engine};
+use crate::testing::waiting::until;
 
 const PARALLEL: usize = 8;
 const BATCH: usize = 32;

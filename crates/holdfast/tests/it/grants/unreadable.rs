@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::setup::{DAY, MINUTE, Replica};
 use super::world::{Kind, World};
-use crate::support::database::{TestDb, on_each_engine};
+use crate::testing::database::{TestDb, on_each_engine};
 
 const HOUR: Duration = Duration::from_hours(1);
 

@@ -8,7 +8,7 @@ use sqlx::{Connection as _, Executor as _};
 
 use super::setup::{DAY, Replica};
 use super::world::{Kind, World};
-use crate::support::database::{Engine, TestDb, on_each_engine};
+use crate::testing::database::{Engine, TestDb, on_each_engine};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_refreshed_while_the_claim_cannot_be_written() {

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use crate::support::leaks;
+use crate::testing::leaks;
 
 const HOUR: Duration = Duration::from_hours(1);
 pub const LIFETIME: Duration = Duration::from_hours(60 * 24);

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::setup::{DAY, Replica};
 use super::world::{Kind, Population, World};
-use crate::support::database::{Engine, TestDb, start_of_time};
+use crate::testing::database::{Engine, TestDb, start_of_time};
 
 const CONNECTIONS: usize = 40;
 const STEP: Duration = Duration::from_hours(3);

@@ -5,18 +5,17 @@ use holdfast::standin::instagram::Fault;
 use http::Method;
 use serde_json::Value;
 
-use crate::cli::support::{self, Ended};
-use crate::e2e::app::App;
 use crate::e2e::operations::Member;
+use crate::testing::app::App;
+use crate::testing::program::{Ended, Place};
 
 async fn run(app: &App, arguments: &[&str]) -> Ended {
     run_with(app, &[("USER", "grace")], arguments).await
 }
 
 async fn run_with(app: &App, more: &[(&str, &str)], arguments: &[&str]) -> Ended {
-    let given = app.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let all = given.chain(more.iter().copied());
-    let place = all.fold(support::Place::new(), |place, (name, value)| place.with(name, value));
+    let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let place = Place::of(app.environment.iter().cloned().chain(more));
     let arguments: Vec<String> = arguments.iter().map(|each| (*each).to_owned()).collect();
     let run = move || place.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     tokio::task::spawn_blocking(run).await.unwrap()

@@ -8,14 +8,15 @@ use http::StatusCode;
 use http::header::LOCATION;
 use secrecy::ExposeSecret as _;
 
-use crate::cli::doctor::{Outside, codes, run};
-use crate::cli::support::{Place, ring_entry};
+use crate::cli::doctor::{codes, run};
 use crate::outbox::endpoint::SECRET;
 use crate::store::schema::of_the_version_before;
-use crate::support::database::{Engine, count_on, create_database};
-use crate::support::ports::ReservedPort;
-use crate::support::postgres_server::server;
-use crate::support::waiting::until;
+use crate::testing::database::{Engine, count_on, create_database};
+use crate::testing::ports::ReservedPort;
+use crate::testing::postgres_server::server;
+use crate::testing::program::{Place, installation_in, outside, ring_entry};
+use crate::testing::waiting::until;
+use holdfast::standin::Outside;
 
 /// What the faults are made of.
 struct Seeds {
@@ -247,8 +248,8 @@ const FAULTS: &[(&str, &str, Change)] = &[
 async fn each_seeded_fault_is_named_by_exactly_one_failing_check() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let seeds = Seeds {
-        outside: Outside::start().await,
-        other: Outside::start().await.clerk,
+        outside: outside().await,
+        other: outside().await.clerk,
         taken: taken.local_addr().unwrap(),
         stub: stub().await,
         free: ReservedPort::new(),
@@ -258,7 +259,7 @@ async fn each_seeded_fault_is_named_by_exactly_one_failing_check() {
     assert!(FAULTS.len() >= 60, "{}", FAULTS.len());
     let mut wrong = Vec::new();
     for (name, code, change) in FAULTS {
-        let healthy = seeds.outside.installation();
+        let healthy = installation_in(&seeds.outside);
         let usual = healthy.names().len();
         let place = change(healthy, &seeds);
         let changed = place.names().split_off(usual);
@@ -277,7 +278,7 @@ async fn each_seeded_fault_is_named_by_exactly_one_failing_check() {
 }
 
 /// What the failed check says, and what is to be done.
-fn remedy(ended: &crate::cli::support::Ended) -> String {
+fn remedy(ended: &crate::testing::program::Ended) -> String {
     let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     let checks = report["checks"].as_array().unwrap().iter();
     let failed: Vec<_> = checks.filter(|check| check["result"] == "failed").collect();
@@ -286,9 +287,8 @@ fn remedy(ended: &crate::cli::support::Ended) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_faults_at_once_are_each_named() {
-    let outside = Outside::start().await;
-    let place = outside
-        .installation()
+    let outside = outside().await;
+    let place = installation_in(&outside)
         .with("INSTAGRAM_GRAPH_URL", NOBODY)
         .with("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789abcdef")
         .with("INSTAGRAM_AUTHORIZE_URL", format!("{NOBODY}/oauth/authorize"))
@@ -303,8 +303,8 @@ async fn several_faults_at_once_are_each_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_inside_the_database_is_found() {
-    let outside = Outside::start().await;
-    let (place, _) = run(outside.installation(), &["migrate"]).await;
+    let outside = outside().await;
+    let (place, _) = run(installation_in(&outside), &["migrate"]).await;
     let (place, _) = run(place, &["keys", "rotate"]).await;
     let (place, ended) =
         run(place.with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 8)), &["doctor", "--json"]).await;
@@ -335,16 +335,16 @@ async fn what_is_wrong_inside_the_database_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_may_not_create_is_found_and_migrate_says_what_to_grant() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let name = create_database(None).await;
     let role = format!("reader_{name}");
     let sql = format!(
         "REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA public TO {role}"
     );
-    crate::support::database::execute(&server().url(&name), &sql).await.unwrap();
+    crate::testing::database::execute(&server().url(&name), &sql).await.unwrap();
     let mut url: url::Url = server().url(&name).parse().unwrap();
     url.set_username(&role).unwrap();
-    let place = outside.installation().with("HOLDFAST_DATABASE_URL", url);
+    let place = installation_in(&outside).with("HOLDFAST_DATABASE_URL", url);
     let (place, ended) = run(place, &["doctor", "--json"]).await;
     assert_eq!(codes(&ended, "failed"), ["database-role"], "{}", ended.stdout);
     let (_, ended) = run(place, &["migrate"]).await;
@@ -358,12 +358,12 @@ async fn a_role_that_may_not_create_is_found_and_migrate_says_what_to_grant() {
 /// As after a restore by the administrator, without `--no-owner`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_does_not_own_the_tables_is_found_and_migrate_says_what_mends_it() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let name = create_database(None).await;
     let (url, role) = (server().url(&name), format!("guest_{name}"));
-    let admin = async |sql: &str| crate::support::database::execute(&url, sql).await.unwrap();
+    let admin = async |sql: &str| crate::testing::database::execute(&url, sql).await.unwrap();
     let (place, ended) =
-        run(outside.installation().with("HOLDFAST_DATABASE_URL", url.as_str()), &["migrate"]).await;
+        run(installation_in(&outside).with("HOLDFAST_DATABASE_URL", url.as_str()), &["migrate"]).await;
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     admin(&format!(
         "CREATE ROLE {role} LOGIN; GRANT USAGE, CREATE ON SCHEMA public TO {role}; \
@@ -401,15 +401,15 @@ async fn a_role_that_does_not_own_the_tables_is_found_and_migrate_says_what_mend
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_may_only_read_is_found_and_serve_names_who_says_what_to_grant() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let name = create_database(None).await;
-    let place = outside.installation().with("HOLDFAST_DATABASE_URL", server().url(&name));
+    let place = installation_in(&outside).with("HOLDFAST_DATABASE_URL", server().url(&name));
     let (place, ended) = run(place, &["migrate"]).await;
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let role = format!("looker_{name}");
     let right = |rights: &str| format!("GRANT {rights} ON ALL TABLES IN SCHEMA public TO {role}");
     let sql = format!("CREATE ROLE {role} LOGIN; {}", right("SELECT"));
-    crate::support::database::execute(&server().url(&name), &sql).await.unwrap();
+    crate::testing::database::execute(&server().url(&name), &sql).await.unwrap();
     let mut url: url::Url = server().url(&name).parse().unwrap();
     url.set_username(&role).unwrap();
     let place = place.with("HOLDFAST_DATABASE_URL", url);
@@ -423,7 +423,7 @@ async fn a_role_that_may_only_read_is_found_and_serve_names_who_says_what_to_gra
         "{}",
         ended.stderr
     );
-    crate::support::database::execute(&server().url(&name), &whole).await.unwrap();
+    crate::testing::database::execute(&server().url(&name), &whole).await.unwrap();
     let (place, ended) = run(place, &["doctor", "--json"]).await;
     // The schema is current, so that it may not create is for later.
     assert_eq!((codes(&ended, "failed").len(), ended.code), (0, 0), "{}", ended.stdout);
@@ -433,7 +433,7 @@ async fn a_role_that_may_only_read_is_found_and_serve_names_who_says_what_to_gra
 
     // Nobody else's tables, but one that is seldom read.
     let admin =
-        async |sql: String| crate::support::database::execute(&server().url(&name), &sql).await.unwrap();
+        async |sql: String| crate::testing::database::execute(&server().url(&name), &sql).await.unwrap();
     admin(format!("REVOKE SELECT ON audit FROM {role}")).await;
     let (place, ended) = run(place, &["doctor", "--json"]).await;
     assert_eq!(codes(&ended, "failed"), ["database-role"], "{}", ended.stdout);
@@ -461,9 +461,9 @@ async fn a_role_that_may_only_read_is_found_and_serve_names_who_says_what_to_gra
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_stops_answering_is_no_fault_of_the_schema() {
     use sqlx::{Connection as _, Executor as _};
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let name = create_database(None).await;
-    let place = outside.installation().with("HOLDFAST_DATABASE_URL", server().url(&name));
+    let place = installation_in(&outside).with("HOLDFAST_DATABASE_URL", server().url(&name));
     let (place, ended) = run(place, &["migrate"]).await;
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let mut other = sqlx::PgConnection::connect(&server().url(&name)).await.unwrap();
@@ -475,13 +475,13 @@ async fn a_database_that_stops_answering_is_no_fault_of_the_schema() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_of_another_program_are_named_and_left_alone() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let name = create_database(None).await;
-    crate::support::database::execute(&server().url(&name), "CREATE TABLE users (id BIGINT)").await.unwrap();
-    let sqlite = outside.installation();
+    crate::testing::database::execute(&server().url(&name), "CREATE TABLE users (id BIGINT)").await.unwrap();
+    let sqlite = installation_in(&outside);
     let file = sqlite.path().join("holdfast.db");
     rusqlite::Connection::open(&file).unwrap().execute_batch("CREATE TABLE users (id INTEGER)").unwrap();
-    let postgres = outside.installation().with("HOLDFAST_DATABASE_URL", server().url(&name));
+    let postgres = installation_in(&outside).with("HOLDFAST_DATABASE_URL", server().url(&name));
     for place in [sqlite, postgres] {
         let (place, ended) = run(place, &["doctor", "--json"]).await;
         assert_eq!(codes(&ended, "failed"), ["schema"], "{}", ended.stdout);
@@ -500,10 +500,9 @@ async fn tables_of_another_program_are_named_and_left_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_waits_for_the_first_start_is_no_fault() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let stub = stub().await;
-    let place = outside
-        .installation()
+    let place = installation_in(&outside)
         .with("HOLDFAST_PUBLIC_URL", format!("http://{stub}/502"))
         .with("INSTAGRAM_APP_ID", "")
         .with("INSTAGRAM_APP_SECRET", "");
@@ -514,9 +513,8 @@ async fn a_proxy_that_waits_for_the_first_start_is_no_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_of_another_machine_is_one_fault_also_where_it_answers() {
-    let outside = Outside::start().await;
-    let place = outside
-        .installation()
+    let outside = outside().await;
+    let place = installation_in(&outside)
         .with("HOLDFAST_LISTEN", "192.0.2.1:8080")
         .with("HOLDFAST_PUBLIC_URL", "")
         .with("INSTAGRAM_APP_ID", "")
@@ -531,11 +529,10 @@ async fn ports_that_are_held_without_an_answer_leave_time_for_the_rest() {
     // Both ports are asked at once, for 2.5 s, and the metrics for another 5 s. One port after the
     // other, that would be ten seconds.
     const IN_TIME: std::time::Duration = std::time::Duration::from_millis(9_800);
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let held = [ReservedPort::new(), ReservedPort::new()];
     let _holders = held.each_ref().map(|port| std::net::TcpListener::bind(port.address()).unwrap());
-    let place = outside
-        .installation()
+    let place = installation_in(&outside)
         .with("HOLDFAST_LISTEN", held[0].address().to_string())
         .with("HOLDFAST_METRICS_LISTEN", held[1].address().to_string());
     let (mut place, mut took) = (place, Vec::new());
@@ -553,9 +550,8 @@ async fn ports_that_are_held_without_an_answer_leave_time_for_the_rest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publishable_key_whose_host_is_not_there_is_a_warning_where_the_backend_api_serves() {
-    let outside = Outside::start().await;
-    let place = outside
-        .installation()
+    let outside = outside().await;
+    let place = installation_in(&outside)
         .with("CLERK_JWKS_URL", "")
         .with("CLERK_PUBLISHABLE_KEY", "pk_live_bm8tc3VjaC1ob3N0LmludmFsaWQk");
     let (_, ended) = run(place, &["doctor", "--json"]).await;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::cli::support::{Place, ring_entry};
-use crate::support::postgres_server::OwnServer;
+use crate::testing::postgres_server::OwnServer;
+use crate::testing::program::{Place, ring_entry};
 
 /// A fenced block of commands.
 struct Block {

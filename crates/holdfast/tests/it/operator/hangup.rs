@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::cli::support::{Place, Running, ring_entry};
-use crate::support::ports::ReservedPort;
-use crate::support::postgres_server::OwnServer;
-use crate::support::waiting::until_blocking;
+use crate::testing::ports::ReservedPort;
+use crate::testing::postgres_server::OwnServer;
+use crate::testing::program::{Place, Running, ring_entry};
+use crate::testing::waiting::until_blocking;
 
 const CONFIGURATION: &str = "listen = \"127.0.0.1:PORT\"\nallowed_origins = [\"https://one.example.com\"]\nlog = \"info\"\n\
      [clerk]\npublishable_key = \"pk_live_Y2xlcmsuZXhhbXBsZS5jb20k\"\n";

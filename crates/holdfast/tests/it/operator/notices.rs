@@ -7,11 +7,11 @@ use holdfast::clock::{Clock as _, ManualClock, SystemClock};
 use holdfast::standin::clerk::Person;
 use serde_json::Value;
 
-use crate::e2e::app::App;
 use crate::outbox::endpoint::{AppEndpoint, SECRET};
-use crate::support::database::{Engine, Place, execute_on};
-use crate::support::leaks;
-use crate::support::waiting::until_seen;
+use crate::testing::app::App;
+use crate::testing::database::{Engine, Place, execute_on};
+use crate::testing::leaks;
+use crate::testing::waiting::until_seen;
 
 /// The events of that type that were taken, once there is one: the outbox looks for them now and
 /// then.

@@ -9,7 +9,7 @@ use holdfast::standin::clerk::Person;
 use http::{Method, StatusCode, header};
 use tower::ServiceExt as _;
 
-use crate::e2e::app::{App, code, json};
+use crate::testing::app::{App, code, json};
 
 /// A page of the metrics listener.
 pub(super) async fn page(app: &App, path: &str) -> (StatusCode, String) {
@@ -79,7 +79,7 @@ async fn a_person_is_found_by_every_name_that_support_is_told() {
 async fn what_is_wrong_leads_to_its_section_of_the_runbook() {
     let app = App::start().await;
     app.sign_in(Person::Ada).connect_account("ada.makes").await;
-    crate::support::database::execute_on(
+    crate::testing::database::execute_on(
         &app.place,
         "UPDATE connections SET state = 'degraded', reason = 'app_misconfigured'",
     )

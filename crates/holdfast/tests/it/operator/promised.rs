@@ -5,8 +5,8 @@ use holdfast::overview::alerts::ALERTS;
 use holdfast::standin::clerk::Person;
 
 use super::page::page;
-use crate::e2e::app::App;
-use crate::support::waiting::until_seen;
+use crate::testing::app::App;
+use crate::testing::waiting::until_seen;
 
 const PROMISED: &[&str] = &[
     "holdfast_connections{provider=\"instagram\",state=\"connected\",reason=\"\"} 1",

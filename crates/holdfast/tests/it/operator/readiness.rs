@@ -11,10 +11,10 @@ use http::StatusCode;
 use jiff::Timestamp;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use crate::e2e::app::{App, json};
-use crate::support::database::{Engine, Place, execute_on};
-use crate::support::postgres_server::OwnServer;
-use crate::support::waiting::until;
+use crate::testing::app::{App, json};
+use crate::testing::database::{Engine, Place, execute_on};
+use crate::testing::postgres_server::OwnServer;
+use crate::testing::waiting::until;
 
 /// The contract's bound.
 const BOUND: Duration = Duration::from_secs(2);

@@ -18,13 +18,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use url::Url;
 
-use crate::cli::support::Place as Folder;
-use crate::e2e::app::{App, ORIGIN, RETURN_TO};
 use crate::outbox::endpoint::{AppEndpoint, SECRET};
 use crate::replicas::processes::serves;
-use crate::support::database::{self, Engine};
-use crate::support::ports::ReservedPort;
-use crate::support::waiting::until_seen;
+use crate::testing::app::{App, ORIGIN, RETURN_TO};
+use crate::testing::database::{self, Engine};
+use crate::testing::ports::ReservedPort;
+use crate::testing::program::Place as Folder;
+use crate::testing::waiting::until_seen;
 
 /// What the process holds at one moment.
 #[derive(Debug, Clone, Copy, Default)]

@@ -14,12 +14,13 @@ use holdfast::transport::{Outgoing, Transport as _};
 use http::{HeaderValue, Method, header};
 use tempfile::TempDir;
 
-use crate::cli::doctor::{Outside, codes, run};
-use crate::cli::support::{Ended, Place};
-use crate::e2e::app::App;
-use crate::support::database::{self, Engine, execute_on};
-use crate::support::ports::ReservedPort;
-use crate::support::waiting::until;
+use crate::cli::doctor::{codes, run};
+use crate::testing::app::App;
+use crate::testing::database::{self, Engine, execute_on};
+use crate::testing::ports::ReservedPort;
+use crate::testing::program::{Ended, Place, installation_in, outside};
+use crate::testing::waiting::until;
+use holdfast::standin::Outside;
 
 /// A proxy before a server, stopped when dropped.
 struct Nginx {
@@ -173,18 +174,18 @@ async fn a_certificate_that_is_not_accepted_has_a_check_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_address_that_meta_does_not_know_is_named() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let body = r#"{"error_type":"OAuthException","code":400,"error_message":"Invalid redirect_uri"}"#;
     outside.instagram.script(None, Endpoint::Token, 400, body, Some(1)).unwrap();
-    let ended = doctor(outside.installation()).await;
+    let ended = doctor(installation_in(&outside)).await;
     assert_failed(&ended, &["instagram-redirect"], "not registered");
     assert!(ended.stdout.contains("https://api.example.com/instagram/callback"), "{}", ended.stdout);
-    assert_failed(&doctor(outside.installation()).await, &[], "registered by now");
+    assert_failed(&doctor(installation_in(&outside)).await, &[], "registered by now");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_graph_api_says_of_app_and_version_is_told() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     for (code, message, wanted) in [
         (200, "API access deactivated. To reactivate, go to the app dashboard.", "instagram-app"),
         (2500, "Unknown path components: /v25.0/me", "instagram-version"),
@@ -192,9 +193,9 @@ async fn what_the_graph_api_says_of_app_and_version_is_told() {
     ] {
         let body = format!(r#"{{"error":{{"type":"OAuthException","code":{code},"message":"{message}"}}}}"#);
         outside.instagram.script(None, Endpoint::Me, 400, &body, Some(1)).unwrap();
-        assert_failed(&doctor(outside.installation()).await, &[wanted], message);
+        assert_failed(&doctor(installation_in(&outside)).await, &[wanted], message);
     }
-    assert_failed(&doctor(outside.installation()).await, &[], "all is well by now");
+    assert_failed(&doctor(installation_in(&outside)).await, &[], "all is well by now");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,7 +218,7 @@ async fn a_database_file_that_is_taken_away_under_the_server_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_off_is_named_with_the_seconds() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let asked = Outgoing::new(Method::GET, outside.clerk.jwks_url());
     let keys = holdfast::transport::ReqwestTransport::new().unwrap().send(asked).await.unwrap().body;
     // The same keys, from a server whose time is two minutes on.
@@ -229,7 +230,8 @@ async fn a_clock_that_is_off_is_named_with_the_seconds() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(axum::serve(listener, Router::new().route("/keys", get(answer))).into_future());
-    let ended = doctor(outside.installation().with("CLERK_JWKS_URL", format!("http://{address}/keys"))).await;
+    let ended =
+        doctor(installation_in(&outside).with("CLERK_JWKS_URL", format!("http://{address}/keys"))).await;
     assert_failed(&ended, &["clock"], "two minutes behind");
     assert!(ended.stdout.contains("s behind Clerk's"), "{}", ended.stdout);
 }
@@ -237,7 +239,7 @@ async fn a_clock_that_is_off_is_named_with_the_seconds() {
 /// The `Date` of what a cache kept is of when it was kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_out_of_a_cache_are_no_fault_of_the_clock() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let asked = Outgoing::new(Method::GET, outside.clerk.jwks_url());
     let keys = holdfast::transport::ReqwestTransport::new().unwrap().send(asked).await.unwrap().body;
     let answer = async move || {
@@ -249,14 +251,14 @@ async fn keys_out_of_a_cache_are_no_fault_of_the_clock() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(axum::serve(listener, Router::new().route("/keys", get(answer))).into_future());
-    let ended = doctor(outside.installation().with("CLERK_JWKS_URL", format!("http://{address}/keys"))).await;
+    let ended =
+        doctor(installation_in(&outside).with("CLERK_JWKS_URL", format!("http://{address}/keys"))).await;
     assert_failed(&ended, &[], "the clock is right");
 }
 
 /// An installation with its database and its journal in the directory `disk`.
 fn all_on_the_disk(outside: &Outside) -> Place {
-    outside
-        .installation()
+    installation_in(outside)
         .with("HOLDFAST_DATABASE_URL", "sqlite://disk/holdfast.db")
         .with("HOLDFAST_JOURNAL_DIR", "disk/journal")
 }
@@ -269,7 +271,7 @@ fn disk_of(size: &str) -> String {
 /// Every command names the disk, and none the rights of files.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_on_a_full_disk_is_told_as_that() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let place = all_on_the_disk(&outside);
     let ended = tokio::task::spawn_blocking(move || {
         let whole = "export HOLDFAST_DATABASE_URL=sqlite://whole.db; \"$0\" migrate >/dev/null && \
@@ -301,7 +303,7 @@ async fn a_database_on_a_full_disk_is_told_as_that() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_nearly_full_is_named() {
-    let outside = Outside::start().await;
+    let outside = outside().await;
     let place = all_on_the_disk(&outside);
     let ended = tokio::task::spawn_blocking(move || {
         ["32m", "128m"].map(|size| place.run_in_own_mounts(&disk_of(size), &["doctor", "--json"]))
@@ -314,8 +316,8 @@ async fn a_disk_that_is_nearly_full_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_is_one_fault_and_takes_no_half_backup() {
-    let outside = Outside::start().await;
-    let place = outside.installation().with("HOLDFAST_JOURNAL_DIR", "disk/journal");
+    let outside = outside().await;
+    let place = installation_in(&outside).with("HOLDFAST_JOURNAL_DIR", "disk/journal");
     let (place, migrated) = run(place, &["migrate"]).await;
     assert_eq!(migrated.code, 0, "{}", migrated.stderr);
     let ended = tokio::task::spawn_blocking(move || {

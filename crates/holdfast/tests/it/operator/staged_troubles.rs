@@ -20,12 +20,12 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::alerts::{judged, with_expectations};
 use super::page::page;
-use crate::e2e::app::{App, RETURN_TO, code};
 use crate::outbox::endpoint::{AppEndpoint, SECRET};
 use crate::reference::rules;
-use crate::support::database::{Engine, Place, count_on, execute_on};
-use crate::support::postgres_server::OwnServer;
-use crate::support::waiting::until;
+use crate::testing::app::{App, RETURN_TO, code};
+use crate::testing::database::{Engine, Place, count_on, execute_on};
+use crate::testing::postgres_server::OwnServer;
+use crate::testing::waiting::until;
 
 /// What a scrape shows.
 struct Scrape {

@@ -8,10 +8,10 @@ use holdfast::transport::Answer;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::page::page;
-use crate::cli::support::Place as Folder;
-use crate::e2e::app::{App, ORIGIN, code, json, text};
 use crate::edge::client::Raw;
-use crate::support::database::{Engine, Place, execute, execute_on};
+use crate::testing::app::{App, ORIGIN, code, json, text};
+use crate::testing::database::{Engine, Place, execute, execute_on};
+use crate::testing::program::Place as Folder;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_explained_from_memory_and_from_the_log() {
@@ -20,7 +20,7 @@ async fn a_refusal_is_explained_from_memory_and_from_the_log() {
         .clerk
         .mint_with(Person::Ada, Some("https://foreign.example"), |mint| mint.with_claims(|_| {}))
         .unwrap();
-    crate::support::leaks::secret(&token);
+    crate::testing::leaks::secret(&token);
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
     app.is_ready().await;
@@ -65,7 +65,7 @@ async fn a_session_that_is_not_active_is_explained_too() {
     for (sts, found) in [("pending", "`sts` is pending"), ("frozen", "`sts` is `frozen`")] {
         let token =
             app.clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| mint.with_claim("sts", sts)).unwrap();
-        crate::support::leaks::secret(&token);
+        crate::testing::leaks::secret(&token);
         let refused = app.request(Method::GET, "/user/profile", Some(&format!("Bearer {token}")), None).await;
         assert_eq!(code(&refused), "session-pending");
         let id = json(&refused)["request_id"].as_str().unwrap().to_owned();

@@ -29,9 +29,9 @@ use crate::grants::world::{Kind, World};
 use crate::store::events::erase;
 use crate::store::fixtures::{DAY, entry, insert, linked, owner};
 use crate::store::sweep::Patient;
-use crate::support::database::{TestDb, on_each_engine};
-use crate::support::leaks;
-use crate::support::waiting::until;
+use crate::testing::database::{TestDb, on_each_engine};
+use crate::testing::leaks;
+use crate::testing::waiting::until;
 
 /// A store of the test's database that keeps events, as a replica has it.
 async fn keeping(db: &TestDb) -> Store {

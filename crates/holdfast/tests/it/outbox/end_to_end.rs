@@ -5,9 +5,9 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::endpoint::{AppEndpoint, Delivered, SECRET};
-use crate::e2e::app::App;
-use crate::support::leaks;
-use crate::support::waiting::{until, until_seen};
+use crate::testing::app::App;
+use crate::testing::leaks;
+use crate::testing::waiting::{until, until_seen};
 
 /// Waits until the app has taken an event whose status has that state.
 async fn told_of(endpoint: &AppEndpoint, state: &str) -> Value {

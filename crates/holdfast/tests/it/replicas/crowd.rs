@@ -8,13 +8,13 @@ use holdfast::clock::SystemClock;
 use holdfast::standin::clerk::Person;
 use http::StatusCode;
 
-use super::processes::{configured, serves, start};
-use crate::cli::support::Running;
-use crate::e2e::app::App;
-use crate::support::database::{Engine, Place};
-use crate::support::events::EventStream;
-use crate::support::ports::ReservedPort;
-use crate::support::waiting::until;
+use super::processes::{serves, start};
+use crate::testing::app::App;
+use crate::testing::database::{Engine, Place};
+use crate::testing::events::EventStream;
+use crate::testing::ports::ReservedPort;
+use crate::testing::program::{self, Running};
+use crate::testing::waiting::until;
 
 const STREAMS: usize = 2000;
 /// Of each user; fewer than one may have.
@@ -41,7 +41,7 @@ async fn two_thousand_streams_cost_little_and_keep_nobody_out() {
     ada.connect_account("ada.makes").await;
     let port = ReservedPort::new();
     let address = port.address();
-    let place = configured(&app.environment)
+    let place = program::Place::of(app.environment.clone())
         .with("HOLDFAST_LISTEN", address.to_string())
         .with("HOLDFAST_WORKER", "off");
     let mut server = start(&place, &["serve"]);

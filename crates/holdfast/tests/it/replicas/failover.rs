@@ -14,10 +14,10 @@ use holdfast::store::{Store, StoreOptions};
 
 use crate::grants::setup::{DAY, MINUTE, Replica, owner};
 use crate::grants::world::{Kind, World};
-use crate::support::database::{Engine, count_on, execute, start_of_time};
-use crate::support::leaks::Watch;
-use crate::support::postgres_server::OwnServer;
-use crate::support::waiting::until;
+use crate::testing::database::{Engine, count_on, execute, start_of_time};
+use crate::testing::leaks::Watch;
+use crate::testing::postgres_server::OwnServer;
+use crate::testing::waiting::until;
 
 const LINKS: usize = 6;
 
@@ -146,7 +146,7 @@ async fn fail_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_that_is_promoted_late_costs_no_grant_that_was_refreshed() {
-    let times = crate::support::dice::set_or("HOLDFAST_TEST_FAILOVERS", 2);
+    let times = crate::testing::dice::set_or("HOLDFAST_TEST_FAILOVERS", 2);
     for done in 1..=times {
         fail_over().await;
         if done % 10 == 0 {

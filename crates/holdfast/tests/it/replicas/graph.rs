@@ -14,7 +14,7 @@ use holdfast::clock::{Clock as _, SystemClock};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::support::serving::serving;
+use crate::testing::serving::serving;
 
 /// The server of one account, `ada.makes`.
 #[derive(Clone, Default)]

@@ -14,10 +14,10 @@ use holdfast::vault::{KeyRing, Vault};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::e2e::app::{App, KEY, RETURN_TO, Replica, SignedIn, code, json as body, location, text};
-use crate::support::database::{Engine, Place};
-use crate::support::leaks;
-use crate::support::waiting::until;
+use crate::testing::app::{App, KEY, RETURN_TO, Replica, SignedIn, code, json as body, location, text};
+use crate::testing::database::{Engine, Place};
+use crate::testing::leaks;
+use crate::testing::waiting::until;
 
 const NEW: &str = "k2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 

@@ -9,10 +9,10 @@ use holdfast::standin::instagram::{Endpoint, Fault};
 use http::{Method, StatusCode};
 use sqlx::Connection as _;
 
-use crate::e2e::app::{App, Replica};
-use crate::support::database::{Engine, Place, start_of_time};
-use crate::support::events::{EventStream, Said};
-use crate::support::waiting::{until, until_seen};
+use crate::testing::app::{App, Replica};
+use crate::testing::database::{Engine, Place, start_of_time};
+use crate::testing::events::{EventStream, Said};
+use crate::testing::waiting::{until, until_seen};
 
 /// Between two comments of a stream on which nothing happens.
 const BEAT: Duration = Duration::from_secs(15);

@@ -8,15 +8,15 @@ use holdfast::clock::{Clock as _, ManualClock, SystemClock, after};
 use holdfast::standin::clerk::Person;
 
 use super::graph::Graph;
-use crate::cli::support::{self, Running, ring_entry};
-use crate::e2e::app::App;
 use crate::edge::client::Raw;
-use crate::support::database::{Engine, Place, execute};
-use crate::support::ports::ReservedPort;
-use crate::support::waiting::until;
+use crate::testing::app::App;
+use crate::testing::database::{Engine, Place, execute};
+use crate::testing::ports::ReservedPort;
+use crate::testing::program::{self, Running, ring_entry};
+use crate::testing::waiting::until;
 
 /// Starts the program; killed when dropped, and its log searched.
-pub fn start(place: &support::Place, arguments: &[&str]) -> Running {
+pub fn start(place: &program::Place, arguments: &[&str]) -> Running {
     place.start(arguments, Stdio::null())
 }
 
@@ -24,11 +24,6 @@ pub fn start(place: &support::Place, arguments: &[&str]) -> Running {
 fn kill(mut process: Running) {
     process.child.kill().expect("SIGKILL");
     process.child.wait().expect("it is dead");
-}
-
-/// A directory and an environment to run a process in that belongs to an installation.
-pub fn configured(environment: &[(String, String)]) -> support::Place {
-    environment.iter().fold(support::Place::new(), |place, (name, value)| place.with(name, value.as_str()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +44,7 @@ async fn a_replica_killed_in_the_middle_of_a_refresh_costs_a_lease_time_and_noth
     graph.hang(true);
     assert_eq!(graph.refreshes(), 0, "for the replicas here no time has passed");
 
-    let place = configured(&app.environment).with("HOLDFAST_LISTEN", "127.0.0.1:0");
+    let place = program::Place::of(app.environment.clone()).with("HOLDFAST_LISTEN", "127.0.0.1:0");
     let third = start(&place, &["serve"]);
     until("the third replica begins a refresh", async || graph.refreshes() == 1).await;
     kill(third);
@@ -82,7 +77,7 @@ async fn a_replica_killed_in_the_middle_of_a_refresh_costs_a_lease_time_and_noth
 async fn three_processes_may_migrate_at_once() {
     for _ in 0..3 {
         let database = Place::empty().await;
-        let place = support::Place::new().with("HOLDFAST_DATABASE_URL", database.url.as_str());
+        let place = program::Place::new().with("HOLDFAST_DATABASE_URL", database.url.as_str());
         let place = &place;
         let ended = std::thread::scope(|scope| {
             let runs = [(); 3].map(|()| scope.spawn(move || place.run(&["migrate"])));
@@ -100,7 +95,7 @@ async fn three_processes_may_migrate_at_once() {
 async fn a_second_process_on_a_sqlite_file_is_refused_with_a_sentence() {
     let port = ReservedPort::new();
     let address = port.address();
-    let place = support::Place::new()
+    let place = program::Place::new()
         .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
         .with("CLERK_JWKS_URL", "http://127.0.0.1:9/jwks.json")
         .with("CLERK_ISSUER", "http://127.0.0.1:9")

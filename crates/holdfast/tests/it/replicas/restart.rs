@@ -11,11 +11,11 @@ use holdfast::standin::clerk::Person;
 use http::{Method, StatusCode};
 
 use super::graph::Graph;
-use crate::e2e::app::{App, SignedIn, code, text};
-use crate::support::database::{Engine, Place, count_on, execute};
-use crate::support::events::EventStream;
-use crate::support::postgres_server::OwnServer;
-use crate::support::waiting::{PATIENCE, until};
+use crate::testing::app::{App, SignedIn, code, text};
+use crate::testing::database::{Engine, Place, count_on, execute};
+use crate::testing::events::EventStream;
+use crate::testing::postgres_server::OwnServer;
+use crate::testing::waiting::{PATIENCE, until};
 
 const CALLERS: usize = 8;
 /// Makes every grant due, and wakes the workers.

@@ -9,8 +9,8 @@ use holdfast::standin::instagram::Endpoint;
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::e2e::app::{App, Replica, json as body, text};
-use crate::support::database::{Engine, Place};
+use crate::testing::app::{App, Replica, json as body, text};
+use crate::testing::database::{Engine, Place};
 
 /// Three servers: the installation's own and two more.
 async fn three() -> (App, Replica, Replica) {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::grants::setup::{DAY, Replica};
 use crate::grants::world::{Kind, World};
-use crate::support::database::{Engine, TestDb};
+use crate::testing::database::{Engine, TestDb};
 
 /// More than two workers take on at once, each a batch of 32.
 const CONNECTIONS: usize = 120;

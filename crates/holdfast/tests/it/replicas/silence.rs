@@ -11,13 +11,13 @@ use holdfast::store::{NewServiceKey, Store, StoreError, StoreOptions};
 use uuid::Uuid;
 
 use super::processes::serves;
-use crate::cli::support::{Place, Running, ring_entry};
 use crate::edge::client::Raw;
 use crate::grants::setup::owner;
-use crate::support::ports::ReservedPort;
-use crate::support::postgres_server::OwnServer;
-use crate::support::relay::Relay;
-use crate::support::waiting::until;
+use crate::testing::ports::ReservedPort;
+use crate::testing::postgres_server::OwnServer;
+use crate::testing::program::{Place, Running, ring_entry};
+use crate::testing::relay::Relay;
+use crate::testing::waiting::until;
 
 async fn opened(relay: &Relay) -> Store {
     let store = Store::open(&StoreOptions::serve(relay.url()), Arc::new(SystemClock)).await;

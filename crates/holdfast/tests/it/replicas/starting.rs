@@ -9,18 +9,18 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::net::TcpListener;
 
 use super::processes::{serves, start};
-use crate::cli::support::{self, Running, ring_entry};
 use crate::edge::client::{Raw, Reply};
 use crate::store::schema::of_the_version_before;
-use crate::support::database::{Engine, Place};
-use crate::support::ports::ReservedPort;
-use crate::support::waiting::until;
+use crate::testing::database::{Engine, Place};
+use crate::testing::ports::ReservedPort;
+use crate::testing::program::{self, Running, ring_entry};
+use crate::testing::waiting::until;
 
 const APP: &str = "https://app.example.com";
 
 /// What a server on that database needs to start.
-fn configured(database: &str) -> support::Place {
-    support::Place::new()
+fn configured(database: &str) -> program::Place {
+    program::Place::new()
         .with("HOLDFAST_DATABASE_URL", database)
         .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
         .with("CLERK_JWKS_URL", "http://127.0.0.1:9/jwks.json")

@@ -6,7 +6,7 @@ use holdfast::connection::attempt::{AttemptOutcome, AttemptStage};
 use holdfast::store::{CommitOutcome, Kept};
 
 use super::fixtures::{DAY, INSTAGRAM, advance, attempt, begin, in_parallel, later, owner};
-use crate::support::database::{on_each_engine, start_of_time};
+use crate::testing::database::{on_each_engine, start_of_time};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_comes_back_whole_at_every_stage() {

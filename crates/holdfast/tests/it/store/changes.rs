@@ -7,8 +7,8 @@ use tokio::time::timeout;
 
 use super::events::erase;
 use super::fixtures::{DAY, INSTAGRAM, attempt, begin, insert, later, linked, owner, update};
-use crate::support::database::{Engine, TestDb, on_each_engine};
-use crate::support::waiting::PATIENCE;
+use crate::testing::database::{Engine, TestDb, on_each_engine};
+use crate::testing::waiting::PATIENCE;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_listens_is_told_once_and_only_of_what_was_committed() {

@@ -8,7 +8,7 @@ use super::fixtures::{
     DAY, INSTAGRAM, attempt, begin, connection, entry, grant, in_parallel, insert, later, linked, owner,
     update,
 };
-use crate::support::database::on_each_engine;
+use crate::testing::database::on_each_engine;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_stored_comes_back_whole() {

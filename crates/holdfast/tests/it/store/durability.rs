@@ -8,7 +8,7 @@ use holdfast::store::{
 };
 
 use super::fixtures::{INSTAGRAM, connection, grant, in_parallel, insert, linked, owner, update};
-use crate::support::database::{Engine, TestDb, on_each_engine};
+use crate::testing::database::{Engine, TestDb, on_each_engine};
 
 const KILL_ALL: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
      WHERE datname = current_database() AND pid <> pg_backend_pid()";

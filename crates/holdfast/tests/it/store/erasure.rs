@@ -13,7 +13,7 @@ use super::fixtures::{
     DAY, INSTAGRAM, advance, attempt, begin, connection, grant, in_parallel, insert, later, linked, owner,
     unlink,
 };
-use crate::support::database::{Engine, TestDb, on_each_engine, start_of_time};
+use crate::testing::database::{Engine, TestDb, on_each_engine, start_of_time};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn erasing_a_user_leaves_a_tombstone_and_nothing_else() {

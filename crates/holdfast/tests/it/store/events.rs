@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::fixtures::{DAY, INSTAGRAM, in_parallel, later, linked, owner};
-use crate::support::database::{on_each_engine, start_of_time};
+use crate::testing::database::{on_each_engine, start_of_time};
 
 /// A delivery, signed as Svix signs it and judged as the route judges it.
 pub fn event(id: &str, kind: &str, data: &serde_json::Value) -> SignedEvent {

@@ -13,7 +13,7 @@ use holdfast::store::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::support::database::start_of_time;
+use crate::testing::database::start_of_time;
 
 pub const INSTAGRAM: ProviderId = ProviderId::INSTAGRAM;
 pub const DAY: Duration = Duration::from_hours(24);

@@ -17,7 +17,7 @@ use super::events::erase;
 use super::fixtures::{DAY, INSTAGRAM, in_parallel, later, owner};
 use crate::grants::setup::{Replica, ring_entry};
 use crate::grants::world::{Kind, World};
-use crate::support::database::{on_each_engine, start_of_time};
+use crate::testing::database::{on_each_engine, start_of_time};
 
 fn vault(ids: &[(&str, u8)]) -> Vault {
     let list: Vec<_> = ids

@@ -8,7 +8,7 @@ use holdfast::store::{CommitOutcome, Store};
 use jiff::Timestamp;
 
 use super::fixtures::{DAY, connection, in_parallel, insert, later, linked, owner, update};
-use crate::support::database::{Engine, on_each_engine, start_of_time};
+use crate::testing::database::{Engine, on_each_engine, start_of_time};
 
 const LEASE: Duration = Duration::from_mins(2);
 

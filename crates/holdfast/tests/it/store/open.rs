@@ -7,9 +7,9 @@ use holdfast::clock::SystemClock;
 use holdfast::store::{NewServiceKey, OpenError, Store, StoreError, StoreOptions};
 use uuid::Uuid;
 
-use crate::support::database::{Engine, TestDb, create_database, postgres_url, start_of_time};
-use crate::support::postgres_server::{OwnServer, Pooler};
-use crate::support::relay::Relay;
+use crate::testing::database::{Engine, TestDb, create_database, postgres_url, start_of_time};
+use crate::testing::postgres_server::{OwnServer, Pooler};
+use crate::testing::relay::Relay;
 
 async fn refusal(options: StoreOptions) -> OpenError {
     Store::open(&options, Arc::new(SystemClock)).await.expect_err("it must not open")

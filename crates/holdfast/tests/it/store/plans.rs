@@ -13,7 +13,7 @@ use holdfast::store::statements::Sql;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
-use crate::support::database::{Engine, TestDb};
+use crate::testing::database::{Engine, TestDb};
 
 /// Tables that do not grow with the users; all others do.
 const FIXED: &[&str] =

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::fixtures::{in_parallel, linked};
-use crate::support::database::{Engine, Place, create_database, execute, on_each_engine, postgres_url};
-use crate::support::leaks::Watch;
-use crate::support::waiting::until;
+use crate::testing::database::{Engine, Place, create_database, execute, on_each_engine, postgres_url};
+use crate::testing::leaks::Watch;
+use crate::testing::waiting::until;
 
 /// How many there are.
 fn migrations() -> usize {

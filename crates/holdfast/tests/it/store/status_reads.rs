@@ -9,8 +9,8 @@ use holdfast::store::{
 };
 
 use super::fixtures::{INSTAGRAM, attempt, begin, connection, in_parallel, insert, linked, owner};
-use crate::support::database::{Engine, Place, count_on, on_each_engine};
-use crate::support::waiting::until;
+use crate::testing::database::{Engine, Place, count_on, on_each_engine};
+use crate::testing::waiting::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_of_many_parallel_callers_gets_their_own_facts() {

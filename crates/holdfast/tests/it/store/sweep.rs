@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::fixtures::{DAY, INSTAGRAM, connection, insert, linked, owner, update};
-use crate::support::database::{Engine, TestDb, on_each_engine};
+use crate::testing::database::{Engine, TestDb, on_each_engine};
 
 /// Stands still while somebody waits for it: a sweep rests between its steps.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::events::erase;
 use super::fixtures::{DAY, in_parallel, later, owner};
-use crate::support::database::{Engine, TestDb, on_each_engine, start_of_time};
-use crate::support::waiting::until;
+use crate::testing::database::{Engine, TestDb, on_each_engine, start_of_time};
+use crate::testing::waiting::until;
 
 fn facts(first_name: &str) -> UserFacts {
     UserFacts {

@@ -3,10 +3,10 @@
 use std::process::{Command, Stdio};
 
 use super::collector::Collector;
-use crate::cli::support::{Place, ring_entry};
 use crate::edge::client::Raw;
 use crate::replicas::processes::serves;
-use crate::support::ports::ReservedPort;
+use crate::testing::ports::ReservedPort;
+use crate::testing::program::{Place, ring_entry};
 
 const HEADER: &str = "x-api-key=key-of-the-collector-in-the-environment";
 

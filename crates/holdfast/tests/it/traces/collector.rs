@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Valu
 use prost::Message as _;
 use url::Url;
 
-use crate::support::waiting::until_seen;
+use crate::testing::waiting::until_seen;
 
 /// What it does with an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::collector::Collector;
 use super::traced;
-use crate::e2e::app::App;
 use crate::e2e::operations::{self, Asks, Member};
-use crate::support::{leaks, needles};
+use crate::testing::app::App;
+use crate::testing::{leaks, needles};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_exported_whatever_is_called() {

@@ -7,7 +7,7 @@ mod spans;
 mod trouble;
 
 use self::collector::Collector;
-use crate::e2e::app::App;
+use crate::testing::app::App;
 
 /// An installation whose traces go to `collector`, soon.
 async fn traced(collector: &Collector, more: &[(&str, &str)]) -> App {

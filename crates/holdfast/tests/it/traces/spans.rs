@@ -10,9 +10,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::collector::{Collector, Seen, resource};
 use super::traced;
-use crate::support::leaks;
-use crate::support::serving::serving;
-use crate::support::waiting::until;
+use crate::testing::leaks;
+use crate::testing::serving::serving;
+use crate::testing::waiting::until;
 
 const INTERNAL: i32 = 1;
 const SERVER: i32 = 2;

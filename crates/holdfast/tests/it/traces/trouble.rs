@@ -5,9 +5,9 @@ use http::StatusCode;
 
 use super::collector::{Collector, Mood};
 use super::traced;
-use crate::e2e::app::App;
-use crate::support::ports::ReservedPort;
-use crate::support::waiting::{PATIENCE, until};
+use crate::testing::app::App;
+use crate::testing::ports::ReservedPort;
+use crate::testing::waiting::{PATIENCE, until};
 
 fn count(app: &App, outcome: &str) -> u64 {
     let line = format!("holdfast_trace_spans_total{{outcome=\"{outcome}\"}} ");

@@ -27,6 +27,7 @@ use holdfast::clock::{Clock as _, SharedClock, SystemClock};
 use holdfast::entropy::{SharedEntropy, SystemEntropy, new_id};
 use holdfast::http::metrics::Metrics;
 use holdfast::settings::{Environment, Purpose, load};
+use holdfast::standin::Outside;
 use holdfast::standin::clerk::{ClerkStandin, Person};
 use holdfast::standin::instagram::{Decision, InstagramStandin, Options, decide};
 use holdfast::store::{NewServiceKey, Store, StoreOptions};
@@ -39,11 +40,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use url::Url;
 
-use super::described;
-use crate::support::database::{Engine, Place};
-use crate::support::leaks::{self, Watch};
-use crate::support::needles::Needles;
-use crate::support::waiting::{PATIENCE, until};
+use crate::e2e::{described, on_postgres};
+use crate::testing::database::{Engine, Place};
+use crate::testing::leaks::{self, Watch};
+use crate::testing::needles::Needles;
+use crate::testing::waiting::{PATIENCE, until};
 
 /// The page that calls.
 pub const ORIGIN: &str = "https://app.example.com";
@@ -108,9 +109,9 @@ pub struct SignedIn<'a> {
     base: Url,
 }
 
-/// The engine of this process's installations; see [`super::on_postgres`].
+/// The engine of this process's installations; see [`on_postgres`].
 fn engine_of_the_process() -> Engine {
-    if std::env::var_os(super::on_postgres::SWITCH).is_some() { Engine::Postgres } else { Engine::Sqlite }
+    if std::env::var_os(on_postgres::SWITCH).is_some() { Engine::Postgres } else { Engine::Sqlite }
 }
 
 async fn listen() -> (TcpListener, Url) {
@@ -172,47 +173,26 @@ impl App {
         let entropy: SharedEntropy = Arc::new(SystemEntropy);
         let watch = Watch::start();
         let transport: SharedTransport = Arc::new(ReqwestTransport::new().unwrap());
-        let clerk = ClerkStandin::start(clock.clone(), entropy.clone()).await.unwrap();
-        prepare(&clerk);
-        let instagram = InstagramStandin::start(
-            "127.0.0.1:0".parse().unwrap(),
-            Options::default(),
-            clock.clone(),
-            entropy.clone(),
-            transport.clone(),
-        )
-        .await
-        .unwrap();
+        let outside =
+            Outside::start([0; 2], Options::default(), clock.clone(), entropy.clone(), transport.clone());
+        let outside = outside.await.unwrap();
+        prepare(&outside.clerk);
         let (listener, base) = listen().await;
-        let options = instagram.options();
-        let mut environment = vec![
-            ("HOLDFAST_PUBLIC_URL".to_owned(), base.as_str().trim_end_matches('/').to_owned()),
-            ("HOLDFAST_DATABASE_URL".to_owned(), place.url.clone()),
-            ("HOLDFAST_JOURNAL_DIR".to_owned(), place.directory.path().join("journal").display().to_string()),
-            ("HOLDFAST_DRAIN_S".to_owned(), "0".to_owned()),
-            ("HOLDFAST_ENCRYPTION_KEYS".to_owned(), KEY.to_owned()),
-            ("HOLDFAST_ALLOWED_ORIGINS".to_owned(), ORIGIN.to_owned()),
-            ("CLERK_ISSUER".to_owned(), clerk.issuer()),
-            ("CLERK_JWKS_URL".to_owned(), clerk.jwks_url().to_string()),
-            ("CLERK_SECRET_KEY".to_owned(), clerk.secret_key().expose_secret().to_owned()),
-            ("CLERK_API_URL".to_owned(), clerk.url().to_string()),
-            ("CLERK_WEBHOOK_SIGNING_SECRET".to_owned(), clerk.webhook_secret().expose_secret().to_owned()),
-            ("INSTAGRAM_APP_ID".to_owned(), options.app_id.clone()),
-            ("INSTAGRAM_APP_SECRET".to_owned(), options.app_secret.expose_secret().to_owned()),
-            (
-                "INSTAGRAM_SCOPES".to_owned(),
-                "instagram_business_basic,instagram_business_manage_insights".to_owned(),
-            ),
-            ("INSTAGRAM_AUTHORIZE_URL".to_owned(), instagram.authorize_url().to_string()),
-            ("INSTAGRAM_API_URL".to_owned(), instagram.url().to_string()),
-            ("INSTAGRAM_GRAPH_URL".to_owned(), instagram.url().to_string()),
+        outside.introduce(&base);
+        let own = [
+            ("HOLDFAST_PUBLIC_URL", base.as_str().trim_end_matches('/').to_owned()),
+            ("HOLDFAST_DATABASE_URL", place.url.clone()),
+            ("HOLDFAST_JOURNAL_DIR", place.directory.path().join("journal").display().to_string()),
+            ("HOLDFAST_DRAIN_S", "0".to_owned()),
+            ("HOLDFAST_ENCRYPTION_KEYS", KEY.to_owned()),
+            ("HOLDFAST_ALLOWED_ORIGINS", ORIGIN.to_owned()),
+            ("CLERK_ISSUER", outside.clerk.issuer()),
+            ("INSTAGRAM_SCOPES", "instagram_business_basic,instagram_business_manage_insights".to_owned()),
         ];
-        environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        instagram.set_callbacks(
-            Some(base.join("webhooks/instagram/deauthorize").unwrap()),
-            Some(base.join("webhooks/instagram/data-deletion").unwrap()),
-        );
-        clerk.set_webhook_target(base.join("webhooks/clerk").unwrap());
+        let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let environment = own.into_iter().chain(outside.settings()).chain(more);
+        let environment: Vec<_> = environment.map(|(name, value)| (name.to_owned(), value)).collect();
+        let Outside { clerk, instagram } = outside;
         let seams = Seams { clock: clock.clone(), entropy, transport: transport.clone() };
         let (server, Told { metrics, operator, overview }) = run(listener, &environment, &seams).await;
         Self {

@@ -5,13 +5,19 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use holdfast::clock::SystemClock;
+use holdfast::entropy::SystemEntropy;
 use holdfast::settings::table::TABLE;
+use holdfast::standin::Outside;
+use holdfast::standin::instagram::Options;
 use holdfast::telemetry;
+use holdfast::transport::ReqwestTransport;
 use tempfile::TempDir;
 
-use crate::support::leaks;
+use crate::testing::leaks;
 
 /// Takes back the newest migration of SQLite: what an older program has left.
 pub const WITHOUT_THE_NEWEST_MIGRATION: &str = "ALTER TABLE attempts DROP COLUMN returned_at; \
@@ -71,6 +77,11 @@ impl Ended {
 impl Place {
     pub fn new() -> Self {
         Self { dir: TempDir::new().unwrap(), environment: Vec::new() }
+    }
+
+    /// With those variables set.
+    pub fn of<N: AsRef<str>>(environment: impl IntoIterator<Item = (N, String)>) -> Self {
+        environment.into_iter().fold(Self::new(), |place, (name, value)| place.with(name.as_ref(), value))
     }
 
     /// With a variable set.
@@ -238,4 +249,23 @@ pub fn ring_entry(id: &str, byte: u8) -> String {
     use base64::Engine as _;
     let bytes: Vec<u8> = (0..32).map(|index| byte.wrapping_add(index)).collect();
     format!("{id}:{}", base64::engine::general_purpose::STANDARD.encode(bytes))
+}
+
+/// The outside world of an installation of the program.
+pub async fn outside() -> Outside {
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let transport = Arc::new(ReqwestTransport::new().unwrap());
+    let options = Options { app_secret: "fedcba9876543210fedcba9876543210".into(), ..Options::default() };
+    let outside = Outside::start([0; 2], options, clock, entropy, transport).await.unwrap();
+    outside.introduce(&"https://api.example.com".parse().unwrap());
+    outside
+}
+
+/// A complete installation in that world.
+pub fn installation_in(outside: &Outside) -> Place {
+    Place::of(outside.settings())
+        .with("HOLDFAST_LISTEN", "127.0.0.1:0")
+        .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
+        .with("HOLDFAST_PUBLIC_URL", "https://api.example.com")
+        .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com")
 }
