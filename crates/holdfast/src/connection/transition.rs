@@ -3,6 +3,7 @@
 //! [`apply`] is pure and total: every observation on every connection has a defined outcome, and an
 //! observation about a grant that is no longer the stored one changes nothing.
 
+mod account;
 mod news;
 mod profile;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use self::account::{is_another_account, same_account};
 pub use self::news::{is_event, is_news, same_scopes};
 use super::attempt::AttemptOutcome;
 use super::belief::is_believed;
@@ -263,25 +265,6 @@ pub fn is_working(connection: &Connection, now: Timestamp) -> bool {
 /// Whether `grant_version` is the present grant; a late answer may be about an earlier one.
 fn is_about(connection: &Connection, grant_version: i64) -> bool {
     connection.grant.is_some_and(|grant| grant.version == grant_version)
-}
-
-/// Whether `account` is the linked one. Either id may be missing from an answer, so one match is
-/// enough.
-pub fn same_account(connection: &Connection, account: &Account) -> bool {
-    connection.account.as_ref().is_some_and(|linked| {
-        linked.id == account.id
-            || (linked.professional_id.is_some() && linked.professional_id == account.professional_id)
-    })
-}
-
-/// Whether `account` is certainly not the linked one. Where `/me` names the professional id only
-/// and none is stored, the two cannot be compared.
-pub fn is_another_account(connection: &Connection, account: &Account) -> bool {
-    connection.account.as_ref().is_some_and(|linked| {
-        let is_comparable =
-            linked.professional_id.is_some() || account.professional_id.as_ref() != Some(&account.id);
-        is_comparable && !same_account(connection, account)
-    })
 }
 
 fn install_grant(next: &mut Connection, grant: GrantFacts, next_refresh_at: Timestamp) {

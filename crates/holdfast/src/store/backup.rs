@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::engine::{Engine, Sqlite};
+use super::engine::{self, Engine, Sqlite};
 use super::{MigrateError, OpenError, SchemaState, Store, StoreError, StoreOptions};
 use crate::clock::SharedClock;
 
@@ -106,7 +106,7 @@ pub async fn restore(
         return Err(BackupError::NotSqlite);
     }
     let target = Sqlite::path_of(url)?;
-    let _served = Sqlite::reserve(&target)?;
+    let _served = engine::reserve(&target)?;
     // A killed server leaves its log, which SQLite would take for the restored database's.
     for suffix in FILES {
         refuse_existing(&beside(&target, suffix))?;

@@ -21,7 +21,8 @@ pub use postgres::IN_ALL as POSTGRES_CONNECTIONS;
 pub(super) use postgres::{Line, Postgres};
 pub(super) use sqlite::Sqlite;
 use sqlite::Writing;
-pub use sqlite::{directory_of, is_served};
+pub(super) use sqlite::file::reserve;
+pub use sqlite::file::{directory_of, is_served};
 pub use value::Value;
 pub(super) use value::{Cells, CurrentRow, Row, RowOf, Unreadable};
 
