@@ -5,7 +5,7 @@
  */
 import * as React from "react";
 import { en } from "./locales/en.js";
-import { describe, describeError } from "./states.js";
+import { describe } from "./states.js";
 import { useHoldfast, useInstagram } from "./use-instagram.js";
 
 /** @typedef {import("./holdfast-client.d.ts").InstagramAccount} InstagramAccount */
@@ -85,9 +85,9 @@ export function InstagramConnection({ headingLevel = 2, className = "", locale: 
   const locale = given ?? inherited ?? en;
   const { lang, labels } = locale;
   const instagram = useInstagram();
-  const { phase, status, error, isConnecting } = instagram;
+  const { phase, status, isConnecting } = instagram;
   const button = useButtons(instagram, labels.busy);
-  const { title, sentence, label, press, another } = describe(instagram, locale);
+  const { title, sentence, alert, label, press, another } = describe(instagram, locale);
   const {
     account,
     action,
@@ -114,7 +114,7 @@ export function InstagramConnection({ headingLevel = 2, className = "", locale: 
       h("p", { className: "hf-sentence" }, sentence),
     ),
     account && h(Account, account),
-    error && h("p", { role: "alert" }, describeError(error, locale)),
+    alert && h("p", { role: "alert" }, alert),
     evidence &&
       h(
         "p",

@@ -62,9 +62,9 @@ export interface Locale {
 /**
  * `label` and `press` are those of the button that helps; both are absent where there is nothing to
  * press. `another` is the label of a second button, for `connectAnother()`, where Instagram has the
- * wrong account signed in.
+ * wrong account signed in. `alert` is the text of the error, unless `sentence` says the same.
  */
-export type Description = StateText & { another?: string } & (
+export type Description = StateText & { alert?: string | null; another?: string } & (
     { label: string; press: Press } | { label?: undefined; press?: undefined }
   );
 

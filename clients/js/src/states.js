@@ -23,6 +23,8 @@ const BUTTONS = /** @type {Record<string, Name>} */ ({
   "session-refused": "retry",
   // The server asks for nothing, but whoever came back by "back" needs a way on.
   connecting: "restart",
+  // Whatever the reason: only another try shows that an account has been admitted meanwhile.
+  not_connected: "connect",
   connect: "connect",
   reconnect: "reconnect",
   fix_at_instagram: "check",
@@ -40,8 +42,9 @@ const isJudged = ({ kind, status }) => kind === "request" || status === 424;
 export function describeError(error, { sentences } = en) {
   const { code, kind, message, problem } = error;
   const reason = /** @type {string} */ (problem?.reason);
-  const other = isJudged(error) ? "request" : kind;
-  return sentences[code] ?? sentences[reason] ?? sentences[other] ?? message;
+  return (
+    sentences[code] ?? sentences[reason] ?? sentences[isJudged(error) ? "request" : kind] ?? message
+  );
 }
 
 /** @type {typeof import("./states.d.ts").describe} */
@@ -53,12 +56,15 @@ export function describe({ phase, status, error, isCompleting, isStale = true },
   // A newer server may know a state that this file does not: say what is certain.
   const { title, sentence } =
     states[/** @type {"idle"} */ (state)] ?? states[connected ? "connected" : "not_connected"];
+  const said = sentences[reason] ?? (why ? (sentences.reason ?? why) : sentence);
+  const failure = error && describeError(error, locale);
   const button = /** @type {Name} */ (BUTTONS[phase] ?? BUTTONS[state] ?? BUTTONS[action]);
   const beside = /** @type {Name} */ (BUTTONS[/** @type {string} */ (error?.code)]);
   const isLastHeard = isStale && status && error && !isJudged(error);
   return /** @type {import("./states.d.ts").Description} */ ({
     title: isLastHeard ? labels.stale.replace("{title}", title) : title,
-    sentence: sentences[reason] ?? (why && sentences.reason) ?? why ?? sentence,
+    sentence: said,
+    alert: failure === said ? null : failure,
     label: labels[button],
     press: button === "restart" ? "connect" : button,
     another: labels[beside],

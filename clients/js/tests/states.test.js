@@ -62,7 +62,29 @@ test("whoever can do something has a button for it", () => {
   assert.deepEqual(buttons("connected", "scopes_missing"), ["Reconnect", "reconnect"]);
   const { label, press } = describe({ phase: "failed", status: null, error: null });
   assert.deepEqual([label, press], ["Try again", "retry"]);
-  assert.deepEqual(buttons("not_connected", "account_not_admitted"), [null, null]);
+  assert.deepEqual(
+    buttons("not_connected", "account_not_admitted"),
+    ["Connect Instagram", "connect"],
+    "nothing else would tell the server that the account is admitted by now",
+  );
+});
+
+test("what the status says already is not said again as an alert", () => {
+  const status = fakeStatus("not_connected", { reason: "account_not_admitted" });
+  const failure = (code) =>
+    new HoldfastServiceError({
+      code,
+      status: 424,
+      message: sentences[code],
+      problem: { reason: code },
+    });
+  for (const locale of [en, de]) {
+    const alertBeside = (error) => describe({ phase: "ready", status, error }, locale).alert;
+    assert.equal(alertBeside(failure("account_not_admitted")), null);
+    const other = failure("rate_limited");
+    assert.equal(alertBeside(other), describeError(other, locale));
+    assert.equal(alertBeside(null), null);
+  }
 });
 
 test("a state from a newer server is described by what is certain", () => {

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { readmeBlock } from "../support/code-blocks.js";
+import { sentences } from "../support/reference.js";
 import { connected, json, notConnected, problem } from "../support/scripted-server.js";
 import { count, launch, openApp, shows, until } from "./support/browser.js";
 
@@ -91,6 +92,27 @@ test("the wrong account is signed in at Instagram: another can be chosen, and In
   await app.page.getByRole("button", { name: "Use another account" }).click();
   await until(() => count(app, CONNECT) === 1, "the attempt");
   assert.equal(app.requests().find(({ route }) => route === CONNECT).body.force_reauth, true);
+});
+
+test("an account that Instagram does not admit: it says so once, and once admitted a press connects", async (t) => {
+  const reason = "account_not_admitted";
+  const app = await openApp(t, {
+    browser,
+    query: CALLBACK,
+    prepare: ({ server }) => {
+      server.state.authorizeUrl = "data:text/html,Instagram";
+      server.script(COMPLETE, (request, response) => {
+        const error = sentences[reason];
+        const status = { ...notConnected, reason, action: "contact_support", error, version: 3 };
+        server.state.status = status;
+        problem(response, 424, reason, { source: "instagram", reason });
+      });
+    },
+  });
+  await shows(app, /does not let this app use this account/);
+  await until(async () => (await app.text()).match(/Contact support/g).length === 1, "once");
+  await app.page.getByRole("button", { name: "Connect Instagram" }).click();
+  await until(() => count(app, CONNECT) === 1, "the attempt");
 });
 
 for (const [what, url] of [
