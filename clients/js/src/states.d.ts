@@ -64,7 +64,7 @@ export interface Locale {
  * press. `another` is the label of a second button, for `connectAnother()`, where Instagram has the
  * wrong account signed in. `alert` is the text of the error, unless `sentence` says the same.
  */
-export type Description = StateText & { alert?: string | null; another?: string } & (
+export type Description = StateText & { alert?: string | false | null; another?: string } & (
     { label: string; press: Press } | { label?: undefined; press?: undefined }
   );
 

@@ -51,8 +51,13 @@ export function describeError(error, { sentences } = en) {
 export function describe({ phase, status, error, isCompleting, isStale = true }, locale = en) {
   const { states, sentences, labels } = locale;
   if (isCompleting) return states.completing;
-  const facts = /** @type {Facts} */ (status ?? {});
-  const { state = phase, action, reason, connected, error: why } = facts;
+  const {
+    state = phase,
+    action,
+    reason,
+    connected,
+    error: why,
+  } = /** @type {Facts} */ (status ?? {});
   // A newer server may know a state that this file does not: say what is certain.
   const { title, sentence } =
     states[/** @type {"idle"} */ (state)] ?? states[connected ? "connected" : "not_connected"];
@@ -64,7 +69,7 @@ export function describe({ phase, status, error, isCompleting, isStale = true },
   return /** @type {import("./states.d.ts").Description} */ ({
     title: isLastHeard ? labels.stale.replace("{title}", title) : title,
     sentence: said,
-    alert: failure === said ? null : failure,
+    alert: failure !== said && failure,
     label: labels[button],
     press: button === "restart" ? "connect" : button,
     another: labels[beside],

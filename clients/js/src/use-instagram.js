@@ -20,6 +20,7 @@ import { createHoldfastClient } from "./holdfast-client.js";
 /**
  * @typedef {ReturnType<typeof createBinding> & {
  *   away: "signed-out" | "loading" | false,
+ *   id: Auth["sessionId"],
  *   locale?: Locale | undefined,
  * }} Shared
  */
@@ -64,6 +65,12 @@ function createBinding(given, options) {
   /** @typedef {import("./holdfast-client.d.ts").ConnectOptions} ConnectOptions */
   return {
     client,
+    /**
+     * Is a render ahead of the client, which is told of a session once that is on the page? A
+     * given client knows by itself.
+     * @param {Auth["sessionId"]} id
+     */
+    isNews: (id) => !given && id && id !== auth?.sessionId,
     actions: {
       connect,
       reconnect: (/** @type {ConnectOptions} */ options) =>
@@ -103,7 +110,10 @@ export function HoldfastProvider({ client, useAuth, locale, children, ...options
   React.useEffect(() => void binding.client.completeFromUrl(), [binding]);
   /** @type {Shared["away"]} */
   const away = auth.isLoaded ? !auth.isSignedIn && "signed-out" : "loading";
-  const value = React.useMemo(() => ({ ...binding, away, locale }), [binding, away, locale]);
+  const value = React.useMemo(
+    () => ({ ...binding, away, id: auth.sessionId, locale }),
+    [binding, away, auth.sessionId, locale],
+  );
   return React.createElement(Context.Provider, { value }, children);
 }
 
@@ -115,12 +125,17 @@ export const useHoldfastClient = () => useHoldfast().client;
 
 /** @type {typeof import("./react.d.ts").useInstagram} */
 export function useInstagram() {
-  const { client, actions, away } = useHoldfast();
-  const { subscribe, getSnapshot, getServerSnapshot } = client;
+  const {
+    client: { subscribe, getSnapshot, getServerSnapshot },
+    actions,
+    isNews,
+    away,
+    id,
+  } = useHoldfast();
   const snapshot = React.useSyncExternalStore(
     away ? never : subscribe,
     // What was known is not for whoever comes.
-    away === "signed-out" ? getServerSnapshot : getSnapshot,
+    () => (away === "signed-out" || isNews(id) ? getServerSnapshot : getSnapshot)(),
     getServerSnapshot,
   );
   // The same object until something changes, so that it can stand among the dependencies of an

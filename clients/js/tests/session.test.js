@@ -7,7 +7,7 @@ import {
   HoldfastSessionError,
 } from "../src/holdfast-client.js";
 import { connected, faults, json, problem } from "./support/scripted-server.js";
-import { alternating, errorOf, setUp } from "./support/harness.js";
+import { alternating, errorOf, makeToken, setUp } from "./support/harness.js";
 import { until } from "./support/until.js";
 
 const FIVE_MINUTES = 300_000;
@@ -562,4 +562,68 @@ test("an answer that comes after the session changed is dropped, though nobody t
   answer();
   assert.equal((await check).code, "session-changed");
   assert.equal(client.getSnapshot().status, null);
+});
+
+/** Each person's status names them. */
+const nameEach = (server) =>
+  server.script(STATUS, (request, response) => {
+    const { sub } = JSON.parse(
+      Buffer.from(request.headers.authorization.split(".")[1], "base64url"),
+    );
+    const account = { ...connected.account, username: sub };
+    json(response, 200, { ...connected, account });
+  });
+const shown = ({ client }) => client.getSnapshot().status?.account.username ?? null;
+
+test("another session shows nothing of the one before, from the moment its id is there", async (t) => {
+  let id = "sess_1";
+  const app = await setUp(t, { getSessionId: () => id });
+  nameEach(app.server);
+  await app.client.status();
+  assert.equal(shown(app), "user_1");
+  id = "sess_2";
+  assert.equal(app.client.getSnapshot(), app.client.getServerSnapshot());
+});
+
+for (const ids of [false, true])
+  test(`two changes of session while one token is awaited, ${ids ? "with" : "without"} ids: nothing of those between is shown`, async (t) => {
+    let who = 1;
+    let delay = 0;
+    const getToken = async () => {
+      const sub = `user_${who}`;
+      await new Promise((resolve) => app.time.clock.setTimeout(resolve, delay));
+      return makeToken({ sub, sid: sub });
+    };
+    const options = { getToken, ...(ids && { getSessionId: () => `user_${who}` }) };
+    const app = await setUp(t, options);
+    nameEach(app.server);
+    const seen = new Set();
+    app.client.subscribe(() => seen.add(shown(app)));
+    await app.time.advance(2_000);
+    delay = 3_000;
+    for (who of [2, 3]) {
+      app.client.sessionChanged();
+      await app.time.advance(1_000);
+    }
+    await app.time.advance(60_000);
+    assert.deepEqual([...seen], [null, "user_1", "user_3"]);
+  });
+
+test("without ids, what nobody looks at any more is not shown to whoever looks next", async (t) => {
+  const app = await setUp(t);
+  const { client, signIn, time } = app;
+  nameEach(app.server);
+  const leave = client.subscribe(() => {});
+  await time.advance(1_000);
+  leave();
+  const leaveAgain = client.subscribe(() => {}); // as a double mount does
+  await time.advance(0);
+  assert.equal(shown(app), "user_1");
+  leaveAgain();
+  await time.advance(0);
+  signIn.become("user_2", "sess_2");
+  assert.equal(shown(app), null);
+  client.subscribe(() => {});
+  await time.advance(0);
+  assert.equal(shown(app), "user_2");
 });

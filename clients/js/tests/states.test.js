@@ -80,7 +80,7 @@ test("what the status says already is not said again as an alert", () => {
     });
   for (const locale of [en, de]) {
     const alertBeside = (error) => describe({ phase: "ready", status, error }, locale).alert;
-    assert.equal(alertBeside(failure("account_not_admitted")), null);
+    assert.equal(alertBeside(failure("account_not_admitted")), false);
     const other = failure("rate_limited");
     assert.equal(alertBeside(other), describeError(other, locale));
     assert.equal(alertBeside(null), null);

@@ -74,9 +74,8 @@ export function createHoldfastClient(options) {
     // The next one has back what a session that stood for a moment used for state and stream.
     const { updatedAt } = store.get();
     if (updatedAt && clock.now() - updatedAt >= SHORTEST_PAUSE) allowance.giveBack(2);
-    store.overtake();
     live.stop();
-    store.set(INITIAL);
+    store.drop();
     live.follow();
     connecting.restart();
   }
@@ -148,10 +147,15 @@ export function createHoldfastClient(options) {
       queueMicrotask(live.follow);
       return () => {
         remove();
-        queueMicrotask(live.follow);
+        queueMicrotask(() => {
+          live.follow();
+          // Without ids nobody could tell whether whoever listens next is the same person.
+          if (!options.getSessionId?.() && !store.hasListeners() && !session.refusal())
+            store.drop();
+        });
       };
     },
-    getSnapshot: store.get,
+    getSnapshot: () => (session.isOver() ? INITIAL : store.get()),
     getServerSnapshot: () => INITIAL,
     getSessionKey: session.key,
   };

@@ -50,7 +50,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
   let gate = /** @type {Promise<unknown> | null} */ (null);
 
   function forget() {
-    if (owner) epoch += 1; // before the first, what was asked is for whoever comes
+    if (owner || epoch) epoch += 1; // before the first, what was asked is for whoever comes
     owner = refused = refusal = null;
     isProven = isOnTrial = false;
     onChange();
@@ -73,9 +73,12 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
   /** Concurrent forced mints are not merged by Clerk, so they are merged here. */
   const mint = joined(() => askForToken({ skipCache: true }));
 
+  /** Is there another session than that of the last token? */
+  const isOver = () => !!owner && owner.id !== getSessionId?.();
+
   /** @param {number} since the epoch in which something was asked for */
   function check(since) {
-    if (owner && owner.id !== getSessionId?.()) forget();
+    if (isOver()) forget();
     if (since !== epoch) throw sessionChanged();
   }
 
@@ -144,6 +147,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
     /** The user and the whole session of the last token: to be compared, not to be trusted. */
     user: () => owner?.user,
     identity: () => owner?.identity,
+    isOver,
     /** Part of the keys of caches: differs between two sessions. */
     key: () => String(getSessionId?.() ?? epoch),
 

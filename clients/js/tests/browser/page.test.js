@@ -17,6 +17,7 @@ before(async () => {
 });
 after(() => browser.close());
 
+const isConnected = ({ server }) => (server.state.status = connected);
 const phaseOf = (app) => app.page.evaluate(() => window.instagram.phase);
 
 /**
@@ -53,6 +54,23 @@ for (const [react, page] of [
     assert.equal(app.requests().length, 2);
   });
 
+  test(`React ${react}: from one session to the next, no render has the second one beside what the first one had`, async (t) => {
+    const app = await openApp(t, { browser, page, prepare: isConnected });
+    await shows(app, /@ada\.makes/);
+    await until(() => app.server.streams.size === 1, "the stream");
+    const before = app.requests().length;
+    const account = { ...connected.account, username: "grace.hops" };
+    app.server.state.status = { ...connected, account, version: 9 };
+    await app.page.evaluate(() => window.signIn.become("sess_9"));
+    await shows(app, /@grace\.hops/);
+    const saved = await app.page.evaluate(() => window.saved);
+    const names = (id) => new Set(saved.filter(([of]) => of === id).map(([, name]) => name));
+    assert.deepEqual(names("sess_1"), new Set([null, "ada.makes"]));
+    assert.deepEqual(names("sess_9"), new Set([null, "grace.hops"]));
+    await app.pass(1_000);
+    assert.equal(app.requests().length, before + 2, "state and stream");
+  });
+
   test(`React ${react}: Suspense: the component arrives late and finds the state`, async (t) => {
     const app = await openApp(t, { browser, page, query: { suspense: "1" } });
     await until(() => app.page.evaluate(() => !!window.resolveSuspense));
@@ -83,7 +101,7 @@ for (const [react, page] of [
     const app = await openApp(t, {
       browser,
       page,
-      prepare: ({ server }) => (server.state.status = connected),
+      prepare: isConnected,
     });
     await shows(app, /@ada\.makes/);
     await until(() => app.requests().length === 2, "state and stream");
@@ -105,7 +123,7 @@ for (const [react, page] of [
 test("the hook: reading again is told from loading, operations do what they are called and never reject", async (t) => {
   const app = await openApp(t, {
     browser,
-    prepare: ({ server }) => (server.state.status = connected),
+    prepare: isConnected,
   });
   const { server, page } = app;
   const now = () =>
@@ -149,7 +167,7 @@ test("the hook: reading again is told from loading, operations do what they are 
 test("signing out and in as somebody else: nothing of the first is shown or used", async (t) => {
   const app = await openApp(t, {
     browser,
-    prepare: ({ server }) => (server.state.status = connected),
+    prepare: isConnected,
   });
   await shows(app, /@ada\.makes/);
   await app.page.evaluate(() => window.signIn.become(null));
@@ -170,7 +188,7 @@ test("a sign-in library without session ids: the next person sees nothing of the
   const app = await openApp(t, {
     browser,
     query: { "without-session-id": "1" },
-    prepare: ({ server }) => (server.state.status = connected),
+    prepare: isConnected,
   });
   await shows(app, /@ada\.makes/);
   await app.page.evaluate(() => window.signIn.become(null));
@@ -190,7 +208,7 @@ test("a sign-in library without session ids: the next person sees nothing of the
 test("a sign-in library that has a session and no token for a while: nobody is told to sign in", async (t) => {
   const app = await openApp(t, {
     browser,
-    prepare: ({ server }) => (server.state.status = connected),
+    prepare: isConnected,
   });
   await shows(app, /@ada\.makes/);
   await until(() => app.server.streams.size === 1, "the stream"); // it needs a token, too
@@ -298,7 +316,7 @@ test("two components on one page: one request for both, and a press in one shows
 test("a page that is left in mid-flight: nothing is sent after it, and nothing complains", async (t) => {
   const app = await openApp(t, {
     browser,
-    prepare: ({ server }) => (server.state.status = connected),
+    prepare: isConnected,
   });
   await shows(app, /@ada\.makes/);
   await until(() => app.server.streams.size === 1, "the stream");
@@ -438,7 +456,7 @@ test("a popup that is blocked: the page still has the address and can leave itse
 test("disconnecting asks first, and works by keyboard alone", async (t) => {
   const app = await openApp(t, {
     browser,
-    prepare: ({ server }) => (server.state.status = connected),
+    prepare: isConnected,
   });
   await shows(app, /@ada\.makes/);
   const confirm = app.page.getByRole("button", { name: "Yes, disconnect Instagram" });

@@ -24,6 +24,8 @@ if (!query.has("api-in-query")) sessionStorage.setItem("api", api);
 window.reactVersion = version;
 window.signOuts = 0;
 window.renders = 0;
+/** What an effect of the app's own would store of each session. */
+window.saved = [];
 const signIn = (window.signIn = createSignIn(api, query.has("slow-sign-in")));
 
 function useAuth() {
@@ -42,8 +44,11 @@ function Header() {
 }
 
 function Probe() {
-  window.instagram = useInstagram();
+  const { sessionId } = useAuth();
+  const { status } = (window.instagram = useInstagram());
   window.renders += 1;
+  const name = status?.account?.username ?? null;
+  useEffect(() => void window.saved.push([sessionId, name]), [sessionId, name]);
   const [count, setCount] = useState(0);
   useEffect(() => {
     window.rerender = () => setCount((n) => n + 1);
