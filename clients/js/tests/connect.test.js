@@ -509,6 +509,49 @@ test("it goes on by itself when the server is back, for as long as an attempt li
   assert.ok(asked <= 24, `${asked} requests in eleven minutes`);
 });
 
+const bad = (request, response) => problem(response, 502, "x", { source: "request" });
+
+for (const [what, answer, route] of [
+  ["502", bad],
+  ["a reset", faults.reset],
+  ["200 in HTML", faults.html],
+  ["502 to the completion alone", bad, COMPLETE],
+])
+  test(`back from Instagram, and ${what}: an open page sends no more than without, and finishes later`, async (t) => {
+    const { server, time, client } = await setUp(t);
+    if (route) server.script(route, answer);
+    else server.state.answer = answer;
+    const outcome = client.completeFromUrl(CALLBACK);
+    client.subscribe(() => {});
+    const minutes = [];
+    for (let minute = 0; minute < 8; minute += 1) {
+      const before = server.requests.length;
+      await time.advance(60_000);
+      minutes.push(server.requests.length - before);
+    }
+    const [first, ...later] = minutes;
+    assert.ok(first <= 8 && later.every((count) => count <= 2), `${minutes} requests`);
+    server.state.answer = null;
+    server.script(COMPLETE);
+    await time.advance(95_000);
+    assert.equal((await outcome).status.state, "connected");
+    assert.equal(client.getSnapshot().error, null);
+  });
+
+test("a clock that is put back by an hour does not prolong what is handed in", async (t) => {
+  const storage = openStorage(t);
+  const { server, time, reload } = await setUp(t);
+  let ahead = 3_600_000;
+  const client = reload({ clock: { ...time.clock, now: () => time.clock.now() + ahead } });
+  server.script(COMPLETE, faults[503]);
+  client.completeFromUrl(CALLBACK);
+  await time.advance(60_000);
+  ahead = 0;
+  await time.advance(840_000);
+  assert.equal(storage.size, 0);
+  assert.equal(client.getSnapshot().isCompleting, false);
+});
+
 test("a sign-in by a page load in between: the completion waits for it", async (t) => {
   openStorage(t);
   const { server, signIn, client, reload } = await setUp(t);

@@ -47,7 +47,7 @@ export function createHoldfastClient(options) {
     options,
     clock,
     onChange,
-    () => store.read(),
+    () => store.status(),
     () => connecting.resume(),
   );
   const transport = createTransport(base, session, clock, options.fetch);

@@ -90,8 +90,13 @@ export function createConnecting(
     return resume();
   }
 
-  /** @param {Unfinished | null | undefined} kept @returns {kept is Unfinished} */
-  const isAlive = (kept) => /** @type {Unfinished} */ (kept)?.until > clock.now();
+  /**
+   * Also where the clock was put back since: then from now on, and no longer.
+   * @param {Unfinished | null | undefined} kept
+   * @returns {kept is Unfinished}
+   */
+  const isAlive = (kept) =>
+    !!kept && (kept.until = Math.min(kept.until, clock.now() + ATTEMPT_LIFE)) > clock.now();
 
   /** Goes on with what an earlier page, or an earlier session, could not finish. */
   function resume() {
@@ -121,9 +126,9 @@ export function createConnecting(
     const isOpen = () => current === kept && unfinished.get()?.completion === completion;
     /** @param {string | undefined} user */
     const isFor = (user) => (kept.user ?? user) === user && kept.not !== user;
-    let ms = allowance.take(); // it begins anew with each sign-in, of which there may be no end
+    let ms = 0;
     for (let failures = 0; ; failures += 1) {
-      if (ms) {
+      for (; (ms ||= allowance.take()); ms = 0) {
         await /** @type {Promise<void>} */ (
           new Promise((resolve) => clock.setTimeout(resolve, ms))
         );
