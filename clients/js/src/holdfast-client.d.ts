@@ -249,7 +249,7 @@ declare abstract class ErrorOfKind extends Error {
   readonly problem?: Problem | undefined;
   /**
    * What `Retry-After` asked for. Until it has passed, the same call is answered with this error,
-   * unsent.
+   * unsent, unless a person asks by `retry()`.
    */
   readonly retryAfterMs?: number | undefined;
 }
@@ -425,7 +425,10 @@ export type HoldfastSnapshot =
   UnknownSnapshot | ReadySnapshot | FailedSnapshot | SignedOutSnapshot | RefusedSnapshot;
 
 export interface HoldfastClient {
-  /** Creates or refreshes the user's record. Idempotent. */
+  /**
+   * Creates or refreshes the user's record. Idempotent. Like `profile()` and `history()` it has the
+   * limits of `status()`, for itself: called too often it gives, unsent, the last answer.
+   */
   sync(): Promise<SyncResult>;
   /**
    * Reads are for whoever is signed in when the answer comes: before you keep one under the id of a
@@ -445,7 +448,8 @@ export interface HoldfastClient {
   status(): Promise<InstagramStatus>;
   /**
    * For a button: reads the status, also after a refusal, which it forgives for one request with a
-   * fresh token. Not for effects and timers: those have `subscribe`.
+   * fresh token, and before a `Retry-After` has passed. Not for effects and timers: those have
+   * `subscribe`.
    */
   retry(): Promise<InstagramStatus>;
   /**

@@ -102,7 +102,7 @@ function createBinding(given, options) {
 
 /** @type {typeof import("./react.d.ts").HoldfastProvider} */
 export function HoldfastProvider({ client, useAuth, locale, children, ...options }) {
-  if (!client && !useAuth) fail("give the provider useAuth, or a client");
+  if (!client && !useAuth) fail("give the provider useAuth or a client");
   const auth = (useAuth ?? alwaysSignedIn)();
   const [binding] = React.useState(() => createBinding(client, /** @type {Given} */ (options)));
   // Before any effect of a child asks for a token.
@@ -117,8 +117,7 @@ export function HoldfastProvider({ client, useAuth, locale, children, ...options
   return React.createElement(Context.Provider, { value }, children);
 }
 
-export const useHoldfast = () =>
-  React.useContext(Context) ?? fail("there is no <HoldfastProvider> above");
+export const useHoldfast = () => React.useContext(Context) ?? fail("no <HoldfastProvider> above");
 
 /** @type {typeof import("./react.d.ts").useHoldfastClient} */
 export const useHoldfastClient = () => useHoldfast().client;

@@ -100,3 +100,80 @@ test("whoever signs in next is not answered with what failed before", async (t) 
   app.client.sessionChanged();
   assert.equal((await app.client.status()).state, "not_connected");
 });
+
+const QUESTIONS = {
+  profile: (client) => client.profile(),
+  sync: (client) => client.sync(),
+  "history, and its next page": async (client) => {
+    await client.history();
+    await client.history({ cursor: "7" });
+  },
+};
+
+for (const [name, ask] of Object.entries(QUESTIONS))
+  for (const [what, answer, most] of [
+    ["502", bad, [8, 2]],
+    ["a reset", faults.reset, [8, 2]],
+    ["200 in HTML", faults.html, [8, 2]],
+    ["all well", null, [140, 124]],
+  ])
+    test(`${name}, asked for all the time: no loop, ${what}`, async (t) => {
+      const { client, server, time } = await setUp(t);
+      server.state.answer = answer;
+      // Beside those by which the session is to be proven, within what an open page may ask.
+      const asked = () => server.routes().filter((route) => !/status$/.test(route)).length;
+      const minutes = [];
+      for (let minute = 0; minute < 2; minute += 1) {
+        const before = asked();
+        for (let ms = 0; ms < 60_000; ms += 100) {
+          ask(client).catch(() => {});
+          await time.advance(100);
+        }
+        minutes.push(asked() - before);
+      }
+      const isWithin = (count, index) => count >= 1 && count <= most[index];
+      assert.ok(minutes.every(isWithin), `${minutes} requests`);
+    });
+
+test("a question that was asked too often has its last answer, until a press or another session", async (t) => {
+  const { client, server, signIn } = await setUp(t);
+  const asked = () => server.routes().filter((route) => route === "GET /user/profile").length;
+  server.state.answer = bad;
+  for (let n = 0; n < 9; n += 1) assert.equal((await errorOf(client.profile())).status, 502);
+  assert.equal(asked(), 6);
+  server.state.answer = null;
+  await errorOf(client.profile());
+  await client.retry();
+  assert.equal((await client.profile()).id, "user_1");
+  assert.equal(asked(), 7);
+  server.state.answer = bad;
+  for (let n = 0; n < 9; n += 1) await client.profile().catch(() => {});
+  server.state.answer = null;
+  signIn.become("user_2", "sess_2");
+  client.sessionChanged();
+  assert.equal((await client.profile()).id, "user_1");
+});
+
+for (const [what, headers] of [
+  ["an hour", { "retry-after": "3600" }],
+  ["half a minute", { "retry-after": "30" }],
+])
+  test(`a press is one request, though the server has asked for ${what}; once it is well, all is`, async (t) => {
+    const { client, server, time } = await setUp(t);
+    server.state.answer = (request, response) => problem(response, 503, "x", { headers });
+    client.subscribe(() => {});
+    await time.advance(1_000);
+    for (let press = 1; press <= 3; press += 1) {
+      const before = server.requests.length;
+      await errorOf(client.retry());
+      assert.equal(server.requests.length, before + 1);
+      await errorOf(client.status());
+      assert.equal(server.requests.length, before + 1, "nothing but a press is sent");
+    }
+    server.state.answer = null;
+    await client.retry();
+    await time.advance(1_000);
+    const { phase, error, live } = client.getSnapshot();
+    assert.deepEqual([phase, error, live], ["ready", null, "stream"]);
+    assert.deepEqual(server.routes().slice(-2), ["GET /user/instagram/status", "GET /user/events"]);
+  });

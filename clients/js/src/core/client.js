@@ -7,7 +7,7 @@
  */
 import { createConnecting } from "./connecting.js";
 import { asHoldfastError } from "./errors.js";
-import { ONE_MORE_EVERY, SHORTEST_PAUSE } from "./limits.js";
+import { ONE_MORE_EVERY, ONE_MORE_WHILE_WELL, SHORTEST_PAUSE } from "./limits.js";
 import { createLiveUpdates } from "./live.js";
 import { checkServer } from "./options.js";
 import { ignore, joined } from "./pending.js";
@@ -50,7 +50,10 @@ export function createHoldfastClient(options) {
     () => store.status(),
     () => connecting.resume(),
   );
-  const transport = createTransport(base, session, clock, options.fetch);
+  const holds = /** @type {Map<string, () => void>} */ (new Map());
+  const transport = createTransport(base, session, clock, holds, options.fetch);
+  /** By path, the one way to ask. */
+  const questions = /** @type {Map<string, () => Promise<any>>} */ (new Map());
   /**
    * Retries, polls, notices that cannot be used, tabs that come and go, and an app that reads in
    * vain draw on it.
@@ -69,13 +72,26 @@ export function createHoldfastClient(options) {
   );
   const live = createLiveUpdates(base, clock, session, store, allowance, ask);
 
+  /** Nothing is known any more. */
+  function drop() {
+    store.overtake();
+    store.set(INITIAL);
+  }
+
+  /** What has failed may be asked again at once. */
+  function forgive() {
+    holds.clear();
+    questions.clear();
+  }
+
   /** What belonged to the person before is dropped, and what they had pressed is not done. */
   function onChange() {
     // The next one has back what a session that stood for a moment used for state and stream.
     const { updatedAt } = store.get();
     if (updatedAt && clock.now() - updatedAt >= SHORTEST_PAUSE) allowance.giveBack(2);
     live.stop();
-    store.drop();
+    drop();
+    forgive();
     live.follow();
     connecting.restart();
   }
@@ -120,19 +136,47 @@ export function createHoldfastClient(options) {
     return receipt;
   });
 
+  /**
+   * What an app may ask again whenever it is told something: where it did so too often it gets the
+   * last answer, be it a failure.
+   * @param {string} method
+   * @param {string} path
+   */
+  function question(method, path) {
+    let asks = questions.get(path);
+    if (!asks) {
+      const whileFailing = createAllowance(clock, ONE_MORE_EVERY);
+      const whileWell = createAllowance(clock, ONE_MORE_WHILE_WELL);
+      let budget = whileFailing;
+      let latest = /** @type {Promise<any> | null} */ (null);
+      asks = () => {
+        if (budget.take() && latest) return latest;
+        budget = whileFailing;
+        latest = ask(method, path);
+        latest.then(() => (budget = whileWell), ignore);
+        return latest;
+      };
+      questions.set(path, asks);
+    }
+    return asks();
+  }
+
   return {
-    sync: () => ask("POST", "/auth/sync"),
-    profile: () => ask("GET", "/user/profile"),
+    sync: () => question("POST", "/auth/sync"),
+    profile: () => question("GET", "/user/profile"),
     history: ({ cursor } = {}) =>
-      ask(
+      question(
         "GET",
         "/user/instagram/history" + (cursor ? `?before=${encodeURIComponent(cursor)}` : ""),
       ),
     status: store.status,
     retry() {
       session.pardon();
+      forgive();
       connecting.resume();
-      return store.read();
+      const status = store.read();
+      status.then(live.wake, ignore);
+      return status;
     },
     check: () => operation("action", check),
     connect: connecting.connect,
@@ -150,8 +194,7 @@ export function createHoldfastClient(options) {
         queueMicrotask(() => {
           live.follow();
           // Without ids nobody could tell whether whoever listens next is the same person.
-          if (!options.getSessionId?.() && !store.hasListeners() && !session.refusal())
-            store.drop();
+          if (!options.getSessionId?.() && !store.hasListeners() && !session.refusal()) drop();
         });
       };
     },

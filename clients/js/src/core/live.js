@@ -201,5 +201,13 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask) {
     store.set({ live: false });
   }
 
-  return { follow, stop };
+  return {
+    follow,
+    stop,
+    /** What is known has just been read, and the loop may have been told to pause for an hour. */
+    wake() {
+      mustRead = false;
+      wake();
+    },
+  };
 }

@@ -74,7 +74,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
   const mint = joined(() => askForToken({ skipCache: true }));
 
   /** Is there another session than that of the last token? */
-  const isOver = () => !!owner && owner.id !== getSessionId?.();
+  const isOver = () => owner && owner.id !== getSessionId?.();
 
   /** @param {number} since the epoch in which something was asked for */
   function check(since) {
@@ -153,8 +153,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
 
     /** Somebody signed in, out or over, unless the session is known to be the same. */
     change() {
-      const id = getSessionId?.();
-      if (!id || id !== owner?.id) forget();
+      if (!owner?.id || isOver()) forget();
     },
 
     /** A person asks again in spite of the refusal. */

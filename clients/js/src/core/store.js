@@ -94,12 +94,6 @@ export function createStore(clock, transport, operation, allowance) {
     reading = latest = etag = null;
   }
 
-  /** Nothing is known any more. */
-  function drop() {
-    overtake();
-    set(INITIAL);
-  }
-
   /** @param {() => boolean} isNewest */
   async function ask(isNewest) {
     const { value, response } = await transport("GET", "/user/instagram/status", {
@@ -147,7 +141,6 @@ export function createStore(clock, transport, operation, allowance) {
     status: () => reading ?? ((budget.take() && latest) || read()),
 
     overtake,
-    drop,
     hasListeners: () => listeners.size,
 
     /**

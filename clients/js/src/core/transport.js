@@ -22,12 +22,17 @@ import { within } from "./timing.js";
  * @param {string} base
  * @param {import("./session.js").Session} session
  * @param {import("../holdfast-client.d.ts").Clock} clock
+ * @param {Map<string, () => void>} holds by method and path, what failed last: throws the same
+ *   again until `Retry-After` has passed
  * @param {typeof fetch} [send]
  */
-export function createTransport(base, session, clock, send = (url, init) => fetch(url, init)) {
-  /** By method and path, what failed last: throws the same again until `Retry-After` has passed. */
-  const holds = /** @type {Map<string, () => void>} */ (new Map());
-
+export function createTransport(
+  base,
+  session,
+  clock,
+  holds,
+  send = (url, init) => fetch(url, init),
+) {
   /**
    * The answer, and what it brings: the value of its JSON, undefined for 304; for a stream, the
    * answer itself.
@@ -71,13 +76,11 @@ export function createTransport(base, session, clock, send = (url, init) => fetc
     const facts = problemIn(answer, since);
     const isOurs = status < 500 && status !== 424 && facts.code !== "unspecified";
     const error = isOurs ? new HoldfastRequestError(facts) : new HoldfastServiceError(facts);
-    const person = session.identity();
     holds.set(route, () => {
       const passed = clock.now() - since;
-      // Not where the clock was put back since: then nobody knows how long it has been.
-      const isSame = person === session.identity() && passed >= 0;
-      // False of none.
-      if (isSame && passed < /** @type {number} */ (facts.retryAfterMs)) throw error;
+      // Not where the clock was put back since: then nobody knows how long it has been. False of
+      // no `Retry-After`.
+      if (passed >= 0 && passed < /** @type {number} */ (facts.retryAfterMs)) throw error;
     });
     throw error;
   };
