@@ -30,16 +30,22 @@ function parseReturn(address) {
     : { rest: href };
 }
 
+/** With which the page was opened: a router may redirect before anybody asks. Taken once. */
+let opened = /** @type {string | undefined} */ (globalThis.location?.href);
+
 /**
  * What an address says of an attempt. The secret is taken out of this page's address at once.
  * @param {string | URL | Location | null | undefined} address
  */
 export function takeReturn(address) {
-  const found = /** @type {ReturnType<typeof parseReturn>} */ (address ? parseReturn(address) : {});
-  if (found.outcome && globalThis.location?.href === String(address)) {
-    history.replaceState(history.state, "", found.rest);
-    // Routers have read the address before and would write it back: the event tells them.
-    dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
+  let found = /** @type {ReturnType<typeof parseReturn>} */ (address ? parseReturn(address) : {});
+  if (globalThis.location?.href === String(address)) {
+    if (found.outcome) {
+      history.replaceState(history.state, "", found.rest);
+      // Routers have read the address before and would write it back: the event tells them.
+      dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
+    } else found = parseReturn(opened ?? location);
+    opened = undefined;
   }
   return /** @type {Return} */ (found);
 }

@@ -235,6 +235,15 @@ test("a router around the provider does not write the secret back", async (t) =>
   assert.equal(count(app, COMPLETE), 1);
 });
 
+for (const by of ["element", "loader"])
+  test(`a router that redirects by ${by} from the page of the return loses nothing of it`, async (t) => {
+    const app = await openApp(t, { browser, page: "redirect.html", query: { by, ...CALLBACK } });
+    await shows(app, /@ada\.makes/);
+    assert.equal(new URL(app.page.url()).pathname, "/settings");
+    assert.doesNotMatch(app.page.url(), /s3cret/);
+    assert.equal(count(app, COMPLETE), 1);
+  });
+
 test("in a popup: it finishes, closes, and the page that opened it knows", async (t) => {
   const app = await openApp(t, { browser, page: "popup.html" });
   const back = new URL(app.url);
