@@ -1,14 +1,15 @@
 /** What the README offers does what it says. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { get } from "svelte/store";
-import { effectScope } from "vue";
+import { createRenderer, createSSRApp } from "vue";
+import { renderToString } from "vue/server-renderer";
 import { createFakeClient, fakeStatus } from "../src/fake.js";
 import { readme, readmeBlock } from "./support/code-blocks.js";
 
@@ -48,6 +49,17 @@ async function complaintsAbout(t, files) {
   return said.stdout;
 }
 
+/** A page for Vue that nobody looks at. */
+const nodes = {
+  createText: (text) => ({ text }),
+  createComment: (text) => ({ text }),
+  insert: (node, parent) => (node.parent = parent),
+  remove() {},
+  setText() {},
+  parentNode: ({ parent }) => parent,
+  nextSibling: () => null,
+};
+
 /** A block that begins with its import, as a hook of an app. */
 function hookOf(block, imports, before) {
   const [, own, body] = block.match(/^(\/\/ .*\nimport .*;\n)([\s\S]*)$/);
@@ -81,17 +93,35 @@ test("a view of one's own, the stylesheet, and the hooks of both adapters, compi
   assert.equal(said, "");
 });
 
-test("Vue: a ref that follows, for as long as its scope lives", async (t) => {
+test("Vue: a ref that follows while its component is mounted, and nothing that a server leaves running", async (t) => {
   const { useInstagram } = await moduleOf(t, readmeBlock("js", "// Vue"));
-  const client = createFakeClient();
-  const scope = effectScope();
-  const snapshot = scope.run(() => useInstagram(client));
-  assert.equal(snapshot.value.phase, "loading");
+  const client = createFakeClient(fakeStatus("not_connected"));
+  let listeners = 0;
+  const { subscribe } = client;
+  client.subscribe = (listener) => {
+    const stop = subscribe(listener);
+    listeners += 1;
+    return () => {
+      listeners -= 1;
+      stop();
+    };
+  };
+  let snapshot;
+  const component = {
+    setup() {
+      snapshot = useInstagram(client);
+      return () => snapshot.value.phase;
+    },
+  };
+  assert.equal(await renderToString(createSSRApp(component)), "loading");
+  assert.equal(listeners, 0);
+  const app = createRenderer(nodes).createApp(component);
+  app.mount({ children: [] });
+  assert.equal(snapshot.value.status.state, "not_connected");
   client.setStatus(fakeStatus("connected"));
   assert.equal(snapshot.value.status.state, "connected");
-  scope.stop();
-  client.setStatus(fakeStatus("not_connected"));
-  assert.equal(snapshot.value.status.state, "connected", "it has stopped listening");
+  app.unmount();
+  assert.equal(listeners, 0);
 });
 
 test("Svelte: a store that follows, for as long as somebody subscribes", async (t) => {
@@ -115,6 +145,23 @@ test("what was read is for the session that is still there, or for nobody", asyn
   assert.equal(await readFor(client, "sess_1", async () => "Ada's"), "Ada's");
   const read = async () => ((id = "sess_9"), "Grace's");
   await assert.rejects(readFor(client, "sess_1", read), /Somebody else/);
+});
+
+test("each client that is made as printed is told who is signed in, and a popup's finishes", () => {
+  const guide = readFileSync(join(root, "../../docs/guides/native-apps.md"), "utf8");
+  const made = [
+    ...(readme + guide).matchAll(/(?:createHoldfastClient|authorizedFetch)\(\{([^]*?)\}\)/g),
+  ];
+  assert.ok(made.length >= 5);
+  for (const [call, options] of made) assert.match(options, /getSessionId/, call);
+  for (const start of ["import { createHoldfastClient } from", "import { App } from"])
+    for (const [, block] of (readme + guide).matchAll(/```jsx?\n([^]*?)```/g))
+      if (block.startsWith(start)) assert.match(block, /sessionChanged\(\)/);
+  const popup = readmeBlock(
+    "js",
+    'import { createHoldfastClient } from "holdfast-client";\nimport { closePopup',
+  );
+  assert.match(popup, /client\.completeFromUrl\(\)/);
 });
 
 test("pictures and links of the README are in the package, or on the web", () => {
