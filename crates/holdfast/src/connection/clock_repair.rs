@@ -30,13 +30,20 @@ impl Connection {
 
     /// Whether the grant has recently worked past its stored expiry: then a clock is wrong, and the
     /// grant is still alive.
-    pub fn has_outlived_expiry(&self, now: Timestamp) -> bool {
+    pub(super) fn has_outlived_expiry(&self, now: Timestamp) -> bool {
         let (Some(grant), Some(evidence)) = (self.grant, self.evidence) else { return false };
         let by_answer = match evidence.source {
             EvidenceSource::Refresh | EvidenceSource::Use => true,
             EvidenceSource::Oauth | EvidenceSource::Callback | EvidenceSource::Clock => false,
         };
         by_answer && evidence.at >= grant.expires_at && after(evidence.at, PROOF_LASTS) > now
+    }
+
+    /// Whether the clock ends the grant: its expiry has passed, was named by the provider, and it
+    /// has not worked since.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        let has_passed = self.grant.is_some_and(|grant| grant.expires_at <= now);
+        has_passed && !self.expiry_is_assumed && !self.has_outlived_expiry(now)
     }
 
     /// Whether only the clock ended this connection, so that a corrected clock can restore it.

@@ -44,6 +44,9 @@ pub struct Connection {
     pub missing_scopes: Vec<String>,
     /// The grant in use, if any; its token is stored sealed, not here.
     pub grant: Option<GrantFacts>,
+    /// The refresh that brought it named no lifetime, so its expiry is that of the grant before:
+    /// only the provider knows when it ends.
+    pub expiry_is_assumed: bool,
     /// When the worker next refreshes the grant, or probes a connection in trouble.
     pub next_refresh_at: Option<Timestamp>,
     /// The provider is not asked about this connection before this time.
@@ -75,6 +78,7 @@ impl Connection {
             scopes: Vec::new(),
             missing_scopes: Vec::new(),
             grant: None,
+            expiry_is_assumed: false,
             next_refresh_at: None,
             retry_after: None,
             since,

@@ -177,8 +177,8 @@ fn standing_by_the_clock(
     let expiry = connection.and_then(|each| each.grant).map(|grant| grant.expires_at);
     let returned = connection.filter(|each| each.is_expired_by_clock() && expiry.is_some_and(|at| at > now));
     let stored = returned.map_or(stored, Connection::healthy_standing);
-    let outlived = connection.is_some_and(|each| each.has_outlived_expiry(now));
-    let lapsed = expiry.filter(|at| *at <= now && stored.state().is_alive() && !outlived);
+    let lapsed =
+        expiry.filter(|_| stored.state().is_alive() && connection.is_some_and(|each| each.has_expired(now)));
     let abandoned = attempt.filter(|each| each.expires_at <= now && stored.state() == State::NotConnected);
     match (lapsed, abandoned) {
         (Some(at), _) => (Reason::Expired.into(), Some(at)),

@@ -51,6 +51,7 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
             next.missing_scopes.clone_from(missing_scopes);
             next.linked_at = Some(*linked_at);
             install_grant(next, *grant, *next_refresh_at);
+            next.expiry_is_assumed = false;
             next.since = now;
             mark_working(next, EvidenceSource::Oauth, now);
         }
@@ -158,7 +159,8 @@ fn take_back(
         EvidenceSource::Oauth | EvidenceSource::Callback | EvidenceSource::Clock => false,
     });
     let is_fallen = matches!(connection.standing.state(), State::ReconnectRequired | State::ActionRequired);
-    if is_fallen && by_answer && connection.grant.is_some_and(|grant| grant.expires_at > now) {
+    let has_time = |grant: GrantFacts| grant.expires_at > now || connection.expiry_is_assumed;
+    if is_fallen && by_answer && connection.grant.is_some_and(has_time) {
         set_standing(next, Reason::ProviderIncident.into(), now);
         next.next_refresh_at = Some(next_refresh_at);
     }
@@ -203,10 +205,10 @@ fn end_attempt(next: &mut Connection, outcome: AttemptOutcome, now: Timestamp) {
     next.evidence = Some(Evidence { source, at: now });
 }
 
-/// Ends a live connection whose grant has expired, unless it has worked past its expiry.
+/// Ends a live connection whose grant has expired.
 fn expire(connection: &Connection, next: &mut Connection, now: Timestamp) {
-    let is_alive = connection.standing.state().is_alive() && !connection.has_outlived_expiry(now);
-    if let Some(grant) = connection.grant.filter(|grant| is_alive && grant.expires_at <= now) {
+    let is_alive = connection.standing.state().is_alive();
+    if let Some(grant) = connection.grant.filter(|_| is_alive && connection.has_expired(now)) {
         set_standing(next, Reason::Expired.into(), now);
         next.since = grant.expires_at;
         next.evidence = Some(Evidence { source: EvidenceSource::Clock, at: grant.expires_at });
@@ -257,9 +259,7 @@ pub fn predates(issued: Timestamp, began: Timestamp, now: Timestamp) -> bool {
 
 /// Whether the account can be used as far as we know: not once its grant has expired.
 pub fn is_working(connection: &Connection, now: Timestamp) -> bool {
-    let has_lapsed =
-        connection.grant.is_none_or(|grant| grant.expires_at <= now) && !connection.has_outlived_expiry(now);
-    connection.standing.state().is_usable() && !has_lapsed
+    connection.standing.state().is_usable() && connection.grant.is_some() && !connection.has_expired(now)
 }
 
 /// Whether `grant_version` is the present grant; a late answer may be about an earlier one.
@@ -268,6 +268,7 @@ fn is_about(connection: &Connection, grant_version: i64) -> bool {
 }
 
 fn install_grant(next: &mut Connection, grant: GrantFacts, next_refresh_at: Timestamp) {
+    next.expiry_is_assumed = next.grant.is_some_and(|before| before.expires_at == grant.expires_at);
     next.grant = Some(grant);
     next.next_refresh_at = Some(next_refresh_at);
     next.retry_after = None;
@@ -284,6 +285,7 @@ fn clear_link(next: &mut Connection, reason: Reason, now: Timestamp) {
 
 fn drop_grant(next: &mut Connection) {
     next.grant = None;
+    next.expiry_is_assumed = false;
     next.next_refresh_at = None;
     next.retry_after = None;
     next.suspicion = None;

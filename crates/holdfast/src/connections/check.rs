@@ -26,12 +26,10 @@ impl Connections {
         let Some(provider) = &self.parts.provider else { return Ok(None) };
         let now = self.parts.clock.now();
         let is_waiting = connection.waits_until(now).or(self.gate.spent_until(now)).is_some();
-        let Some(facts) = connection.grant.filter(|grant| grant.expires_at > now && !is_waiting) else {
+        let Some(facts) = connection.grant.filter(|_| !is_waiting && !connection.has_expired(now)) else {
             return Ok(None);
         };
-        if connection.standing.state() == State::NotConnected
-            || !self.parts.store.claim_me_call(connection.id, now, self.parts.check_interval).await?
-        {
+        if connection.standing.state() == State::NotConnected || !self.may_ask(connection).await? {
             return Ok(None);
         }
         let Some(grant) = self.grant(connection).await? else { return Ok(None) };

@@ -101,6 +101,12 @@ impl Connections {
         }
     }
 
+    /// Claims this minute's question about the connection.
+    pub(super) async fn may_ask(&self, connection: &Connection) -> Result<bool, ServiceError> {
+        let now = self.parts.clock.now();
+        Ok(self.parts.store.claim_me_call(connection.id, now, self.parts.check_interval).await?)
+    }
+
     async fn conclude(
         &self,
         connection: &Connection,
@@ -199,9 +205,8 @@ impl Connections {
         provider: &'a SharedProvider,
     ) -> BoxFuture<'a, Result<(), ServiceError>> {
         async move {
-            let now = self.parts.clock.now();
             if let Some(facts) = other.grant
-                && self.parts.store.claim_me_call(other.id, now, self.parts.check_interval).await?
+                && self.may_ask(other).await?
                 && let Some(grant) = self.grant(other).await?
             {
                 let tools = Tools { provider, grant: &grant, lease: None };

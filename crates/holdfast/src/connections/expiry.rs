@@ -15,7 +15,7 @@ use crate::connection::diagnosis::Diagnosis;
 use crate::connection::observation::{Call, Observation};
 use crate::connection::{Connection, GrantFacts};
 use crate::provider::Grant;
-use crate::store::SealedGrant;
+use crate::store::Lease;
 
 /// Connections ended in parallel.
 const PARALLEL: usize = 8;
@@ -40,13 +40,8 @@ impl Connections {
         if askable > 0 {
             expired.extend(store.connections_expired_in_doubt(now, doubted_until, askable).await?);
         }
-        let mut due = Vec::with_capacity(expired.len());
-        for connection in expired {
-            let doubt = self.doubt(&connection).await?;
-            due.push((connection, doubt));
-        }
-        let outcomes = stream::iter(due).map(|(connection, doubt)| async move {
-            if stop.is_cancelled() { Ok(false) } else { self.expire_alone(&connection, doubt).await }
+        let outcomes = stream::iter(expired).map(|connection| async move {
+            if stop.is_cancelled() { Ok(false) } else { self.expire_alone(&connection).await }
         });
         let outcomes: Vec<_> = outcomes.buffer_unordered(PARALLEL).collect().await;
         let mut ended = 0;
@@ -56,13 +51,9 @@ impl Connections {
         Ok(ended)
     }
 
-    /// Calls [`Self::expire_doubted`]; logs a failure that concerns this connection alone.
-    async fn expire_alone(
-        &self,
-        connection: &Connection,
-        doubt: Option<Doubt>,
-    ) -> Result<bool, ServiceError> {
-        let ended = ServiceError::of_one(self.expire_doubted(connection, doubt).await, |error| {
+    /// Calls [`Self::expire`]; logs a failure that concerns this connection alone.
+    async fn expire_alone(&self, connection: &Connection) -> Result<bool, ServiceError> {
+        let ended = ServiceError::of_one(self.expire(connection, None).await, |error| {
             if self.parts.store.is_news("connection to end", &connection.id.to_string()) {
                 tracing::error!(connection = %connection.id, %error, "an expired connection could not be ended");
             }
@@ -72,23 +63,19 @@ impl Connections {
 
     /// Ends a connection whose grant has expired, unless the grant still works. Returns whether it
     /// ended.
-    pub(super) async fn expire(&self, connection: &Connection) -> Result<bool, ServiceError> {
-        self.expire_doubted(connection, self.doubt(connection).await?).await
-    }
-
-    async fn expire_doubted(
+    pub(super) async fn expire(
         &self,
         connection: &Connection,
-        doubt: Option<Doubt>,
+        lease: Option<&Lease>,
     ) -> Result<bool, ServiceError> {
-        let recorded = match self.worth_asking(connection, doubt).await? {
+        let recorded = match self.worth_asking(connection).await? {
             Question::NotNow => return Ok(false),
             Question::Settled => {
                 self.recorder.record_on(connection, &Observation::ExpiryPassed, None).await?
             }
             Question::Ask(doubt, facts, grant) => {
                 let Some(provider) = &self.parts.provider else { return Ok(false) };
-                let tools = Tools { provider, grant: &grant, lease: None };
+                let tools = Tools { provider, grant: &grant, lease };
                 let diagnosis = match doubt {
                     Doubt::Clock => Diagnosis::of_expiry(connection, facts),
                     // When it expires is not known, so that no answer is no end.
@@ -111,17 +98,13 @@ impl Connections {
     }
 
     /// Whether to ask the provider before the clock ends the connection.
-    async fn worth_asking(
-        &self,
-        connection: &Connection,
-        doubt: Option<Doubt>,
-    ) -> Result<Question, ServiceError> {
+    async fn worth_asking(&self, connection: &Connection) -> Result<Question, ServiceError> {
         let now = self.parts.clock.now();
-        let (Some(facts), Some(doubt)) = (connection.grant, doubt) else {
+        let (Some(facts), Some(doubt)) = (connection.grant, self.doubt(connection)) else {
             return Ok(Question::Settled);
         };
         if doubt == Doubt::Assumed && connection.waits_until(now).is_some()
-            || !self.parts.store.claim_me_call(connection.id, now, self.parts.check_interval).await?
+            || !self.may_ask(connection).await?
         {
             return Ok(Question::NotNow);
         }
@@ -132,16 +115,13 @@ impl Connections {
     }
 
     /// Why the provider is to be asked before the clock ends the connection, if it is.
-    async fn doubt(&self, connection: &Connection) -> Result<Option<Doubt>, ServiceError> {
-        let Some(facts) = connection.grant.filter(|_| self.is_configured()) else { return Ok(None) };
-        let stored = self.parts.store.sealed_grants(connection.id).await?;
-        let is_that_of =
-            |each: &SealedGrant| each.version < facts.version && each.expires_at == facts.expires_at;
-        if stored.iter().any(is_that_of) {
-            return Ok(Some(Doubt::Assumed));
+    fn doubt(&self, connection: &Connection) -> Option<Doubt> {
+        let facts = connection.grant.filter(|_| self.is_configured())?;
+        if connection.expiry_is_assumed {
+            return Some(Doubt::Assumed);
         }
         let is_waiting = connection.waits_until(self.parts.clock.now()).is_some();
-        Ok((!is_waiting && facts.expires_at <= self.clock_suspicion.until()).then_some(Doubt::Clock))
+        (!is_waiting && facts.expires_at <= self.clock_suspicion.until()).then_some(Doubt::Clock)
     }
 }
 

@@ -63,7 +63,6 @@ use self::recorder::Recorder;
 use crate::caller::OwnerId;
 use crate::clock::SharedClock;
 use crate::connection::Connection;
-use crate::connection::observation::Observation;
 use crate::connection::return_url::ReturnUrls;
 use crate::connection::schedule::{Jitter, RefreshPolicy, Schedule};
 use crate::connection::status::{InstagramStatus, OpenAttempt, derive, recorded};
@@ -218,20 +217,14 @@ impl Connections {
         Ok(InstagramStatus { version, ..status })
     }
 
-    /// Every change of state of a caller's connection, newest first.
+    /// Every change of state of a caller's connection, newest first. Writes nothing: a passed expiry
+    /// is the worker's to record, which asks the provider first where it is in doubt.
     pub async fn history(
         &self,
         owner: &OwnerId,
         before: Option<HistoryCursor>,
         limit: usize,
     ) -> Result<HistoryPage, ServiceError> {
-        let now = self.parts.clock.now();
-        // Record a passed expiry first: the status shows it at once, so the history must too.
-        if let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await?
-            && connection.grant.is_some_and(|grant| grant.expires_at <= now)
-        {
-            self.recorder.record(connection.id, &Observation::ExpiryPassed, None).await?;
-        }
         Ok(self.parts.store.history(owner, Self::PROVIDER, before, limit).await?)
     }
 

@@ -76,7 +76,7 @@ impl Connections {
         let due = self.what_is_due(connection, facts)?;
         match due {
             Due::Over => {
-                self.end(connection, facts).await?;
+                self.end(lease).await?;
                 return Ok(Refreshed::Skipped);
             }
             Due::TooYoung(ripe) => {
@@ -100,8 +100,7 @@ impl Connections {
 
     fn what_is_due(&self, connection: &Connection, facts: GrantFacts) -> Result<Due, ServiceError> {
         let schedule = self.schedule()?;
-        let has_expired = facts.expires_at <= schedule.now && !connection.has_outlived_expiry(schedule.now);
-        if !connection.standing.state().is_alive() || has_expired {
+        if !connection.standing.state().is_alive() || connection.has_expired(schedule.now) {
             return Ok(Due::Over);
         }
         let ripe = after(facts.obtained_at, schedule.policy.min_age);
@@ -116,9 +115,10 @@ impl Connections {
     }
 
     /// Ends an expired connection, or unschedules one that has already ended.
-    async fn end(&self, connection: &Connection, facts: GrantFacts) -> Result<(), ServiceError> {
-        if connection.standing.state().is_alive() && facts.expires_at <= self.parts.clock.now() {
-            self.expire(connection).await.map(drop)
+    async fn end(&self, lease: &Lease) -> Result<(), ServiceError> {
+        let connection = lease.connection();
+        if connection.standing.state().is_alive() {
+            self.expire(connection, Some(lease)).await.map(drop)
         } else {
             self.reschedule(connection, None).await
         }
@@ -178,10 +178,10 @@ impl Connections {
         tools: Tools<'_>,
     ) -> Result<Refreshed, ServiceError> {
         let connection = lease.connection();
-        let now = self.parts.clock.now();
-        if !self.parts.store.claim_me_call(connection.id, now, self.parts.check_interval).await? {
+        if !self.may_ask(connection).await? {
             // Another check has just run; its result is stored or about to be.
-            self.reschedule(connection, Some(after(now, self.parts.check_interval))).await?;
+            self.reschedule(connection, Some(after(self.parts.clock.now(), self.parts.check_interval)))
+                .await?;
             return Ok(Refreshed::Skipped);
         }
         let question = Diagnosis::of_question(connection, facts, Call::Probe);

@@ -52,6 +52,7 @@ fn read_connection(row: &RowOf<impl Cells>) -> Result<Connection, Unreadable> {
         scopes: list(row, "scopes")?,
         missing_scopes: list(row, "missing_scopes")?,
         grant: grant(row)?,
+        expiry_is_assumed: row.opt_int("expiry_assumed")?.is_some(),
         next_refresh_at: row.opt_time("next_refresh_at")?,
         retry_after: row.opt_time("retry_after")?,
         since: row.time("since")?,

@@ -21,6 +21,7 @@ fn linked(granted: &[&str], missing: &[&str]) -> Connection {
         scopes: scopes(granted),
         missing_scopes: scopes(missing),
         grant: Some(GrantFacts { version: 1, obtained_at: at, expires_at: from_millis(1_000_000) }),
+        expiry_is_assumed: false,
         next_refresh_at: None,
         retry_after: None,
         since: at,
@@ -203,4 +204,18 @@ fn an_event_tells_the_stored_state_whatever_an_attempt_the_clock_or_the_settings
         assert_eq!((told.connected, told.state, told.reason), (true, State::Connected, None));
         assert_eq!(recorded(None, asked_for, late).state, State::NotConnected);
     }
+}
+
+#[test]
+fn an_expiry_that_no_refresh_named_ends_nothing() {
+    let named = linked(&[BASIC], &[]);
+    let assumed = Connection { expiry_is_assumed: true, ..named.clone() };
+    let told = |connection: &Connection| {
+        let status = derive(Some(connection.clone()), None, Some(&scopes(&[BASIC])), from_millis(1_000_001));
+        (status.connected, status.reason)
+    };
+    assert_eq!(told(&named), (false, Some(Reason::Expired)));
+    assert_eq!(told(&assumed), (true, None));
+    let away = Connection { standing: Reason::ProviderUnavailable.into(), ..assumed };
+    assert_eq!(told(&away), (true, Some(Reason::ProviderUnavailable)));
 }

@@ -435,3 +435,21 @@ fn what_an_answer_lacks_is_no_news() {
     let renamed = Account { username: Some("ada.new".to_owned()), ..bare };
     assert_eq!(described(renamed), Account { username: Some("ada.new".to_owned()), ..full.clone() });
 }
+
+#[test]
+fn the_expiry_of_a_refresh_that_names_none_is_assumed_until_one_names_it() {
+    let named = connected();
+    let silent = GrantFacts { version: 2, ..GrantFacts { expires_at: at(60), ..facts(2, 30) } };
+    let assumed = apply(&named, &refreshed(silent, at(45)), at(30));
+    assert_eq!((named.expiry_is_assumed, assumed.expiry_is_assumed), (false, true));
+    assert_eq!(apply(&assumed, &Observation::ExpiryPassed, at(61)), assumed);
+    assert!(is_working(&assumed, at(61)) && !is_working(&named, at(61)));
+    let renewed = Observation::Refreshed {
+        from_version: 2,
+        grant: facts(3, 45),
+        granted: None,
+        next_refresh_at: at(75),
+    };
+    assert!(!apply(&assumed, &renewed, at(45)).expiry_is_assumed);
+    assert!(!apply(&assumed, &Observation::Disconnected, at(45)).expiry_is_assumed);
+}

@@ -349,7 +349,10 @@ async fn an_expiry_that_was_only_assumed_ends_no_grant_that_works() {
         for trouble in [Population::Down, Population::AppDeactivated] {
             one.world.set(trouble);
             one.pass(DAY, 20 * MINUTE).await;
-            assert!(one.now(ada.id).await.standing.state().is_alive(), "{trouble:?}");
+            let stored = one.now(ada.id).await;
+            assert!(stored.standing.state().is_alive(), "{trouble:?}");
+            let told = one.connections.status(&owner("ada")).await.expect("it answers");
+            assert_eq!((told.state, told.reason), (State::Degraded, stored.standing.reason()));
             one.world.set(Population::Fine);
             one.pass(DAY, 20 * MINUTE).await;
             assert_eq!(one.now(ada.id).await.standing, Standing::CONNECTED, "{trouble:?}");
@@ -358,6 +361,39 @@ async fn an_expiry_that_was_only_assumed_ends_no_grant_that_works() {
         one.world.kill_all_of("ada");
         one.pass(3 * DAY, 30 * MINUTE).await;
         assert_eq!(one.now(ada.id).await.standing.state(), State::ReconnectRequired);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_read_turns_an_expiry_into_an_end() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::OldDead);
+        let (assumed, named) = (one.link("ada").await.id, one.link("bob").await.id);
+        one.clock.advance(31 * DAY);
+        one.world.refuse_refreshes_of("bob");
+        one.world.name_no_lifetimes();
+        one.tick().await;
+        one.clock.advance(30 * DAY);
+        // Before any worker has come by.
+        let before = [one.now(assumed).await, one.now(named).await];
+        for name in ["ada", "bob"] {
+            one.connections.history(&owner(name), None, 9).await.expect("it answers");
+        }
+        assert_eq!([one.now(assumed).await, one.now(named).await], before);
+        let told = async |name| {
+            let status = one.connections.status(&owner(name)).await.expect("it answers");
+            (status.state, status.reason)
+        };
+        assert_eq!(told("ada").await, (State::Connected, None), "Instagram has not been asked");
+        assert_eq!(told("bob").await, (State::ReconnectRequired, Some(Reason::Expired)));
+        // Whoever asks for a check is answered by Instagram.
+        let asked = one.world.calls("identify").len();
+        one.connections.check(&owner("ada")).await.expect("it answers");
+        assert_eq!(one.world.calls("identify").len(), asked + 1);
+        one.tick().await;
+        assert_eq!(told("ada").await, (State::Connected, None));
+        assert!(one.world.is_alive(&one.token("ada").await.expect("a grant")));
     })
     .await;
 }

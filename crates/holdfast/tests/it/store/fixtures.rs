@@ -45,6 +45,7 @@ pub fn connection(owner: &OwnerId, account_id: &str) -> Connection {
         scopes: vec!["instagram_business_basic".to_owned()],
         missing_scopes: vec!["instagram_business_manage_messages".to_owned()],
         grant: Some(GrantFacts { version: 1, obtained_at: now, expires_at: later(60 * DAY) }),
+        expiry_is_assumed: false,
         next_refresh_at: Some(later(30 * DAY)),
         retry_after: None,
         since: now,
