@@ -110,6 +110,16 @@ impl<'a> Diagnosis<'a> {
         }
     }
 
+    /// The grant that was used.
+    pub fn grant_version(&self) -> i64 {
+        self.facts.version
+    }
+
+    /// Whether what is known may end the connection, now or when it is repeated.
+    pub fn is_against_the_grant(&self) -> bool {
+        matches!(&self.finding, Finding::Failed(failure) if self.is_past_expiry || is_sign(failure.meaning))
+    }
+
     /// Takes the result of the last step.
     pub fn learned(&mut self, answer: Answer) {
         match answer {

@@ -21,7 +21,8 @@ impl Connections {
     }
 
     /// Makes one `/me` call, if the grant has not expired, no wait is stored, and the app's rate
-    /// budget is not spent. Returns what it showed; `None`: it was not made.
+    /// budget is not spent. Returns what it showed; `None`: it was not made, or shows nothing, because
+    /// a refresh replaces the grant.
     pub async fn probe(&self, connection: &Connection) -> Result<Option<Diagnosed>, ServiceError> {
         let Some(provider) = &self.parts.provider else { return Ok(None) };
         let now = self.parts.clock.now();
@@ -34,7 +35,8 @@ impl Connections {
         }
         let Some(grant) = self.grant(connection).await? else { return Ok(None) };
         let tools = Tools { provider, grant: &grant, lease: None };
-        self.diagnose(Diagnosis::of_question(connection, facts, Call::Check), tools).await.map(Some)
+        let diagnosed = self.diagnose(Diagnosis::of_question(connection, facts, Call::Check), tools).await?;
+        Ok((!matches!(diagnosed, Diagnosed::Replaced)).then_some(diagnosed))
     }
 
     /// Has the worker probe the connection as soon as Instagram may be asked.

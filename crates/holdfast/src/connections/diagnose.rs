@@ -31,6 +31,8 @@ pub enum Diagnosed {
     Failed(Meaning, Option<Recorded>),
     /// The clock has ended the connection.
     Expired(Option<Recorded>),
+    /// Nothing is recorded against the grant: a refresh has replaced it, or is about to.
+    Replaced,
 }
 
 /// What a diagnosis works with.
@@ -60,8 +62,16 @@ impl Connections {
         tools: Tools<'_>,
     ) -> Result<Diagnosed, ServiceError> {
         let connection = diagnosis.connection();
+        let store = &self.parts.store;
         let is_app_call = diagnosis.call() == Call::PassThrough;
         loop {
+            // The provider may end a grant before the answer arrives that brings the next one.
+            if tools.lease.is_none()
+                && diagnosis.is_against_the_grant()
+                && store.is_replaced(connection.id, diagnosis.grant_version(), self.parts.clock.now()).await?
+            {
+                return Ok(Diagnosed::Replaced);
+            }
             let population = match diagnosis.meaning() {
                 Some(meaning) => self.population(connection, meaning).await?,
                 None => Population::default(),

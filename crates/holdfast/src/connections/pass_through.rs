@@ -11,7 +11,7 @@ use crate::connection::observation::{Call, Observation};
 use crate::connection::reasons::reason_of;
 use crate::connection::status::InstagramStatus;
 use crate::connection::{Connection, EvidenceSource, GrantFacts, Reason};
-use crate::provider::{Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough};
+use crate::provider::{Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough, SharedProvider};
 
 /// Success is recorded at most this often, so that a busy backend does not cost a write per call.
 const PROVEN_EVERY: Duration = Duration::from_mins(1);
@@ -53,6 +53,9 @@ pub enum UseError {
     /// The call was answered, with more than is passed on.
     #[error("the answer is too large to be passed on")]
     AnswerTooLarge,
+    /// Instagram refused a grant that a refresh is replacing: the next one is there in a moment.
+    #[error("the grant is being replaced")]
+    Replaced,
     /// An internal failure.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -65,30 +68,53 @@ impl Connections {
         Ok(UsableGrant { grant, status: self.status_of(&connection) })
     }
 
-    /// Makes an API call with the grant in use. A sign against the grant counts once `/me` confirms
-    /// it; if that ends the connection, the error is [`UseError::NotUsable`].
+    /// Makes an API call with the grant in use; a GET again, if that grant was refused and has been
+    /// replaced meanwhile. A sign against the grant counts once `/me` confirms it; if that ends the
+    /// connection, the error is [`UseError::NotUsable`].
     pub async fn pass_through(&self, owner: &OwnerId, call: PassThrough) -> Result<PassedThrough, UseError> {
         let provider = self.parts.provider.as_ref();
         let provider = provider.ok_or(UseError::NotUsable { reason: Some(Reason::NotConfigured) })?;
-        let (connection, facts, grant) = match self.callable(owner).await {
-            Ok(callable) => callable,
-            // What is wrong with the call itself is said whatever state the connection is in.
-            Err(error) => {
-                let objection = provider.objection(&call);
-                return Err(
-                    objection.map_or(error, |Failure { detail, .. }| UseError::NotPassedOn { detail })
-                );
+        let mut refused = None;
+        loop {
+            let (connection, facts, grant) = match self.callable(owner).await {
+                Ok(callable) => callable,
+                // What is wrong with the call itself is said whatever state the connection is in.
+                Err(error) => {
+                    let objection = provider.objection(&call);
+                    return Err(
+                        objection.map_or(error, |Failure { detail, .. }| UseError::NotPassedOn { detail })
+                    );
+                }
+            };
+            if refused == Some(facts.version) {
+                return Err(UseError::Replaced);
             }
-        };
-        let tools = Tools { provider, grant: &grant, lease: None };
+            match self.pass_through_with(provider, &connection, facts, &grant, call.clone()).await {
+                Err(UseError::Replaced) if refused.is_none() && call.method == http::Method::GET => {
+                    refused = Some(facts.version);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn pass_through_with(
+        &self,
+        provider: &SharedProvider,
+        connection: &Connection,
+        facts: GrantFacts,
+        grant: &Grant,
+        call: PassThrough,
+    ) -> Result<PassedThrough, UseError> {
+        let tools = Tools { provider, grant, lease: None };
         let changes = call.method != http::Method::GET;
-        match provider.pass_through(&grant, call).await {
+        match provider.pass_through(grant, call).await {
             Ok(answer) => {
                 // The app's calls use up what the worker's calls are counted against.
                 self.gate.learn_usage(answer.usage, answer.failure.as_ref());
                 let noted = match &answer.failure {
-                    Some(failure) => self.failed_in_use(&connection, facts, tools, failure).await,
-                    None => self.worked(&connection, facts, answer.needs_scope).await.map_err(UseError::from),
+                    Some(failure) => self.failed_in_use(connection, facts, tools, failure).await,
+                    None => self.worked(connection, facts, answer.needs_scope).await.map_err(UseError::from),
                 };
                 unless_only_unnoted(noted)?;
                 Ok(answer)
@@ -99,7 +125,7 @@ impl Connections {
                 Err(UseError::NotPassedOn { detail })
             }
             Err(NotPassed::Failed(failure)) => {
-                unless_only_unnoted(self.failed_in_use(&connection, facts, tools, &failure).await)?;
+                unless_only_unnoted(self.failed_in_use(connection, facts, tools, &failure).await)?;
                 let reason = reason_of(failure.meaning);
                 let may_be_done = changes && failure.was_sent;
                 Err(UseError::Unanswered { reason, retry_after: failure.retry_after, may_be_done })
@@ -223,6 +249,7 @@ impl Connections {
         let recorded = match self.diagnose(diagnosis, tools).await? {
             Diagnosed::Failed(_, recorded) | Diagnosed::Expired(recorded) => recorded,
             Diagnosed::Works | Diagnosed::RolledBack => None,
+            Diagnosed::Replaced => return Err(UseError::Replaced),
         };
         match recorded.map(|recorded| self.status_of(&recorded.connection)) {
             Some(status) if !status.connected => Err(UseError::NotUsable { reason: status.reason }),

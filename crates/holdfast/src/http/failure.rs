@@ -19,6 +19,8 @@ use crate::users::UsersError;
 
 /// A key that is missing here is probably being rolled out to the replicas one by one.
 const KEY_RETRY_AFTER: Duration = Duration::from_secs(30);
+/// A refresh is answered sooner.
+const RENEWED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What reading from the store can lead to.
 pub(super) const READING: [ProblemCode; 2] =
@@ -196,6 +198,9 @@ pub(super) fn using(error: UseError) -> Problem {
             let detail = format!("Instagram did not answer. {LOOK_FIRST}");
             Problem::new(reason).with_action(ProblemAction::LookFirst).with_detail(detail)
         }
+        UseError::Replaced => Problem::new(Reason::ProviderUnavailable)
+            .with_detail("The access to Instagram is being renewed at this moment.")
+            .with_retry_after(Some(RENEWED_WITHIN)),
         UseError::NotPassedOn { detail } => {
             Problem::new(RequestCode::GraphCallNotAllowed).with_detail(detail)
         }

@@ -155,6 +155,19 @@ impl Store {
         }
     }
 
+    /// Whether this version of a connection's grant has been replaced or dropped, or somebody holds
+    /// the connection to refresh it.
+    pub async fn is_replaced(
+        &self,
+        connection_id: Uuid,
+        grant_version: i64,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let values =
+            vec![connection_id.into(), grant_version.into(), now.into(), latest(now, Duration::ZERO).into()];
+        Ok(self.read_one(statements::GRANT_IS_REPLACED, values).await?.is_some())
+    }
+
     /// Releases a lease. Does nothing if it is lost.
     pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         self.write(statements::LEASE_RELEASE, lease.guard().key()).await.map(drop)

@@ -393,3 +393,20 @@ fn an_earlier_grant_is_tried_before_a_connection_ends() {
         assert!(!ended || run.steps.contains(&"earlier"), "{call:?} {said:?} {condition:?} {me:?}");
     });
 }
+
+#[test]
+fn only_what_may_end_a_connection_is_held_against_its_grant() {
+    let connection = connection(Known::Proven);
+    for meaning in EVERY_MEANING {
+        let met = Diagnosis::of_failure(&connection, facts(), Call::PassThrough, failure(meaning));
+        assert_eq!(
+            met.is_against_the_grant(),
+            matches!(meaning, STATED | UNEXPLAINED | ACTION),
+            "{meaning:?}"
+        );
+        let mut lapsed = Diagnosis::of_expiry(&connection, facts());
+        assert!(!lapsed.is_against_the_grant());
+        lapsed.learned(Answer::Me(Err(failure(meaning))));
+        assert!(lapsed.is_against_the_grant(), "{meaning:?}");
+    }
+}

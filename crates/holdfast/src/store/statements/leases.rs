@@ -84,6 +84,10 @@ statements! {
          id = $1 AND (lease_until IS NULL OR lease_until <= $4 OR lease_until > $5) RETURNING lease_epoch, ",
         returned_columns!()
     ));
+    GRANT_IS_REPLACED = Sql::both(
+        "SELECT id FROM connections WHERE id = $1 AND (COALESCE(grant_version, 0) <> $2 OR (lease_until > $3 AND \
+         lease_until <= $4))",
+    );
     LEASE_RELEASE = Sql::both(
         "UPDATE connections SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2 \
          AND lease_epoch = $3",

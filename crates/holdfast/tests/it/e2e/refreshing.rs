@@ -1,9 +1,11 @@
 //! The worker, against a provider whose answers are odd.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::extract::Query;
 use axum::routing::get;
 use axum::{Json, Router};
 use holdfast::clock::{Clock as _, ManualClock};
@@ -74,6 +76,56 @@ async fn a_refresh_that_names_no_lifetime_is_kept_for_as_long_as_the_grant_befor
     let handed = app.request(Method::POST, &path, Some(&format!("Bearer {key}")), None).await;
     assert_eq!(body(&handed)["access_token"], "IGAAsecond");
     assert!(refreshes.load(Ordering::SeqCst) > 0);
+}
+
+/// Instagram answers a call with the grant before when it has ended that, and sent the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_a_refresh_overtakes_is_made_with_the_new_grant() {
+    const DEAD: &str = r#"{"error":{"message":"The access token is invalid","type":"OAuthException","code":190,"error_subcode":467}}"#;
+    let refreshed = Arc::new(tokio::sync::Notify::new());
+    let has_refreshed = refreshed.clone();
+    let waits = Arc::new(tokio::sync::Notify::new());
+    let is_waiting = waits.clone();
+    let media = move |Query(query): Query<HashMap<String, String>>| {
+        let (refreshed, is_waiting) = (has_refreshed.clone(), is_waiting.clone());
+        async move {
+            if query["access_token"] == "IGAAsecond" {
+                return (StatusCode::OK, r#"{"data":[]}"#);
+            }
+            is_waiting.notify_one();
+            refreshed.notified().await;
+            (StatusCode::BAD_REQUEST, DEAD)
+        }
+    };
+    let first = json!({"access_token": "IGAAfirst", "token_type": "bearer", "expires_in": 3600});
+    let second = json!({"access_token": "IGAAsecond", "token_type": "bearer", "expires_in": 3600});
+    let me = json!({"id": "25982752248032036", "user_id": "17841479677897649", "username": "ada.makes"});
+    let router = Router::new()
+        .route("/access_token", get(move || async move { Json(first) }))
+        .route("/refresh_access_token", get(move || async move { Json(second) }))
+        .route("/{version}/me/media", get(media.clone()).post(media))
+        .route("/{version}/me", get(move || async move { Json(me) }));
+    let graph = serving(router).await;
+    let mut settings = settings(&graph);
+    // Time to make the calls before.
+    settings[1].1 = "5";
+    let app = App::with(&settings, |_| {}).await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    ada.here.connect_account(ada.account).await;
+    let ended = async {
+        waits.notified().await;
+        waits.notified().await;
+        let is_refreshed = |status: &Value| status["evidence"]["source"] == "refresh";
+        until_seen("the worker refreshes what is due", async || ada.here.status().await, is_refreshed).await;
+        refreshed.notify_waiters();
+    };
+    let read = ada.service(Method::GET, "graph/me/media", None);
+    let write = ada.service(Method::POST, "graph/me/media", None);
+    let (read, write, ()) = tokio::join!(read, write, ended);
+    assert_eq!((read.status.as_u16(), &read.body["body"]), (200, &json!({"data": []})), "{}", read.body);
+    assert_eq!((write.status.as_u16(), &write.body["action"]), (424, &json!("retry")), "{}", write.body);
+    assert_eq!(told(&ada.here.status().await), ("connected", None, "none"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -203,6 +203,32 @@ async fn a_call_that_fails_says_nothing_unless_me_fails_too() {
     assert_eq!(app.instagram.call_counts()[&Endpoint::Me], asked, "the worker asks where trouble is known");
 }
 
+/// Instagram may end a grant before the answer to its refresh arrives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_somebody_refreshes_is_not_called_dead() {
+    let clock = clock();
+    let app = at(&clock).await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    ada.here.connect_account(ada.account).await;
+    app.instagram.set_fault(Some("ada.makes"), Fault::Revoked).unwrap();
+    let until = holdfast::clock::after(app.clock.now(), Duration::from_mins(3)).as_millisecond();
+    let hold =
+        format!("UPDATE connections SET lease_owner = 'worker', lease_until = {until}, lease_epoch = 1");
+    execute_on(&app.place, &hold).await;
+    for method in [Method::GET, Method::POST] {
+        let refused = ada.service(method.clone(), "graph/me/media", None).await;
+        let told = (refused.status.as_u16(), &refused.body["code"], &refused.body["action"]);
+        assert_eq!(told, (424, &json!("provider_unavailable"), &json!("retry")), "{method}");
+    }
+    assert_eq!(ada.service(Method::POST, "check", None).await.body["state"], "connected");
+    assert_eq!(told(&ada.here.status().await), ("connected", None, "none"));
+    // Nobody brings another one after all.
+    clock.advance(Duration::from_mins(4));
+    let refused = ada.service(Method::GET, "graph/me/media", None).await;
+    assert_eq!((refused.status.as_u16(), &refused.body["code"]), (424, &json!("revoked")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_apps_own_calls_count_for_the_budget() {
     let app = App::start().await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use holdfast::clock::{Clock as _, before};
 use holdfast::connection::{Reason, Standing, State};
+use holdfast::connections::complete::CompleteError;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{KINDS, Kind, Population, World};
@@ -394,6 +395,43 @@ async fn no_read_turns_an_expiry_into_an_end() {
         one.tick().await;
         assert_eq!(told("ada").await, (State::Connected, None));
         assert!(one.world.is_alive(&one.token("ada").await.expect("a grant")));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_is_being_replaced_is_called_dead_by_nobody() {
+    on_each_engine(async |db| {
+        let one = Arc::new(replica(db, Kind::OldDead));
+        let id = one.link("ada").await.id;
+        one.clock.advance(31 * DAY);
+        let (attempt, completion) = one.come_back_with("bob", World::code_of("ada")).await;
+        let during = Arc::downgrade(&one);
+        one.world.after_refresh(move |_| {
+            let (one, completion) = (during.upgrade().expect("the test runs"), completion.clone());
+            async move {
+                // The grant in use is dead by now, and the next one has not arrived.
+                let status = one.connections.check(&owner("ada")).await.expect("it answers");
+                assert_eq!((status.state, status.reason), (State::Connected, None));
+                one.clock.advance(2 * MINUTE);
+                let taken = one.connections.complete(&owner("bob"), attempt, &completion).await;
+                assert!(matches!(taken, Err(CompleteError::AccountTaken)), "{taken:?}");
+            }
+            .boxed()
+        });
+        one.tick().await;
+        one.world.no_hook();
+        assert_eq!(one.world.calls("refresh").len(), 1);
+        assert_eq!(one.world.calls("identify").len(), 4, "Ada's twice, Bob's, and the new one");
+        assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
+        assert!(one.world.is_alive(&one.token("ada").await.expect("a grant")));
+        let history = one.connections.history(&owner("ada"), None, 9).await.expect("it answers").entries;
+        assert!(history.iter().all(|entry| entry.state == State::Connected), "{history:?}");
+        // Once nobody holds it any more, a death is one.
+        one.clock.advance(2 * MINUTE);
+        one.world.kill_all_of("ada");
+        let status = one.connections.check(&owner("ada")).await.expect("it answers");
+        assert_eq!((status.state, status.reason), (State::ReconnectRequired, Some(Reason::Revoked)));
     })
     .await;
 }
