@@ -16,13 +16,19 @@ pub mod status;
 mod tests;
 pub mod transition;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use state::{Action, EvidenceSource, Reason, Standing, State, state_in_words};
 
+use crate::clock::after;
 use crate::provider::{Account, ProviderId};
+
+/// Success is recorded at most this often, so that a busy backend does not cost a write per call.
+const PROVEN_EVERY: Duration = Duration::from_mins(1);
 
 /// The link between one user and one account at a provider, as stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +112,16 @@ impl Connection {
     pub(crate) fn is_doubted(&self) -> bool {
         self.suspicion.is_some()
             || self.standing.state().is_alive() && self.standing != self.healthy_standing()
+    }
+
+    /// Whether a call with the grant has just worked and nothing is wrong: that another has worked,
+    /// too, is not worth a write.
+    pub(crate) fn is_just_proven(&self, now: Timestamp) -> bool {
+        let is_fresh = self.evidence.is_some_and(|evidence| {
+            evidence.source == EvidenceSource::Use && after(evidence.at, PROVEN_EVERY) > now
+        });
+        let is_settled = self.standing == self.healthy_standing() || self.fails_to_renew();
+        is_fresh && is_settled && self.suspicion.is_none()
     }
 
     /// Whether refreshes have failed lately without any sign against the grant itself.

@@ -72,6 +72,8 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
         Observation::TakenBack { fallen_after, next_refresh_at } => {
             take_back(connection, next, *fallen_after, *next_refresh_at, now);
         }
+        // Of the app's calls there are many, also at once.
+        Observation::Worked { account: None, .. } if connection.is_just_proven(now) => {}
         Observation::Worked { grant_version: _, account, next_refresh_at } => {
             if !account.as_ref().is_some_and(|seen| is_another_account(connection, seen)) {
                 work(connection, next, account.as_ref(), *next_refresh_at, now);

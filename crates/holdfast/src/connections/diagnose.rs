@@ -33,6 +33,8 @@ pub enum Diagnosed {
     Expired(Option<Recorded>),
     /// Nothing is recorded against the grant: a refresh has replaced it, or is about to.
     Replaced,
+    /// Nothing is recorded: `/me` has just been asked.
+    Unasked,
 }
 
 /// What a diagnosis works with.
@@ -84,6 +86,14 @@ impl Connections {
                     let no = Failure::new(Meaning::DeadUnexplained, "not asked");
                     diagnosis.learned(Answer::Me(Err(no)));
                 }
+                // A death must not wait; that calls fail otherwise need not be looked into each time.
+                Step::AskMe
+                    if is_app_call
+                        && !diagnosis.is_against_the_grant()
+                        && !self.may_ask(connection).await? =>
+                {
+                    return Ok(Diagnosed::Unasked);
+                }
                 Step::AskMe => {
                     diagnosis.learned(Answer::Me(self.ask_me(connection, tools).await));
                 }
@@ -101,7 +111,11 @@ impl Connections {
                     }
                     diagnosis.learned(Answer::NoEarlierGrant);
                 }
-                Step::Record(observation) => {
+                Step::Record(mut observation) => {
+                    if is_app_call && let Observation::Worked { account, .. } = &mut *observation {
+                        // As after a call that worked, so that it is recorded as rarely.
+                        *account = None;
+                    }
                     if diagnosis.call() == Call::Refresh && population.strikes_all {
                         self.gate.strikes_all();
                     }

@@ -89,7 +89,7 @@ impl Connections {
                         );
                         return Ok(false);
                     }
-                    Diagnosed::RolledBack | Diagnosed::Replaced => return Ok(false),
+                    Diagnosed::RolledBack | Diagnosed::Replaced | Diagnosed::Unasked => return Ok(false),
                     Diagnosed::Failed(_, recorded) | Diagnosed::Expired(recorded) => recorded,
                 }
             }

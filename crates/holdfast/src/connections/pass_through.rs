@@ -5,16 +5,12 @@ use std::time::Duration;
 use super::diagnose::{Diagnosed, Tools};
 use super::{Connections, ServiceError};
 use crate::caller::OwnerId;
-use crate::clock::after;
 use crate::connection::diagnosis::Diagnosis;
 use crate::connection::observation::{Call, Observation};
 use crate::connection::reasons::reason_of;
 use crate::connection::status::InstagramStatus;
-use crate::connection::{Connection, EvidenceSource, GrantFacts, Reason};
+use crate::connection::{Connection, GrantFacts, Reason};
 use crate::provider::{Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough, SharedProvider};
-
-/// Success is recorded at most this often, so that a busy backend does not cost a write per call.
-const PROVEN_EVERY: Duration = Duration::from_mins(1);
 
 /// The grant in use, with the connection's status.
 #[derive(Debug)]
@@ -199,12 +195,7 @@ impl Connections {
     }
 
     async fn works(&self, connection: &Connection, facts: GrantFacts) -> Result<(), ServiceError> {
-        let now = self.parts.clock.now();
-        let is_fresh = connection.evidence.is_some_and(|evidence| {
-            evidence.source == EvidenceSource::Use && after(evidence.at, PROVEN_EVERY) > now
-        });
-        let is_settled = connection.standing == connection.healthy_standing() || connection.fails_to_renew();
-        if is_fresh && is_settled && connection.suspicion.is_none() {
+        if connection.is_just_proven(self.parts.clock.now()) {
             return Ok(());
         }
         let worked = Observation::Worked {
@@ -248,7 +239,7 @@ impl Connections {
         let diagnosis = Diagnosis::of_failure(connection, facts, Call::PassThrough, failure.clone());
         let recorded = match self.diagnose(diagnosis, tools).await? {
             Diagnosed::Failed(_, recorded) | Diagnosed::Expired(recorded) => recorded,
-            Diagnosed::Works | Diagnosed::RolledBack => None,
+            Diagnosed::Works | Diagnosed::RolledBack | Diagnosed::Unasked => None,
             Diagnosed::Replaced => return Err(UseError::Replaced),
         };
         match recorded.map(|recorded| self.status_of(&recorded.connection)) {

@@ -44,7 +44,9 @@ impl From<Diagnosed> for Refreshed {
     fn from(diagnosed: Diagnosed) -> Self {
         match diagnosed {
             Diagnosed::RolledBack => Self::Renewed,
-            Diagnosed::Works | Diagnosed::Expired(_) | Diagnosed::Replaced => Self::Skipped,
+            Diagnosed::Works | Diagnosed::Expired(_) | Diagnosed::Replaced | Diagnosed::Unasked => {
+                Self::Skipped
+            }
             Diagnosed::Failed(meaning, _) => Self::Failed(meaning),
         }
     }

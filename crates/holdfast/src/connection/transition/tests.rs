@@ -453,3 +453,19 @@ fn the_expiry_of_a_refresh_that_names_none_is_assumed_until_one_names_it() {
     assert!(!apply(&assumed, &renewed, at(45)).expiry_is_assumed);
     assert!(!apply(&assumed, &Observation::Disconnected, at(45)).expiry_is_assumed);
 }
+
+#[test]
+fn that_a_call_of_the_apps_has_worked_is_recorded_once_a_minute() {
+    let minute = 60_000;
+    let worked = Observation::Worked { grant_version: 1, account: None, next_refresh_at: None };
+    let now = |ms: i64| from_millis(at(1).as_millisecond() + ms);
+    let proven = apply(&connected(), &worked, now(0));
+    assert_ne!(proven, connected());
+    assert_eq!(apply(&proven, &worked, now(minute - 1)), proven);
+    assert_ne!(apply(&proven, &worked, now(minute)), proven);
+    // Trouble in between is over at once, and a question of somebody's is always confirmed.
+    let troubled = apply(&proven, &failed(1, Call::Check, Meaning::Unavailable), now(1));
+    assert_eq!(apply(&troubled, &worked, now(2)).standing, Standing::CONNECTED);
+    let asked = Observation::Worked { grant_version: 1, account: connected().account, next_refresh_at: None };
+    assert_eq!(apply(&proven, &asked, now(1)).evidence.map(|evidence| evidence.at), Some(now(1)));
+}

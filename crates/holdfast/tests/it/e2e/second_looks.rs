@@ -178,7 +178,8 @@ async fn a_call_that_was_made_is_answered_though_it_cannot_be_noted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_fails_says_nothing_unless_me_fails_too() {
-    let app = App::start().await;
+    let clock = clock();
+    let app = at(&clock).await;
     let key = app.service_key().await;
     let ada = Member::new(&app, Person::Ada, &key);
     ada.here.connect_account(ada.account).await;
@@ -193,6 +194,7 @@ async fn a_call_that_fails_says_nothing_unless_me_fails_too() {
         assert_eq!(told(&status), ("connected", None, "none"));
         assert_ne!((&status["version"], &status["evidence"]["source"]), (&version, &json!("oauth")));
     }
+    clock.advance(Duration::from_mins(1));
     for endpoint in [Endpoint::Graph, Endpoint::Me] {
         app.instagram.script(None, endpoint, 500, "", None).unwrap();
     }
@@ -201,6 +203,37 @@ async fn a_call_that_fails_says_nothing_unless_me_fails_too() {
     let asked = app.instagram.call_counts()[&Endpoint::Me];
     publish().await;
     assert_eq!(app.instagram.call_counts()[&Endpoint::Me], asked, "the worker asks where trouble is known");
+}
+
+/// One by one and all at once: of a storm of failing calls nobody else must notice anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_keep_failing_cost_one_look_and_one_write_a_minute() {
+    const DEAD: &str = r#"{"error":{"message":"The access token is invalid","type":"OAuthException","code":190,"error_subcode":467}}"#;
+    let clock = clock();
+    let app = at(&clock).await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    ada.here.connect_account(ada.account).await;
+    let asked = || app.instagram.call_counts()[&Endpoint::Me];
+    let call = || ada.service(Method::GET, "graph/me/media", None);
+    let version = async || ada.here.status().await["version"].as_i64().unwrap();
+    for (status, body, looks) in [(500, "", 1), (400, DEAD, 12)] {
+        clock.advance(Duration::from_mins(2));
+        app.instagram.script(None, Endpoint::Graph, status, body, None).unwrap();
+        let (asked_before, version_before) = (asked(), version().await);
+        futures_util::future::join_all((0..6).map(|_| call())).await;
+        for _ in 0..6 {
+            assert_eq!(call().await.body["status"], status);
+        }
+        // A sign of death is looked into at once, each time.
+        assert!((1..=looks).contains(&(asked() - asked_before)), "{status}: {}", asked() - asked_before);
+        assert_eq!(version().await, version_before + 1, "{status}");
+        clock.advance(Duration::from_mins(1));
+        call().await;
+        assert_eq!(version().await, version_before + 2, "{status}: the next minute");
+        app.instagram.clear(None).unwrap();
+    }
+    assert_eq!(told(&ada.here.status().await), ("connected", None, "none"));
 }
 
 /// Instagram may end a grant before the answer to its refresh arrives.
