@@ -92,12 +92,33 @@ pub struct Account {
 }
 
 impl Account {
+    /// Both ids, as far as they are known.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.id.as_str()).chain(self.professional_id.as_deref())
+    }
+
+    /// Whether only the professional id is known, so that it cannot be compared with the app-scoped
+    /// id `scoped`. A lone id may be the professional one though it is called `id`; but only one
+    /// that has the form of those is taken for it, and only where `scoped` has another form: of two
+    /// ids of one form, each may be app-scoped, and then they are of two accounts.
+    pub fn lacks_the_kind_of(&self, scoped: &str) -> bool {
+        match &self.professional_id {
+            Some(professional) => *professional == self.id,
+            None => is_professional(&self.id) && !is_professional(scoped),
+        }
+    }
+
     /// The account as it may be shown at `now`: without a picture whose address has expired.
     #[must_use]
     pub fn shown_at(mut self, now: Timestamp) -> Self {
         self.profile_picture_url.take_if(|url| has_expired(url, now));
         self
     }
+}
+
+/// Whether an id has the form of professional ones: 17 digits that begin with 1784.
+fn is_professional(id: &str) -> bool {
+    id.len() == 17 && id.starts_with("1784") && id.bytes().all(|each| each.is_ascii_digit())
 }
 
 /// Meta's picture addresses carry their expiry in `oe`: Unix seconds, hexadecimal.

@@ -101,6 +101,8 @@ fn facts() -> GrantFacts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Me {
     Own,
+    /// By its professional id alone, in the place of the other.
+    OwnProfessional,
     Other,
     Fails(Meaning),
 }
@@ -134,6 +136,9 @@ fn run(mut diagnosis: Diagnosis<'_>, condition: Condition, me: Me) -> Run {
                 steps.push("whose");
                 diagnosis.learned(Answer::Me(match me {
                     Me::Own => Ok(account("ada")),
+                    Me::OwnProfessional => {
+                        Ok(Account { id: "1784ada".to_owned(), professional_id: None, ..account("ada") })
+                    }
                     Me::Other => Ok(account("grace")),
                     Me::Fails(meaning) => Err(failure(meaning)),
                 }));
@@ -186,7 +191,7 @@ const DOWN: Meaning = Meaning::Unavailable;
 fn every_order_of_answers_has_its_outcome() {
     use Call::{Check, PassThrough, Probe, Refresh};
     use Known::{Checkpoint, Dead, Proven, Renewed, RenewedSuspected, Suspected};
-    use Me::{Fails, Other, Own};
+    use Me::{Fails, Other, Own, OwnProfessional};
     let day = 25 * 60;
     #[rustfmt::skip]
     let rows: &[Row] = &[
@@ -227,6 +232,8 @@ fn every_order_of_answers_has_its_outcome() {
         (Proven, Refresh, Some(Meaning::Content), EARLY, Own, "→ well"),
         // A person asks.
         (Proven, Check, None, EARLY, Own, "whose → well"),
+        (Proven, Check, None, EARLY, OwnProfessional, "whose → well"),
+        (Proven, PassThrough, Some(STATED), EARLY, OwnProfessional, "whose → well"),
         (Suspected(2), Check, None, EARLY, Own, "whose → well"),
         (Dead, Check, None, EARLY, Own, "whose → well"),
         (Dead, Check, None, EARLY, Fails(UNEXPLAINED), "whose earlier → token_invalid"),
@@ -288,6 +295,7 @@ fn every_order_of_answers_has_its_outcome() {
 fn a_suspected_clock_is_believed_unless_the_grant_works() {
     let rows = [
         (Me::Own, "whose → well"),
+        (Me::OwnProfessional, "whose → well"),
         (Me::Other, "whose → expired"),
         (Me::Fails(STATED), "whose → revoked"),
         (Me::Fails(UNEXPLAINED), "whose → expired"),

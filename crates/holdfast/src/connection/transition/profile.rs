@@ -15,7 +15,10 @@ pub(super) fn rename(next: &mut Connection, seen: &Account) {
     if let Some(linked) = &next.account {
         next.account = Some(Account {
             id: linked.id.clone(),
-            professional_id: linked.professional_id.clone().or_else(|| seen.professional_id.clone()),
+            professional_id: linked
+                .professional_id
+                .clone()
+                .or_else(|| seen.ids().find(|id| *id != linked.id).map(str::to_owned)),
             username: seen.username.clone().or_else(|| linked.username.clone()),
             name: seen.name.clone().or_else(|| linked.name.clone()),
             account_type: seen.account_type.clone().or_else(|| linked.account_type.clone()),

@@ -437,6 +437,51 @@ fn what_an_answer_lacks_is_no_news() {
 }
 
 #[test]
+fn an_account_is_known_by_either_id_in_either_place() {
+    const SCOPED: &str = "25982752248032036";
+    const PROFESSIONAL: &str = "17841479677897649";
+    let named = |id: &str, professional: Option<&str>| Account {
+        professional_id: professional.map(str::to_owned),
+        ..account(id)
+    };
+    let of = |linked: Account| Connection { account: Some(linked), ..connected() };
+    let whole = of(named(SCOPED, Some(PROFESSIONAL)));
+    let rows = [
+        (named(SCOPED, Some(PROFESSIONAL)), true, false),
+        (named(SCOPED, None), true, false),
+        (named(PROFESSIONAL, None), true, false),
+        (named(PROFESSIONAL, Some(PROFESSIONAL)), true, false),
+        (named(PROFESSIONAL, Some(SCOPED)), true, false),
+        (named(SCOPED, Some("17849999999999999")), true, false),
+        (named("999", Some(PROFESSIONAL)), true, false),
+        (named("999", None), false, true),
+        (named("17849999999999999", None), false, true),
+        (named("17849999999999999", Some("17849999999999999")), false, true),
+    ];
+    for (seen, is_same, is_another) in rows {
+        let told = (same_account(&whole, &seen), is_another_account(&whole, &seen));
+        assert_eq!(told, (is_same, is_another), "{seen:?}");
+    }
+    // Where only one id is stored, one of the other kind can be compared with nothing.
+    let scoped = of(named(SCOPED, None));
+    for (seen, is_another) in [
+        (named(PROFESSIONAL, None), false),
+        (named(PROFESSIONAL, Some(PROFESSIONAL)), false),
+        (named("999", None), true),
+        (named("999", Some(PROFESSIONAL)), true),
+    ] {
+        assert_eq!(is_another_account(&scoped, &seen), is_another, "{seen:?}");
+    }
+    assert!(is_another_account(&of(named(PROFESSIONAL, None)), &named("17849999999999999", None)));
+    // The other id is learned from whichever place it has.
+    for seen in [named(SCOPED, Some(PROFESSIONAL)), named(PROFESSIONAL, Some(SCOPED))] {
+        let described = Observation::Described { grant_version: 1, account: seen };
+        let known = apply(&scoped, &described, at(1)).account.unwrap();
+        assert_eq!((known.id.as_str(), known.professional_id.as_deref()), (SCOPED, Some(PROFESSIONAL)));
+    }
+}
+
+#[test]
 fn the_expiry_of_a_refresh_that_names_none_is_assumed_until_one_names_it() {
     let named = connected();
     let silent = GrantFacts { version: 2, ..GrantFacts { expires_at: at(60), ..facts(2, 30) } };

@@ -217,9 +217,10 @@ fn was_linked_since(before: &Connection, consented_at: Timestamp, now: Timestamp
 /// The account; if `/me` names only the professional id, with the id in the token answer. A failure
 /// if the token was issued for another account: the answer is about somebody else.
 pub(super) fn named(account: Account, account_id: Option<&str>) -> Result<Account, Failure> {
-    let is_professional = account.professional_id.as_deref() == Some(account.id.as_str());
     match account_id {
-        Some(id) if is_professional => Ok(Account { id: id.to_owned(), ..account }),
+        Some(id) if account.lacks_the_kind_of(id) => {
+            Ok(Account { professional_id: Some(account.id), id: id.to_owned(), ..account })
+        }
         Some(id) if !is_named(&account, id) => {
             tracing::error!(issued_for = id, answered = %account.id, "Instagram answers with another account than it issued a token for");
             Err(Failure::new(
@@ -233,7 +234,7 @@ pub(super) fn named(account: Account, account_id: Option<&str>) -> Result<Accoun
 
 /// Whether this is one of the account's ids.
 fn is_named(account: &Account, id: &str) -> bool {
-    account.id == id || account.professional_id.as_deref() == Some(id)
+    account.ids().any(|each| each == id)
 }
 
 /// The unit of work: the connection, and its grant as the only one.
@@ -251,4 +252,37 @@ fn linking(
     // The new grant is proven, so the earlier ones are not needed any more.
     changes.erase_grants_below = Some((before.id, version));
     Ok(changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCOPED: &str = "25982752248032036";
+    const PROFESSIONAL: &str = "17841479677897649";
+
+    #[test]
+    fn an_answer_names_the_account_that_the_token_was_issued_for_or_fails() {
+        let named = |id: &str, professional: Option<&str>, issued_for| {
+            let account = Account {
+                id: id.to_owned(),
+                professional_id: professional.map(str::to_owned),
+                username: None,
+                name: None,
+                account_type: None,
+                profile_picture_url: None,
+            };
+            let account = named(account, issued_for).ok()?;
+            Some((account.id, account.professional_id))
+        };
+        let whole = Some((SCOPED.to_owned(), Some(PROFESSIONAL.to_owned())));
+        assert_eq!(named(SCOPED, Some(PROFESSIONAL), Some(SCOPED)), whole);
+        assert_eq!(named(PROFESSIONAL, Some(PROFESSIONAL), Some(SCOPED)), whole);
+        assert_eq!(named(PROFESSIONAL, None, Some(SCOPED)), whole);
+        assert_eq!(named(SCOPED, None, Some(SCOPED)), Some((SCOPED.to_owned(), None)));
+        assert_eq!(named(PROFESSIONAL, None, Some(PROFESSIONAL)), Some((PROFESSIONAL.to_owned(), None)));
+        assert_eq!(named("999", None, Some(SCOPED)), None);
+        assert_eq!(named("999", Some(PROFESSIONAL), Some(SCOPED)), None);
+        assert_eq!(named(PROFESSIONAL, None, Some("17849999999999999")), None, "both may be app-scoped");
+    }
 }

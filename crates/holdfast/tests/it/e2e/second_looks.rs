@@ -262,6 +262,29 @@ async fn a_grant_that_somebody_refreshes_is_not_called_dead() {
     assert_eq!((refused.status.as_u16(), &refused.body["code"]), (424, &json!("revoked")));
 }
 
+/// Some answers of `/me` have the professional id in `id`, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_named_by_its_professional_id_alone_is_the_same() {
+    let clock = clock();
+    let app = at(&clock).await;
+    let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
+    let connected = ada.connect_account("ada.makes").await;
+    let me = |account: &Value| json!({"id": account["professional_id"], "username": account["username"]});
+    let named = me(&connected["account"]).to_string();
+    app.instagram.script(Some("ada.makes"), Endpoint::Me, 200, named, None).unwrap();
+    for _ in 0..3 {
+        clock.advance(Duration::from_mins(30));
+        let status = body(&ada.send(Method::POST, "/user/instagram/check", None).await);
+        assert_eq!(told(&status), ("connected", None, "none"));
+    }
+    // Where it is linked, the token's own answer has the other id.
+    let graces = json!({"professional_id": "17841400000000042", "username": "grace.hops"});
+    app.instagram.script(Some("grace.hops"), Endpoint::Me, 200, me(&graces).to_string(), None).unwrap();
+    let linked = grace.connect_account("grace.hops").await;
+    assert_eq!(linked["account"]["professional_id"], graces["professional_id"]);
+    assert_ne!(linked["account"]["id"], graces["professional_id"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_apps_own_calls_count_for_the_budget() {
     let app = App::start().await;
