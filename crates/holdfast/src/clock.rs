@@ -16,7 +16,8 @@ use jiff::Timestamp;
 pub trait Clock: Debug + Send + Sync + 'static {
     /// The current time, UTC.
     fn now(&self) -> Timestamp;
-    /// Resolves once [`Clock::now`] has reached `at`; at once if it already has.
+    /// Resolves once [`Clock::now`] has reached `at`; at once if it already has. Where the clock is
+    /// set back meanwhile, it resolves no later than it would have otherwise.
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()>;
 
     /// The current time as finely as the clock knows it: for measuring, never for storing.
@@ -133,19 +134,28 @@ impl Clock for SystemClock {
         self.sleep_until(after(self.now(), duration))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that waits on the system clock")]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
-        Box::pin(async move {
-            // The wall clock may jump while we sleep.
-            loop {
-                let left = at.duration_since(Timestamp::now());
-                if !left.is_positive() {
-                    return;
-                }
-                tokio::time::sleep(left.unsigned_abs().min(LOOK_AGAIN)).await;
-            }
-        })
+        Box::pin(reached(at, Timestamp::now))
     }
+}
+
+/// Resolves once `now` has reached `at`, but after no longer than that is away at first: a clock
+/// that was set back prolongs no wait.
+#[expect(clippy::disallowed_methods, reason = "the one place that waits on the system clock")]
+async fn reached(at: Timestamp, now: impl Fn() -> Timestamp) {
+    let left = || Duration::try_from(at.duration_since(now())).unwrap_or_default();
+    let forward = async {
+        loop {
+            let left = left();
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+        }
+    };
+    // An error means that it took as long as it was to.
+    let _ = tokio::time::timeout(left(), forward).await;
 }
 
 /// A clock that stands still until it is moved; for tests and the simulation.
@@ -194,6 +204,15 @@ mod tests {
         let (mut throttle, period) = (Throttle::default(), Duration::from_millis(10));
         let admitted = [100, 109, 110, 119, 50, 59, 60].map(|ms| throttle.admits(period, from_millis(ms)));
         assert_eq!(admitted, [true, false, true, false, true, false, true]);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_prolongs_no_wait() {
+        let now = ManualClock::new(from_millis(1_750_000_000_000));
+        let waited = reached(after(now.now(), Duration::from_millis(20)), || now.now());
+        let set_back = async { now.set(before(now.now(), Duration::from_hours(24))) };
+        let both = async { tokio::join!(waited, set_back) };
+        assert!(tokio::time::timeout(Duration::from_secs(10), both).await.is_ok());
     }
 
     #[test]

@@ -145,11 +145,13 @@ impl Worker {
     /// refreshes in flight are finished: an answer may be the only copy of a grant.
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let ticked = self.tick_until(&stop).await;
-            self.tally.ticked(self.clock.now());
-            match ticked {
-                Ok(done) if done != Done::default() => tracing::info!(?done, "worker"),
-                Ok(_) => {}
+            match self.tick_until(&stop).await {
+                Ok(done) => {
+                    self.tally.ticked(self.clock.now());
+                    if done != Done::default() {
+                        tracing::info!(?done, "worker");
+                    }
+                }
                 Err(error) => tracing::warn!(%error, "a worker tick failed; the next one tries again"),
             }
             stop.run_until_cancelled(self.pause()).await;

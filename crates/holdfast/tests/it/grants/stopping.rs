@@ -2,6 +2,7 @@
 //! and begins nothing more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use holdfast::clock::Clock as _;
@@ -9,6 +10,7 @@ use holdfast::connection::attempt::{Attempt, AttemptStage, Expect};
 use holdfast::connection::{Reason, Standing};
 use holdfast::provider::ProviderId;
 use holdfast::store::{AttemptWrite, ChangeSet, CommitOutcome};
+use holdfast::worker::Tally;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +21,28 @@ use crate::testing::waiting::until;
 
 const PARALLEL: usize = 8;
 const BATCH: usize = 32;
+
+/// Else an alert that waits for a worker which completes nothing would never fire.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_completed_tick_counts() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::OldDead, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let tally = Arc::new(Tally::default());
+        let worker = one.worker.with_tally(tally.clone());
+        let ticks = async || {
+            let running = worker.run(CancellationToken::new());
+            let _ = tokio::time::timeout(Duration::from_secs(1), running).await;
+            tally.last_tick()
+        };
+        let before = one.clock.now();
+        assert_eq!(ticks().await, Some(before));
+        one.clock.advance(MINUTE);
+        one.store.close().await;
+        assert_eq!(ticks().await, Some(before));
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn told_to_stop_the_worker_gives_back_what_it_has_not_begun_and_finishes_the_rest() {
