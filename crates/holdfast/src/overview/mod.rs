@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{SharedClock, before, is_over};
+use crate::clock::{SharedClock, Throttle, before, is_over};
 use crate::connection::Reason;
 use crate::connections::Connections;
 use crate::store::{ConnectionCount, Refreshes, Store, StoreError, TableRows};
@@ -34,6 +34,10 @@ const EVERY: Duration = Duration::from_secs(15);
 const SLOWLY: Duration = Duration::from_mins(5);
 /// Updates take at most one part in this many of the time: with a large database they are rarer.
 const SHARE: u32 = 100;
+/// The longest pause: alerts are judged by what it sees.
+const LONGEST: Duration = Duration::from_mins(2);
+/// How often the log says that it fails.
+const SAID_EVERY: Duration = Duration::from_mins(1);
 /// A refresh that was due this long ago is overdue.
 const OVERDUE_AFTER: Duration = Duration::from_mins(10);
 /// A data deletion request that is not done after this time needs somebody's attention.
@@ -125,13 +129,19 @@ impl Overview {
     }
 
     async fn look_forever(&self) {
+        let mut said = Throttle::default();
         loop {
             let began = self.clock.now();
-            if let Err(error) = self.look().await {
-                tracing::debug!(%error, "the overview could not be updated");
+            let looked = self.look().await;
+            let now = self.clock.now();
+            if let Err(error) = &looked
+                && said.admits(SAID_EVERY, now)
+            {
+                tracing::warn!(%error, "the figures for metrics and alerts could not be gathered");
             }
-            let took = self.clock.now().duration_since(began).try_into().unwrap_or(Duration::ZERO);
-            self.clock.sleep(EVERY.max(took.saturating_mul(SHARE))).await;
+            // Wrong where the clock was set meanwhile.
+            let took = now.duration_since(began).try_into().unwrap_or(Duration::ZERO);
+            self.clock.sleep(pause(looked.is_ok(), took)).await;
         }
     }
 
@@ -204,7 +214,24 @@ impl Overview {
     }
 }
 
+/// The pause after a look. One that failed says nothing of how large the database is.
+fn pause(succeeded: bool, took: Duration) -> Duration {
+    if succeeded { took.saturating_mul(SHARE).clamp(EVERY, LONGEST) } else { EVERY }
+}
+
 /// Whole hours since the epoch.
 fn hour(at: Timestamp) -> i64 {
     at.as_second().div_euclid(3600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_looks_again_soon_whatever_the_last_look_took() {
+        let after = |succeeded, seconds| pause(succeeded, Duration::from_secs(seconds)).as_secs();
+        assert_eq!([0, 1, 5, 86_400].map(|took| after(true, took)), [15, 100, 120, 120]);
+        assert_eq!([0, 5, 86_400].map(|took| after(false, took)), [15, 15, 15], "the database was away");
+    }
 }
