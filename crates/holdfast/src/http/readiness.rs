@@ -60,6 +60,20 @@ impl Check {
     }
 }
 
+/// What is wrong where the database does not say it, as with too few connections for all that it is
+/// asked at once: that tells nothing of what it was asked for.
+fn is_silent<T>(answer: Option<&Result<T, StoreError>>) -> Option<(&'static str, String)> {
+    match answer {
+        None => {
+            Some(("does not answer within 1.5 s", "the database does not answer within 1.5 s".to_owned()))
+        }
+        Some(Err(error @ (StoreError::Unavailable(_) | StoreError::Busy(_)))) => {
+            Some(("does not answer all that it is asked", error.to_string()))
+        }
+        Some(_) => None,
+    }
+}
+
 impl Readiness {
     /// Before there is a database to look at.
     pub(super) fn starting() -> Self {
@@ -79,14 +93,15 @@ impl Readiness {
                 let error = StoreError::Denied(right.clone());
                 Some(("its role lacks a right: run holdfast doctor", error.to_string()))
             }
-            (Some(Ok(())), _) => None,
+            (Some(Ok(())), _) => is_silent(schema.as_ref()).or_else(|| is_silent(sentinels.as_ref())),
             (Some(Err(error @ StoreError::Missing(_))), _) => {
                 Some(("its tables are missing: run holdfast doctor", error.to_string()))
             }
-            (Some(Err(error)), _) => Some(("does not answer", error.to_string())),
-            (None, _) => {
-                Some(("does not answer within 1.5 s", "the database does not answer within 1.5 s".to_owned()))
+            (Some(Err(error)), _) if *error == StoreError::read_only() => {
+                Some(("takes no writes", error.to_string()))
             }
+            (Some(Err(error)), _) => Some(("does not answer", error.to_string())),
+            (None, _) => is_silent::<()>(None),
         };
         let mut why = fault.as_ref().map(|(_, detail)| detail.clone());
         let database = Check::told(DATABASE, fault);

@@ -59,7 +59,16 @@ pub enum StoreError {
     Refused(String),
 }
 
+/// What a database says that takes no writes.
+const READ_ONLY: &str =
+    "it takes no writes, as a standby, a former primary, or one with `default_transaction_read_only` on";
+
 impl StoreError {
+    /// The database answers, and takes no writes.
+    pub(crate) fn read_only() -> Self {
+        Self::Unavailable(READ_ONLY.to_owned())
+    }
+
     /// Whether only one row is at fault: all others can be read and written.
     pub fn is_of_one_row(&self) -> bool {
         matches!(self, Self::Corrupt { .. })

@@ -201,12 +201,14 @@ impl Store {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Whether the database answers and has its tables.
+    /// Whether the database answers, has its tables and takes writes.
     pub async fn ping(&self) -> Result<(), StoreError> {
         if let Engine::Sqlite(sqlite) = &self.inner.engine {
             sqlite.require_in_place()?;
         }
-        self.read(statements::PING, Vec::new()).await.map(drop)
+        let row = self.read_one(statements::PING, Vec::new()).await?;
+        let is_read_only = row.is_some_and(|row| row.text("read_only").is_ok_and(|setting| setting == "on"));
+        if is_read_only { Err(StoreError::read_only()) } else { Ok(()) }
     }
 
     /// Asks the database to prepare every statement, so that a schema which was changed by hand is

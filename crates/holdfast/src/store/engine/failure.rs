@@ -142,20 +142,20 @@ fn of_postgres(code: &str) -> Failure {
         // The last two, duplicate_object and duplicate_table: `IF NOT EXISTS` lost a race against
         // another replica; the next try finds it there.
         "40001" | "40P01" | "42710" | "42P07" => Failure::Again(StoreError::Busy(text)),
-        // The server is shutting down, or not up yet.
-        "57P01" | "57P02" | "57P03" => Failure::Again(StoreError::Unavailable(text)),
+        // The server ended the session: it is shutting down or not up yet, the database was
+        // dropped, or the session or its transaction was idle or took longer than is set there.
+        "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "25P04" => {
+            Failure::Again(StoreError::Unavailable(text))
+        }
         "53100" => Failure::Final(StoreError::Full(text)),
         "42501" => Failure::Final(StoreError::Denied(text)),
         // undefined_table, undefined_column.
         "42P01" | "42703" => Failure::Final(StoreError::Missing(text)),
         "57014" | LOCK_TIMEOUT => Failure::Final(StoreError::Busy(text)),
         _ if code.starts_with("08") => Failure::Again(StoreError::Unavailable(text)),
-        // Insufficient resources, wrong credentials, unknown database, read-only server.
-        _ if code.starts_with("53")
-            || code.starts_with("28")
-            || code.starts_with("3D")
-            || code == "25006" =>
-        {
+        "25006" => Failure::Final(StoreError::read_only()),
+        // Insufficient resources, wrong credentials, unknown database.
+        _ if code.starts_with("53") || code.starts_with("28") || code.starts_with("3D") => {
             Failure::Final(StoreError::Unavailable(text))
         }
         _ => Failure::Final(StoreError::Refused(text)),
@@ -180,4 +180,22 @@ fn of_sqlite(code: &str, message: &str) -> Failure {
         }
         _ => StoreError::Refused(text),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_the_server_ended_is_tried_again() {
+        for code in ["57P01", "57P04", "57P05", "25P03", "25P04", "08006"] {
+            let failure = of_postgres(code);
+            assert!(matches!(failure, Failure::Again(StoreError::Unavailable(_))), "{code}: {failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_takes_no_writes_is_told_in_words() {
+        assert_eq!(of_postgres("25006").into_error(), StoreError::read_only());
+    }
 }

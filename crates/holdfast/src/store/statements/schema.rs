@@ -4,7 +4,12 @@ use super::Sql;
 
 statements! {
     /// Touches a table, so that a database without schema is not called healthy.
-    PING = Sql::both("SELECT COUNT(*) AS users FROM (SELECT id FROM users LIMIT 1) AS one");
+    /// Says besides whether it takes no writes: a standby and a former primary read only.
+    PING = Sql::each(
+        "SELECT COUNT(*) AS users, 'off' AS read_only FROM (SELECT id FROM users LIMIT 1) AS one",
+        "SELECT COUNT(*) AS users, COALESCE(current_setting('transaction_read_only', true), 'off') AS read_only \
+         FROM (SELECT id FROM users LIMIT 1) AS one",
+    );
     ENCODING = Sql::each(
         "SELECT 'UTF8' AS encoding, '' AS role",
         "SELECT CAST(current_setting('server_encoding') AS TEXT) AS encoding, CAST(current_user AS TEXT) AS role",
@@ -42,9 +47,10 @@ statements! {
     SESSION_SETTINGS = Sql::each(
         "SELECT 1",
         "SELECT set_config(name, CASE name WHEN 'statement_timeout' THEN '5s' WHEN 'idle_in_transaction_session_timeout' \
-         THEN '30s' WHEN 'synchronous_commit' THEN 'on' WHEN 'max_parallel_workers_per_gather' THEN '0' ELSE 'off' END, \
+         THEN '30s' WHEN 'synchronous_commit' THEN 'on' WHEN 'max_parallel_workers_per_gather' THEN '0' WHEN \
+         'idle_session_timeout' THEN '0' ELSE 'off' END, \
          false) FROM pg_settings WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', \
-         'synchronous_commit', 'max_parallel_workers_per_gather', 'enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', \
+         'idle_session_timeout', 'synchronous_commit', 'max_parallel_workers_per_gather', 'enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', \
          'enable_mergejoin', 'jit')",
     );
 }

@@ -102,6 +102,35 @@ async fn a_hanging_postgres_is_named_within_two_seconds() {
     assert_eq!(app.get("/readyz").await.status, StatusCode::OK);
 }
 
+/// As with too few connections for all that is asked at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_cannot_be_read_is_the_databases_fault() {
+    let (app, clock) = app_on(Place::new(Engine::Postgres).await).await;
+    let mut other = PgConnection::connect(&app.place.url).await.unwrap();
+    other.execute("BEGIN; LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    assert_eq!(culprits(&app, &clock).await[0], "database: does not answer within 1.5 s");
+    other.execute("ROLLBACK").await.unwrap();
+}
+
+/// A standby, or a primary after a failover.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_takes_no_writes_is_named() {
+    let (app, clock) = app_on(Place::new(Engine::Postgres).await).await;
+    let read_only = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', \
+                     current_database()); END $$";
+    execute_on(&app.place, read_only).await;
+    let sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    execute_on(&app.place, sessions).await;
+    until("it says so", async || {
+        clock.clock.advance(Duration::from_secs(1));
+        let answer = app.get("/readyz").await;
+        answer.status == StatusCode::SERVICE_UNAVAILABLE
+            && String::from_utf8_lossy(&answer.body).contains("takes no writes")
+    })
+    .await;
+}
+
 /// The version after this one has brought the schema up to date: an upgrade must not take the
 /// replicas of this version out of service before their turn.
 #[tokio::test(flavor = "multi_thread")]
