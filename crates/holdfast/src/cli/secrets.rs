@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use uuid::Uuid;
 
-use crate::settings::{HIDDEN, is_secret_as_path, looks_secret};
+use crate::settings::{HIDDEN, has_secret_prefix, is_secret_as_path, looks_secret};
 
 /// Why not to do it again.
 pub(super) const HINT: &str = "an argument is seen by everybody on this machine and kept by the shell: give a token on standard \
@@ -21,9 +21,19 @@ fn is_secret(given: &str) -> bool {
     !is_known && if is_path { is_secret_as_path(given) } else { looks_secret(given) }
 }
 
+/// Whether it may be a secret where the id of a request or the name of a key belongs, which are long
+/// and random themselves.
+fn is_secret_as_name(given: &str) -> bool {
+    let is_name = given.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let is_token = ["IGA", "IGQ", "EAA"].iter().any(|prefix| given.starts_with(prefix));
+    if is_name { is_token || has_secret_prefix(given) } else { is_secret(given) }
+}
+
 /// The arguments that a message must not repeat.
 pub(super) fn among(arguments: &[OsString]) -> Vec<String> {
     let texts = arguments.iter().skip(1).filter_map(|each| each.to_str());
+    let command = texts.clone().find(|text| !text.starts_with('-'));
+    let is_secret = if matches!(command, Some("why" | "keys")) { is_secret_as_name } else { is_secret };
     let values = texts.map(|text| match text.split_once('=') {
         Some((option, value)) if option.starts_with("--") => value,
         _ => text,
@@ -42,6 +52,32 @@ pub(super) fn without(secrets: &[String], text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn hidden(line: &str) -> Vec<String> {
+        among(&line.split(' ').map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn ids_of_requests_and_names_of_keys_are_shown() {
+        for line in [
+            "holdfast why 01a22c2b8af57d718909cec5a327ed78",
+            "holdfast --no-color why 01a22c2b8af57d718909cec5a327ed78 --json",
+            "holdfast keys retire 2026-11-30-production-eu-west-1",
+            "holdfast keys generate --id=2026-11-30-production-eu-west-1",
+        ] {
+            assert_eq!(hidden(line), [""; 0], "{line}");
+        }
+        for line in [
+            "holdfast why eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1c2VyXzEifQ.c2ln",
+            "holdfast why hf_sk_4m2x",
+            "holdfast why IGAAQ1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6j7k8l9",
+            "holdfast keys retire k1:6rM+Wf0uJ2n0c7hBqY9w0Zb8q3m1n5t7x9z2a4c6e8g=",
+            "holdfast keys retire 6rM+Wf0uJ2n0c7hBqY9w0Zb8q3m1n5t7x9z2a4c6e8g=",
+            "holdfast token 01a22c2b8af57d718909cec5a327ed78",
+        ] {
+            assert_eq!(hidden(line), [line.rsplit(' ').next().unwrap()], "{line}");
+        }
+    }
 
     #[test]
     fn keys_and_tokens_are_told_from_names() {

@@ -47,6 +47,6 @@ pub fn is_secret_as_path(text: &str) -> bool {
 }
 
 /// Whether it begins as only secrets do.
-pub(super) fn has_secret_prefix(text: &str) -> bool {
+pub fn has_secret_prefix(text: &str) -> bool {
     ["sk_", "whsec_", "hf_sk_", "live_", "test_", "eyJ"].iter().any(|prefix| text.starts_with(prefix))
 }

@@ -43,7 +43,7 @@ use crate::vault::KeyRing;
 pub use entry::{Fallback, Setting};
 pub use fault::{Fault, Faults, Origin};
 pub use load::{load, load_again, load_with_reading};
-pub use misplaced_secrets::{HIDDEN, is_secret_as_path, looks_secret, shown_path};
+pub use misplaced_secrets::{HIDDEN, has_secret_prefix, is_secret_as_path, looks_secret, shown_path};
 pub use print::{Shown, shown};
 pub use reading::Reading;
 pub use sources::{ConfigFile, Environment};
