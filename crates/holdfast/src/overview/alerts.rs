@@ -76,8 +76,8 @@ alerts! {
                  look for lack of memory (`dmesg`), and compare `process_resident_memory_bytes` with the limit.",
     }
     HoldfastCannotJudge = Page, "5m", ["clerk-keys"] {
-        expr: "sum by (instance) (rate(holdfast_session_tokens_cannot_judge_total[5m])) > 0 or \
-               (sum by (instance) (rate(holdfast_session_tokens_key_unknown_total[5m])) > 0 unless \
+        expr: "sum by (instance) (rate(holdfast_session_tokens_cannot_judge_total[2m])) > 0 or \
+               (sum by (instance) (rate(holdfast_session_tokens_key_unknown_total[2m])) > 0 unless \
                sum by (instance) (rate(holdfast_session_tokens_accepted_total[5m])) > 0) or \
                sum by (instance) (holdfast_ready{check=\"session_keys\"}) == 0",
         summary: "Session tokens cannot be judged: callers get 503.",
@@ -113,7 +113,7 @@ alerts! {
     }
     HoldfastDatabaseAway = Page, "5m", ["database", "database-role"] {
         expr: "sum by (instance) (holdfast_ready{check=\"database\"}) == 0 or \
-               (sum by (instance) (rate(holdfast_http_problems_total{code=\"database-unavailable\"}[5m])) > 0 \
+               (sum by (instance) (rate(holdfast_http_problems_total{code=\"database-unavailable\"}[2m])) > 0 \
                unless on (instance) holdfast_ready{check=~\"encryption_keys|starting\"} == 0)",
         summary: "The database does not answer, or lacks a table or its role a right: callers get 503.",
         meaning: "Statuses cannot be read or not stored. Tokens that Instagram issues meanwhile are kept in the journal and stored later.",
@@ -164,13 +164,25 @@ alerts! {
         remedy: "If doctor reaches Instagram and this process does not, check the process's network. Otherwise wait.",
     }
     HoldfastAppRefused = Page, "5m", ["instagram-app", "instagram-redirect", "instagram-scopes"] {
-        expr: "sum by (instance) (holdfast_connections{reason=\"app_misconfigured\"}) > 0 or \
+        expr: "sum by (instance) (holdfast_connections{reason=\"app_misconfigured\"}) * 2 > sum by (instance) (holdfast_connections{state=~\"connected|degraded\"}) or \
+               (sum by (instance) (holdfast_connections{reason=\"app_misconfigured\"}) > 1 unless on () sum(increase(holdfast_provider_calls_total{outcome=\"ok\"}[6h])) > 0) or \
                sum by (instance) (increase(holdfast_app_refusals_total[15m])) > 0",
         summary: "Instagram refuses the app itself: its id, its secret, or its permissions.",
-        meaning: "Nobody can connect and no grant can be refreshed. Nobody is told to reconnect, because that would not help.",
+        meaning: "Nobody can connect, or no grant can be refreshed: more than half of the connections are refused, or several \
+                  and none has worked for six hours. Nobody is told to reconnect, because that would not help.",
         first: "holdfast doctor",
         remedy: "Compare INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET with the App dashboard (Instagram, API setup with \
                  Instagram login), especially after the secret was reset. Look there for a notice that the app is restricted.",
+    }
+    HoldfastAccountRefused = Ticket, "1h", [] {
+        expr: "sum by (instance) (holdfast_connections{reason=\"app_misconfigured\"}) > 0 unless \
+               (sum by (instance) (holdfast_connections{reason=\"app_misconfigured\"}) * 2 > sum by (instance) (holdfast_connections{state=~\"connected|degraded\"}) or \
+               (sum by (instance) (holdfast_connections{reason=\"app_misconfigured\"}) > 1 unless on () sum(increase(holdfast_provider_calls_total{outcome=\"ok\"}[6h])) > 0))",
+        summary: "Instagram refuses the app for single accounts, while others work.",
+        meaning: "These grants cannot be refreshed. Their owners are not told to reconnect, because the refusal names the app.",
+        first: "holdfast connections list --reason app_misconfigured",
+        remedy: "Look at the history of one (`holdfast connections show USER`) for what Instagram says. Most often the account \
+                 is restricted, or its owner has no role in an app that is still in development. It is tried again by itself.",
     }
     HoldfastBudgetSpent = Ticket, "5m", ["budget"] {
         expr: "holdfast_provider_budget_ratio >= 1",
@@ -190,7 +202,7 @@ alerts! {
     }
     HoldfastGrantExpiring = Ticket, "1h", ["backlog"] {
         expr: "holdfast_grant_soonest_expiry_timestamp_seconds - time() < 3 * 86400",
-        summary: "A grant expires within three days, and refreshing it has failed.",
+        summary: "A grant expires within three days, and has not been refreshed.",
         meaning: "Its owner must connect again when it expires. The event `instagram.expiring_soon` told the app a week before.",
         first: "holdfast connections list --state degraded",
         remedy: "Look at its history (`holdfast connections show USER`) and follow the page of the reason there \
@@ -216,7 +228,7 @@ alerts! {
                  `UPDATE data_deletions SET completed_at = requested_at WHERE completed_at IS NULL AND unfinished IS NULL`.",
     }
     HoldfastWorkerStuck = Page, "2m", [] {
-        expr: "time() - holdfast_worker_last_tick_timestamp_seconds > 600",
+        expr: "time() - holdfast_worker_last_tick_timestamp_seconds > 600 unless on (instance) holdfast_ready{check=\"database\"} == 0",
         summary: "The worker has not completed a tick for ten minutes.",
         meaning: "This process refreshes nothing. After three minutes the worker of another replica takes over its work.",
         first: "journalctl -u holdfast -n 50 -o cat",

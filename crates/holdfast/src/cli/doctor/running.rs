@@ -11,7 +11,7 @@ use crate::app::Seams;
 use crate::http::memory::RefusedOrigin;
 use crate::http::operator::Trouble;
 use crate::outbox::remedy_of_status;
-use crate::overview::alerts::ALERTS;
+use crate::overview::alerts::{ALERTS, Severity};
 use crate::settings::Settings;
 use crate::transport::Outgoing;
 
@@ -70,12 +70,17 @@ pub(super) async fn check(settings: &Settings, seams: &Seams) -> (Report, Vec<Tr
 pub(super) fn add_unseen(troubles: Vec<Trouble>, report: &mut Report) {
     for Trouble { alert, says, may_be_over } in troubles {
         // A server of another version may raise an alert that is unknown here.
-        let checks = ALERTS.iter().find(|each| each.name == alert).map_or(&[][..], |known| known.checks);
+        let known = ALERTS.iter().find(|each| each.name == alert);
+        let checks = known.map_or(&[][..], |known| known.checks);
         if CODES.iter().any(|code| checks.contains(&code.name) && report.finds_fault_with(*code)) {
             continue;
         }
-        let check =
-            if may_be_over { Check::warning(code::SERVER, says) } else { Check::failed(code::SERVER, says) };
+        let can_wait = known.is_some_and(|known| known.severity == Severity::Ticket);
+        let check = if may_be_over || can_wait {
+            Check::warning(code::SERVER, says)
+        } else {
+            Check::failed(code::SERVER, says)
+        };
         report.add(check.mended_by(format!("see docs/guides/alerts.md#{}", alert.to_lowercase())));
     }
 }
@@ -93,6 +98,20 @@ fn gauge(text: &str, name: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::ExitStatus;
+
+    #[test]
+    fn what_can_wait_until_the_morning_fails_no_check() {
+        let exit_of = |alert| {
+            let mut report = Report::default();
+            let trouble = Trouble { alert, says: "It is so.".to_owned(), may_be_over: false };
+            add_unseen(vec![trouble], &mut report);
+            report.exit()
+        };
+        assert_eq!(exit_of("HoldfastAccountRefused".into()), ExitStatus::Success);
+        assert_eq!(exit_of("HoldfastAppRefused".into()), ExitStatus::Failure);
+        assert_eq!(exit_of("HoldfastOfAnotherVersion".into()), ExitStatus::Failure);
+    }
 
     #[test]
     fn alerts_name_checks_that_exist() {

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::super::readiness::{DATABASE, ENCRYPTION_KEYS, Readiness, SCHEMA};
 use super::Operator;
-use crate::connection::Reason;
+use crate::connection::{Reason, State};
 use crate::overview::Snapshot;
+use crate::store::ConnectionCount;
 
 /// A trouble and its alert.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,13 +71,16 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
         troubles
             .add("HoldfastInstagramDown", format!("Instagram does not answer; the next call is at {at}."));
     }
-    if let Some(at) = operator.overview.tally.last_tick().filter(|at| since(*at, now) > STALE_S) {
+    if let Some(at) = operator.overview.tally.last_tick().filter(|at| since(*at, now) > STALE_S)
+        // Without it no tick is completed.
+        && readiness.tells(DATABASE) != Some(false)
+    {
         troubles.add("HoldfastWorkerStuck", format!("The worker's last completed tick was at {at}."));
     }
     let codes = operator.state.edge.metrics.memory.latest(200);
     let recent = |code: &str| codes.iter().any(|one| one.code == code && since(one.at, now) < STALE_S);
     let app_refused_at = operator.overview.connections.app_refused_at();
-    if app_refused_at.is_some_and(|at| since(at, now) < STALE_S) && of_app(&seen) == 0 {
+    if app_refused_at.is_some_and(|at| since(at, now) < STALE_S) && !is_app_refused(&seen) {
         let says = "Instagram refused the app itself within the last ten minutes: nobody can connect.";
         troubles.add_past("HoldfastAppRefused", says);
     }
@@ -137,6 +141,13 @@ fn of_app(seen: &Snapshot) -> u64 {
     wait.map(|each| each.amount).sum()
 }
 
+/// Whether so many wait that it is not for reasons of their own.
+fn is_app_refused(seen: &Snapshot) -> bool {
+    let is_in_use =
+        |each: &&ConnectionCount| matches!(each.standing.state(), State::Connected | State::Degraded);
+    of_app(seen) * 2 > seen.counts.iter().filter(is_in_use).map(|each| each.amount).sum()
+}
+
 /// When the oldest of the events that wait came to be.
 fn oldest_event(seen: &Snapshot) -> Option<Timestamp> {
     seen.tables.iter().find(|table| table.name == "outbox").and_then(|table| table.oldest)
@@ -152,11 +163,14 @@ fn of_connections(seen: &Snapshot, now: Timestamp, troubles: &mut Troubles) {
         );
     }
     let refused = of_app(seen);
-    if refused > 0 {
+    if is_app_refused(seen) {
         troubles.add(
             "HoldfastAppRefused",
             format!("Instagram refuses the app itself; {refused} connections are affected."),
         );
+    } else if refused > 0 {
+        let says = format!("Instagram refuses the app for {refused} of the connections; others work.");
+        troubles.add("HoldfastAccountRefused", says);
     }
     if seen.overdue > 0 {
         troubles.add("HoldfastRefreshOverdue", format!("{} refreshes are overdue.", seen.overdue));
@@ -171,7 +185,7 @@ fn of_connections(seen: &Snapshot, now: Timestamp, troubles: &mut Troubles) {
     if let Some(at) = seen.soonest_expiry.filter(|at| -since(*at, now) < EXPIRING_S) {
         troubles.add(
             "HoldfastGrantExpiring",
-            format!("The first grant expires at {at}; refreshing it has failed."),
+            format!("The first grant expires at {at}, and has not been refreshed."),
         );
     }
     if seen.journal_is_writable == Some(false) {

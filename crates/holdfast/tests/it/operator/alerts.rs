@@ -79,6 +79,16 @@ const TROUBLES: &[(&str, &str, &[Shown])] = &[
             ),
         ],
     ),
+    (
+        "two accounts of many are refused",
+        "HoldfastAccountRefused",
+        &[("holdfast_connections{state=\"degraded\",reason=\"app_misconfigured\"}", "2x90")],
+    ),
+    (
+        "the app is refused to most accounts, whose calls are answered now and then",
+        "HoldfastAppRefused",
+        &[("holdfast_connections{state=\"degraded\",reason=\"app_misconfigured\"}", "120x90")],
+    ),
     ("nobody can connect", "HoldfastAppRefused", &[("holdfast_app_refusals_total", "0+1x90")]),
     (
         "the database is slow",
@@ -183,6 +193,13 @@ const TROUBLES: &[(&str, &str, &[Shown])] = &[
     ("the journal waits", "HoldfastJournalWaits", &[("holdfast_journal_entries", "2x90")]),
 ];
 
+/// Troubles that lasted from three to four minutes, and were over three minutes ago: nobody need get
+/// up.
+const OVER: &[Shown] = &[
+    ("holdfast_http_problems_total{code=\"database-unavailable\"}", "0x73 5 10 15 20x13"),
+    ("holdfast_session_tokens_cannot_judge_total", "0x73 5 10 15 20x13"),
+];
+
 /// With job and instance, as a scrape adds them.
 fn series(name: &str) -> String {
     let (name, labels) = name.split_once('{').unwrap_or((name, "}"));
@@ -235,6 +252,9 @@ pub(super) fn with_expectations(text: &str) -> String {
 fn each_trouble_raises_exactly_its_alert() {
     let mut text = String::from("rule_files: [holdfast.rules.yml]\nevaluation_interval: 1m\ntests:\n");
     text.push_str(&staged(&[], None));
+    for shown in OVER {
+        text.push_str(&staged(std::slice::from_ref(shown), None));
+    }
     assert!(TROUBLES.len() >= 12);
     for (_, alert, shown) in TROUBLES {
         text.push_str(&with_expectations(&staged(shown, Some(alert))));

@@ -91,6 +91,22 @@ async fn what_is_wrong_leads_to_its_section_of_the_runbook() {
     assert!(runbook.contains("id=\"HoldfastAppRefused\"") && runbook.contains("INSTAGRAM_APP_SECRET"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_refused_alone_is_no_fault_of_the_app() {
+    let app = App::start().await;
+    app.sign_in(Person::Ada).connect_account("ada.makes").await;
+    app.sign_in(Person::Grace).connect_account("grace.hops").await;
+    let refused = format!(
+        "UPDATE connections SET state = 'degraded', reason = 'app_misconfigured' WHERE user_id = '{}'",
+        Person::Ada.user_id()
+    );
+    crate::testing::database::execute_on(&app.place, &refused).await;
+    app.overview.look().await.unwrap();
+    let (_, html) = page(&app, "/").await;
+    assert!(html.contains("/runbook#HoldfastAccountRefused"), "{html}");
+    assert!(!html.contains("/runbook#HoldfastAppRefused"), "{html}");
+}
+
 /// Every connect and refresh passes through the journal; what stays there is a trouble.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_passes_through_the_journal_is_no_trouble() {
