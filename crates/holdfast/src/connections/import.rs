@@ -33,6 +33,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 const OUTAGE_PATIENCE: Duration = Duration::from_mins(2);
 /// Pause between two checks whether Instagram may be asked.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// With less lifetime left than this, a grant is refreshed at once.
+const LAST_DAYS: Duration = Duration::from_hours(7 * 24);
 /// The detail in the history.
 const HISTORY: &str = "imported from another system";
 
@@ -252,8 +254,7 @@ impl Importer {
             let worked = Observation::Worked { grant_version: version, account: None, next_refresh_at: None };
             let mut connection = apply(&linked, &worked, now);
             connection.version = version;
-            if !expiry_is_known {
-                // The expiry is a guess, and the first refresh tells it.
+            if is_due_at_once(grant, expiry_is_known, parts.refresh.min_age, now) {
                 connection.next_refresh_at = Some(now);
             }
             let mut changes = change(&before, connection, now, Some(HISTORY));
@@ -300,6 +301,13 @@ fn to_grant(offered: &Offered, min_age: Duration, now: Timestamp) -> (Grant, boo
     (grant, known.is_some())
 }
 
+/// Whether a grant is refreshed as soon as it is here: where its end is a guess, which the first
+/// refresh tells, and in its last days, for which others' systems have left it.
+fn is_due_at_once(grant: &Grant, expiry_is_known: bool, min_age: Duration, now: Timestamp) -> bool {
+    let is_old_enough = after(grant.obtained_at, min_age) <= now;
+    !expiry_is_known || (is_old_enough && grant.expires_at <= after(now, LAST_DAYS))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,6 +325,22 @@ mod tests {
         let (grant, expiry_is_known) = to_grant(&offered, Duration::from_hours(24), at(100));
         assert_eq!(expiry_is_known, expires.is_some_and(|at| grant.expires_at.as_second() == at * 86_400));
         (grant.obtained_at, grant.expires_at)
+    }
+
+    #[test]
+    fn a_grant_in_its_last_days_is_due_at_once() {
+        let is_due = |obtained: i64, left: i64| {
+            let grant = Grant {
+                access_token: SecretString::from("IGAA"),
+                scopes: None,
+                obtained_at: at(100 - obtained),
+                expires_at: at(100 + left),
+            };
+            is_due_at_once(&grant, true, Duration::from_hours(24), at(100))
+        };
+        assert!(is_due(58, 2) && is_due(53, 7));
+        assert!(!is_due(50, 10), "its time comes");
+        assert!(!is_due(0, 2), "Instagram refuses to");
     }
 
     #[test]
