@@ -225,6 +225,9 @@ impl Context {
         if !new.is_empty() && !stored.is_empty() && sealing == Sealing::BesideServers {
             let ring = vault.ring();
             let id = ring.sealing_id();
+            if store.was_retired(id).await? {
+                return Err(Failure::no(StoreError::KeyRetired { key_id: id.to_owned() }.to_string()));
+            }
             let sentence =
                 format!("no server has used key {id} yet: those without it would go out of service");
             return Err(Failure::no(sentence).mended_by(format!(

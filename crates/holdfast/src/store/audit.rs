@@ -15,6 +15,7 @@ statements! {
         "SELECT id, at, actor, action, user_id, detail FROM audit WHERE at > $1 OR (at = $1 AND id > $2) ORDER BY at, id \
          LIMIT $3 + 0",
     );
+    AUDIT_OF_KEY = Sql::both("SELECT id FROM audit WHERE action = 'keys.retire' AND detail = $1 LIMIT 1");
     /// Acts that concern an erased user stay, without the user id.
     AUDIT_FORGET = Sql::both("UPDATE audit SET user_id = NULL WHERE user_id = $1");
 }
@@ -84,6 +85,12 @@ impl Store {
         let values = vec![after.at.into(), after.id.into(), rows::limit(limit)];
         let found = self.read(AUDIT_PAGE, values).await?;
         found.iter().map(|row| rows::read(row, "audit", "id", read)).collect()
+    }
+
+    /// Whether an operator has retired a key of the ring, as far as the record goes back: of one
+    /// without a sentinel, that it is not new.
+    pub async fn was_retired(&self, key_id: &str) -> Result<bool, StoreError> {
+        Ok(self.read_one(AUDIT_OF_KEY, vec![key_id.into()]).await?.is_some())
     }
 }
 

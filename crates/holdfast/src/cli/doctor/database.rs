@@ -290,6 +290,19 @@ async fn check_key_ring(
         }
     };
     match vault.prove(&sentinels) {
+        Ok(new) if !new.is_empty() && !sentinels.is_empty() => {
+            let id = vault.ring().sealing_id().to_owned();
+            let error = match answered(store.was_retired(&id).await)? {
+                Ok(false) => None,
+                Ok(true) => Some(StoreError::KeyRetired { key_id: id.clone() }),
+                Err(error) => Some(error),
+            };
+            if let Some(error) = error {
+                report.add(Check::failed(code::KEY_RING, error.to_string()));
+                return Ok(());
+            }
+            report.add(Check::warning(code::KEY_RING, format!("no server has used key {id} yet")));
+        }
         Ok(_) if sentinels.is_empty() => report.add(Check::passed(code::KEY_RING, "nothing is sealed yet")),
         Ok(_) => {
             report.add(Check::passed(code::KEY_RING, format!("opens what {} keys sealed", sentinels.len())));

@@ -1,5 +1,6 @@
 //! Keys of the ring and keys of the app: made, rotated, retired, lost.
 
+use super::doctor::codes;
 use crate::testing::program::{Place, ring_entry};
 
 #[test]
@@ -34,6 +35,27 @@ fn a_ring_is_rotated_and_its_old_key_retired() {
     insta::assert_snapshot!(place.run(&["keys", "retire", "new"]).whole());
     insta::assert_snapshot!(place.run(&["keys", "retire", "old"]).whole());
     insta::assert_snapshot!(place.run(&["keys", "retire", "old"]).whole());
+}
+
+/// Step 2 of the guide, the new key in front, was forgotten here.
+#[test]
+fn a_ring_with_a_retired_key_in_front_is_told() {
+    let (old, new) = (ring_entry("old", 1), ring_entry("new", 99));
+    let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", old.clone());
+    assert_eq!(place.run(&["migrate"]).code, 0);
+    assert_eq!(place.run(&["keys", "rotate"]).code, 0, "stores the first key's sentinel");
+    let place = place.with("HOLDFAST_ENCRYPTION_KEYS", format!("{new},{old}"));
+    let doctor = ["doctor", "--json", "--offline"];
+    assert!(codes(&place.run(&doctor), "warning").contains(&"key-ring".to_owned()), "it is new");
+    assert_eq!(place.run(&["keys", "rotate", "--servers-are-stopped"]).code, 0);
+    assert_eq!(place.run(&["keys", "retire", "old"]).code, 0);
+
+    let place = place.with("HOLDFAST_ENCRYPTION_KEYS", format!("{old},{new}"));
+    let ended = place.run(&doctor);
+    assert!(codes(&ended, "failed").contains(&"key-ring".to_owned()), "{}", ended.whole());
+    let refused = place.run(&["keys", "rotate"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("key `old` was retired"), "{}", refused.stderr);
 }
 
 #[test]

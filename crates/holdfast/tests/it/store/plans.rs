@@ -67,6 +67,7 @@ const ASKED_FOR_ALL: &[&str] = &[
     "LOST_KEY_ATTEMPTS",
     "LOST_KEY_USER_KEYS",
     "INDEXES",
+    "AUDIT_OF_KEY",
 ];
 
 /// What the overview counts in the background on `SQLite`, whose counts walk an index: in a small
