@@ -59,7 +59,7 @@ rows! {
         meaning: "The request carried no session token.",
         causes: [
             "The front end did not send `Authorization: Bearer <session token>`.",
-            "A cookie was sent instead: Clerk's `__session` cookie does not reach a backend on another host.",
+            "A cookie was sent instead: Clerk's `__session` cookie is not read.",
             "A proxy in between removed the header.",
         ],
         remedy: "Call `getToken()` for each request and send what it returns as `Authorization: Bearer …`.",
