@@ -285,7 +285,8 @@ impl Store {
     }
 
     /// Claims the right to ask the provider about this connection: true for exactly one caller per
-    /// `gap`, across all replicas. A clock that was set back delays it by at most another gap.
+    /// `gap` and link, across all replicas. A clock that was set back delays it by at most another
+    /// gap.
     pub async fn claim_me_call(&self, id: Uuid, now: Timestamp, gap: Duration) -> Result<bool, StoreError> {
         let values = vec![id.into(), now.into(), before(now, gap).into(), after(now, gap).into()];
         Ok(self.write(statements::CONNECTION_CLAIM_PROBE, values).await? > 0)

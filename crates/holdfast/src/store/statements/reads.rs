@@ -67,7 +67,8 @@ statements! {
     /// is from a clock that has been set back; one slightly ahead is from a caller that read the
     /// clock after us and wrote before us.
     CONNECTION_CLAIM_PROBE = Sql::both(
-        "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $4)",
+        "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $4 \
+         OR probed_at < linked_at)",
     );
     CONNECTIONS_BY_ACCOUNT = connections_where!("c.id IN (SELECT id FROM connections WHERE provider = $1 AND account_id = $2 UNION \
          ALL SELECT id FROM connections WHERE provider = $1 AND account_professional_id = $2) ORDER BY c.id");
