@@ -1,8 +1,8 @@
 //! What we do with connections: one file per use case.
 //!
 //! A use case reads facts from the store, asks the provider where it must, and expresses what it
-//! learned as an [`Observation`]. The [`Recorder`] applies the observation and stores the result,
-//! and tries again if another writer was faster.
+//! learned as an [`Observation`](crate::connection::observation::Observation). The [`Recorder`]
+//! applies the observation and stores the result, and tries again if another writer was faster.
 //!
 //! | use cases of | files |
 //! |---|---|
