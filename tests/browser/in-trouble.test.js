@@ -380,7 +380,7 @@ describe("the computer", () => {
   }
 
   test("no request of the client carries a cookie, and no answer sets one", async (t) => {
-    const { page } = await ada(t);
+    const { page } = await grace(t);
     const seen = [];
     const isClients = (request) =>
       request.url().startsWith(app.holdfast.url) && request.resourceType() !== "document";
@@ -390,7 +390,7 @@ describe("the computer", () => {
     };
     const look = (request) => isClients(request) && seen.push(cookiesOf(request));
     page.on("requestfinished", look);
-    await connect(page, "ada.makes");
+    await connect(page, "grace.hops");
     await page.evaluate(() => window.instagram.refetch());
     await until(() => seen.length > 2, "three requests that are over");
     page.off("requestfinished", look);
