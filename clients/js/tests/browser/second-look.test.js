@@ -237,7 +237,7 @@ test("a router around the provider does not write the secret back", async (t) =>
 
 for (const by of ["element", "loader"])
   test(`a router that redirects by ${by} from the page of the return loses nothing of it`, async (t) => {
-    const app = await openApp(t, { browser, page: "redirect.html", query: { by, ...CALLBACK } });
+    const app = await openApp(t, { browser, page: "router.html", query: { by, ...CALLBACK } });
     await shows(app, /@ada\.makes/);
     assert.equal(new URL(app.page.url()).pathname, "/settings");
     assert.doesNotMatch(app.page.url(), /s3cret/);

@@ -1,11 +1,24 @@
-/** React Router around the provider: it has read the address before anybody could clean it. */
+/**
+ * React Router, which reads the address before anybody can clean it; with `by` it redirects before
+ * the provider around it has looked at it.
+ */
 import { createElement as h, StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { createBrowserRouter, RouterProvider, useSearchParams } from "react-router";
+import {
+  BrowserRouter,
+  createBrowserRouter,
+  Navigate,
+  redirect,
+  Route,
+  RouterProvider,
+  Routes,
+  useSearchParams,
+} from "react-router";
 import { HoldfastProvider, InstagramConnection } from "holdfast-client/react";
 import { createSignIn } from "./sign-in.js";
 
-const api = new URLSearchParams(location.search).get("api");
+const query = new URLSearchParams(location.search);
+const api = query.get("api");
 const signIn = createSignIn(api);
 const useAuth = () => ({
   ...signIn.getState(),
@@ -27,7 +40,34 @@ function Page() {
   );
 }
 
-const router = createBrowserRouter([{ path: "*", Component: Page }]);
+const Settings = () => h("main", null, h(InstagramConnection));
+const provided = (routed) => h(HoldfastProvider, { baseUrl: api, useAuth }, routed);
+const routed = (...routes) => h(RouterProvider, { router: createBrowserRouter(routes) });
+
+const views = {
+  element: () =>
+    provided(
+      h(
+        BrowserRouter,
+        null,
+        h(
+          Routes,
+          null,
+          h(Route, { path: "/settings", element: h(Settings) }),
+          h(Route, { path: "*", element: h(Navigate, { to: "/settings", replace: true }) }),
+        ),
+      ),
+    ),
+  loader: () =>
+    provided(
+      routed(
+        { path: "/settings", Component: Settings },
+        { path: "*", loader: () => redirect("/settings") },
+      ),
+    ),
+  nothing: () => routed({ path: "*", Component: Page }),
+};
+
 createRoot(document.getElementById("root")).render(
-  h(StrictMode, null, h(RouterProvider, { router })),
+  h(StrictMode, null, views[query.get("by") ?? "nothing"]()),
 );
