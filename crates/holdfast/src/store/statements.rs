@@ -59,19 +59,50 @@ macro_rules! table_names {
 
 pub(super) use table_names;
 
+/// The earlier grants whose expiry a connection's grant has, because the refresh named none. `$c`
+/// is the connection's alias, with a dot.
+macro_rules! grants_of_that_expiry {
+    ($c:literal) => {
+        concat!(
+            "grants AS g WHERE g.connection_id = ",
+            $c,
+            "id AND g.version < ",
+            $c,
+            "grant_version AND g.expires_at = ",
+            $c,
+            "grant_expires_at"
+        )
+    };
+}
+
+/// The column that says so. It is looked up only where the grant's life is shorter than usual by an
+/// hour: a refresh names the usual sixty days.
+macro_rules! expiry_assumed {
+    ($c:literal) => {
+        concat!(
+            "CASE WHEN ",
+            $c,
+            "grant_expires_at - ",
+            $c,
+            "grant_obtained_at < 5180400000 THEN (SELECT CAST(1 AS BIGINT) FROM ",
+            grants_of_that_expiry!($c),
+            " LIMIT 1) END AS expiry_assumed"
+        )
+    };
+}
+
 /// The columns of a connection, for `concat!`. Named, because `*` would break prepared statements
-/// when a migration adds one. Whether its expiry is assumed, for the lack of a named one, is looked
-/// up only where its life is shorter than usual by an hour: a refresh names the usual sixty days.
+/// when a migration adds one.
 macro_rules! connection_columns {
     () => {
-        "c.id, c.user_id, c.provider, c.state, c.reason, c.account_id, c.account_professional_id, \
-         c.account_username, c.account_name, c.account_type, c.account_picture_url, c.scopes, \
-         c.missing_scopes, c.grant_version, c.grant_obtained_at, c.grant_expires_at, c.next_refresh_at, \
-         c.retry_after, c.since, c.linked_at, c.evidence_source, c.evidence_at, \
-         c.suspicion_grant_version, c.suspicion_first_at, c.failures, c.version, \
-         CASE WHEN c.grant_expires_at - c.grant_obtained_at < 5180400000 THEN (SELECT CAST(1 AS BIGINT) FROM grants AS g \
-         WHERE g.connection_id = c.id AND g.version < c.grant_version AND g.expires_at = c.grant_expires_at LIMIT 1) END AS \
-         expiry_assumed"
+        concat!(
+            "c.id, c.user_id, c.provider, c.state, c.reason, c.account_id, c.account_professional_id, \
+             c.account_username, c.account_name, c.account_type, c.account_picture_url, c.scopes, \
+             c.missing_scopes, c.grant_version, c.grant_obtained_at, c.grant_expires_at, c.next_refresh_at, \
+             c.retry_after, c.since, c.linked_at, c.evidence_source, c.evidence_at, \
+             c.suspicion_grant_version, c.suspicion_first_at, c.failures, c.version, ",
+            expiry_assumed!("c.")
+        )
     };
 }
 

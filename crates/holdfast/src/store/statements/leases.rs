@@ -5,12 +5,13 @@ use super::Sql;
 /// As `connection_columns!`, without the alias: SQLite does not know it in `RETURNING`.
 macro_rules! returned_columns {
     () => {
-        "id, user_id, provider, state, reason, account_id, account_professional_id, account_username, \
-         account_name, account_type, account_picture_url, scopes, missing_scopes, grant_version, \
-         grant_obtained_at, grant_expires_at, next_refresh_at, retry_after, since, linked_at, \
-         evidence_source, evidence_at, suspicion_grant_version, suspicion_first_at, failures, version, \
-         CASE WHEN grant_expires_at - grant_obtained_at < 5180400000 THEN (SELECT CAST(1 AS BIGINT) FROM grants AS g WHERE \
-         g.connection_id = id AND g.version < grant_version AND g.expires_at = grant_expires_at LIMIT 1) END AS expiry_assumed"
+        concat!(
+            "id, user_id, provider, state, reason, account_id, account_professional_id, account_username, \
+             account_name, account_type, account_picture_url, scopes, missing_scopes, grant_version, \
+             grant_obtained_at, grant_expires_at, next_refresh_at, retry_after, since, linked_at, \
+             evidence_source, evidence_at, suspicion_grant_version, suspicion_first_at, failures, version, ",
+            expiry_assumed!("")
+        )
     };
 }
 

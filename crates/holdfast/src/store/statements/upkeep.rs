@@ -19,40 +19,30 @@ macro_rules! mistimed {
 /// Live connections whose grant has expired, and has not worked past its expiry after `$2`; of
 /// those, what the condition leaves.
 macro_rules! expired {
-    ($condition:expr) => {
-        concat!(
-            "SELECT ",
-            connection_columns!(),
-            " FROM connections AS c WHERE c.grant_expires_at <= $1 AND c.state IN ('connected', 'degraded', \
-             'action_required') AND NOT (COALESCE(c.evidence_source, '') IN ('use', 'refresh') AND c.evidence_at \
-             >= c.grant_expires_at AND c.evidence_at > $2) AND ",
-            $condition,
+    ($($condition:expr),+ $(,)?) => {
+        connections_where!(
+            "c.grant_expires_at <= $1 AND c.state IN ('connected', 'degraded', 'action_required') AND NOT \
+             (COALESCE(c.evidence_source, '') IN ('use', 'refresh') AND c.evidence_at >= c.grant_expires_at AND \
+             c.evidence_at > $2) AND ",
+            $($condition),+,
             " ORDER BY c.grant_expires_at, c.id LIMIT $4 + 0 OFFSET $5 + 0"
         )
     };
 }
 
-/// Whether the expiry is that of an earlier grant, because the refresh named none.
-macro_rules! expiry_is_assumed {
-    () => {
-        "EXISTS (SELECT 1 FROM grants AS g WHERE g.connection_id = c.id AND g.version < c.grant_version AND \
-         g.expires_at = c.grant_expires_at)"
-    };
-}
-
 statements! {
-    CONNECTIONS_EXPIRED = Sql::both(expired!(concat!(
-        "NOT ",
-        expiry_is_assumed!(),
-        " AND (c.grant_expires_at > $3 OR c.retry_after > $1)"
-    )));
+    CONNECTIONS_EXPIRED = expired!(
+        "NOT EXISTS (SELECT 1 FROM ",
+        grants_of_that_expiry!("c."),
+        ") AND (c.grant_expires_at > $3 OR c.retry_after > $1)"
+    );
     /// Expiries that are assumed, or not after `$3`; without those that the provider may not be
     /// asked about yet.
-    CONNECTIONS_EXPIRED_IN_DOUBT = Sql::both(expired!(concat!(
-        "(c.retry_after IS NULL OR c.retry_after <= $1) AND (c.grant_expires_at <= $3 OR ",
-        expiry_is_assumed!(),
-        ")"
-    )));
+    CONNECTIONS_EXPIRED_IN_DOUBT = expired!(
+        "(c.retry_after IS NULL OR c.retry_after <= $1) AND (c.grant_expires_at <= $3 OR EXISTS (SELECT 1 FROM ",
+        grants_of_that_expiry!("c."),
+        "))"
+    );
     CONNECTIONS_UNREADABLE = connections_where!("c.reason = 'grant_unreadable' ORDER BY c.since, c.id LIMIT $1 + 0 OFFSET $2 + 0");
     CONNECTIONS_MISTIMED = Sql::each(
         concat!(
