@@ -6,6 +6,7 @@
 //! deliveries cross on the way, the status with the greater `version` counts; that of an erased user
 //! is greater than any.
 
+mod batch;
 mod notices;
 mod receiver;
 
@@ -25,6 +26,8 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+pub use self::batch::Sent;
+use self::batch::{Batch, Outcome};
 pub use self::receiver::remedy_of_status;
 use self::receiver::{DeliveryError, Receiver};
 use crate::clock::{Backoff, SharedClock, after, still_ahead};
@@ -32,7 +35,6 @@ use crate::connection::status::InstagramStatus;
 use crate::connections::Connections;
 use crate::entropy::{SharedEntropy, random};
 use crate::metric::{Labels, metrics};
-use crate::names::names;
 use crate::standard_webhooks::SigningKey;
 use crate::store::{EVENT_HOLD, Notice, PendingEvent, Store, StoreError};
 use crate::telemetry::traces::in_span;
@@ -106,17 +108,6 @@ pub struct Dispatcher {
     deliveries: Family<Labels<1>, Counter>,
     last_status: Gauge,
     receiver: Receiver,
-}
-
-/// What one tick did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sent {
-    /// Events that the app took.
-    pub delivered: usize,
-    /// Deliveries that failed and will be repeated.
-    pub failed: usize,
-    /// Events that will not be sent again.
-    pub given_up: usize,
 }
 
 impl Dispatcher {
@@ -364,27 +355,6 @@ impl Dispatcher {
 
 type UnderWay<'a> = FuturesUnordered<BoxFuture<'a, Result<Outcome, StoreError>>>;
 
-/// What was finished since the last report.
-#[derive(Debug, Default)]
-struct Batch {
-    sent: Sent,
-    finished: usize,
-    /// The database did not note a delivery: that event is sent again, under the same id.
-    failure: Option<StoreError>,
-}
-
-impl Batch {
-    fn count(&mut self, outcome: Result<Outcome, StoreError>) {
-        self.finished += 1;
-        match outcome {
-            Ok(Outcome::Delivered) => self.sent.delivered += 1,
-            Ok(Outcome::Failed) => self.sent.failed += 1,
-            Ok(Outcome::GivenUp) => self.sent.given_up += 1,
-            Err(error) => self.failure = Some(error),
-        }
-    }
-}
-
 /// A claimed row of the outbox or of the notices.
 enum Pending {
     Event(PendingEvent),
@@ -393,13 +363,4 @@ enum Pending {
 
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.into_iter().chain(other).min()
-}
-
-names! {
-    /// The outcome of a delivery.
-    enum Outcome {
-        Delivered = "delivered",
-        Failed = "failed",
-        GivenUp = "given_up",
-    }
 }

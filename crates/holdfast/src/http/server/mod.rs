@@ -39,7 +39,9 @@ use places::Places;
 pub use places::{PlaceMetrics, TABLE as PLACES};
 pub use refusals::Refusals;
 use refusals::{RefusalIo, exceeds};
-use watch::{AwaitedBody, BusyBody, Watch, WatchedIo};
+use watch::Watch;
+use watch::bodies::{AwaitedBody, BusyBody};
+use watch::socket::WatchedIo;
 
 use super::Application;
 use crate::clock::{SharedClock, after};

@@ -13,21 +13,15 @@
 //! while we wait for its client. It looks into its socket first: if its client has done something
 //! meanwhile, it goes on.
 
-use std::io;
-use std::pin::Pin;
+pub(super) mod bodies;
+pub(super) mod socket;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::Body;
-use bytes::Bytes;
 use http::Version;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use jiff::Timestamp;
-use rustix::fd::AsFd;
-use rustix::io::ioctl_fionread;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::ServerLimits;
@@ -298,158 +292,6 @@ impl Drop for Awaited {
         if doing.awaited_bodies == 0 {
             doing.body_since = None;
         }
-    }
-}
-
-/// A request's body; counted as awaited until its end has come or it is dropped.
-pub(super) struct AwaitedBody {
-    body: Incoming,
-    awaited: Option<Awaited>,
-}
-
-impl AwaitedBody {
-    /// The body to hand on; most requests have none.
-    pub(super) fn watched(body: Incoming, watch: &Watch) -> Body {
-        if body.is_end_stream() {
-            return Body::empty();
-        }
-        Body::new(Self { body, awaited: Some(watch.body_awaited()) })
-    }
-}
-
-impl HttpBody for AwaitedBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if frame.is_none() || self.body.is_end_stream() {
-            self.awaited = None;
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// An answer's body; its request is under way until the body is sent or dropped.
-pub(super) struct BusyBody {
-    body: Body,
-    busy: Busy,
-}
-
-impl BusyBody {
-    pub(super) fn new(body: Body, mut busy: Busy) -> Self {
-        busy.untaken(true);
-        Self { body, busy }
-    }
-}
-
-impl HttpBody for BusyBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    /// In HTTP/2 it is asked for more once its stream's window is open.
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        self.busy.untaken(frame.is_ready());
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A socket that tells the watch what happens on it.
-pub(super) struct WatchedIo<T> {
-    io: T,
-    watch: Watch,
-    /// Spares the watch a lock with each request.
-    has_waited: bool,
-}
-
-impl<T> WatchedIo<T> {
-    pub(super) fn new(io: T, watch: Watch) -> Self {
-        Self { io, watch, has_waited: false }
-    }
-
-    fn wrote<R>(&self, poll: Poll<R>) -> Poll<R> {
-        match poll {
-            Poll::Pending => self.watch.write_blocked(),
-            Poll::Ready(_) => self.watch.write_done(),
-        }
-        poll
-    }
-}
-
-impl<T: AsyncRead + AsFd + Unpin> AsyncRead for WatchedIo<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
-        if read.is_pending() {
-            if !self.has_waited {
-                self.has_waited = true;
-                self.watch.nothing_came();
-            }
-            // The runtime may not have heard yet of what is there.
-            if self.watch.is_cut() && ioctl_fionread(&self.io).is_ok_and(|unread| unread > 0) {
-                self.watch.bytes_came();
-            }
-        }
-        ready!(read)?;
-        if buffer.filled().len() > before {
-            self.watch.bytes_came();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.wrote(poll)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
-        self.wrote(poll)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

@@ -3,10 +3,14 @@
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 
+use axum::body::Body;
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use tokio::io::AsyncReadExt as _;
 
+use super::bodies::BusyBody;
+use super::socket::WatchedIo;
 use super::*;
 use crate::clock::{Clock as _, ManualClock, from_millis};
 
