@@ -19,7 +19,8 @@ use crate::token::{self, Parts, quoted};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     /// Genuine and acceptable. A session that is not active is accepted with another
-    /// [`SessionStatus`](crate::SessionStatus): who calls is proven, but the session does not count.
+    /// [`SessionStatus`](crate::SessionStatus): who calls is proven, but the session does not
+    /// count.
     Accepted(Box<Claims>),
     /// Not acceptable.
     Refused(Refusal),

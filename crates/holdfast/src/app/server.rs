@@ -171,8 +171,8 @@ impl Server {
         drop(tasks.spawn(kept.with_context(self.traces.context())));
     }
 
-    /// Lets requests be answered until `shutdown` resolves, and for the drain time after it. Returns
-    /// when everything was told to stop.
+    /// Lets requests be answered until `shutdown` resolves, and for the drain time after it.
+    /// Returns when everything was told to stop.
     async fn until_told(self, serving: impl Future, shutdown: impl Future<Output = ()>) -> Timestamp {
         let Self { service: Service { clock, leaving, .. }, drain, stop, .. } = self;
         let mut serving = std::pin::pin!(serving);

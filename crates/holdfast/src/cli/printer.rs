@@ -118,8 +118,8 @@ impl Printer {
         self.lost().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
     }
 
-    /// Whether the answer goes to `/dev/null`, which Rust also opens where standard output is closed
-    /// (`>&-`): writing there succeeds, and nobody reads it.
+    /// Whether the answer goes to `/dev/null`, which Rust also opens where standard output is
+    /// closed (`>&-`): writing there succeeds, and nobody reads it.
     pub fn is_unread(&self) -> bool {
         self.is_unread
     }

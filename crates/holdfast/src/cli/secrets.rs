@@ -21,8 +21,8 @@ fn is_secret(given: &str) -> bool {
     !is_known && if is_path { is_secret_as_path(given) } else { looks_secret(given) }
 }
 
-/// Whether it may be a secret where the id of a request or the name of a key belongs, which are long
-/// and random themselves.
+/// Whether it may be a secret where the id of a request or the name of a key belongs, which are
+/// long and random themselves.
 fn is_secret_as_name(given: &str) -> bool {
     let is_name = given.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     let is_token = ["IGA", "IGQ", "EAA"].iter().any(|prefix| given.starts_with(prefix));

@@ -21,8 +21,8 @@ impl Connections {
     }
 
     /// Makes one `/me` call, if the grant has not expired, no wait is stored, and the app's rate
-    /// budget is not spent. Returns what it showed; `None`: it was not made, or shows nothing, because
-    /// a refresh replaces the grant.
+    /// budget is not spent. Returns what it showed; `None`: it was not made, or shows nothing,
+    /// because a refresh replaces the grant.
     pub async fn probe(&self, connection: &Connection) -> Result<Option<Diagnosed>, ServiceError> {
         let Some(provider) = &self.parts.provider else { return Ok(None) };
         let now = self.parts.clock.now();

@@ -14,8 +14,8 @@ use crate::connections::provider_callbacks::{Attempts, issued};
 use crate::connections::{Connections, ServiceError};
 use crate::store::{DataDeletion, Unfinished};
 
-/// How far Meta's clock and ours may differ. Where a message is older than a link by less, Instagram
-/// is asked which was first.
+/// How far Meta's clock and ours may differ. Where a message is older than a link by less,
+/// Instagram is asked which was first.
 const CLOCKS_DIFFER: Duration = Duration::from_mins(5);
 /// After this long, a data deletion counts as cut short. To erase twice does no harm.
 const DELETION_TAKES: Duration = Duration::from_mins(1);

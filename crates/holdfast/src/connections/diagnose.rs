@@ -86,7 +86,7 @@ impl Connections {
                     let no = Failure::new(Meaning::DeadUnexplained, "not asked");
                     diagnosis.learned(Answer::Me(Err(no)));
                 }
-                // A death must not wait; that calls fail otherwise need not be looked into each time.
+                // A death must not wait; other failures need not be looked into each time.
                 Step::AskMe
                     if is_app_call
                         && !diagnosis.is_against_the_grant()

@@ -217,8 +217,8 @@ impl Connections {
         Ok(InstagramStatus { version, ..status })
     }
 
-    /// Every change of state of a caller's connection, newest first. Writes nothing: a passed expiry
-    /// is the worker's to record, which asks the provider first where it is in doubt.
+    /// Every change of state of a caller's connection, newest first. Writes nothing: a passed
+    /// expiry is the worker's to record, which asks the provider first where it is in doubt.
     pub async fn history(
         &self,
         owner: &OwnerId,

@@ -91,8 +91,8 @@ impl Store {
     }
 
     /// Gives every connection a version that it never had, since those of a restored database were
-    /// used before: the app would take further events for old ones. With an outbox, an event about each
-    /// is stored.
+    /// used before: the app would take further events for old ones. With an outbox, an event about
+    /// each is stored.
     pub(super) async fn renumber(&self) -> Result<(), StoreError> {
         let now = self.inner.clock.now();
         engine::retrying(|| async {

@@ -7,9 +7,10 @@
 //! - `Clerk::start()` (`clerk/mod.rs`): the stand-in for Clerk, and such a clock; as in `clerk`.
 //! - `Replica::new(…)` (`grants/setup.rs`): worker and use cases over such a database, and over an
 //!   Instagram that answers as told; as in `grants`.
-//! - `App::start()` (`testing/app.rs`): the whole server over HTTP, with both stand-ins; as in `e2e`.
-//! - `Place::new()` (`testing/program.rs`): the real binary, in a directory and an environment of its
-//!   own; as in `cli`.
+//! - `App::start()` (`testing/app.rs`): the whole server over HTTP, with both stand-ins; as in
+//!   `e2e`.
+//! - `Place::new()` (`testing/program.rs`): the real binary, in a directory and an environment of
+//!   its own; as in `cli`.
 //!
 //! Each of them searches the log for secrets when it ends (`testing/leaks.rs`).
 #![allow(

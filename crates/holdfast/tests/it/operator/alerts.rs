@@ -193,8 +193,8 @@ const TROUBLES: &[(&str, &str, &[Shown])] = &[
     ("the journal waits", "HoldfastJournalWaits", &[("holdfast_journal_entries", "2x90")]),
 ];
 
-/// Troubles that lasted from three to four minutes, and were over three minutes ago: nobody need get
-/// up.
+/// Troubles that lasted from three to four minutes, and were over three minutes ago: nobody need
+/// get up.
 const OVER: &[Shown] = &[
     ("holdfast_http_problems_total{code=\"database-unavailable\"}", "0x73 5 10 15 20x13"),
     ("holdfast_session_tokens_cannot_judge_total", "0x73 5 10 15 20x13"),

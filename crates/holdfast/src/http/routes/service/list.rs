@@ -101,8 +101,8 @@ fn filter(wanted: &Wanted) -> Result<Filter, Problem> {
         time.parse::<Timestamp>()
             .map_err(|_| malformed("expires_before must be a time such as 2026-12-24T18:00:00Z."))
     });
-    // A backend that looks an unset variable up, or forgets the @, must not read that nobody has the
-    // account.
+    // A backend that looks an unset variable up, or forgets the @, must not read that nobody has
+    // the account.
     let names_nobody = |account: &str| {
         let handle = account.trim_start_matches('@');
         !is_account_id(account) && (handle.is_empty() || handle == account)

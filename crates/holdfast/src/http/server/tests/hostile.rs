@@ -298,7 +298,8 @@ async fn a_stream_whose_window_stays_shut_is_cut() {
     let server = start(limits).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let began = server.clock.now();
-    // SETTINGS_INITIAL_WINDOW_SIZE of 0; then GET, http, /, authority x; END_STREAM and END_HEADERS.
+    // SETTINGS_INITIAL_WINDOW_SIZE of 0; then GET, http, /, authority x; END_STREAM and
+    // END_HEADERS.
     stream
         .write_all(
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00",
