@@ -96,6 +96,11 @@ impl Connection {
         }
     }
 
+    /// Of the next stored change, and of a grant that comes with it: neither is ever reused.
+    pub fn next_version(&self) -> i64 {
+        self.version + 1
+    }
+
     /// When the first sign against `grant` was seen; `now` if there was none.
     pub fn first_sign_at(&self, grant: GrantFacts, now: Timestamp) -> Timestamp {
         // Ignore a sign stamped in the future (its clock was ahead): it would never be confirmed.

@@ -151,7 +151,7 @@ fn ended(before: &Connection, attempt: &Attempt, outcome: AttemptOutcome, now: T
     let next = apply(before, &Observation::AttemptEnded(outcome), ended_at);
     let mut changes = ChangeSet::default();
     if next != *before {
-        changes = change(before, Connection { version: before.version + 1, ..next }, now, None);
+        changes = change(before, next, now, None);
     }
     match changes.history.last_mut() {
         Some(entry) => entry.attempt = Some(note),

@@ -248,12 +248,11 @@ impl Importer {
             let (key, new_user_key) =
                 grants::user_key_or_new(&parts.store, &parts.vault, owner.as_str()).await?;
             let linked = connections.linked(&before, &self.provider, grant, account.clone(), now, now)?;
-            let version = linked.version;
-            let sealed = RowSeal::of_connection(&key, &linked).seal_grant(version, grant)?;
+            let version = before.next_version();
+            let sealed = RowSeal::of_connection(&key, &before).seal_grant(version, grant)?;
             // The evidence is the answer of `/me`, not a consent that we have seen.
             let worked = Observation::Worked { grant_version: version, account: None, next_refresh_at: None };
             let mut connection = apply(&linked, &worked, now);
-            connection.version = version;
             if is_due_at_once(grant, expiry_is_known, parts.refresh.min_age, now) {
                 connection.next_refresh_at = Some(now);
             }

@@ -74,15 +74,15 @@ impl Recorder {
         detail: Option<&str>,
     ) -> Result<Option<Recorded>, ServiceError> {
         let now = self.clock.now();
-        let mut connection = apply(before, observation, now);
-        let news = is_news(before, &connection);
+        let connection = apply(before, observation, now);
         if connection == *before {
             return Ok(Some(Recorded { connection, news: false }));
         }
-        connection.version = before.version + 1;
-        let changes = change(before, connection.clone(), now, detail);
+        let changes = change(before, connection, now, detail);
         let is_stored = is_stored(self.store.commit(&changes).await?)?;
-        Ok(is_stored.then_some(Recorded { connection, news }))
+        let news = !changes.history.is_empty();
+        let written = changes.connection.filter(|_| is_stored);
+        Ok(written.map(|write| Recorded { connection: write.connection, news }))
     }
 }
 
@@ -109,14 +109,16 @@ pub(super) fn is_stored(outcome: CommitOutcome) -> Result<bool, ServiceError> {
     }
 }
 
-/// The unit of work that turns `before` into `after`, with a history entry if it is news, and an
-/// event where the app is told. A connection that has lost its grant keeps none of it.
+/// The unit of work that turns `before` into `after`, its next version, with a history entry if it
+/// is news, and an event where the app is told. A connection that has lost its grant keeps none of
+/// it.
 pub(super) fn change(
     before: &Connection,
     after: Connection,
     now: Timestamp,
     detail: Option<&str>,
 ) -> ChangeSet {
+    let after = Connection { version: before.next_version(), ..after };
     let history = if is_news(before, &after) {
         vec![HistoryEntry {
             connection_id: after.id,

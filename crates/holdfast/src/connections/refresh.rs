@@ -240,7 +240,6 @@ impl Connections {
         next.next_refresh_at = until
             .filter(|_| connection.standing.state().is_alive())
             .map(|until| connection.grant.map_or(until, |facts| until.min(facts.expires_at)));
-        next.version += 1;
         // On a conflict another writer knows better: ignore it.
         self.parts.store.commit(&change(connection, next, self.parts.clock.now(), None)).await?;
         Ok(())

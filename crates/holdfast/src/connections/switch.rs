@@ -78,11 +78,9 @@ impl Connections {
                 return Ok(false);
             };
             let now = self.parts.clock.now();
-            let version = current.version + 1;
-            let mut next = apply(&current, &observation, now);
-            next.version = version;
-            let sealed = RowSeal::of_connection(key, &current).seal_grant(version, grant)?;
-            let mut changes = change(&current, next, now, None);
+            let seal = RowSeal::of_connection(key, &current);
+            let sealed = seal.seal_grant(current.next_version(), grant)?;
+            let mut changes = change(&current, apply(&current, &observation, now), now, None);
             changes.append_grant = Some(sealed);
             changes.erase_grants_below = Some((current.id, in_use.version));
             changes.release = lease.map(Lease::guard);
@@ -105,7 +103,7 @@ impl Connections {
         let schedule = self.schedule()?;
         let from_version = in_use.version;
         let facts = GrantFacts {
-            version: current.version + 1,
+            version: current.next_version(),
             obtained_at: grant.obtained_at,
             expires_at: grant.expires_at,
         };

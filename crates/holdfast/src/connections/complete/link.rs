@@ -139,18 +139,20 @@ impl Connections {
         consented_at: Timestamp,
         now: Timestamp,
     ) -> Result<Connection, ServiceError> {
-        // Connection versions are never reused, so grant versions are not either.
-        let version = before.version + 1;
         let scopes = grant.scopes.clone().unwrap_or_default();
         // Where the provider does not say what was granted, nothing is known to be missing.
         let missing_scopes =
             grant.scopes.as_ref().map(|granted| not_granted(provider.scopes(), granted)).unwrap_or_default();
-        let grant = GrantFacts { version, obtained_at: grant.obtained_at, expires_at: grant.expires_at };
+        let grant = GrantFacts {
+            version: before.next_version(),
+            obtained_at: grant.obtained_at,
+            expires_at: grant.expires_at,
+        };
         let next_refresh_at = self.schedule()?.refresh_at(grant);
         let linked_at = consented_at.min(now);
         let linked =
             Observation::Linked { account, scopes, missing_scopes, grant, linked_at, next_refresh_at };
-        Ok(Connection { version, ..apply(before, &linked, now) })
+        Ok(apply(before, &linked, now))
     }
 
     /// Whether the person withdrew the account at the provider after `consented_at`: the message
@@ -245,8 +247,8 @@ fn linking(
     grant: &Grant,
     now: Timestamp,
 ) -> Result<ChangeSet, ServiceError> {
-    let version = linked.version;
-    let sealed = RowSeal::of_connection(key, &linked).seal_grant(version, grant)?;
+    let version = before.next_version();
+    let sealed = RowSeal::of_connection(key, before).seal_grant(version, grant)?;
     let mut changes = change(before, linked, now, None);
     changes.append_grant = Some(sealed);
     // The new grant is proven, so the earlier ones are not needed any more.

@@ -97,8 +97,7 @@ pub fn insert(connection: &Connection) -> ChangeSet {
 
 /// The same connection, one version on.
 pub fn update(connection: &Connection) -> ChangeSet {
-    let mut next = connection.clone();
-    next.version += 1;
+    let next = Connection { version: connection.next_version(), ..connection.clone() };
     ChangeSet {
         connection: Some(ConnectionWrite { expected_version: Some(connection.version), connection: next }),
         ..ChangeSet::default()
