@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use clerk_session::OriginPattern;
-use jiff::Timestamp;
 
 use super::{Seams, StartError, policy, vault};
 use crate::clock::within;
@@ -102,7 +101,7 @@ impl Reloader {
         if ring.ring().has_keys_of(&self.state.vault.ring()) {
             return Ok(());
         }
-        let proven = prove_ring(ring, &self.state.store, self.seams.clock.now());
+        let proven = prove_ring(ring, &self.state.store);
         within(PATIENCE, &*self.seams.clock, proven).await.unwrap_or_else(|| {
             let late = StoreError::Unavailable("it does not answer within 5 s".to_owned());
             Err(late.into())
@@ -110,11 +109,10 @@ impl Reloader {
     }
 }
 
-/// Proves that the ring opens what this database holds, and seals a sentinel with each new key.
-pub async fn prove_ring(vault: &Vault, store: &Store, now: Timestamp) -> Result<(), StartError> {
-    let missing = vault.prove(&store.sentinels().await?)?;
-    if !missing.is_empty() {
-        store.insert_sentinels(&missing, now).await?;
+/// Proves that the ring opens what this database holds, and stores a new sealing key's sentinel.
+pub async fn prove_ring(vault: &Vault, store: &Store) -> Result<(), StartError> {
+    if let Some(missing) = vault.prove(&store.sentinels().await?)? {
+        store.insert_sentinel(&missing).await?;
         // Another replica may have been first, with other bytes.
         vault.prove(&store.sentinels().await?)?;
     }

@@ -242,7 +242,7 @@ async fn open_store(settings: &Settings, seams: &Seams, vault: &Vault) -> Result
     if released > 0 {
         tracing::info!(released, "this server was killed while working; it continues the interrupted work");
     }
-    prove_ring(vault, &store, seams.clock.now()).await?;
+    prove_ring(vault, &store).await?;
     Ok(store)
 }
 

@@ -16,7 +16,7 @@ use crate::process;
 use crate::settings::{self, ConfigFile, Environment, Fault, Faults, LogFormat, Purpose, Reading, Settings};
 use crate::store::{self, OpenError, SchemaState, Store, StoreError, StoreOptions};
 use crate::telemetry::{self, LogLevels};
-use crate::vault::Vault;
+use crate::vault::{Sentinel, Vault};
 
 /// A database that does not let go of its connections in this time is left to notice by itself.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -222,12 +222,11 @@ impl Context {
         let stored = store.sentinels().await?;
         let new = vault.prove(&stored).map_err(told)?;
         // Where nothing was sealed yet, this is the first key of all.
-        if !new.is_empty() && !stored.is_empty() && sealing == Sealing::BesideServers {
-            let ring = vault.ring();
-            let id = ring.sealing_id();
-            if store.was_retired(id).await? {
-                return Err(Failure::no(StoreError::KeyRetired { key_id: id.to_owned() }.to_string()));
-            }
+        if let Some(Sentinel { key_id: id, .. }) = new
+            && !stored.is_empty()
+            && sealing == Sealing::BesideServers
+        {
+            store.refuse_retired(&id).await?;
             let sentence =
                 format!("no server has used key {id} yet: those without it would go out of service");
             return Err(Failure::no(sentence).mended_by(format!(
@@ -235,7 +234,7 @@ impl Context {
                  again (docs/guides/production.md#keys)"
             )));
         }
-        app::prove_ring(&vault, store, self.clock.now()).await.map_err(told)?;
+        app::prove_ring(&vault, store).await.map_err(told)?;
         Ok(vault)
     }
 
@@ -264,6 +263,9 @@ fn warn(settings: &Settings, printer: &mut Printer) {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
+        if let StoreError::KeyRetired { .. } = error {
+            return Self::no(error.to_string());
+        }
         Self::setup(error.to_string(), "run `holdfast doctor` to see what is wrong with the database")
     }
 }

@@ -114,8 +114,8 @@ impl Readiness {
         let ring = match sentinels {
             Some(Ok(sentinels)) => {
                 let fault = match state.vault.prove(sentinels) {
-                    Ok(missing) => missing.first().map(|Sentinel { key_id, .. }| {
-                        let error = StoreError::KeyRetired { key_id: key_id.clone() };
+                    Ok(missing) => missing.map(|Sentinel { key_id, .. }| {
+                        let error = StoreError::KeyRetired { key_id };
                         ("the key that seals here was retired", error.to_string())
                     }),
                     Err(error) => {

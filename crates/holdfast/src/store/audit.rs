@@ -87,10 +87,13 @@ impl Store {
         found.iter().map(|row| rows::read(row, "audit", "id", read)).collect()
     }
 
-    /// Whether an operator has retired a key of the ring, as far as the record goes back: of one
-    /// without a sentinel, that it is not new.
-    pub async fn was_retired(&self, key_id: &str) -> Result<bool, StoreError> {
-        Ok(self.read_one(AUDIT_OF_KEY, vec![key_id.into()]).await?.is_some())
+    /// Fails if an operator has retired this key of the ring, as far as the record goes back: one
+    /// without a sentinel is then not new.
+    pub async fn refuse_retired(&self, key_id: &str) -> Result<(), StoreError> {
+        match self.read_one(AUDIT_OF_KEY, vec![key_id.into()]).await? {
+            Some(_) => Err(StoreError::KeyRetired { key_id: key_id.to_owned() }),
+            None => Ok(()),
+        }
     }
 }
 

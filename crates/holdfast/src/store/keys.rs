@@ -127,18 +127,12 @@ impl Store {
             .collect()
     }
 
-    /// Stores sentinels of keys that have none. Where another process was first its row stays, so
-    /// read and prove again.
-    pub async fn insert_sentinels(&self, sentinels: &[Sentinel], now: Timestamp) -> Result<(), StoreError> {
-        engine::retrying(|| async {
-            let mut unit = self.begin().await?;
-            for Sentinel { key_id, blob } in sentinels {
-                let values = vec![key_id.as_str().into(), blob.as_slice().into(), now.into()];
-                unit.run(statements::SENTINEL_INSERT, values).await?;
-            }
-            unit.commit().await
-        })
-        .await
+    /// Stores the sentinel of a key that has none. Where another process was first its row stays,
+    /// so read and prove again.
+    pub async fn insert_sentinel(&self, Sentinel { key_id, blob }: &Sentinel) -> Result<(), StoreError> {
+        let now = self.inner.clock.now();
+        let values = vec![key_id.as_str().into(), blob.as_slice().into(), now.into()];
+        self.write(statements::SENTINEL_INSERT, values).await.map(drop)
     }
 
     /// Deletes the sentinel of a key, unless a data key is sealed with the key. By then no process

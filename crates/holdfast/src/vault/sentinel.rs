@@ -41,10 +41,10 @@ pub enum SentinelError {
 }
 
 impl Vault {
-    /// Compares the ring with the stored sentinels. Returns those to be stored: the sealing key's,
+    /// Compares the ring with the stored sentinels. Returns the one to be stored: the sealing key's,
     /// if it has none. A new key that only opens has sealed nothing; with a sentinel, processes
     /// without it would stop serving before anything needs it.
-    pub fn prove(&self, stored: &[Sentinel]) -> Result<Vec<Sentinel>, SentinelError> {
+    pub fn prove(&self, stored: &[Sentinel]) -> Result<Option<Sentinel>, SentinelError> {
         let ring = self.ring();
         for Sentinel { key_id, blob } in stored {
             let key = ring.key(key_id).ok_or_else(|| SentinelError::Missing { key_id: key_id.clone() })?;
@@ -55,9 +55,9 @@ impl Vault {
         }
         let (id, key) = ring.sealing();
         if stored.iter().any(|each| each.key_id == id) {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let blob = blob::seal(&*self.entropy, key, id, &Location::sentinel(id), PLAINTEXT)?;
-        Ok(vec![Sentinel { key_id: id.to_owned(), blob }])
+        Ok(Some(Sentinel { key_id: id.to_owned(), blob }))
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use holdfast::app::prove_ring;
 use holdfast::caller::OwnerId;
 use holdfast::clock::from_millis;
 use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
@@ -45,9 +46,8 @@ pub async fn link_all(
     let entropy: SharedEntropy = Arc::new(SeededEntropy::new(seed));
     let vault = vault(&entropy);
     // By other dice: those of the seed are for the year.
-    let sentinels = super::replica::vault(&(Arc::new(SystemEntropy) as SharedEntropy)).prove(&[]);
-    let sentinels = sentinels.expect("a sentinel");
-    store.insert_sentinels(&sentinels, from_millis(start)).await.expect("it is stored");
+    let ring = super::replica::vault(&(Arc::new(SystemEntropy) as SharedEntropy));
+    prove_ring(&ring, store).await.expect("its sentinel is stored");
     let mut dice = Dice::new(seed, 5);
     let mut people = Vec::with_capacity(amount);
     for number in 0..amount {

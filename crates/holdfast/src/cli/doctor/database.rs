@@ -12,6 +12,7 @@ use crate::store::{
     self, KeyUse, OpenError, SchemaState, ServerFacts, Store, StoreError, StoreOptions, lacks_characters,
     with_every_character,
 };
+use crate::vault::Sentinel;
 
 /// Postgres versions below are not tested.
 const OLDEST_POSTGRES: i64 = 130_000;
@@ -290,14 +291,8 @@ async fn check_key_ring(
         }
     };
     match vault.prove(&sentinels) {
-        Ok(new) if !new.is_empty() && !sentinels.is_empty() => {
-            let id = vault.ring().sealing_id().to_owned();
-            let error = match answered(store.was_retired(&id).await)? {
-                Ok(false) => None,
-                Ok(true) => Some(StoreError::KeyRetired { key_id: id.clone() }),
-                Err(error) => Some(error),
-            };
-            if let Some(error) = error {
+        Ok(Some(Sentinel { key_id: id, .. })) if !sentinels.is_empty() => {
+            if let Err(error) = answered(store.refuse_retired(&id).await)? {
                 report.add(Check::failed(code::KEY_RING, error.to_string()));
                 return Ok(());
             }

@@ -75,7 +75,8 @@ async fn stage() -> Stage {
     store.migrate().await.unwrap();
     let ring = KeyRing::parse("k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
     let vault = Vault::new(ring, entropy.clone());
-    store.insert_sentinels(&vault.prove(&[]).unwrap(), from_millis(1_790_000_000_000)).await.unwrap();
+    let sentinel = vault.prove(&[]).unwrap().expect("a new key");
+    store.insert_sentinel(&sentinel).await.unwrap();
     let made = service::generate(&*entropy).unwrap();
     let key = NewServiceKey { id: uuid::Uuid::nil(), name: "app".to_owned(), hash: made.hash };
     store.insert_service_key(&key, from_millis(1_790_000_000_000)).await.unwrap();

@@ -16,7 +16,7 @@ use crate::testing::database::{TestDb, on_each_engine};
 fn with_own_clock(name: &str, db: &TestDb, world: &Arc<World>) -> (Replica, Arc<ManualClock>) {
     let own = Arc::new(ManualClock::new(db.clock.now()));
     let seams = Seams { clock: own.clone(), entropy: Arc::new(SeededEntropy::new(3)) };
-    prove_ring(&db.store, db.clock.now());
+    prove_ring(&db.store);
     (Replica::over(name, db.store.clone(), seams, &db.clock, world, None), own)
 }
 

@@ -25,7 +25,6 @@ use holdfast::provider::{Grant, ProviderId};
 use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store};
 use holdfast::vault::{KeyRing, Vault};
 use holdfast::worker::Worker;
-use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::world::{World, account};
@@ -54,16 +53,10 @@ fn ring() -> KeyRing {
 
 /// As a server does at its start: with a key that is not proven nothing is sealed. Must run on a
 /// runtime of many threads.
-pub fn prove_ring(store: &Store, now: Timestamp) {
+pub fn prove_ring(store: &Store) {
     let vault = Vault::new(ring(), Arc::new(SystemEntropy));
-    tokio::task::block_in_place(|| {
-        tokio::runtime::Handle::current().block_on(async {
-            let missing = vault.prove(&store.sentinels().await.expect("it reads")).expect("its ring");
-            if !missing.is_empty() {
-                store.insert_sentinels(&missing, now).await.expect("it stores");
-            }
-        });
-    });
+    let proven = holdfast::app::prove_ring(&vault, store);
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(proven)).expect("its ring");
 }
 
 /// One replica.
@@ -85,7 +78,7 @@ impl Replica {
         world: &Arc<World>,
         journal: Option<&Path>,
     ) -> Self {
-        prove_ring(&store, clock.now());
+        prove_ring(&store);
         let seams = Seams { clock: clock.clone(), entropy: Self::seeded(name) };
         Self::over(name, store, seams, clock, world, journal)
     }

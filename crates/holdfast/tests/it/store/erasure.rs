@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
+use holdfast::app::prove_ring;
 use holdfast::clerk::UserFacts;
 use holdfast::entropy::SystemEntropy;
 use holdfast::store::{CommitOutcome, StatusFacts, Visit};
@@ -69,7 +70,7 @@ async fn the_file_holds_no_plaintext_and_after_erasure_no_sealed_bytes_either() 
     let ring_bytes: Vec<u8> = (1..=32).collect();
     let list = format!("k:{}", base64::engine::general_purpose::STANDARD.encode(&ring_bytes));
     let vault = Vault::new(KeyRing::parse(&list).unwrap(), Arc::new(SystemEntropy));
-    store.insert_sentinels(&vault.prove(&[]).unwrap(), start_of_time()).await.expect("it stores");
+    prove_ring(&vault, &store).await.expect("it stores");
     let mut blobs = Vec::new();
     for name in ["ada", "grace"] {
         let user = owner(name);

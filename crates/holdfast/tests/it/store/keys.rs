@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
+use holdfast::app::prove_ring;
 use holdfast::clerk::UserFacts;
 use holdfast::clock::Clock as _;
 use holdfast::connection::{Reason, Standing};
@@ -39,7 +40,7 @@ async fn of_many_that_make_a_users_key_one_wins_and_all_get_it() {
     on_each_engine(async |db| {
         let store = db.store.clone();
         let vault = vault(&[("a", 1)]);
-        store.insert_sentinels(&vault.prove(&[]).unwrap(), start_of_time()).await.expect("it stores");
+        prove_ring(&vault, &store).await.expect("it stores");
         let (_, early) = vault.new_user_key("user_ada").expect("a key");
         assert_eq!(store.insert_user_key("user_ada", &early).await, Ok(None), "no record, no key");
         store
@@ -67,7 +68,7 @@ async fn rotation_renews_keys_online_and_then_the_old_key_retires() {
     on_each_engine(async |db| {
         let store = &db.store;
         let old = vault(&[("old", 1)]);
-        store.insert_sentinels(&old.prove(&[]).unwrap(), start_of_time()).await.expect("it stores");
+        prove_ring(&old, store).await.expect("it stores");
         let mut blobs = Vec::new();
         for name in ["ada", "edsger", "grace"] {
             store
@@ -80,10 +81,7 @@ async fn rotation_renews_keys_online_and_then_the_old_key_retires() {
             blobs.push(key.seal(&location(&user_id), name.as_bytes()).expect("sealed"));
         }
         let both = vault(&[("new", 2), ("old", 1)]);
-        store
-            .insert_sentinels(&both.prove(&store.sentinels().await.unwrap()).unwrap(), start_of_time())
-            .await
-            .unwrap();
+        prove_ring(&both, store).await.unwrap();
         assert_eq!(store.retire_key("old").await, Ok(Retired::StillNeeded(3)));
         // Pages of two, as a rotation does it.
         let mut after = String::new();
@@ -106,7 +104,7 @@ async fn rotation_renews_keys_online_and_then_the_old_key_retires() {
         ));
         assert_eq!(store.retire_key("old").await, Ok(Retired::Done));
         let new = vault(&[("new", 2)]);
-        assert_eq!(new.prove(&store.sentinels().await.unwrap()), Ok(vec![]));
+        assert_eq!(new.prove(&store.sentinels().await.unwrap()), Ok(None));
         for (name, blob) in ["ada", "edsger", "grace"].into_iter().zip(blobs) {
             let user_id = owner(name).as_str().to_owned();
             let wrapped = store.user_key(&user_id).await.unwrap().expect("a key");
@@ -166,8 +164,7 @@ async fn who_has_opened_an_old_backup_opens_nothing_that_is_stored_after_a_rotat
         let two = "two:CQgLCg0MDw4BAAMCBQQHBhkYGxodHB8eERATEhUUFxY=";
         let ring = |list: &str| Vault::new(KeyRing::parse(list).unwrap(), Arc::new(SystemEntropy));
         let both = ring(&format!("{two},{}", ring_entry()));
-        let unproven = both.prove(&store.sentinels().await.unwrap()).unwrap();
-        store.insert_sentinels(&unproven, db.clock.now()).await.unwrap();
+        prove_ring(&both, store).await.unwrap();
         let rows = store.user_keys_not_under("two", "", 9).await.unwrap();
         for row in &rows {
             assert!(renew_user_key(store, &both, row).await.unwrap());
