@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::blob::{KeyBytes, MAX_KEY_ID};
 
 /// Keys of 256 bits, each with an id that is written in the blobs it seals. Never empty.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct KeyRing {
     sealing: Named,
     older: Vec<Named>,
@@ -115,18 +115,13 @@ impl KeyRing {
 
     /// All ids, the sealing one first.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.sealing).chain(&self.older).map(|key| key.id.as_str())
-    }
-
-    /// Whether it seals and opens with the very keys of `other`.
-    pub fn has_keys_of(&self, other: &Self) -> bool {
-        self.sealing == other.sealing && self.older == other.older
+        self.all().map(|key| key.id.as_str())
     }
 
     /// Ids of keys that repeat one byte, which anybody can guess.
     pub fn guessable_ids(&self) -> impl Iterator<Item = &str> {
-        let all = std::iter::once(&self.sealing).chain(&self.older);
-        all.filter(|key| key.bytes.iter().all(|byte| *byte == key.bytes[0])).map(|key| key.id.as_str())
+        let repeats = |key: &&Named| key.bytes.iter().all(|byte| *byte == key.bytes[0]);
+        self.all().filter(repeats).map(|key| key.id.as_str())
     }
 
     /// Keys that authenticate what is kept outside the database, one of each key of the ring, the
@@ -136,7 +131,7 @@ impl KeyRing {
             let of_ring = hmac::Key::new(hmac::HMAC_SHA256, named.bytes.as_slice());
             hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&of_ring, purpose.as_bytes()).as_ref())
         };
-        std::iter::once(&self.sealing).chain(&self.older).map(derived).collect()
+        self.all().map(derived).collect()
     }
 
     pub(super) fn sealing(&self) -> (&str, &KeyBytes) {
@@ -144,7 +139,11 @@ impl KeyRing {
     }
 
     pub(super) fn key(&self, id: &str) -> Option<&KeyBytes> {
-        std::iter::once(&self.sealing).chain(&self.older).find(|key| key.id == id).map(|key| &key.bytes)
+        self.all().find(|key| key.id == id).map(|key| &key.bytes)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Named> {
+        std::iter::once(&self.sealing).chain(&self.older)
     }
 }
 
