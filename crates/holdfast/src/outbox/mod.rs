@@ -61,18 +61,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 /// The body of an event.
 #[derive(Debug, Serialize)]
-struct Message<'a> {
+struct Message {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// When the status changed.
+    /// When the status changed, or when it was noticed.
     timestamp: Timestamp,
-    data: Data<'a>,
+    data: Data,
 }
 
 #[derive(Debug, Serialize)]
-struct Data<'a> {
-    user_id: &'a str,
-    status: InstagramStatus,
+#[serde(untagged)]
+enum Data {
+    /// A user and their present status.
+    User { user_id: String, status: Box<InstagramStatus> },
+    /// The provider with an incident.
+    Incident { provider: &'static str },
 }
 
 /// The app's webhook endpoint.
@@ -225,7 +228,8 @@ impl Dispatcher {
         now: Timestamp,
     ) -> Result<(Vec<Pending>, Option<Timestamp>), StoreError> {
         // Read before claiming: a claim writes, and most changes do not concern the outbox.
-        let next = earlier(self.store.next_event_at().await?, self.store.next_notice_at().await?);
+        let both = [self.store.next_event_at().await?, self.store.next_notice_at().await?];
+        let next = both.into_iter().flatten().min();
         if next.is_none_or(|due| due > now) {
             return Ok((Vec::new(), next));
         }
@@ -294,19 +298,19 @@ impl Dispatcher {
     }
 
     async fn deliver(&self, event: &PendingEvent) -> Result<Result<(), DeliveryError>, StoreError> {
-        let status = self.connections.status_for(event).await?;
-        let data = Data { user_id: event.user_id(), status };
+        let status = Box::new(self.connections.status_for(event).await?);
+        let data = Data::User { user_id: event.user_id().to_owned(), status };
         let message = Message { kind: KIND, timestamp: event.occurred_at, data };
         Ok(self.post(&event.id, &message).await)
     }
 
-    async fn post(&self, id: &str, message: &impl Serialize) -> Result<(), DeliveryError> {
+    async fn post(&self, id: &str, message: &Message) -> Result<(), DeliveryError> {
         let delivery = self.send_signed(id, message).await;
         self.receiver.note(delivery);
         delivery
     }
 
-    async fn send_signed(&self, id: &str, message: &impl Serialize) -> Result<(), DeliveryError> {
+    async fn send_signed(&self, id: &str, message: &Message) -> Result<(), DeliveryError> {
         let answer = self.transport.send(self.request(id, message)?).await;
         self.last_status.set(answer.as_ref().map_or(0, |answer| answer.status.as_u16().into()));
         let answer = answer?;
@@ -325,7 +329,7 @@ impl Dispatcher {
         still_ahead(self.receiver.rests_until()?, BACKOFF.longest, now)
     }
 
-    fn request(&self, id: &str, message: &impl Serialize) -> Result<Outgoing, DeliveryError> {
+    fn request(&self, id: &str, message: &Message) -> Result<Outgoing, DeliveryError> {
         let body = serde_json::to_vec(message).map_err(|_| DeliveryError::Unwritable)?;
         let timestamp = self.clock.now().as_second().to_string();
         let signature = self.endpoint.key.sign(id, &timestamp, &body);
@@ -359,8 +363,4 @@ type UnderWay<'a> = FuturesUnordered<BoxFuture<'a, Result<Outcome, StoreError>>>
 enum Pending {
     Event(PendingEvent),
     Notice(Notice),
-}
-
-fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
-    one.into_iter().chain(other).min()
 }

@@ -1,31 +1,14 @@
 //! Events besides the status: a grant is about to expire, an incident began or ended.
 
-use jiff::Timestamp;
-use serde::Serialize;
+use std::time::Duration;
 
-use super::Dispatcher;
 use super::receiver::DeliveryError;
+use super::{Data, Dispatcher, Message};
 use crate::clock::after;
-use crate::connection::status::InstagramStatus;
 use crate::store::{Notice, NoticeKind, StoreError};
 
-#[derive(Debug, Serialize)]
-struct Message {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    /// When it was noticed.
-    timestamp: Timestamp,
-    data: Data,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Data {
-    /// The grant's owner and present status.
-    Expiring { user_id: String, status: Box<InstagramStatus> },
-    /// The provider with the incident.
-    Incident { provider: &'static str },
-}
+/// A grant that expires later than this after its notice has been refreshed meanwhile.
+const SOON: Duration = Duration::from_hours(7 * 24 + 1);
 
 impl Dispatcher {
     pub(super) async fn tell(&self, notice: &Notice) -> Result<Result<(), DeliveryError>, StoreError> {
@@ -37,7 +20,7 @@ impl Dispatcher {
                 if !status.state.is_alive() || !status.token_expires_at.is_some_and(expires_soon) {
                     return Ok(Ok(()));
                 }
-                Data::Expiring { user_id: user_id.to_owned(), status }
+                Data::User { user_id: user_id.to_owned(), status }
             }
             (NoticeKind::ExpiringSoon, None) => return Ok(Ok(())),
             (NoticeKind::IncidentBegan | NoticeKind::IncidentEnded, _) => {
@@ -49,6 +32,3 @@ impl Dispatcher {
         Ok(self.post(&id, &message).await)
     }
 }
-
-/// A grant that expires later than this after its notice has been refreshed meanwhile.
-const SOON: std::time::Duration = std::time::Duration::from_hours(7 * 24 + 1);
