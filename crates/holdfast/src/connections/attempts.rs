@@ -47,7 +47,7 @@ impl Connections {
         now: Timestamp,
     ) -> Result<(), ServiceError> {
         let open = self.parts.store.open_attempts(owner, Self::PROVIDER).await?;
-        self.parts.store.close_attempts(owner, Self::PROVIDER, AttemptOutcome::Expired, now).await?;
+        self.parts.store.close_attempts(owner, Self::PROVIDER, now).await?;
         if open.is_empty() {
             return Ok(());
         }

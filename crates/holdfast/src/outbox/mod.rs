@@ -36,7 +36,7 @@ use crate::connections::Connections;
 use crate::entropy::{SharedEntropy, random};
 use crate::metric::{Labels, metrics};
 use crate::standard_webhooks::SigningKey;
-use crate::store::{EVENT_HOLD, Notice, PendingEvent, Store, StoreError};
+use crate::store::{Notice, PendingEvent, Store, StoreError};
 use crate::telemetry::traces::in_span;
 use crate::transport::{Outgoing, SharedTransport};
 
@@ -233,10 +233,10 @@ impl Dispatcher {
         if next.is_none_or(|due| due > now) {
             return Ok((Vec::new(), next));
         }
-        let events = self.store.claim_events(now, EVENT_HOLD, room).await?;
+        let events = self.store.claim_events(now, room).await?;
         let mut claimed: Vec<_> = events.into_iter().map(Pending::Event).collect();
         if claimed.len() < room {
-            let notices = self.store.claim_notices(now, EVENT_HOLD, room - claimed.len()).await?;
+            let notices = self.store.claim_notices(now, room - claimed.len()).await?;
             claimed.extend(notices.into_iter().map(Pending::Notice));
         }
         // Where nothing could be claimed, another replica has it.

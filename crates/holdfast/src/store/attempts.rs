@@ -119,16 +119,16 @@ impl Store {
             .await
     }
 
-    /// Closes every attempt of the caller and deletes their secrets, even during completion.
+    /// Closes every attempt of the caller as expired and deletes their secrets, even during
+    /// completion.
     pub async fn close_attempts(
         &self,
         owner: &OwnerId,
         provider: ProviderId,
-        outcome: AttemptOutcome,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let values =
-            vec![owner.as_str().into(), provider.as_str().into(), outcome.to_name().into(), now.into()];
+        let outcome = AttemptOutcome::Expired.to_name();
+        let values = vec![owner.as_str().into(), provider.as_str().into(), outcome.into(), now.into()];
         let change = Change { user_id: owner.as_str().to_owned(), provider, version: None };
         let closed = engine::retrying(|| async {
             let mut unit = self.begin_of(owner.as_str()).await?;

@@ -59,7 +59,7 @@ pub use leases::Lease;
 pub use link::{Link, Operation, SharedLink};
 pub use listing::{Listed, Selection};
 pub use migrate::SchemaState;
-pub use notices::{EVENT_HOLD, Notice, NoticeKind};
+pub use notices::{Notice, NoticeKind};
 pub use outbox::{LateEvents, PendingEvent};
 pub use overview::{PoolUse, Refreshes, ServerFacts, TableRows};
 pub use service_keys::{NewServiceKey, ServiceKey};

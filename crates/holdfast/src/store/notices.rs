@@ -13,7 +13,7 @@ use crate::provider::ProviderId;
 
 /// How long a claimed event or notice is kept from other replicas: a batch takes at most four rounds
 /// of 8 seconds.
-pub const EVENT_HOLD: Duration = Duration::from_mins(1);
+pub(super) const EVENT_HOLD: Duration = Duration::from_mins(1);
 /// Most expiring grants noticed at once.
 const AT_ONCE: usize = 200;
 
@@ -173,14 +173,9 @@ impl Store {
         .await
     }
 
-    /// Claims up to `limit` notices that are due at `now`. Nobody else gets them for `hold`.
-    pub async fn claim_notices(
-        &self,
-        now: Timestamp,
-        hold: Duration,
-        limit: usize,
-    ) -> Result<Vec<Notice>, StoreError> {
-        let values = vec![now.into(), after(now, hold).into(), rows::limit(limit)];
+    /// Claims up to `limit` notices that are due at `now`. Nobody else gets them for a minute.
+    pub async fn claim_notices(&self, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError> {
+        let values = vec![now.into(), after(now, EVENT_HOLD).into(), rows::limit(limit)];
         let claimed = self.write_rows(NOTICES_CLAIM, values).await?;
         claimed.iter().map(|row| rows::read(row, "notices", "subject", read)).collect()
     }

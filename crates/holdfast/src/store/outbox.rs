@@ -1,12 +1,11 @@
 //! The transactional outbox: events that the app has not taken yet. Each is stored in the unit of
 //! work that made the change, so it is sent if and only if the change happened.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::engine::{Failure, Row, Unit, Unreadable};
+use super::notices::EVENT_HOLD;
 use super::{Change, StatusFacts, Store, StoreError, engine, rows, statements};
 use crate::clock;
 use crate::provider::ProviderId;
@@ -107,14 +106,9 @@ impl Store {
         .await
     }
 
-    /// Claims up to `limit` events that are due at `now`. Nobody else gets them for `hold`.
-    pub async fn claim_events(
-        &self,
-        now: Timestamp,
-        hold: Duration,
-        limit: usize,
-    ) -> Result<Vec<PendingEvent>, StoreError> {
-        let values = vec![now.into(), clock::after(now, hold).into(), rows::limit(limit)];
+    /// Claims up to `limit` events that are due at `now`. Nobody else gets them for a minute.
+    pub async fn claim_events(&self, now: Timestamp, limit: usize) -> Result<Vec<PendingEvent>, StoreError> {
+        let values = vec![now.into(), clock::after(now, EVENT_HOLD).into(), rows::limit(limit)];
         let claimed = self.write_rows(statements::OUTBOX_CLAIM, values).await?;
         claimed.iter().map(|row| rows::read(row, "outbox", "event_id", read)).collect()
     }

@@ -227,14 +227,13 @@ async fn a_change_while_its_predecessor_is_on_the_way_is_not_lost() {
     on_each_engine(async |db| {
         let store = keeping(db).await;
         let connection = linked(&store, "ada", "1").await;
-        let minute = Duration::from_mins(1);
-        let [first] = &store.claim_events(db.clock.now(), minute, 9).await.unwrap()[..] else {
+        let [first] = &store.claim_events(db.clock.now(), 9).await.unwrap()[..] else {
             panic!("one event")
         };
         revoke(db, &store, &connection).await;
         store.remove_event(first).await.unwrap();
-        store.reschedule_event(first, db.clock.now() + 9 * minute).await.unwrap();
-        let [second] = &store.claim_events(db.clock.now(), minute, 9).await.unwrap()[..] else {
+        store.reschedule_event(first, db.clock.now() + Duration::from_mins(9)).await.unwrap();
+        let [second] = &store.claim_events(db.clock.now(), 9).await.unwrap()[..] else {
             panic!("the newer event")
         };
         assert_ne!(first.id, second.id);
@@ -250,17 +249,17 @@ async fn replicas_do_not_send_the_same_event_and_a_crash_delays_it_only() {
         for number in 0..20 {
             linked(&one, &format!("user{number}"), &number.to_string()).await;
         }
-        let (now, minute) = (db.clock.now(), Duration::from_mins(1));
-        let (a, b) = tokio::join!(one.claim_events(now, minute, 15), other.claim_events(now, minute, 15));
+        let now = db.clock.now();
+        let (a, b) = tokio::join!(one.claim_events(now, 15), other.claim_events(now, 15));
         let mut ids: Vec<_> = a.unwrap().into_iter().chain(b.unwrap()).map(|e| e.id.clone()).collect();
         // Under load one of them may have passed over rows that the other was just claiming.
-        ids.extend(one.claim_events(now, minute, 99).await.unwrap().iter().map(|e| e.id.clone()));
+        ids.extend(one.claim_events(now, 99).await.unwrap().iter().map(|e| e.id.clone()));
         ids.sort();
         ids.dedup();
         assert_eq!(ids.len(), 20);
-        assert_eq!(one.claim_events(now, minute, 99).await.unwrap(), []);
+        assert_eq!(one.claim_events(now, 99).await.unwrap(), []);
         // Whoever claimed them was killed.
-        let again = other.claim_events(now + minute, minute, 99).await.unwrap();
+        let again = other.claim_events(now + Duration::from_mins(1), 99).await.unwrap();
         assert_eq!(again.len(), 20);
         assert!(again.iter().all(|event| event.tries == 2));
         one.close().await;

@@ -74,7 +74,7 @@ async fn the_status_is_one_read_of_connection_and_newest_open_attempt() {
         let facts = store.status_facts(&ada, INSTAGRAM).await.expect("it reads");
         let open = facts.open_attempt.expect("the earlier one is open still");
         assert_eq!((open.id, open.is_newest), (attempt(&ada, 1).id, false));
-        store.close_attempts(&ada, INSTAGRAM, AttemptOutcome::Expired, later(DAY)).await.expect("it closes");
+        store.close_attempts(&ada, INSTAGRAM, later(DAY)).await.expect("it closes");
         let facts = store.status_facts(&ada, INSTAGRAM).await.expect("it reads");
         assert_eq!(facts, StatusFacts { connection: Some(connection), open_attempt: None });
     })
