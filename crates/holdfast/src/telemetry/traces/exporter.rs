@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::queue::{self, BATCH, Counts, Outcome, Queue, Waiting};
-use crate::clock::{Backoff, SharedClock, is_over};
+use crate::clock::{Backoff, SharedClock, Throttle};
 use crate::metric::metrics;
 use crate::settings::TraceSettings;
 use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
@@ -70,7 +70,7 @@ pub struct Exporter {
     delay: Duration,
     clock: SharedClock,
     transport: SharedTransport,
-    warned_at: Option<Timestamp>,
+    warnings: Throttle,
     /// What was dropped when it was last warned of.
     warned_of: u64,
 }
@@ -96,23 +96,13 @@ impl ExportError {
     /// Whether the same may be taken later. The statuses are the specification's.
     fn is_passing(self) -> bool {
         match self {
-            Self::Transport(TransportError::Unsendable | TransportError::TooLarge) | Self::Page => false,
-            Self::Transport(
-                TransportError::Connect
-                | TransportError::Certificate(_)
-                | TransportError::Timeout
-                | TransportError::Broken
-                | TransportError::NoRoots,
-            ) => true,
+            Self::Transport(error) => {
+                !matches!(error, TransportError::Unsendable | TransportError::TooLarge)
+            }
             Self::Refused(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
+            Self::Page => false,
         }
     }
-}
-
-/// What the collector said to a batch.
-struct Taken {
-    /// Spans that it did not want.
-    rejected: u64,
 }
 
 /// A batch that was not taken.
@@ -142,7 +132,7 @@ pub(super) fn new(
         delay: settings.delay,
         clock,
         transport,
-        warned_at: None,
+        warnings: Throttle::default(),
         warned_of: 0,
     };
     (queue, exporter)
@@ -211,8 +201,8 @@ impl Exporter {
         let mut tries = 1;
         let failure = loop {
             match self.send(body.clone()).await {
-                Ok(taken) => {
-                    let rejected = taken.rejected.min(self.under_way);
+                Ok(rejected) => {
+                    let rejected = rejected.min(self.under_way);
                     self.counts.add(Outcome::Exported, self.under_way - rejected);
                     self.counts.add(Outcome::ExportFailed, rejected);
                     break None;
@@ -237,7 +227,8 @@ impl Exporter {
         ExportTraceServiceRequest { resource_spans }.encode_to_vec().into()
     }
 
-    async fn send(&self, body: Bytes) -> Result<Taken, NotTaken> {
+    /// How many spans of the batch the collector did not want.
+    async fn send(&self, body: Bytes) -> Result<u64, NotTaken> {
         let mut request = Outgoing::new(Method::POST, self.endpoint.clone());
         request.headers = self.headers.clone();
         request.headers.insert(CONTENT_TYPE, PROTOBUF);
@@ -252,25 +243,19 @@ impl Exporter {
 
     fn warn_of_what_was_dropped(&mut self, failure: Option<ExportError>) {
         let dropped = self.counts.get(Outcome::QueueFull) + self.counts.get(Outcome::ExportFailed);
-        let now = self.clock.now();
-        let is_quiet = self.warned_at.is_some_and(|at| !is_over(at, WARN_EVERY, now));
-        if dropped == self.warned_of || is_quiet {
+        if dropped == self.warned_of || !self.warnings.admits(WARN_EVERY, self.clock.now()) {
             return;
         }
-        let dropped_now = dropped - self.warned_of;
-        (self.warned_at, self.warned_of) = (Some(now), dropped);
+        let dropped = dropped - std::mem::replace(&mut self.warned_of, dropped);
         if let Some(error) = failure {
-            tracing::warn!(%error, dropped = dropped_now, "traces cannot be sent to the collector and are dropped");
+            tracing::warn!(%error, dropped, "traces cannot be sent to the collector and are dropped");
         } else {
-            tracing::warn!(
-                dropped = dropped_now,
-                "the collector does not accept all traces; the rest are dropped"
-            );
+            tracing::warn!(dropped, "the collector does not accept all traces; the rest are dropped");
         }
     }
 }
 
-fn read(answer: &Answer, now: Timestamp) -> Result<Taken, NotTaken> {
+fn read(answer: &Answer, now: Timestamp) -> Result<u64, NotTaken> {
     let kind = answer.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     if !answer.status.is_success() {
         let why = ExportError::Refused(answer.status);
@@ -280,13 +265,10 @@ fn read(answer: &Answer, now: Timestamp) -> Result<Taken, NotTaken> {
         return Err(NotTaken { why: ExportError::Page, retry_after: None });
     }
     // Many answer with nothing, or with JSON, which says no more than that all was taken.
-    let rejected = if kind.starts_with(PROTOBUF.as_bytes()) {
-        ExportTraceServiceResponse::decode(answer.body.clone())
-            .ok()
-            .and_then(|response| response.partial_success)
-            .map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or(0))
-    } else {
-        0
-    };
-    Ok(Taken { rejected })
+    if !kind.starts_with(PROTOBUF.as_bytes()) {
+        return Ok(0);
+    }
+    let response = ExportTraceServiceResponse::decode(answer.body.clone()).ok();
+    let partial = response.and_then(|response| response.partial_success);
+    Ok(partial.map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or(0)))
 }
