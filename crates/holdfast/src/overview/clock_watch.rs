@@ -1,12 +1,13 @@
 //! How far this machine's clock is from the servers that it calls, by the `Date` of their answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::header;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, after};
 use crate::lock::Lock;
 use crate::transport::{Answer, Outgoing, SharedTransport, Transport, TransportError};
 
@@ -58,16 +59,16 @@ pub fn ahead(answer: &Answer, asked: Timestamp, received: Timestamp) -> Option<f
     if answer.headers.get(header::AGE).is_some_and(|age| age != "0") {
         return None;
     }
-    let date = Timestamp::try_from(answer.date(header::DATE)?).ok()?;
-    let (date, asked, received) = (date.as_millisecond(), asked.as_millisecond(), received.as_millisecond());
-    let ahead = if received < date {
-        received - date
-    } else if asked > date + 1000 {
-        asked - (date + 1000)
+    let earliest = Timestamp::try_from(answer.date(header::DATE)?).ok()?;
+    let latest = after(earliest, Duration::from_secs(1));
+    let ahead = if received < earliest {
+        received.duration_since(earliest)
+    } else if asked > latest {
+        asked.duration_since(latest)
     } else {
-        0
+        SignedDuration::ZERO
     };
-    Some(f64::from(i32::try_from(ahead).unwrap_or(if ahead < 0 { i32::MIN } else { i32::MAX })) / 1000.0)
+    Some(ahead.as_secs_f64())
 }
 
 #[cfg(test)]
