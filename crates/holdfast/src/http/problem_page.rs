@@ -42,20 +42,14 @@ pub(super) fn render(problem: &Problem, request_id: &str, response: &Response) -
 /// In a person's words: what is wrong with the server is for the log, which has the request id.
 fn page(problem: &Problem) -> Page {
     let entry = problem.code().entry();
-    let (title, what_to_do) = match problem.action() {
-        ProblemAction::Retry => ("Not available at the moment", "Wait a moment, then load this page again."),
-        ProblemAction::RefreshSessionToken
-        | ProblemAction::SignIn
-        | ProblemAction::LookFirst
-        | ProblemAction::FixRequest
-        | ProblemAction::Connect
-        | ProblemAction::Reconnect
-        | ProblemAction::FixAtInstagram
-        | ProblemAction::ContactSupport => (
+    let (title, what_to_do) = if problem.action() == ProblemAction::Retry {
+        ("Not available at the moment", "Wait a moment, then load this page again.")
+    } else {
+        (
             "This did not work",
             "Go back to the app and try again. If this page comes back, tell the app's support the request id \
              below.",
-        ),
+        )
     };
     let what = format!("The app's server could not answer: {}.", entry.title.to_lowercase());
     Page::telling(title, &what, what_to_do).with_status(entry.status)

@@ -117,15 +117,7 @@ async fn is_ours(seams: &Seams, code: Code, address: SocketAddr) -> Option<bool>
     let url = url::Url::parse(&format!("http://{address}/{path}")).ok()?;
     match clock::within(PATIENCE, &*seams.clock, ask(seams, Outgoing::new(Method::GET, url))).await? {
         Ok(answer) => Some(String::from_utf8_lossy(&answer.body).contains(sign)),
-        Err(TransportError::Timeout) => None,
-        Err(
-            TransportError::Connect
-            | TransportError::Certificate(_)
-            | TransportError::Broken
-            | TransportError::TooLarge
-            | TransportError::NoRoots
-            | TransportError::Unsendable,
-        ) => Some(false),
+        Err(error) => (error != TransportError::Timeout).then_some(false),
     }
 }
 

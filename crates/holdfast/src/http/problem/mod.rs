@@ -62,14 +62,7 @@ impl Problem {
     /// The problem of that code, whose `detail` is the code's meaning.
     pub fn new(code: impl Into<ProblemCode>) -> Self {
         let code = code.into();
-        let reason = match code {
-            ProblemCode::Instagram(reason) => Some(reason.as_str()),
-            ProblemCode::NotConnected
-            | ProblemCode::Session(_)
-            | ProblemCode::ServiceKey(_)
-            | ProblemCode::Request(_)
-            | ProblemCode::Server(_) => None,
-        };
+        let reason = if let ProblemCode::Instagram(reason) = code { Some(reason.as_str()) } else { None };
         Self(Box::new(Facts {
             code,
             detail: None,
@@ -158,15 +151,8 @@ impl Problem {
         }
         let entry = self.0.code.entry();
         let always = matches!(entry.status.as_u16(), 429 | 503) || self.action() == ProblemAction::Retry;
-        let usual = match self.0.code {
-            ProblemCode::Server(ServerCode::NotSetUp) => RETRY_AFTER_SET_UP,
-            ProblemCode::Server(_)
-            | ProblemCode::Request(_)
-            | ProblemCode::Instagram(_)
-            | ProblemCode::NotConnected
-            | ProblemCode::Session(_)
-            | ProblemCode::ServiceKey(_) => DEFAULT_RETRY_AFTER,
-        };
+        let is_not_set_up = self.0.code == ServerCode::NotSetUp.into();
+        let usual = if is_not_set_up { RETRY_AFTER_SET_UP } else { DEFAULT_RETRY_AFTER };
         let wait = self.0.retry_after.or_else(|| always.then_some(usual))?;
         Some(wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1))
     }
