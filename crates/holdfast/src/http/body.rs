@@ -17,7 +17,8 @@ use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 use schemars::JsonSchema;
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::admission::{Admitted, SMALL_BODY, TurnedAway};
 use super::context::place_of_request;
@@ -53,16 +54,9 @@ pub trait FromMembers: Sized {
     fn from_members(members: &mut Members) -> Result<Self, Problem>;
 }
 
-/// The members of a JSON object. A null member counts as absent.
-pub struct Members(BTreeMap<String, Member>);
-
-/// A value, as far as any route looks at it. Does not print: it may be a secret.
-enum Member {
-    Null,
-    Flag(bool),
-    Text(String),
-    Other,
-}
+/// The members of a JSON object. A null member counts as absent. Does not print: one may be a
+/// secret.
+pub struct Members(BTreeMap<String, Value>);
 
 /// A JSON object. Unknown members are ignored, so that a newer client can talk to an older server.
 #[derive(Debug)]
@@ -239,9 +233,9 @@ impl Members {
     /// The text of that name.
     pub fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
         match self.0.remove(name) {
-            None | Some(Member::Null) => Ok(None),
-            Some(Member::Text(text)) => Ok(Some(text)),
-            Some(Member::Flag(_) | Member::Other) => Err(takes(name, "text")),
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(takes(name, "text")),
         }
     }
 
@@ -253,9 +247,9 @@ impl Members {
     /// The yes or no of that name.
     pub fn flag(&mut self, name: &str) -> Result<Option<bool>, Problem> {
         match self.0.remove(name) {
-            None | Some(Member::Null) => Ok(None),
-            Some(Member::Flag(flag)) => Ok(Some(flag)),
-            Some(Member::Text(_) | Member::Other) => Err(takes(name, "true or false")),
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(_) => Err(takes(name, "true or false")),
         }
     }
 
@@ -267,9 +261,9 @@ impl Members {
         word: fn(T) -> &'static str,
     ) -> Result<Option<T>, Problem> {
         let chosen = match self.0.remove(name) {
-            None | Some(Member::Null) => return Ok(None),
-            Some(Member::Text(text)) => choices.iter().find(|choice| word(**choice) == text),
-            Some(Member::Flag(_) | Member::Other) => None,
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => choices.iter().find(|choice| word(**choice) == text),
+            Some(_) => None,
         };
         let allowed =
             || choices.iter().map(|choice| format!("\"{}\"", word(*choice))).collect::<Vec<_>>().join(" or ");
@@ -305,56 +299,6 @@ impl<'de> Deserialize<'de> for Members {
         }
 
         deserializer.deserialize_map(Object)
-    }
-}
-
-impl<'de> Deserialize<'de> for Member {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-
-        impl<'de> Visitor<'de> for Any {
-            type Value = Member;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
-
-            fn visit_unit<E>(self) -> Result<Member, E> {
-                Ok(Member::Null)
-            }
-
-            fn visit_bool<E>(self, flag: bool) -> Result<Member, E> {
-                Ok(Member::Flag(flag))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Member, E> {
-                Ok(Member::Text(text.to_owned()))
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Member, E> {
-                Ok(Member::Other)
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Member, E> {
-                Ok(Member::Other)
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Member, E> {
-                Ok(Member::Other)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Member, A::Error> {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Member::Other)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Member, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Member::Other)
-            }
-        }
-
-        deserializer.deserialize_any(Any)
     }
 }
 
