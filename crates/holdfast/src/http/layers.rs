@@ -10,12 +10,12 @@ use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either};
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, StatusCode, Version};
 use jiff::Timestamp;
 
 use super::admission::{Admission, Admitted, TurnedAway};
-use super::answer_headers::{date, make_room};
+use super::answer_headers::complete;
 use super::context::{Context, Whose};
 use super::cors::{Cors, Mark};
 use super::failure::LOOK_FIRST;
@@ -26,7 +26,7 @@ use super::pages::Page;
 use super::problem::{self, Problem, ProblemAction, ProblemCode, RequestCode, ServerCode};
 use super::problem_page;
 use super::public::PublicRoute;
-use super::request_id::{RequestId, X_REQUEST_ID};
+use super::request_id::RequestId;
 use super::server::PeerAddr;
 use crate::client_address::TrustedProxies;
 use crate::clock::{SharedClock, within};
@@ -75,13 +75,6 @@ pub(super) const PANICKED: &str = "the program panicked; the panic is in the log
 
 /// The route of requests that match none.
 const UNMATCHED: &str = "unmatched";
-const STRICT_TRANSPORT_SECURITY: HeaderValue =
-    HeaderValue::from_static("max-age=63072000; includeSubDomains");
-/// Content policy of answers that are not pages: a browser that shows one may load and run nothing.
-const NO_CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-);
-const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 /// The template of the route that a request takes.
 pub(super) enum Template {
@@ -273,8 +266,7 @@ impl<'a> UnderWay<'a> {
         let problem = response.extensions_mut().remove::<Problem>();
         let (mut response, told) = self.rendered(problem.as_ref(), response);
         let ended = edge.clock.now_fine();
-        make_room(response.headers_mut());
-        edge.complete(response.headers_mut(), id, ended);
+        complete(response.headers_mut(), id, &edge.public_url, ended);
 
         let code = told.as_ref().map(|(code, _)| code.entry().code);
         let trace_id = span.as_ref().map(|span| {
@@ -366,23 +358,6 @@ fn is_in_unknown_coding(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let is_chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
     codings.next().is_some_and(|first| !is_chunked(first)) || codings.next().is_some()
-}
-
-impl Edge {
-    /// Adds the headers that every answer carries; a page has set its own content policy already.
-    pub(super) fn complete(&self, headers: &mut HeaderMap, id: &RequestId, now: Timestamp) {
-        headers.insert(X_REQUEST_ID, id.header());
-        date(headers, now);
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-        headers.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
-        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(NO_CONTENT_POLICY);
-        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-        if self.public_url.starts_with("https://") {
-            headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
-        }
-    }
 }
 
 /// A place for a request; `None` for one that needs none.
