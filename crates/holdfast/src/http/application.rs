@@ -43,7 +43,7 @@ impl Successor {
 }
 
 struct Direct {
-    handlers: DirectHandlers<AppState>,
+    handlers: DirectHandlers,
     layers: Arc<Layers>,
     state: AppState,
 }
@@ -59,7 +59,7 @@ impl Application {
     /// `router` serves every route within `layers`; `handlers` serve some of them directly.
     pub(super) fn new(
         router: Router,
-        handlers: DirectHandlers<AppState>,
+        handlers: DirectHandlers,
         layers: Arc<Layers>,
         state: AppState,
     ) -> Self {

@@ -10,7 +10,7 @@ use aide::OperationInput;
 use aide::generate::GenContext;
 use aide::openapi::Operation;
 use axum::body::Body;
-use axum::extract::{FromRef, FromRequest, Request};
+use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
 use http::{HeaderMap, header};
@@ -24,6 +24,7 @@ use super::admission::{Admitted, SMALL_BODY, TurnedAway};
 use super::context::place_of_request;
 use super::large_bodies::LargeBody;
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
+use super::state::AppState;
 use crate::clock::{SharedClock, within};
 
 /// Bodies of ordinary routes, in bytes.
@@ -70,33 +71,23 @@ pub struct OptionalJson<T>(pub T);
 #[derive(Debug)]
 pub struct RawBody(pub Bytes);
 
-impl<S, T> FromRequest<S> for Json<T>
-where
-    S: Send + Sync,
-    T: FromMembers,
-    SharedClock: FromRef<S>,
-{
+impl<T: FromMembers> FromRequest<AppState> for Json<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         let kind = readable(request.headers());
-        let bytes = read(request, MAX_BODY, &SharedClock::from_ref(state)).await?;
+        let bytes = read(request, MAX_BODY, &state.edge.clock).await?;
         kind?;
         parse(&bytes).map(Self)
     }
 }
 
-impl<S, T> FromRequest<S> for OptionalJson<T>
-where
-    S: Send + Sync,
-    T: FromMembers + Default,
-    SharedClock: FromRef<S>,
-{
+impl<T: FromMembers + Default> FromRequest<AppState> for OptionalJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         let kind = readable(request.headers());
-        let bytes = read(request, MAX_BODY, &SharedClock::from_ref(state)).await?;
+        let bytes = read(request, MAX_BODY, &state.edge.clock).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -105,15 +96,11 @@ where
     }
 }
 
-impl<S> FromRequest<S> for RawBody
-where
-    S: Send + Sync,
-    SharedClock: FromRef<S>,
-{
+impl FromRequest<AppState> for RawBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        read(request, MAX_WEBHOOK_BODY, &SharedClock::from_ref(state)).await.map(Self)
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        read(request, MAX_WEBHOOK_BODY, &state.edge.clock).await.map(Self)
     }
 }
 

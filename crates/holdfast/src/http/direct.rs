@@ -10,29 +10,26 @@ use axum::response::Response;
 use futures_util::future::BoxFuture;
 use http::Method;
 
-/// A handler that is an async function: axum has boxed its future already.
-pub trait GetHandler<T, S>: Handler<T, S, Future = BoxFuture<'static, Response>> + Sync {}
+use super::state::AppState;
 
-impl<H: Handler<T, S, Future = BoxFuture<'static, Response>> + Sync, T, S> GetHandler<T, S> for H {}
+/// A handler that is an async function: axum has boxed its future already.
+pub trait GetHandler<T>: Handler<T, AppState, Future = BoxFuture<'static, Response>> + Sync {}
+
+impl<H: Handler<T, AppState, Future = BoxFuture<'static, Response>> + Sync, T> GetHandler<T> for H {}
 
 /// Calls a handler.
-pub(super) type Call<S> = Box<dyn Fn(Request, S) -> BoxFuture<'static, Response> + Send + Sync>;
+pub(super) type Call = Box<dyn Fn(Request, AppState) -> BoxFuture<'static, Response> + Send + Sync>;
 
 /// The handlers of GET routes without parameters: a dozen addresses, mostly of different lengths,
 /// so comparing them is faster than hashing.
-pub(super) struct DirectHandlers<S>(Vec<(&'static str, Call<S>)>);
+#[derive(Default)]
+pub(super) struct DirectHandlers(Vec<(&'static str, Call)>);
 
-impl<S> Default for DirectHandlers<S> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<S: 'static> DirectHandlers<S> {
+impl DirectHandlers {
     /// Adds one, unless its address has parameters.
     pub(super) fn add<H, T>(&mut self, path: &'static str, handler: H)
     where
-        H: GetHandler<T, S>,
+        H: GetHandler<T>,
         T: 'static,
     {
         if !path.contains('{') {
@@ -41,7 +38,7 @@ impl<S: 'static> DirectHandlers<S> {
     }
 
     /// The handler of a request, with the address that it was added for.
-    pub(super) fn find(&self, request: &Request) -> Option<(&'static str, &Call<S>)> {
+    pub(super) fn find(&self, request: &Request) -> Option<(&'static str, &Call)> {
         let path = (request.method() == Method::GET).then(|| request.uri().path())?;
         self.0.iter().find(|(each, _)| *each == path).map(|(path, call)| (*path, call))
     }

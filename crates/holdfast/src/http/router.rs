@@ -6,18 +6,18 @@
 //! skips the verifier does not compile:
 //!
 //! ```compile_fail
-//! use holdfast::http::{AppState, router::Routes};
+//! use holdfast::http::router::Routes;
 //! // No `Caller`: anybody could ask.
 //! async fn secrets() -> &'static str { "…" }
-//! fn routes(routes: Routes<AppState>) -> Routes<AppState> {
+//! fn routes(routes: Routes) -> Routes {
 //!     routes.protected().get("/secrets", secrets, |op| op).done()
 //! }
 //! ```
 //!
 //! ```
-//! use holdfast::{caller::Caller, http::{AppState, router::Routes}};
+//! use holdfast::{caller::Caller, http::router::Routes};
 //! async fn secrets(_: Caller) -> &'static str { "…" }
-//! fn routes(routes: Routes<AppState>) -> Routes<AppState> {
+//! fn routes(routes: Routes) -> Routes {
 //!     routes.protected().get("/secrets", secrets, |op| op).done()
 //! }
 //! ```
@@ -26,9 +26,9 @@
 //!
 //! ```compile_fail
 //! use axum::extract::State;
-//! use holdfast::{caller::Caller, http::{AppState, router::Routes}};
+//! use holdfast::{caller::Caller, http::router::Routes};
 //! async fn secrets(_: State<AppState>, _: Caller) -> &'static str { "…" }
-//! fn routes(routes: Routes<AppState>) -> Routes<AppState> {
+//! fn routes(routes: Routes) -> Routes {
 //!     routes.protected().get("/secrets", secrets, |op| op).done()
 //! }
 //! ```
@@ -36,17 +36,17 @@
 //! What changes something is done by the person, not by somebody impersonating them:
 //!
 //! ```compile_fail
-//! use holdfast::{caller::Caller, http::{AppState, router::Routes}};
+//! use holdfast::{caller::Caller, http::router::Routes};
 //! async fn forget(_: Caller) -> &'static str { "…" }
-//! fn routes(routes: Routes<AppState>) -> Routes<AppState> {
+//! fn routes(routes: Routes) -> Routes {
 //!     routes.protected().delete("/secrets", forget, |op| op).done()
 //! }
 //! ```
 //!
 //! ```
-//! use holdfast::http::{AppState, authentication::NotImpersonated, router::Routes};
+//! use holdfast::http::{authentication::NotImpersonated, router::Routes};
 //! async fn forget(_: NotImpersonated) -> &'static str { "…" }
-//! fn routes(routes: Routes<AppState>) -> Routes<AppState> {
+//! fn routes(routes: Routes) -> Routes {
 //!     routes.protected().delete("/secrets", forget, |op| op).done()
 //! }
 //! ```
@@ -63,6 +63,7 @@ use super::authentication::{CallerOrNobody, NotImpersonated};
 use super::direct::{DirectHandlers, GetHandler};
 use super::problem::Problems;
 use super::public::PublicRoute;
+use super::state::AppState;
 use super::{admission, layers};
 use crate::caller::Caller;
 use crate::caller::service::ServiceCaller;
@@ -126,39 +127,39 @@ first_argument!(Changes<Backend>: ServiceCaller);
 
 /// Every route, with its documentation; those that are added meanwhile are for `Who`.
 #[must_use]
-pub struct Routes<S, Who = ()> {
-    router: ApiRouter<S>,
-    direct: DirectHandlers<S>,
+pub struct Routes<Who = ()> {
+    router: ApiRouter<AppState>,
+    direct: DirectHandlers,
     who: PhantomData<Who>,
 }
 
-impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
+impl Default for Routes {
     fn default() -> Self {
         Self { router: ApiRouter::new(), direct: DirectHandlers::default(), who: PhantomData }
     }
 }
 
-impl<S: Clone + Send + Sync + 'static> Routes<S> {
+impl Routes {
     /// Adds routes for the signed-in browser: the first argument of every handler is [`Caller`] or
     /// [`NotImpersonated`].
-    pub fn protected(self) -> Routes<S, Person> {
+    pub fn protected(self) -> Routes<Person> {
         self.now_for()
     }
 
     /// Adds routes for the app's own backend: the first argument of every handler is
     /// [`ServiceCaller`].
-    pub fn service(self) -> Routes<S, Backend> {
+    pub fn service(self) -> Routes<Backend> {
         self.now_for()
     }
 
     /// Adds routes that need no credential.
-    pub fn public(self) -> Routes<S, Anybody> {
+    pub fn public(self) -> Routes<Anybody> {
         self.now_for()
     }
 
     /// The router below, with the documentation of its routes; and the handlers that can be called
     /// without it.
-    pub(super) fn into_inner(self) -> (ApiRouter<S>, DirectHandlers<S>) {
+    pub(super) fn into_inner(self) -> (ApiRouter<AppState>, DirectHandlers) {
         (self.router, self.direct)
     }
 }
@@ -176,11 +177,11 @@ fn admitted(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperati
     move |op| anywhere(doc)(op).problems(&admission::PROBLEMS)
 }
 
-impl<S: Clone + Send + Sync + 'static, Who> Routes<S, Who> {
+impl<Who> Routes<Who> {
     /// A route that reads.
     pub fn get<H, I, O, T>(self, path: &'static str, handler: H, doc: Doc) -> Self
     where
-        H: GetHandler<T, S> + OperationHandler<I, O>,
+        H: GetHandler<T> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
         T: Reads<Who> + 'static,
@@ -191,7 +192,7 @@ impl<S: Clone + Send + Sync + 'static, Who> Routes<S, Who> {
     /// A route that uses or changes something.
     pub fn post<H, I, O, T>(self, path: &str, handler: H, doc: Doc) -> Self
     where
-        H: Handler<T, S> + OperationHandler<I, O>,
+        H: Handler<T, AppState> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
         T: Changes<Who> + 'static,
@@ -202,7 +203,7 @@ impl<S: Clone + Send + Sync + 'static, Who> Routes<S, Who> {
     /// A route that removes something.
     pub fn delete<H, I, O, T>(self, path: &str, handler: H, doc: Doc) -> Self
     where
-        H: Handler<T, S> + OperationHandler<I, O>,
+        H: Handler<T, AppState> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
         T: Changes<Who> + 'static,
@@ -211,23 +212,23 @@ impl<S: Clone + Send + Sync + 'static, Who> Routes<S, Who> {
     }
 
     /// Back to all routes.
-    pub fn done(self) -> Routes<S> {
+    pub fn done(self) -> Routes {
         self.now_for()
     }
 
-    fn now_for<Next>(self) -> Routes<S, Next> {
+    fn now_for<Next>(self) -> Routes<Next> {
         Routes { router: self.router, direct: self.direct, who: PhantomData }
     }
 
-    fn add(mut self, path: &str, methods: ApiMethodRouter<S>) -> Self {
+    fn add(mut self, path: &str, methods: ApiMethodRouter<AppState>) -> Self {
         self.router = self.router.api_route(path, methods);
         self
     }
 
     /// Adds a route; `handler` is the GET handler of `methods`, and may also be called directly.
-    fn add_get<H, T>(mut self, path: &'static str, handler: H, methods: ApiMethodRouter<S>) -> Self
+    fn add_get<H, T>(mut self, path: &'static str, handler: H, methods: ApiMethodRouter<AppState>) -> Self
     where
-        H: GetHandler<T, S>,
+        H: GetHandler<T>,
         T: 'static,
     {
         self.direct.add(path, handler);
@@ -235,11 +236,11 @@ impl<S: Clone + Send + Sync + 'static, Who> Routes<S, Who> {
     }
 }
 
-impl<S: Clone + Send + Sync + 'static> Routes<S, Person> {
+impl Routes<Person> {
     /// A route that brings our records up to date without changing anything in the person's name.
     pub fn post_allow_impersonated<H, I, O, T>(self, path: &str, handler: H, doc: Doc) -> Self
     where
-        H: Handler<T, S> + OperationHandler<I, O>,
+        H: Handler<T, AppState> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
         T: Reads<Person> + 'static,
@@ -251,7 +252,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S, Person> {
     /// GET.
     pub(super) fn any<H, I, O, T>(self, path: &'static str, handler: H, doc: Doc) -> Self
     where
-        H: GetHandler<T, S> + OperationHandler<I, O>,
+        H: GetHandler<T> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
         T: ForOthers + 'static,
@@ -262,12 +263,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S, Person> {
     }
 }
 
-impl<S: Clone + Send + Sync + 'static> Routes<S, Anybody> {
+impl Routes<Anybody> {
     /// A public route that reads. Their addresses come from [`PublicRoute`], which is changed only
     /// by hand.
     pub fn public_get<H, I, O, T>(self, route: PublicRoute, handler: H, doc: Doc) -> Self
     where
-        H: GetHandler<T, S> + OperationHandler<I, O>,
+        H: GetHandler<T> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
         T: 'static,
@@ -283,7 +284,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S, Anybody> {
     /// A public route for callers that prove themselves in the body or by a signature.
     pub fn public_post<H, I, O, T>(self, route: PublicRoute, handler: H, doc: Doc) -> Self
     where
-        H: Handler<T, S> + OperationHandler<I, O>,
+        H: Handler<T, AppState> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
         T: 'static,

@@ -11,7 +11,7 @@ use crate::http::failure;
 use crate::http::pages::Page;
 
 /// Adds the route.
-pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+pub(super) fn add(routes: Routes) -> Routes {
     routes
         .public()
         .public_get(PublicRoute::InstagramCallback, callback, |op| {

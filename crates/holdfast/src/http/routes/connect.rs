@@ -21,7 +21,7 @@ use crate::http::failure;
 use crate::http::params::Path;
 
 /// Adds the routes.
-pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+pub(super) fn add(routes: Routes) -> Routes {
     routes
         .protected()
         .post("/user/instagram/connect", connect, |op| {

@@ -37,7 +37,7 @@ pub(in crate::http) fn documents_of(openapi: &Value) -> Documents {
 }
 
 /// Adds the routes.
-pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+pub(super) fn add(routes: Routes) -> Routes {
     routes
         .public()
         .public_get(PublicRoute::Home, home, |op| {

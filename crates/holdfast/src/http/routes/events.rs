@@ -32,7 +32,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const UNTOLD: Duration = Duration::from_secs(3);
 
 /// Adds the route.
-pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+pub(super) fn add(routes: Routes) -> Routes {
     routes
         .protected()
         .get("/user/events", events, |op| {

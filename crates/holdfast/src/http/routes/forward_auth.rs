@@ -37,7 +37,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const SOMEBODY: HeaderValue = HeaderValue::from_static("unknown");
 
 /// Adds the routes.
-pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+pub(super) fn add(routes: Routes) -> Routes {
     routes
         .protected()
         .any(PATH, forward_auth, |op| {

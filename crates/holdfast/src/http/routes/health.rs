@@ -14,7 +14,7 @@ use super::prelude::*;
 use crate::http::answer_headers::AnswerHeaders;
 
 /// Adds the routes.
-pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+pub(super) fn add(routes: Routes) -> Routes {
     routes
         .public()
         .public_get(PublicRoute::Healthz, healthz, |op| {

@@ -14,7 +14,7 @@ use crate::http::etag::{KnownTags, conditional};
 use crate::http::failure;
 
 /// Adds the routes.
-pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+pub(super) fn add(routes: Routes) -> Routes {
     routes
         .protected()
         .get("/user/instagram/status", status, |op| {

@@ -26,7 +26,7 @@ const PROBLEMS: [ProblemCode; 4] = [
 ];
 
 /// Adds the routes.
-pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+pub(super) fn add(routes: Routes) -> Routes {
     routes
         .public()
         .public_post(PublicRoute::InstagramDeauthorize, deauthorize, |op| {

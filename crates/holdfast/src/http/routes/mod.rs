@@ -17,7 +17,6 @@ pub use docs::document;
 pub(super) use docs::documents_of;
 
 use super::router::Routes;
-use super::state::AppState;
 
 /// What nearly every file of routes needs.
 mod prelude {
@@ -32,7 +31,7 @@ mod prelude {
 }
 
 /// All of them.
-pub(super) fn all() -> Routes<AppState> {
+pub(super) fn all() -> Routes {
     let routes = Routes::default();
     let routes = user::add(routes);
     let routes = instagram::add(routes);

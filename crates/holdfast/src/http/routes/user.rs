@@ -13,7 +13,7 @@ use crate::http::failure;
 use crate::users::Users;
 
 /// Adds the routes.
-pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+pub(super) fn add(routes: Routes) -> Routes {
     routes
         .protected()
         .post_allow_impersonated("/auth/sync", sync, |op| {

@@ -9,7 +9,7 @@ use crate::http::body::RawBody;
 use crate::http::failure;
 
 /// Adds the route.
-pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+pub(super) fn add(routes: Routes) -> Routes {
     routes
         .public()
         .public_post(PublicRoute::ClerkWebhook, clerk, |op| {

@@ -25,7 +25,7 @@ use crate::provider::PassThrough;
 const PLAIN: &[u8] = b"_-.:,";
 
 /// Adds the routes.
-pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+pub(super) fn add(routes: Routes) -> Routes {
     routes
         .service()
         .get(GRAPH_CALL, graph_get, |op| {

@@ -19,7 +19,7 @@ const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
 
 /// Adds the route.
-pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+pub(super) fn add(routes: Routes) -> Routes {
     routes
         .service()
         .get("/service/connections", connections, |op| {

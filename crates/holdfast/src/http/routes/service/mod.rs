@@ -26,7 +26,7 @@ use crate::http::params::{Path, Query};
 use crate::provider::Account;
 
 /// Adds the routes.
-pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+pub(super) fn add(routes: Routes) -> Routes {
     let routes = routes
         .service()
         .get("/service/users/{user_id}/instagram/status", status, |op| {
