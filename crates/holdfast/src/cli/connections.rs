@@ -12,7 +12,7 @@ use super::whose::{connection_of, named};
 use crate::connection::attempt::AttemptOutcome;
 use crate::connection::status::InstagramStatus;
 use crate::connection::{Reason, State, state_in_words, status};
-use crate::connections::listing::{self, Filter, ListedStatus, is_account_id};
+use crate::connections::listing::{self, Filter, UserStatus, is_account_id};
 use crate::display_text::{self, HANDLE};
 use crate::provider::ProviderId;
 use crate::settings::Purpose;
@@ -61,12 +61,11 @@ async fn list(
     let (mut cursor, mut left) = (None, limit);
     let mut listed = Vec::new();
     while left > 0 {
-        let page = listing::list(&store, filter, cursor, left.min(PAGE), now, tell).await;
-        let page = page?;
+        let page = listing::list(&store, filter, cursor, left.min(PAGE), now, tell).await?;
         left -= page.connections.len();
         for each in page.connections {
             if json {
-                listed.push(summary(&each));
+                listed.push(each);
             } else {
                 printer.line(one_line(&each.user_id, &each.status));
             }
@@ -115,12 +114,6 @@ fn one_line(user_id: &str, status: &InstagramStatus) -> String {
     format!("{user_id}  {state}{account}{since}")
 }
 
-fn summary(listed: &ListedStatus) -> Value {
-    let mut summary = json!(listed.status);
-    summary["user_id"] = json!(listed.user_id);
-    summary
-}
-
 async fn show(context: &Context, whose: &WhoseArgs, json: bool, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let store = context.store(&settings).await?;
@@ -133,8 +126,7 @@ async fn show(context: &Context, whose: &WhoseArgs, json: bool, printer: &mut Pr
     let status = status::derive(Some(connection.clone()), facts.open_attempt, asked_for, now);
     if json {
         let history: Vec<_> = history.iter().map(entry).collect();
-        let listed = ListedStatus { user_id: connection.user_id.clone(), status };
-        let mut told = summary(&listed);
+        let mut told = json!(UserStatus { user_id: connection.user_id.clone(), status });
         told["id"] = json!(connection.id);
         told["failures"] = json!(connection.failures);
         printer.pretty_json(&json!({"connection": told, "history": history}));

@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::clock::from_millis;
@@ -72,12 +74,13 @@ impl FromStr for Cursor {
     }
 }
 
-/// A user's status in a list.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ListedStatus {
-    /// Clerk user id.
+/// What is known about a user's connection.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct UserStatus {
+    /// Clerk user id, `user_…`.
     pub user_id: String,
     /// The status.
+    #[serde(flatten)]
     pub status: InstagramStatus,
 }
 
@@ -85,7 +88,7 @@ pub struct ListedStatus {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListPage {
     /// The matching connections.
-    pub connections: Vec<ListedStatus>,
+    pub connections: Vec<UserStatus>,
     /// Where to continue; `None` on the last page.
     pub next: Option<Cursor>,
 }
@@ -116,11 +119,8 @@ pub async fn list(
     if let Some(account) = &filter.account {
         let found = by_account(store, account).await?;
         let found: Vec<Listed> = found.iter().map(Listed::from).collect();
-        for (user_id, status) in statuses(store, &found, &tell).await? {
-            if fits(filter, &status) {
-                page.connections.push(ListedStatus { user_id, status });
-            }
-        }
+        page.connections = statuses(store, &found, &tell).await?;
+        page.connections.retain(|each| fits(filter, &each.status));
         return Ok(page);
     }
     let (mut behind, mut looked_at) = (cursor, 0);
@@ -136,10 +136,10 @@ pub async fn list(
                 id: candidate.id,
                 deadline: candidate.expires_at.filter(|_| filter.expires_before.is_some()),
             });
-            if let Some((user_id, status)) = told.next_if(|(user_id, _)| *user_id == candidate.user_id)
-                && fits(filter, &status)
+            if let Some(told) = told.next_if(|told| told.user_id == candidate.user_id)
+                && fits(filter, &told.status)
             {
-                page.connections.push(ListedStatus { user_id, status });
+                page.connections.push(told);
             }
         }
         looked_at += candidates.len();
@@ -214,12 +214,12 @@ async fn statuses(
     store: &Store,
     listed: &[Listed],
     tell: impl Fn(StatusFacts) -> InstagramStatus,
-) -> Result<Vec<(String, InstagramStatus)>, StoreError> {
+) -> Result<Vec<UserStatus>, StoreError> {
     let read = listed.iter().map(|each| store.facts_of(each, ProviderId::INSTAGRAM));
     let mut told = Vec::with_capacity(listed.len());
     for (facts, Listed { user_id, .. }) in join_all(read).await.into_iter().zip(listed) {
         match facts {
-            Ok(facts) => told.push((user_id.clone(), tell(facts))),
+            Ok(facts) => told.push(UserStatus { user_id: user_id.clone(), status: tell(facts) }),
             Err(error) if error.is_of_one_row() => {
                 tracing::error!(user = user_id, %error, "a connection cannot be read; the list omits it");
             }

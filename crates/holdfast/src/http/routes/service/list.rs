@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::super::prelude::*;
 use crate::caller::service::ServiceCaller;
-use crate::connection::status::InstagramStatus;
 use crate::connection::{Reason, State as ConnectionState};
-use crate::connections::listing::{Filter, ListedStatus, is_account_id};
+use crate::connections::listing::{Filter, UserStatus, is_account_id};
 use crate::http::failure;
 use crate::http::params::{Query, limit, malformed};
 
@@ -62,15 +61,6 @@ struct ConnectionsPage {
     next: Option<String>,
 }
 
-/// What is known about a user's connection.
-#[derive(Debug, Serialize, JsonSchema)]
-struct UserStatus {
-    /// Clerk user id, `user_…`.
-    user_id: String,
-    #[serde(flatten)]
-    status: InstagramStatus,
-}
-
 async fn connections(
     _caller: ServiceCaller,
     State(listed): State<Connections>,
@@ -80,12 +70,8 @@ async fn connections(
     let cursor = wanted.cursor.as_deref().map(str::parse).transpose();
     let cursor = cursor.map_err(|_| malformed("This server did not issue that cursor."))?;
     let page = listed.list(&filter(&wanted)?, cursor, limit).await?;
-    let connections =
-        page.connections.into_iter().map(|ListedStatus { user_id, status }| UserStatus { user_id, status });
-    Ok(Json(ConnectionsPage {
-        connections: connections.collect(),
-        next: page.next.map(|cursor| cursor.to_string()),
-    }))
+    let next = page.next.map(|cursor| cursor.to_string());
+    Ok(Json(ConnectionsPage { connections: page.connections, next }))
 }
 
 fn filter(wanted: &Wanted) -> Result<Filter, Problem> {
