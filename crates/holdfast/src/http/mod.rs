@@ -80,11 +80,8 @@ use refused_origins::RefusedOrigins;
 
 /// The whole application: every route within every layer.
 pub fn app(state: AppState, layers: Arc<Layers>) -> Application {
-    let mut api = openapi::skeleton(&state.edge.public_url);
     let (routes, direct) = routes::all().into_inner();
-    let routes = routes.finish_api(&mut api);
-    state.publish(routes::documents_of(&openapi::finished(api)));
-    let router = routes.with_state(state.clone()).fallback(layers::not_found);
+    let router = Router::from(routes).with_state(state.clone()).fallback(layers::not_found);
     let router = layered(router, Arc::clone(&layers));
     Application::new(router, direct, layers, state)
 }

@@ -148,13 +148,7 @@ impl AppState {
         Ok(self.store.record_act(id, now, &act).await?)
     }
 
-    /// Sets the documents, once the routes are known.
-    pub(super) fn publish(&self, documents: Documents) {
-        // A second application over one state has the same routes, hence the same documents.
-        let _ = self.shared.documents.set(documents);
-    }
-
-    /// The documents; `make` is asked where they were not published.
+    /// The documents, which `make` makes when they are first asked for.
     pub(super) fn documents(&self, make: impl FnOnce(&str) -> Documents) -> &Documents {
         self.shared.documents.get_or_init(|| make(&self.edge.public_url))
     }

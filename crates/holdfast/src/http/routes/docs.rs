@@ -28,12 +28,8 @@ pub fn document(public_url: &str) -> Value {
 }
 
 fn documents(public_url: &str) -> Documents {
-    documents_of(&document(public_url))
-}
-
-/// The documents of that description.
-pub(in crate::http) fn documents_of(openapi: &Value) -> Documents {
-    Documents { reference: reference::page(openapi), openapi: openapi.to_string().into() }
+    let openapi = document(public_url);
+    Documents { reference: reference::page(&openapi), openapi: openapi.to_string().into() }
 }
 
 /// Adds the routes.

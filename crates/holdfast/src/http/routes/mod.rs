@@ -14,7 +14,6 @@ mod user;
 mod webhooks;
 
 pub use docs::document;
-pub(super) use docs::documents_of;
 
 use super::router::Routes;
 
