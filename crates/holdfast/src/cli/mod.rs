@@ -13,6 +13,7 @@ pub mod doctor;
 mod exit;
 mod health;
 mod import;
+mod instant;
 mod keys;
 mod long_lines;
 pub mod printer;

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::super::exit::Failure;
-use super::super::long_lines;
+use super::super::{instant, long_lines};
 use super::records::{Ending, Record, Records};
 use crate::caller::OwnerId;
 use crate::connections::import::Offered;
@@ -235,16 +235,7 @@ fn time(text: &str) -> Result<Option<Timestamp>, ()> {
     if text.is_empty() {
         return Ok(None);
     }
-    // `extract(epoch FROM …)` and other languages' clocks give a fraction.
-    let whole = match text.split_once('.') {
-        Some((whole, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit()) => whole,
-        Some(_) | None => text,
-    };
-    let parsed = match whole.parse::<i64>() {
-        Ok(seconds) => Timestamp::from_second(seconds).map_err(drop)?,
-        Err(_) => text.parse::<Timestamp>().map_err(drop)?,
-    };
-    if TIMES.contains(&parsed.as_second()) { Ok(Some(parsed)) } else { Err(()) }
+    instant::parse(text).filter(|at| TIMES.contains(&at.as_second())).map(Some).ok_or(())
 }
 
 #[cfg(test)]
@@ -252,16 +243,6 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::*;
-
-    #[test]
-    fn seconds_may_have_a_fraction() {
-        let at = |text| time(text).map(|at| at.map(Timestamp::as_second));
-        assert_eq!(at("1793527200.123"), Ok(Some(1_793_527_200)));
-        assert_eq!(at("1793527200"), Ok(Some(1_793_527_200)));
-        for wrong in ["1793527200.1e9", "1.793.527", ".5", "1793527200,5"] {
-            assert_eq!(at(wrong), Err(()), "{wrong}");
-        }
-    }
 
     type Read = (u64, Result<String, &'static str>);
 

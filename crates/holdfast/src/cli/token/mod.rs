@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::args::ExplainArgs;
 use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
+use super::instant;
 use super::printer::{Printer, Tone};
 use crate::app;
 use crate::settings::Purpose;
@@ -44,7 +45,7 @@ impl Judge<'_> {
 
 /// Runs the command.
 pub async fn run(context: &Context, args: &ExplainArgs, printer: &mut Printer) -> Outcome {
-    let at = args.at.as_deref().map(instant).transpose()?;
+    let at = args.at.as_deref().map(time).transpose()?;
     let settings = context.settings(Purpose::Tools, printer)?;
     let keys = keys::load(args, &settings.clerk, printer).await?;
     let verifier = Verifier::new(app::policy(&settings.clerk));
@@ -63,28 +64,13 @@ pub async fn run(context: &Context, args: &ExplainArgs, printer: &mut Printer) -
     Ok(exit_of(explanation.verdict))
 }
 
-/// RFC 3339, or unix seconds with or without a fraction.
-fn instant(text: &str) -> Result<Timestamp, Failure> {
-    let wrong = || {
+fn time(text: &str) -> Result<Timestamp, Failure> {
+    instant::parse(text).ok_or_else(|| {
         Failure::setup(
             format!("`{text}` is not a time"),
             "write 2026-11-23T12:00:00Z, or seconds since 1970 such as 1795435200",
         )
-    };
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(at);
-    }
-    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: i64 = seconds.parse().map_err(|_| wrong())?;
-    let millis: i64 = match fraction {
-        "" => 0,
-        digits if digits.len() <= 9 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            format!("{digits:0<3}").get(..3).and_then(|first| first.parse().ok()).ok_or_else(wrong)?
-        }
-        _ => return Err(wrong()),
-    };
-    let millis = seconds.checked_mul(1000).and_then(|whole| whole.checked_add(millis)).ok_or_else(wrong)?;
-    Timestamp::from_millisecond(millis).map_err(|_| wrong())
+    })
 }
 
 fn unreadable(error: &io::Error) -> Failure {
