@@ -90,29 +90,24 @@ impl Context {
         if purpose != Purpose::Serve {
             return self.read(file, purpose);
         }
-        self.checked(file, purpose, |settings| {
+        self.checked(file, |settings| {
             unknown_address(settings).into_iter().chain(settings.obstacle()).collect()
         })
     }
 
-    /// The settings, with the database's address read as the store reads it.
-    pub(super) fn load_with_address(
-        &self,
-        file: Option<&ConfigFile>,
-        purpose: Purpose,
-    ) -> Result<(Settings, Reading), Faults> {
-        self.checked(file, purpose, |settings| unknown_address(settings).into_iter().collect())
+    /// The settings of `serve`, with the database's address read as the store reads it.
+    pub(super) fn load_with_address(&self, file: Option<&ConfigFile>) -> Result<(Settings, Reading), Faults> {
+        self.checked(file, |settings| unknown_address(settings).into_iter().collect())
     }
 
-    /// The settings, where `check` finds nothing. Where others are at fault, it sees what can be
-    /// read without them.
+    /// The settings of `serve`, where `check` finds nothing. Where others are at fault, it sees what
+    /// can be read without them.
     fn checked(
         &self,
         file: Option<&ConfigFile>,
-        purpose: Purpose,
         check: impl Fn(&Settings) -> Vec<Fault>,
     ) -> Result<(Settings, Reading), Faults> {
-        match self.read(file, purpose) {
+        match self.read(file, Purpose::Serve) {
             Ok((settings, reading)) => {
                 let faults = check(&settings);
                 if faults.is_empty() { Ok((settings, reading)) } else { Err(Faults(faults)) }

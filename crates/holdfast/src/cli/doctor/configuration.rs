@@ -11,7 +11,7 @@ use super::code;
 use super::report::{Check, Report};
 use crate::address::is_on_the_internet;
 use crate::settings::table::CLERK_PUBLISHABLE_KEY;
-use crate::settings::{Purpose, Settings};
+use crate::settings::Settings;
 
 /// The configuration, as far as it can be read.
 pub(super) struct Read {
@@ -25,7 +25,7 @@ pub(super) struct Read {
 pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Read>, Failure> {
     let file = context.file()?;
     check_publishable_keys(context, report);
-    let faults = match context.load_with_address(file.as_ref(), Purpose::Serve) {
+    let faults = match context.load_with_address(file.as_ref()) {
         Ok((settings, _)) => {
             let warnings = settings.warnings.len();
             let plural = if warnings == 1 { "" } else { "s" };
