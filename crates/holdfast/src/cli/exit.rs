@@ -6,7 +6,7 @@ use crate::entropy::EntropyExhausted;
 use crate::telemetry::TelemetryError;
 
 /// How a command ended. Nothing else decides the process's exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExitStatus {
     /// 0: done, or the answer is yes.
     Success = 0,
@@ -16,16 +16,9 @@ pub enum ExitStatus {
     Usage = 2,
 }
 
-impl ExitStatus {
-    /// The number that scripts see.
-    pub fn code(self) -> u8 {
-        self as u8
-    }
-}
-
 impl From<ExitStatus> for ExitCode {
     fn from(exit: ExitStatus) -> Self {
-        Self::from(exit.code())
+        Self::from(exit as u8)
     }
 }
 

@@ -12,10 +12,7 @@ pub(super) fn run(judge: &Judge<'_>, mut reader: impl BufRead, printer: &mut Pri
     while let Some(input) = input::line(&mut reader).map_err(|error| unreadable(&error))? {
         let explanation = judge.explain(&input);
         printer.json(&as_json(judge, &explanation, &input));
-        let exit = exit_of(explanation.verdict);
-        if exit.code() > worst.code() {
-            worst = exit;
-        }
+        worst = worst.max(exit_of(explanation.verdict));
     }
     Ok(worst)
 }
