@@ -19,7 +19,7 @@ use crate::transport::{ReqwestTransport, TransportError};
 pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     // Before anything that takes time: without a receiver, the signal ends the process, and does
     // nothing to the first one of a container.
-    let hangup = hangup()?;
+    let hangup = receive(SignalKind::hangup())?;
     let mut stop = std::pin::pin!(stop_signal()?);
     let file = context.file()?;
     let (settings, reading, levels) = context.settings_with_log(file.as_ref(), Purpose::Serve, printer)?;
@@ -179,13 +179,9 @@ fn read_again(context: &Context, first_file: Option<&Path>, before: &Reading) ->
     }
 }
 
-fn hangup() -> Result<Signal, Failure> {
-    receive(SignalKind::hangup())
-}
-
 /// Keeps SIGHUP from ending a process that has no configuration to read again.
 pub(super) fn ignore_hangup() -> Result<(), Failure> {
-    let mut hangup = hangup()?;
+    let mut hangup = receive(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             tracing::info!("SIGHUP: there is no configuration to reload");

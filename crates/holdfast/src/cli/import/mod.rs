@@ -5,7 +5,7 @@ mod records;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -274,7 +274,7 @@ fn open(file: &Path) -> Result<Box<dyn Read + Send>, Failure> {
             "name a file, or - for standard input",
         )
     })?;
-    Ok(Box::new(BufReader::new(opened)))
+    Ok(Box::new(opened))
 }
 
 fn summary(counts: &HashMap<Ending, u64>, dry_run: bool) -> String {

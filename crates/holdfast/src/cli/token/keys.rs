@@ -67,24 +67,24 @@ async fn fetch(
     fetcher: impl FnOnce(SharedTransport) -> JwksFetcher,
     printer: &mut Printer,
 ) -> Result<KeySet, CannotJudge> {
-    let cannot = || CannotJudge::new(CannotJudgeReason::KeysNotLoaded, Duration::ZERO);
-    let mut why = |what: String| printer.warning(format!("{named} cannot be had: {what}"));
-    let transport = ReqwestTransport::new().map_err(|error| {
-        why(error.to_string());
-        cannot()
-    })?;
-    let (fetched, _) = fetcher(Arc::new(transport)).get(SystemClock.now()).await.map_err(|error| {
-        why(error.to_string());
-        cannot()
-    })?;
-    if !fetched.age.is_zero() {
-        let age_s = fetched.age.as_secs();
-        printer.warning(format!(
-            "{named} are a copy that a cache has kept for {age_s} s; a key made since is missing"
-        ));
+    let fetched = async {
+        let transport = ReqwestTransport::new().map_err(|error| error.to_string())?;
+        let fetcher = fetcher(Arc::new(transport));
+        let (fetched, _) = fetcher.get(SystemClock.now()).await.map_err(|error| error.to_string())?;
+        let document = KeySet::from_jwks(&fetched.document).map_err(|error| error.to_string())?;
+        Ok((document.keys, fetched.age.as_secs()))
+    };
+    match fetched.await {
+        Ok((keys, 0)) => Ok(keys),
+        Ok((keys, age_s)) => {
+            printer.warning(format!(
+                "{named} are a copy that a cache has kept for {age_s} s; a key made since is missing"
+            ));
+            Ok(keys)
+        }
+        Err::<_, String>(why) => {
+            printer.warning(format!("{named} cannot be had: {why}"));
+            Err(CannotJudge::new(CannotJudgeReason::KeysNotLoaded, Duration::ZERO))
+        }
     }
-    KeySet::from_jwks(&fetched.document).map(|document| document.keys).map_err(|error| {
-        printer.warning(format!("{named} cannot be had: {error}"));
-        cannot()
-    })
 }
