@@ -12,7 +12,8 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{as_read, json, transport};
+use super::{as_read, transport};
+use crate::testing::answer::AnswerExt as _;
 use crate::testing::leaks::{self, Watch};
 use crate::testing::ports::ReservedPort;
 use crate::testing::waiting::{PATIENCE, until};
@@ -92,7 +93,7 @@ impl Emulate {
 async fn a_user_made_there_is_read_by_the_real_client() {
     let emulate = Emulate::start().await;
     let body = json!({"first_name": "Ada", "last_name": "Lovelace", "email_address": ["ada@example.com"]});
-    let made = json(&emulate.call(Method::POST, "/v1/users", Some(body)).await);
+    let made = emulate.call(Method::POST, "/v1/users", Some(body)).await.json();
     let user_id = made["id"].as_str().unwrap();
 
     let facts = emulate.api(Arc::new(SystemClock)).user(user_id).await.unwrap();

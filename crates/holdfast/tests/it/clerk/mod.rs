@@ -117,6 +117,3 @@ pub fn transport() -> SharedTransport {
     Arc::new(ReqwestTransport::new().unwrap())
 }
 
-pub fn json(answer: &Answer) -> Value {
-    serde_json::from_slice(&answer.body).unwrap()
-}

@@ -10,7 +10,8 @@ use holdfast::transport::{Outgoing, TransportError};
 use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
-use super::{Clerk, ORIGIN, json};
+use super::{Clerk, ORIGIN};
+use crate::testing::answer::AnswerExt as _;
 use crate::testing::waiting::PATIENCE;
 
 fn payload(token: &str) -> Value {
@@ -41,12 +42,12 @@ async fn a_page_signs_in_and_gets_tokens_that_the_key_set_verifies() {
     let signed_in =
         clerk.request(Method::POST, url("/v1/dev/sign-in"), page, Some(json!({"user": "grace"}))).await;
     assert_eq!(signed_in.headers["access-control-allow-origin"], "http://127.0.0.1:8080");
-    let session_id = json(&signed_in)["session_id"].as_str().unwrap().to_owned();
+    let session_id = signed_in.json()["session_id"].as_str().unwrap().to_owned();
 
     let tokens = url(&format!("/v1/client/sessions/{session_id}/tokens"));
-    let token = json(&clerk.request(Method::POST, tokens.clone(), page, None).await)["jwt"].clone();
+    let token = clerk.request(Method::POST, tokens.clone(), page, None).await.json()["jwt"].clone();
     let token = token.as_str().unwrap();
-    let jwks = json(&clerk.request(Method::GET, clerk.standin.jwks_url(), None, None).await);
+    let jwks = clerk.request(Method::GET, clerk.standin.jwks_url(), None, None).await.json();
     assert!(verifies(token, &jwks));
     let claims = payload(token);
     assert_eq!(claims["azp"], "http://127.0.0.1:8080");
@@ -58,7 +59,7 @@ async fn a_page_signs_in_and_gets_tokens_that_the_key_set_verifies() {
     assert_eq!((iat, claims["exp"].as_i64(), claims["nbf"].as_i64()), (now, Some(iat + 60), Some(iat - 10)));
 
     // Without an origin there is no `azp`, as with Clerk.
-    let token = json(&clerk.request(Method::POST, tokens.clone(), None, None).await)["jwt"].clone();
+    let token = clerk.request(Method::POST, tokens.clone(), None, None).await.json()["jwt"].clone();
     assert!(payload(token.as_str().unwrap()).get("azp").is_none());
 
     let gone = json!({"session_id": session_id});
@@ -117,7 +118,7 @@ async fn the_backend_api_wants_the_secret_key() {
     let url = clerk.standin.url().join("/v1/jwks").unwrap();
     let refused = clerk.request(Method::GET, url.clone(), None, None).await;
     assert_eq!(
-        (refused.status.as_u16(), json(&refused)["errors"][0]["code"].clone()),
+        (refused.status.as_u16(), refused.json()["errors"][0]["code"].clone()),
         (401, "clerk_key_invalid".into())
     );
 
@@ -125,7 +126,7 @@ async fn the_backend_api_wants_the_secret_key() {
     let bearer = format!("Bearer {}", secrecy::ExposeSecret::expose_secret(&clerk.standin.secret_key()));
     with_key.headers.insert("authorization", HeaderValue::from_str(&bearer).unwrap());
     let answer = clerk.transport.send(with_key).await.unwrap();
-    assert_eq!(json(&answer)["keys"].as_array().unwrap().len(), 2);
+    assert_eq!(answer.json()["keys"].as_array().unwrap().len(), 2);
     assert_eq!(clerk.standin.jwks_requests(), 2);
 }
 
@@ -133,7 +134,7 @@ async fn the_backend_api_wants_the_secret_key() {
 async fn keys_rotate_in_three_ways() {
     let clerk = Clerk::start().await;
     let session = clerk.standin.sign_in(Person::Ada).unwrap();
-    let jwks = async || json(&clerk.request(Method::GET, clerk.standin.jwks_url(), None, None).await);
+    let jwks = async || clerk.request(Method::GET, clerk.standin.jwks_url(), None, None).await.json();
     let before = clerk.standin.token(&session, Some(ORIGIN)).unwrap();
     let kid = |token: &str| {
         let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
@@ -188,7 +189,7 @@ async fn special_tokens_are_minted_over_http_with_the_verdict_they_deserve() {
     let url = clerk.standin.url().join("/v1/dev/mint").unwrap();
     for case in Case::all() {
         let body = json!({"case": case.name, "user": "ada", "azp": ORIGIN});
-        let minted = json(&clerk.request(Method::POST, url.clone(), None, Some(body)).await);
+        let minted = clerk.request(Method::POST, url.clone(), None, Some(body)).await.json();
         assert!(minted["jwt"].is_string(), "{}", case.name);
         let code = match case.expect {
             Expectation::Refused(code) => Value::from(code),

@@ -17,8 +17,9 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::emulate::Emulate;
-use super::{Clerk, Database, ORIGIN, as_read, json, transport};
+use super::{Clerk, Database, ORIGIN, as_read, transport};
 use crate::store::events::erase;
+use crate::testing::answer::AnswerExt as _;
 use crate::testing::leaks;
 
 /// The caller that a genuine token proves.
@@ -323,11 +324,11 @@ async fn a_deleted_user_is_not_brought_back_by_a_token_that_still_lives() {
 async fn a_person_who_signs_in_at_the_emulator_is_verified_and_synchronised() {
     let emulate = Emulate::start().await;
     let body = json!({"first_name": "Ada", "last_name": "Lovelace", "email_address": ["ada@example.com"]});
-    let made = json(&emulate.call(Method::POST, "/v1/users", Some(body)).await);
+    let made = emulate.call(Method::POST, "/v1/users", Some(body)).await.json();
     let session = json!({"user_id": made["id"]});
-    let session = json(&emulate.call(Method::POST, "/v1/sessions", Some(session)).await);
+    let session = emulate.call(Method::POST, "/v1/sessions", Some(session)).await.json();
     let tokens = format!("/v1/sessions/{}/tokens", session["id"].as_str().unwrap());
-    let token = json(&emulate.call(Method::POST, &tokens, None).await)["jwt"].as_str().unwrap().to_owned();
+    let token = emulate.call(Method::POST, &tokens, None).await.json()["jwt"].as_str().unwrap().to_owned();
     leaks::secret(&token);
 
     // Its tokens name no party: they are minted by a backend, not by a page.

@@ -20,7 +20,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use url::Url;
 
-use super::{Clerk, Database, json};
+use super::{Clerk, Database};
+use crate::testing::answer::AnswerExt as _;
 
 /// Receives deliveries as the service does: verify, then store, then acknowledge.
 struct Receiver {
@@ -141,6 +142,6 @@ async fn the_demo_page_sends_events_over_http() {
     let url = clerk.standin.url().join("/v1/dev/webhooks").unwrap();
     let body = json!({"event": "user.updated", "user": "ada", "deliver": "twice"});
     let answer = clerk.request(Method::POST, url, Some("http://127.0.0.1:8080"), Some(body)).await;
-    assert_eq!(json(&answer)[1]["status"], 204);
+    assert_eq!(answer.json()[1]["status"], 204);
     assert_eq!(receiver.outcomes(), [EventOutcome::Applied, EventOutcome::Duplicate]);
 }

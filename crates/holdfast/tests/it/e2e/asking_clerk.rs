@@ -10,11 +10,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use holdfast::clock::{Clock as _, ManualClock};
-use http::{Method, StatusCode};
+use http::Method;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::testing::app::{App, json as body};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::App;
 use crate::testing::serving::serving;
 
 /// Clerk's `GET /v1/users/{id}`.
@@ -64,8 +65,7 @@ async fn installation() -> (App, ManualClock, CountingClerk) {
 /// What the record says of the first name.
 async fn sync(app: &App, authorization: &str) -> serde_json::Value {
     let answer = app.request(Method::POST, "/auth/sync", Some(authorization), None).await;
-    assert_eq!(answer.status, StatusCode::OK);
-    body(&answer)["user"]["first_name"].clone()
+    answer.good()["user"]["first_name"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,8 +16,8 @@ use serde_json::json;
 
 use crate::edge::attacks::begin_and_deny;
 use crate::edge::client::Client;
-use crate::testing::app::json as json_of;
-use crate::testing::app::{App, RETURN_TO, SignedIn, code, location, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, RETURN_TO, SignedIn};
 use crate::testing::database::{Engine, count_on, execute_on};
 
 /// A signed request as Meta sends it.
@@ -51,7 +51,7 @@ async fn service(app: &App, key: &str, method: Method, path: &str, kind: &str, b
 }
 
 async fn user_id(ada: &SignedIn<'_>) -> String {
-    json_of(&ada.get("/user/profile").await)["id"].as_str().unwrap().to_owned()
+    ada.get("/user/profile").await.json()["id"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,18 +64,15 @@ async fn beginning_and_denying_in_a_loop_ends_at_twenty_in_an_hour() {
         assert!(end.as_str().contains("instagram=denied"), "{end}");
     }
     let refused =
-        ada.send(Method::POST, "/user/instagram/connect", Some(json!({"return_to": RETURN_TO}))).await;
-    assert_eq!(
-        (refused.status, code(&refused).as_str()),
-        (StatusCode::TOO_MANY_REQUESTS, "too-many-attempts")
-    );
+        ada.begin(json!({"return_to": RETURN_TO})).await;
+    refused.is(429, "too-many-attempts");
     let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((3000..=3600).contains(&wait), "{wait}");
-    let detail = json_of(&refused)["detail"].clone();
+    let detail = refused.json()["detail"].clone();
     assert!(detail.as_str().unwrap().contains("within an hour"), "none of them is open: {detail}");
     assert_eq!(count_on(app.place.engine, &app.place.url, "SELECT COUNT(*) FROM attempts").await, 20);
     // It is hers alone.
-    app.sign_in(Person::Grace).connect(json!({"return_to": RETURN_TO})).await;
+    app.sign_in(Person::Grace).connect().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,21 +84,21 @@ async fn a_deletion_request_said_twice_is_one_and_spares_what_was_linked_later()
     let now = SystemClock.now().as_second();
 
     let old = signed(&app, &account, Some(now - 400 * 86_400));
-    let first = json_of(&call_back(&app, "webhooks/instagram/data-deletion", &old).await);
+    let first = call_back(&app, "webhooks/instagram/data-deletion", &old).await.json();
     for _ in 0..20 {
-        assert_eq!(json_of(&call_back(&app, "webhooks/instagram/data-deletion", &old).await), first);
+        assert_eq!(call_back(&app, "webhooks/instagram/data-deletion", &old).await.json(), first);
     }
     assert_eq!(count_on(app.place.engine, &app.place.url, "SELECT COUNT(*) FROM data_deletions").await, 1);
     assert_eq!(ada.status().await["state"], "connected", "it was asked before this link");
     let code = first["confirmation_code"].as_str().unwrap();
-    let page = text(&app.get(&format!("/data-deletion/{code}")).await);
+    let page = app.get(&format!("/data-deletion/{code}")).await.text();
     assert!(page.contains("What you have connected since then is not touched"), "{page}");
     let undated = signed(&app, &account, None);
     assert_eq!(call_back(&app, "webhooks/instagram/deauthorize", &undated).await.status, StatusCode::OK);
     assert_eq!(ada.status().await["state"], "connected", "Instagram, asked, says that it works");
 
     let new = signed(&app, &account, Some(now + 1));
-    let second = json_of(&call_back(&app, "webhooks/instagram/data-deletion", &new).await);
+    let second = call_back(&app, "webhooks/instagram/data-deletion", &new).await.json();
     assert_ne!(second, first);
     assert_eq!(ada.status().await["state"], "not_connected");
 }
@@ -116,10 +113,10 @@ async fn a_token_on_its_way_is_not_linked_once_its_person_has_withdrawn_it() {
     let mut later = now + 60;
     for route in ["webhooks/instagram/data-deletion", "webhooks/instagram/deauthorize"] {
         for endpoint in [Endpoint::Exchange, Endpoint::Me] {
-            ada.send(Method::DELETE, "/user/instagram", None).await;
-            let returned = ada.go_and_return(ACCOUNT, &Decision::Approve, json!({})).await;
+            ada.disconnect().await;
+            let returned = ada.approve(ACCOUNT).await;
             app.instagram.arm(Some(ACCOUNT), Fault::ServerErrorJson, Some(endpoint), None).unwrap();
-            assert_eq!(code(&ada.complete(&returned).await), "provider_unavailable", "{endpoint:?}");
+            assert_eq!(ada.complete(&returned).await.code(), "provider_unavailable", "{endpoint:?}");
             // Neither a message from before, nor one about another account.
             for other in [signed(&app, &account, Some(now - 60)), signed(&app, "1", Some(now + 60))] {
                 call_back(&app, route, &other).await;
@@ -131,7 +128,7 @@ async fn a_token_on_its_way_is_not_linked_once_its_person_has_withdrawn_it() {
             assert_eq!(call_back(&app, route, &withdrawn).await.status, StatusCode::OK);
             app.instagram.clear(None).unwrap();
             let refused = ada.complete(&returned).await;
-            assert_eq!(code(&refused), "attempt-expired", "{route} {endpoint:?}");
+            assert_eq!(refused.code(), "attempt-expired", "{route} {endpoint:?}");
             let status = ada.status().await;
             assert_eq!((&status["state"], &status["attempt"]), (&json!("not_connected"), &json!(null)));
             let sealed = "SELECT COUNT(*) FROM attempts WHERE sealed IS NOT NULL";
@@ -147,10 +144,10 @@ async fn a_deletion_page_says_deleted_once_no_connect_attempt_holds_a_token() {
     let app = App::with(&[("HOLDFAST_WORKER", "off")], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
     let account = ada.connect_account(ACCOUNT).await["account"]["id"].as_str().unwrap().to_owned();
-    ada.send(Method::DELETE, "/user/instagram", None).await;
-    let returned = ada.go_and_return(ACCOUNT, &Decision::Approve, json!({})).await;
+    ada.disconnect().await;
+    let returned = ada.approve(ACCOUNT).await;
     app.instagram.arm(Some(ACCOUNT), Fault::ServerErrorJson, Some(Endpoint::Me), None).unwrap();
-    assert_eq!(code(&ada.complete(&returned).await), "provider_unavailable");
+    assert_eq!(ada.complete(&returned).await.code(), "provider_unavailable");
     let (stand, fall) = match app.place.engine {
         Engine::Sqlite => (
             "CREATE TRIGGER stands BEFORE UPDATE ON attempts BEGIN SELECT RAISE(ABORT, 'it stands'); END",
@@ -183,7 +180,7 @@ async fn an_attempt_ran_out_on_time_whenever_that_is_noticed() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
     let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
-    let authorize: url::Url = ada.connect(json!({"return_to": RETURN_TO})).await.parse().unwrap();
+    let authorize: url::Url = ada.connect().await.parse().unwrap();
     let state = authorize.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     let expires_at = ada.status().await["attempt"]["expires_at"].clone();
     clock.advance(Duration::from_mins(11));
@@ -200,9 +197,9 @@ async fn an_old_callback_brings_neither_a_completion_nor_a_redirect() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
     let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
-    let authorize = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let authorize = ada.connect().await;
     let approval = decide(authorize.parse().unwrap(), "ada.makes", &Decision::Approve);
-    let callback = location(&app.send(approval).await);
+    let callback = app.send(approval).await.location();
     let end = app.follow(&callback).await;
     let again = format!("{}?{}", callback.path(), callback.query().unwrap());
     assert_eq!(app.get(&again).await.headers["location"].to_str().unwrap(), end.as_str(), "the same at once");
@@ -213,7 +210,7 @@ async fn an_old_callback_brings_neither_a_completion_nor_a_redirect() {
     execute_on(&app.place, &format!("UPDATE attempts SET return_to = '{RETURN_TO}'")).await;
     clock.advance(Duration::from_hours(2));
     let late = app.send(Outgoing::new(Method::GET, app.base.join(&again[1..]).unwrap())).await;
-    assert!(!late.headers.contains_key("location") || !text(&late).contains("completion"), "{}", text(&late));
+    assert!(!late.headers.contains_key("location") || !late.text().contains("completion"), "{}", late.text());
     if let Some(location) = late.headers.get("location") {
         assert!(!location.to_str().unwrap().contains("completion"), "{location:?}");
     }
@@ -246,15 +243,10 @@ async fn a_credential_of_the_callers_own_goes_nowhere() {
     for state in ["connected", "not_connected"] {
         for (path, kind, body) in calls {
             let answer = service(&app, &key, Method::POST, &format!("{root}{path}"), kind, body).await;
-            let told = (answer.status, code(&answer));
-            assert_eq!(
-                told,
-                (StatusCode::UNPROCESSABLE_ENTITY, "graph-call-not-allowed".to_owned()),
-                "{state}: {path} {body}"
-            );
+            assert_eq!(answer.told(), (422, "graph-call-not-allowed"), "{state}: {path} {body}");
         }
         assert_eq!(ada.status().await["state"], state);
-        ada.send(Method::DELETE, "/user/instagram", None).await;
+        ada.disconnect().await;
     }
 }
 
@@ -287,12 +279,7 @@ async fn a_damaged_grant_says_so_and_is_taken_up_again() {
     for (table, damage) in changed.into_iter().chain(gone) {
         execute_on(&app.place, &format!("CREATE TABLE kept AS SELECT * FROM {table}; {damage}")).await;
         let answer = service(&app, &key, Method::POST, &token, "application/json", "").await;
-        assert_eq!(
-            (answer.status, code(&answer).as_str()),
-            (StatusCode::FAILED_DEPENDENCY, "grant_unreadable"),
-            "{damage}: {}",
-            text(&answer)
-        );
+        assert_eq!(answer.told(), (424, "grant_unreadable"), "{damage}: {}", answer.text());
         let status = ada.status().await;
         assert_eq!(
             (&status["state"], &status["reason"]),
@@ -304,7 +291,7 @@ async fn a_damaged_grant_says_so_and_is_taken_up_again() {
         )
         .await;
         let answer = service(&app, &key, Method::POST, &token, "application/json", "").await;
-        assert_eq!(answer.status, StatusCode::OK, "{damage}: {}", text(&answer));
+        assert_eq!(answer.status, StatusCode::OK, "{damage}: {}", answer.text());
         assert_eq!(ada.status().await["state"], "connected", "{damage}");
     }
     let counted = app.metrics.render();
@@ -363,9 +350,7 @@ async fn a_grant_with_a_flipped_bit_of_another_person_or_gone_is_said_and_raises
         execute_on(&app.place, &format!("CREATE TABLE kept AS SELECT * FROM grants; {damage}")).await;
         for (person, session) in concerned {
             let answer = ask(*person).await;
-            let told = (answer.status, code(&answer));
-            let expected = (StatusCode::FAILED_DEPENDENCY, "grant_unreadable".to_owned());
-            assert_eq!(told, expected, "{person:?}, {damage}");
+            assert_eq!(answer.told(), (424, "grant_unreadable"), "{person:?}, {damage}");
             let status = session.status().await;
             let told = [&status["state"], &status["reason"], &status["connected"], &status["action"]];
             let expected = [

@@ -11,7 +11,8 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::testing::app::{App, RETURN_TO, Returned, code, json as body, location, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, RETURN_TO, Returned};
 use crate::testing::waiting::until;
 
 fn attempt_of(end: &url::Url) -> Value {
@@ -31,7 +32,7 @@ async fn from_never_connected_to_revoked_and_back_without_a_single_401() {
         (&json!("not_connected"), &json!("connect"), &json!(0))
     );
 
-    let authorize_url = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let authorize_url = ada.connect().await;
     let during = ada.status().await;
     assert_eq!((&during["state"], &during["connected"]), (&json!("connecting"), &json!(false)));
     let end = app.decide(&authorize_url, "ada.makes", &Decision::Approve).await;
@@ -40,7 +41,7 @@ async fn from_never_connected_to_revoked_and_back_without_a_single_401() {
         attempt: query["attempt"].as_str().unwrap().to_owned(),
         completion: query["completion"].as_str().unwrap().to_owned(),
     };
-    let connected = body(&ada.complete(&returned).await);
+    let connected = ada.complete(&returned).await.json();
     assert_eq!(
         (&connected["state"], &connected["connected"], &connected["reason"]),
         (&json!("connected"), &json!(true), &Value::Null)
@@ -52,12 +53,10 @@ async fn from_never_connected_to_revoked_and_back_without_a_single_401() {
 
     // The same outcome again, for its owner.
     let again = ada.complete(&returned).await;
-    assert_eq!((again.status, &body(&again)["state"]), (StatusCode::OK, &json!("connected")));
+    assert_eq!((again.status, &again.json()["state"]), (StatusCode::OK, &json!("connected")));
 
     app.instagram.set_fault(Some("ada.makes"), holdfast::standin::instagram::Fault::Revoked).unwrap();
-    let checked = ada.send(Method::POST, "/user/instagram/check", None).await;
-    assert_eq!(checked.status, StatusCode::OK);
-    let revoked = body(&checked);
+    let revoked = ada.check().await.good();
     assert_eq!(
         (&revoked["state"], &revoked["reason"], &revoked["action"]),
         (&json!("reconnect_required"), &json!("revoked"), &json!("reconnect"))
@@ -65,12 +64,12 @@ async fn from_never_connected_to_revoked_and_back_without_a_single_401() {
     assert!(revoked["error"].is_string());
     let profile = ada.get("/user/profile").await;
     assert_eq!(profile.status, StatusCode::OK);
-    assert_eq!(body(&profile)["connections"]["instagram"]["state"], "reconnect_required");
+    assert_eq!(profile.json()["connections"]["instagram"]["state"], "reconnect_required");
 
     app.instagram.clear(None).unwrap();
     assert_eq!(ada.connect_account("ada.makes").await["state"], "connected");
 
-    let history = body(&ada.get("/user/instagram/history").await);
+    let history = ada.get("/user/instagram/history").await.json();
     let states: Vec<_> =
         history["entries"].as_array().unwrap().iter().map(|entry| entry["state"].as_str().unwrap()).collect();
     // The second attempt began while the account was linked, and hides nothing.
@@ -86,7 +85,7 @@ async fn from_never_connected_to_revoked_and_back_without_a_single_401() {
 async fn a_denial_a_partial_grant_and_an_ineligible_account_each_end_in_a_named_state() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    let url = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let url = ada.connect().await;
     let end = app.decide(&url, "ada.makes", &Decision::Deny).await;
     assert!(
         end.as_str().starts_with(RETURN_TO)
@@ -97,8 +96,8 @@ async fn a_denial_a_partial_grant_and_an_ineligible_account_each_end_in_a_named_
     assert_eq!(ada.status().await["reason"], "denied");
 
     let only = Decision::ApproveOnly(vec!["instagram_business_basic".to_owned()]);
-    let returned = ada.go_and_return("ada.makes", &only, json!({"return_to": RETURN_TO})).await;
-    let partial = body(&ada.complete(&returned).await);
+    let returned = ada.go_and_return("ada.makes", &only).await;
+    let partial = ada.complete(&returned).await.json();
     assert_eq!(
         (&partial["connected"], &partial["reason"], &partial["action"]),
         (&json!(true), &json!("scopes_missing"), &json!("reconnect"))
@@ -113,7 +112,7 @@ async fn fifty_parallel_completions_exchange_the_code_once_and_all_succeed() {
     let returned = ada.approve("ada.makes").await;
     let answers = join_all((0..50).map(|_| ada.complete(&returned))).await;
     for answer in &answers {
-        assert_eq!(answer.status, StatusCode::OK, "{}", text(answer));
+        answer.good();
     }
     assert_eq!(app.instagram.call_counts()[&Endpoint::Token], 1);
     assert_eq!(app.instagram.call_counts()[&Endpoint::Exchange], 1);
@@ -129,11 +128,11 @@ async fn two_users_linking_one_account_one_wins_and_the_other_gets_409() {
         let (one, two) = tokio::join!(ada.complete(&first), grace.complete(&second));
         let mut statuses = [one.status.as_u16(), two.status.as_u16()];
         statuses.sort_unstable();
-        assert_eq!(statuses, [200, 409], "round {round}: {} {}", text(&one), text(&two));
+        assert_eq!(statuses, [200, 409], "round {round}: {} {}", one.text(), two.text());
         let loser = if one.status == StatusCode::CONFLICT { &one } else { &two };
-        assert_eq!(code(loser), "account-belongs-to-another-user");
+        assert_eq!(loser.code(), "account-belongs-to-another-user");
         for user in [&ada, &grace] {
-            assert_eq!(user.send(Method::DELETE, "/user/instagram", None).await.status, StatusCode::OK);
+            user.disconnect().await.good();
         }
     }
 }
@@ -146,12 +145,11 @@ async fn a_victim_who_approves_an_attackers_link_is_not_linked_to_the_attacker()
     // completion.
     let returned = attacker.approve("ada.makes").await;
     // The victim's page completes what it finds in its address, with the victim's session.
-    let completed = victim.complete(&returned).await;
-    assert_eq!((completed.status, code(&completed).as_str()), (StatusCode::FORBIDDEN, "attempt-not-yours"));
+    victim.complete(&returned).await.is(403, "attempt-not-yours");
     // The attacker knows the attempt, not the completion.
     let guess = Returned { attempt: returned.attempt.clone(), completion: "A".repeat(43) };
     let guessed = attacker.complete(&guess).await;
-    assert_eq!(guessed.status, StatusCode::FORBIDDEN, "{}", text(&guessed));
+    assert_eq!(guessed.status, StatusCode::FORBIDDEN, "{}", guessed.text());
     assert_eq!(attacker.status().await["connected"], false);
     assert_eq!(victim.status().await["connected"], false);
     assert_eq!(app.instagram.call_counts().get(&Endpoint::Token).copied().unwrap_or(0), 0);
@@ -161,19 +159,18 @@ async fn a_victim_who_approves_an_attackers_link_is_not_linked_to_the_attacker()
 async fn a_victim_who_is_sent_an_attackers_callback_is_not_linked_to_the_attackers_account() {
     let app = App::start().await;
     let (attacker, victim) = (app.sign_in(Person::Edsger), app.sign_in(Person::Ada));
-    let url = attacker.connect(json!({"return_to": RETURN_TO})).await;
+    let url = attacker.connect().await;
     // The attacker approves with an own account, but sends the callback's address to the victim.
     let approval =
         holdfast::standin::instagram::decide(url.parse().unwrap(), "grace.hops", &Decision::Approve);
     let back = app.send(approval).await;
-    let end = app.follow(&location(&back)).await;
+    let end = app.follow(&back.location()).await;
     let query = attempt_of(&end);
     let returned = Returned {
         attempt: query["attempt"].as_str().unwrap().to_owned(),
         completion: query["completion"].as_str().unwrap().to_owned(),
     };
-    let completed = victim.complete(&returned).await;
-    assert_eq!((completed.status, code(&completed).as_str()), (StatusCode::FORBIDDEN, "attempt-not-yours"));
+    victim.complete(&returned).await.is(403, "attempt-not-yours");
     assert_eq!(victim.status().await["connected"], false);
 }
 
@@ -181,10 +178,10 @@ async fn a_victim_who_is_sent_an_attackers_callback_is_not_linked_to_the_attacke
 async fn a_second_delivery_of_the_callback_has_the_first_ones_outcome() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    let url = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let url = ada.connect().await;
     let approval =
         holdfast::standin::instagram::decide(url.parse().unwrap(), "ada.makes", &Decision::Approve);
-    let callback = location(&app.send(approval).await);
+    let callback = app.send(approval).await.location();
     let ends = join_all((0..10).map(|_| app.follow(&callback))).await;
     assert!(ends.iter().all(|end| end == &ends[0]), "{ends:?}");
     // Without a usable attempt there is a page, which repeats nothing of what it was given.
@@ -195,7 +192,7 @@ async fn a_second_delivery_of_the_callback_has_the_first_ones_outcome() {
             "{query}: {}",
             answer.status
         );
-        assert!(text(&answer).contains("<html") && !text(&answer).contains("script>x"), "{query}");
+        assert!(answer.text().contains("<html") && !answer.text().contains("script>x"), "{query}");
     }
 }
 
@@ -205,10 +202,10 @@ async fn a_second_delivery_of_the_callback_has_the_first_ones_outcome() {
 async fn the_completion_is_not_repeated_to_one_who_knows_the_state_alone() {
     let app = App::start().await;
     let (attacker, victim) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
-    let url = attacker.connect(json!({"return_to": RETURN_TO})).await;
+    let url = attacker.connect().await;
     let approval =
         holdfast::standin::instagram::decide(url.parse().unwrap(), "grace.hops", &Decision::Approve);
-    let callback = location(&app.send(approval).await);
+    let callback = app.send(approval).await.location();
     let end = app.follow(&callback).await;
     let parameter = |name: &str| {
         callback.query_pairs().find_map(|(key, value)| (key == name).then(|| value.into_owned())).unwrap()
@@ -223,7 +220,7 @@ async fn the_completion_is_not_repeated_to_one_who_knows_the_state_alone() {
     let nothing_told = async |queries: &[String]| {
         for more in queries {
             let answer = app.get(&format!("/instagram/callback?state={state}{more}")).await;
-            let told = format!("{:?} {}", answer.headers, text(&answer));
+            let told = format!("{:?} {}", answer.headers, answer.text());
             assert!(!told.contains(&completion) && !told.contains("completion="), "{more}: {told}");
         }
     };
@@ -231,10 +228,9 @@ async fn the_completion_is_not_repeated_to_one_who_knows_the_state_alone() {
     // The browser that came back may reload, and is still refused another person's attempt.
     assert_eq!(app.follow(&callback).await, end);
     let returned = Returned { attempt, completion: completion.clone() };
-    let refused = victim.complete(&returned).await;
-    assert_eq!((refused.status, code(&refused).as_str()), (StatusCode::FORBIDDEN, "attempt-not-yours"));
+    victim.complete(&returned).await.is(403, "attempt-not-yours");
     // Nor is it told once the attempt has been completed.
-    assert_eq!(attacker.complete(&returned).await.status, StatusCode::OK);
+    attacker.complete(&returned).await.good();
     nothing_told(&others).await;
     nothing_told(&refusals).await;
 }
@@ -244,23 +240,21 @@ async fn before_the_browser_is_back_the_owner_is_told_so_and_nobody_else() {
     let app = App::start().await;
     let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
     let begun =
-        ada.send(Method::POST, "/user/instagram/connect", Some(json!({"return_to": RETURN_TO}))).await;
-    let begun = body(&begun);
+        ada.begin(json!({"return_to": RETURN_TO})).await;
+    let begun = begun.json();
     let guess = |completion: &str| Returned {
         attempt: begun["attempt_id"].as_str().unwrap().to_owned(),
         completion: completion.to_owned(),
     };
     for completion in ["", "A", &"A".repeat(43)] {
         let early = ada.complete(&guess(completion)).await;
-        assert_eq!((early.status, code(&early).as_str()), (StatusCode::CONFLICT, "attempt-not-returned"));
-        let other = grace.complete(&guess(completion)).await;
-        assert_eq!((other.status, code(&other).as_str()), (StatusCode::FORBIDDEN, "attempt-not-yours"));
+        early.is(409, "attempt-not-returned");
+        grace.complete(&guess(completion)).await.is(403, "attempt-not-yours");
     }
     // Asking too early spoils nothing, and once the browser is back a guess is a guess.
     let end = app.decide(begun["authorize_url"].as_str().unwrap(), "ada.makes", &Decision::Approve).await;
     let query = attempt_of(&end);
-    let guessed = ada.complete(&guess(&"A".repeat(43))).await;
-    assert_eq!((guessed.status, code(&guessed).as_str()), (StatusCode::FORBIDDEN, "completion-invalid"));
+    ada.complete(&guess(&"A".repeat(43))).await.is(403, "completion-invalid");
     assert_eq!(ada.complete(&guess(query["completion"].as_str().unwrap())).await.status, StatusCode::OK);
 }
 
@@ -269,12 +263,12 @@ async fn what_the_app_wrote_into_its_return_address_comes_back_byte_for_byte() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     let return_to = format!("{RETURN_TO}?q=b%20c+d&e#/settings?tab=b%20c");
-    let url = ada.connect(json!({"return_to": return_to})).await;
+    let url = ada.connect_with(json!({"return_to": return_to})).await;
     let end = app.decide(&url, "ada.makes", &Decision::Approve).await;
     let kept = format!("{RETURN_TO}?q=b%20c+d&e&instagram=complete&attempt=");
     assert!(end.as_str().starts_with(&kept), "{end}");
     assert_eq!(end.fragment(), Some("/settings?tab=b%20c"));
-    let url = ada.connect(json!({"return_to": return_to})).await;
+    let url = ada.connect_with(json!({"return_to": return_to})).await;
     let end = app.decide(&url, "ada.makes", &Decision::Deny).await;
     assert!(end.as_str().ends_with("&reason=denied#/settings?tab=b%20c"), "{end}");
 }
@@ -285,12 +279,11 @@ async fn another_account_does_not_silently_replace_the_linked_one() {
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
     let other = ada.approve("grace.hops").await;
-    let refused = ada.complete(&other).await;
-    assert_eq!((refused.status, code(&refused).as_str()), (StatusCode::CONFLICT, "different-account"));
+    ada.complete(&other).await.is(409, "different-account");
     assert_eq!(ada.status().await["account"]["username"], "ada.makes", "the old connection stands");
     let wanted = json!({"return_to": RETURN_TO, "expect": "any_account"});
-    let chosen = ada.go_and_return("grace.hops", &Decision::Approve, wanted).await;
-    assert_eq!(body(&ada.complete(&chosen).await)["account"]["username"], "grace.hops");
+    let chosen = ada.approve_with("grace.hops", wanted).await;
+    assert_eq!(ada.complete(&chosen).await.json()["account"]["username"], "grace.hops");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -298,8 +291,8 @@ async fn disconnecting_leaves_nothing_and_may_be_repeated() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
-    let first = body(&ada.send(Method::DELETE, "/user/instagram", None).await);
-    let second = body(&ada.send(Method::DELETE, "/user/instagram", None).await);
+    let first = ada.disconnect().await.json();
+    let second = ada.disconnect().await.json();
     assert_eq!(first["disconnected"], true);
     assert_eq!(first, second);
     assert!(first["revoke_hint"].as_str().unwrap().contains("Instagram"));
@@ -317,8 +310,7 @@ async fn a_grant_in_hand_outlives_a_rate_limit_on_the_question_whose_it_is() {
     let ada = app.sign_in(Person::Ada);
     let returned = ada.approve("ada.makes").await;
     app.instagram.arm(Some("ada.makes"), Fault::AccountRateLimit, Some(Endpoint::Me), None).unwrap();
-    let limited = ada.complete(&returned).await;
-    assert_eq!((limited.status, code(&limited).as_str()), (StatusCode::FAILED_DEPENDENCY, "rate_limited"));
+    ada.complete(&returned).await.is(424, "rate_limited");
     assert_eq!(ada.status().await["connected"], false, "nothing half-made is connected");
 
     app.instagram.clear(None).unwrap();
@@ -329,7 +321,7 @@ async fn a_grant_in_hand_outlives_a_rate_limit_on_the_question_whose_it_is() {
         ada.status().await["connected"] == true
     })
     .await;
-    assert_eq!(ada.complete(&returned).await.status, StatusCode::OK);
+    ada.complete(&returned).await.good();
     assert_eq!(app.instagram.call_counts()[&Endpoint::Token], 1, "the code went out once");
 }
 
@@ -337,10 +329,10 @@ async fn a_grant_in_hand_outlives_a_rate_limit_on_the_question_whose_it_is() {
 async fn a_receipt_names_no_deletion_where_there_was_nothing_to_delete() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    let url = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let url = ada.connect().await;
     app.decide(&url, "ada.makes", &Decision::Deny).await;
     assert_eq!(ada.status().await["reason"], "denied");
-    let receipt = body(&ada.send(Method::DELETE, "/user/instagram", None).await);
+    let receipt = ada.disconnect().await.json();
     assert_eq!((&receipt["disconnected"], &receipt["deleted_at"]), (&json!(true), &Value::Null));
 }
 
@@ -349,17 +341,14 @@ async fn at_most_five_attempts_are_open_and_a_return_address_must_be_on_the_list
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     let bad = ada
-        .send(Method::POST, "/user/instagram/connect", Some(json!({"return_to": "https://evil.example.com"})))
+        .begin(json!({"return_to": "https://evil.example.com"}))
         .await;
-    assert_eq!(
-        (bad.status, code(&bad).as_str()),
-        (StatusCode::UNPROCESSABLE_ENTITY, "return-to-not-allowed")
-    );
+    bad.is(422, "return-to-not-allowed");
     for _ in 0..5 {
-        ada.connect(json!({"return_to": RETURN_TO})).await;
+        ada.connect().await;
     }
     let sixth = ada.send(Method::POST, "/user/instagram/connect", None).await;
-    assert_eq!(sixth.status, StatusCode::TOO_MANY_REQUESTS, "{}", text(&sixth));
+    assert_eq!(sixth.status, StatusCode::TOO_MANY_REQUESTS, "{}", sixth.text());
     let wait: u64 = sixth.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((500..=600).contains(&wait), "{wait}");
 }
@@ -372,16 +361,16 @@ async fn waiting_attempts_hold_up_a_new_one_for_ten_minutes_at_most() {
     for fault in [Endpoint::Exchange, Endpoint::Exchange, Endpoint::Exchange, Endpoint::Me, Endpoint::Me] {
         let returned = ada.approve("ada.makes").await;
         app.instagram.arm(None, Fault::AppDeactivated, Some(fault), None).unwrap();
-        assert_eq!(code(&ada.complete(&returned).await), "app_misconfigured");
+        assert_eq!(ada.complete(&returned).await.code(), "app_misconfigured");
         app.instagram.clear(None).unwrap();
         clock.advance(Duration::from_secs(1));
     }
     let refused = ada.send(Method::POST, "/user/instagram/connect", None).await;
-    assert_eq!(code(&refused), "too-many-attempts", "{}", text(&refused));
+    assert_eq!(refused.code(), "too-many-attempts", "{}", refused.text());
     let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((590..=596).contains(&wait), "{wait}");
     clock.advance(Duration::from_secs(wait));
-    ada.connect(json!({"return_to": RETURN_TO})).await;
+    ada.connect().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -408,9 +397,9 @@ async fn what_became_of_the_newest_attempt_is_what_the_status_tells() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     // Two tabs: the first is left at Instagram, the second is denied, then a third connects.
-    ada.connect(json!({"return_to": RETURN_TO})).await;
+    ada.connect().await;
     let left = ada.status().await["attempt"].clone();
-    let second = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let second = ada.connect().await;
     app.decide(&second, "ada.makes", &Decision::Deny).await;
     let denied = ada.status().await;
     assert_eq!((&denied["state"], &denied["reason"]), (&json!("not_connected"), &json!("denied")));
@@ -426,7 +415,7 @@ async fn a_redirect_that_says_neither_yes_nor_no_ends_the_attempt() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     for rest in ["error_code=1349187&error_message=Insufficient+developer+role", "code="] {
-        let authorize_url: Url = ada.connect(json!({"return_to": RETURN_TO})).await.parse().unwrap();
+        let authorize_url: Url = ada.connect().await.parse().unwrap();
         let (_, state) = authorize_url.query_pairs().find(|(name, _)| name == "state").unwrap();
         let callback = format!("{}instagram/callback?{rest}&state={state}", app.base);
         let back = app.follow(&callback.parse().unwrap()).await;

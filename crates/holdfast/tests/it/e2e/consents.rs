@@ -8,6 +8,7 @@ use holdfast::entropy::SystemEntropy;
 use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::{Decision, Endpoint, Fault};
 use holdfast::store::{Store, StoreOptions};
+use holdfast::transport::Answer;
 use holdfast::vault::{KeyRing, Location, Vault};
 use http::StatusCode;
 use secrecy::ExposeSecret as _;
@@ -15,7 +16,8 @@ use serde_json::{Value, json};
 
 use super::second_looks::complete;
 use super::statuses::told;
-use crate::testing::app::{App, KEY, RETURN_TO, Returned, SignedIn, code, json as body, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, KEY, RETURN_TO, Returned, SignedIn};
 use crate::testing::database::{Engine, execute_on};
 
 struct Bench {
@@ -33,7 +35,7 @@ impl Bench {
 
     async fn approve(&self, ada: &SignedIn<'_>, account: &str) -> Returned {
         self.clock.advance(Duration::from_secs(1));
-        ada.go_and_return(account, &Decision::Approve, any_account()).await
+        ada.approve_with(account, any_account()).await
     }
 
     /// An attempt that waits for Instagram: the code was not taken, or the token not exchanged.
@@ -47,13 +49,12 @@ impl Bench {
         let fault = if endpoint == Endpoint::Token { Fault::AppRateLimit } else { Fault::ServerErrorJson };
         self.app.instagram.arm(None, fault, Some(endpoint), None).unwrap();
         let waits = complete(ada, returned, &self.clock).await;
-        assert_eq!(waits.status, StatusCode::FAILED_DEPENDENCY, "{}", text(&waits));
+        assert_eq!(waits.status, StatusCode::FAILED_DEPENDENCY, "{}", waits.text());
         self.app.instagram.clear(None).unwrap();
     }
 
-    async fn complete(&self, ada: &SignedIn<'_>, returned: &Returned) -> (u16, String) {
-        let answer = complete(ada, returned, &self.clock).await;
-        (answer.status.as_u16(), code(&answer))
+    async fn complete(&self, ada: &SignedIn<'_>, returned: &Returned) -> Answer {
+        complete(ada, returned, &self.clock).await
     }
 }
 
@@ -72,12 +73,11 @@ async fn an_older_consent_that_waited_does_not_replace_a_later_one() {
         let ada = bench.app.sign_in(Person::Ada);
         let first = bench.waiting(&ada, "ada.makes", endpoint).await;
         let second = bench.approve(&ada, "grace.hops").await;
-        assert_eq!(bench.complete(&ada, &second).await, (200, String::new()));
+        bench.complete(&ada, &second).await.good();
         // It has nothing to wait for any more.
         assert_eq!(ada.status().await["attempt"], Value::Null);
         bench.clock.advance(Duration::from_mins(2));
-        let (status, code) = bench.complete(&ada, &first).await;
-        assert_eq!((status, code.as_str()), older, "{endpoint:?}");
+        assert_eq!(bench.complete(&ada, &first).await.told(), older, "{endpoint:?}");
         assert_eq!(ada.status().await["account"]["username"], "grace.hops", "{endpoint:?}");
     }
 }
@@ -89,9 +89,9 @@ async fn a_later_consent_that_waited_replaces_an_older_one_that_was_linked_meanw
     let first = bench.waiting(&ada, "ada.makes", Endpoint::Exchange).await;
     let second = bench.waiting(&ada, "grace.hops", Endpoint::Me).await;
     bench.clock.advance(Duration::from_mins(2));
-    assert_eq!(bench.complete(&ada, &first).await, (200, String::new()));
+    bench.complete(&ada, &first).await.good();
     assert_eq!(ada.status().await["account"]["username"], "ada.makes");
-    assert_eq!(bench.complete(&ada, &second).await, (200, String::new()));
+    bench.complete(&ada, &second).await.good();
     assert_eq!(ada.status().await["account"]["username"], "grace.hops");
 }
 
@@ -101,10 +101,10 @@ async fn whoever_has_declined_since_is_not_connected_by_what_waited() {
     let ada = bench.app.sign_in(Person::Ada);
     let first = bench.waiting(&ada, "ada.makes", Endpoint::Exchange).await;
     bench.clock.advance(Duration::from_secs(1));
-    let end = bench.app.decide(&ada.connect(any_account()).await, "ada.makes", &Decision::Deny).await;
+    let end = bench.app.decide(&ada.connect_with(any_account()).await, "ada.makes", &Decision::Deny).await;
     assert!(end.as_str().contains("instagram=denied"), "{end}");
     bench.clock.advance(Duration::from_mins(2));
-    assert_ne!(bench.complete(&ada, &first).await.0, 200);
+    assert_ne!(bench.complete(&ada, &first).await.status, StatusCode::OK);
     assert_eq!(told(&ada.status().await), ("not_connected", Some("denied"), "connect"));
 }
 
@@ -119,7 +119,7 @@ async fn what_a_no_could_not_end_does_not_connect_either() {
             None => bench.approve(&ada, "ada.makes").await,
         };
         bench.clock.advance(Duration::from_secs(1));
-        let second = ada.connect(any_account()).await;
+        let second = ada.connect_with(any_account()).await;
         // As if the process had died between the "no" and what waits: that is as it was before.
         let (place, id) = (&bench.app.place, &first.attempt);
         execute_on(place, "CREATE TABLE saved AS SELECT * FROM attempts").await;
@@ -134,11 +134,11 @@ async fn what_a_no_could_not_end_does_not_connect_either() {
         )
         .await;
         bench.clock.advance(Duration::from_mins(2));
-        assert_eq!(bench.complete(&ada, &first).await, (424, "denied".to_owned()), "{endpoint:?}");
+        assert_eq!(bench.complete(&ada, &first).await.told(), (424, "denied"), "{endpoint:?}");
         assert_eq!(told(&ada.status().await), ("not_connected", Some("denied"), "connect"));
         // It says nothing about a consent that is later.
         let third = bench.approve(&ada, "ada.makes").await;
-        assert_eq!(bench.complete(&ada, &third).await, (200, String::new()), "{endpoint:?}");
+        assert_eq!(bench.complete(&ada, &third).await.told(), (200, ""), "{endpoint:?}");
     }
 }
 
@@ -150,7 +150,7 @@ async fn a_no_to_the_same_attempt_takes_the_consent_back() {
         let ada = bench.app.sign_in(Person::Ada);
         let before = bench.waiting(&ada, "ada.makes", Endpoint::Exchange).await;
         bench.clock.advance(Duration::from_secs(1));
-        let authorize_url = ada.connect(any_account()).await;
+        let authorize_url = ada.connect_with(any_account()).await;
         let end = bench.app.decide(&authorize_url, "ada.makes", &Decision::Approve).await;
         let returned = Returned::to(&end);
         if let Some(endpoint) = endpoint {
@@ -163,11 +163,11 @@ async fn a_no_to_the_same_attempt_takes_the_consent_back() {
         }
         bench.clock.advance(Duration::from_mins(2));
         for each in [&returned, &before] {
-            assert_eq!(bench.complete(&ada, each).await, (424, "denied".to_owned()), "{endpoint:?}");
+            assert_eq!(bench.complete(&ada, each).await.told(), (424, "denied"), "{endpoint:?}");
         }
         assert_eq!(told(&ada.status().await), ("not_connected", Some("denied"), "connect"));
         let again = bench.approve(&ada, "ada.makes").await;
-        assert_eq!(bench.complete(&ada, &again).await, (200, String::new()), "{endpoint:?}");
+        assert_eq!(bench.complete(&ada, &again).await.told(), (200, ""), "{endpoint:?}");
     }
 }
 
@@ -175,13 +175,13 @@ async fn a_no_to_the_same_attempt_takes_the_consent_back() {
 async fn a_no_to_an_attempt_that_has_connected_is_told_so() {
     let bench = Bench::start().await;
     let ada = bench.app.sign_in(Person::Ada);
-    let authorize_url = ada.connect(any_account()).await;
+    let authorize_url = ada.connect_with(any_account()).await;
     let end = bench.app.decide(&authorize_url, "ada.makes", &Decision::Approve).await;
-    assert_eq!(bench.complete(&ada, &Returned::to(&end)).await, (200, String::new()));
+    bench.complete(&ada, &Returned::to(&end)).await.good();
     let state: url::Url = authorize_url.parse().unwrap();
     let state = state.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     let path = format!("/instagram/callback?state={state}&error=access_denied");
-    let page = text(&bench.app.get(&path).await);
+    let page = bench.app.get(&path).await.text();
     assert!(page.contains("connected"), "{page}");
     assert_eq!(told(&ada.status().await).0, "connected");
 }
@@ -192,7 +192,7 @@ async fn a_no_ends_what_waits_beside_an_attempt_that_cannot_be_read() {
     let ada = bench.app.sign_in(Person::Ada);
     let broken = bench.waiting(&ada, "ada.makes", Endpoint::Exchange).await;
     let first = bench.waiting(&ada, "ada.makes", Endpoint::Exchange).await;
-    let second = ada.connect(any_account()).await;
+    let second = ada.connect_with(any_account()).await;
     let blob = match bench.app.place.engine {
         Engine::Sqlite => "x'00'",
         Engine::Postgres => "'\\x00'",
@@ -203,14 +203,14 @@ async fn a_no_ends_what_waits_beside_an_attempt_that_cannot_be_read() {
     bench.app.decide(&second, "ada.makes", &Decision::Deny).await;
     // It is told without its completion, because it has ended.
     let nothing = Returned { attempt: first.attempt, completion: "another".to_owned() };
-    assert_eq!(code(&ada.complete(&nothing).await), "denied");
+    assert_eq!(ada.complete(&nothing).await.code(), "denied");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_goes_back_and_approves_is_not_told_that_they_declined() {
     let bench = Bench::start().await;
     let ada = bench.app.sign_in(Person::Ada);
-    let authorize_url = ada.connect(any_account()).await;
+    let authorize_url = ada.connect_with(any_account()).await;
     let declined = bench.app.decide(&authorize_url, "ada.makes", &Decision::Deny).await;
     assert!(declined.as_str().contains("instagram=denied"), "{declined}");
     let approved = bench.app.decide(&authorize_url, "ada.makes", &Decision::Approve).await;
@@ -221,18 +221,18 @@ async fn whoever_goes_back_and_approves_is_not_told_that_they_declined() {
 async fn a_second_consent_to_an_attempt_is_told_what_becomes_of_the_first() {
     let bench = Bench::start().await;
     let ada = bench.app.sign_in(Person::Ada);
-    let authorize_url = ada.connect(any_account()).await;
+    let authorize_url = ada.connect_with(any_account()).await;
     let end = bench.app.decide(&authorize_url, "ada.makes", &Decision::Approve).await;
     let again = || async {
         let state: url::Url = authorize_url.parse().unwrap();
         let state = state.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-        text(&bench.app.get(&format!("/instagram/callback?state={state}&code=another")).await)
+        bench.app.get(&format!("/instagram/callback?state={state}&code=another")).await.text()
     };
     let page = again().await;
     assert!(page.contains("has not connected the account") && !page.contains("under way"), "{page}");
     bench.app.instagram.arm(None, Fault::ServerErrorJson, Some(Endpoint::Exchange), None).unwrap();
     let waits = complete(&ada, &Returned::to(&end), &bench.clock).await;
-    assert_eq!(waits.status, StatusCode::FAILED_DEPENDENCY, "{}", text(&waits));
+    assert_eq!(waits.status, StatusCode::FAILED_DEPENDENCY, "{}", waits.text());
     let page = again().await;
     assert!(page.contains("under way") && !page.contains("Nothing was connected"), "{page}");
 }
@@ -245,15 +245,15 @@ async fn nobody_is_linked_to_an_account_that_the_exchange_did_not_name() {
     // Once may be a mistake that passes.
     let returned = bench.approve(&ada, "ada.makes").await;
     bench.app.instagram.script(None, Endpoint::Me, 200, somebody, Some(1)).unwrap();
-    assert_eq!(bench.complete(&ada, &returned).await, (200, String::new()));
+    bench.complete(&ada, &returned).await.good();
     assert_eq!(ada.status().await["account"]["username"], "ada.makes");
     let returned = bench.approve(&ada, "ada.makes").await;
     bench.app.instagram.script(None, Endpoint::Me, 200, somebody, None).unwrap();
-    assert_eq!(bench.complete(&ada, &returned).await, (424, "provider_unavailable".to_owned()));
+    bench.complete(&ada, &returned).await.is(424, "provider_unavailable");
     bench.app.instagram.clear(None).unwrap();
     bench.clock.advance(Duration::from_mins(2));
     let linked = complete(&ada, &returned, &bench.clock).await;
-    assert_eq!(body(&linked)["account"]["username"], "ada.makes");
+    assert_eq!(linked.json()["account"]["username"], "ada.makes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -289,8 +289,8 @@ async fn a_code_that_the_version_before_stored_counts_from_its_exchange() {
     let first = bench.waiting(&ada, "ada.makes", Endpoint::Token).await;
     execute_on(&bench.app.place, "UPDATE attempts SET returned_at = NULL").await;
     let second = bench.approve(&ada, "grace.hops").await;
-    assert_eq!(bench.complete(&ada, &second).await, (200, String::new()));
+    bench.complete(&ada, &second).await.good();
     bench.clock.advance(Duration::from_mins(2));
-    assert_eq!(bench.complete(&ada, &first).await, (200, String::new()));
+    bench.complete(&ada, &first).await.good();
     assert_eq!(ada.status().await["account"]["username"], "ada.makes");
 }

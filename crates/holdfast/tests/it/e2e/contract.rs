@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::operations::Member;
 use crate::edge::client::Raw;
-use crate::testing::app::{App, ORIGIN, code, json as body, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, ORIGIN};
 
 /// "CORS headers stand on every answer to an allowed origin, errors included": the pages too, and
 /// what is answered before any route is looked for.
@@ -48,7 +49,7 @@ async fn a_page_of_an_error_names_the_request() {
     let mut headers = HeaderMap::new();
     headers.insert("x-request-id", HeaderValue::from_static("as-the-client-calls-it"));
     let page = app.request_with(Method::GET, "/data-deletion/nobodys", headers.clone(), None).await;
-    assert!(text(&page).contains("as-the-client-calls-it"), "{}", text(&page));
+    assert!(page.text().contains("as-the-client-calls-it"), "{}", page.text());
     let head = app.request_with(Method::HEAD, "/data-deletion/nobodys", headers, None).await;
     assert_eq!((head.status, head.body.len()), (StatusCode::NOT_FOUND, 0));
     assert_eq!(head.headers["x-request-id"], "as-the-client-calls-it");
@@ -65,10 +66,10 @@ async fn a_compressed_body_is_called_compressed() {
         headers.insert("content-encoding", HeaderValue::from_static(coding));
         let answer =
             app.request_with(Method::POST, "/user/instagram/connect", headers, Some(json!({}))).await;
-        assert_eq!(answer.status.as_u16(), status, "{coding}: {}", text(&answer));
+        assert_eq!(answer.status.as_u16(), status, "{coding}: {}", answer.text());
         if status == 415 {
-            assert_eq!(code(&answer), "unsupported-media-type");
-            assert!(text(&answer).contains("Content-Encoding"), "{}", text(&answer));
+            assert_eq!(answer.code(), "unsupported-media-type");
+            assert!(answer.text().contains("Content-Encoding"), "{}", answer.text());
         }
     }
 }
@@ -86,27 +87,23 @@ async fn a_backend_that_names_nobody_is_told_so() {
     };
     for account in ["", "@", "%40"] {
         let answer = service(Method::GET, &format!("/service/connections?account={account}")).await;
-        assert_eq!(
-            (answer.status.as_u16(), code(&answer).as_str()),
-            (400, "malformed-parameter"),
-            "{account}"
-        );
+        assert_eq!(answer.told(), (400, "malformed-parameter"), "{account}");
     }
     for user in
         ["undefined", "null", "ada@example.com", "25982752248032036", "user_", "USER_2ada", "user_a%2Fb"]
     {
         for (method, rest) in [(Method::GET, "/status"), (Method::POST, "/token"), (Method::DELETE, "")] {
             let answer = service(method, &format!("/service/users/{user}/instagram{rest}")).await;
-            assert_eq!((answer.status.as_u16(), code(&answer).as_str()), (404, "user-not-found"), "{user}");
+            assert_eq!(answer.told(), (404, "user-not-found"), "{user}");
         }
     }
     // An id of the right form, percent-encoded or not, is that user; of a stranger nothing is
     // known.
     let encoded = Person::Ada.user_id().replacen('_', "%5F", 1);
     let status = service(Method::GET, &format!("/service/users/{encoded}/instagram/status")).await;
-    assert_eq!(body(&status)["connected"], true, "{}", text(&status));
+    assert_eq!(status.json()["connected"], true, "{}", status.text());
     let stranger = service(Method::GET, "/service/users/user_2Stranger/instagram/status").await;
-    assert_eq!(body(&stranger)["state"], "not_connected");
+    assert_eq!(stranger.json()["state"], "not_connected");
 }
 
 /// A page that begins where the one before ended shows each connection once, whatever happens to
@@ -122,14 +119,14 @@ async fn a_cursor_stays_good_while_the_listed_change() {
     }
     let page = async |query: &str| {
         let path = format!("/service/connections?limit=1{query}");
-        body(&app.request(Method::GET, &path, Some(&format!("Bearer {key}")), None).await)
+        app.get_as(&format!("Bearer {key}"), &path).await.json()
     };
     let first = page("").await;
     assert_eq!(first["connections"][0]["user_id"], Person::Ada.user_id());
     let cursor = first["next"].as_str().unwrap().to_owned();
     // The one that was shown goes, and so does the one that is next.
     for person in [Person::Ada, Person::Grace] {
-        app.sign_in(person).send(Method::DELETE, "/user/instagram", None).await;
+        app.sign_in(person).disconnect().await;
     }
     let second = page(&format!("&cursor={cursor}")).await;
     assert_eq!(second["connections"][0]["user_id"], Person::Grace.user_id(), "{second}");
@@ -148,7 +145,7 @@ async fn a_misspelt_parameter_is_refused_wherever_there_are_any() {
     let app = App::start().await;
     let key = app.service_key().await;
     let here = app.sign_in(Person::Ada).authorization();
-    let document = body(&app.get("/openapi.json").await);
+    let document = app.get("/openapi.json").await.json();
     let mut tried = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         let parameters = item["get"]["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -163,9 +160,9 @@ async fn a_misspelt_parameter_is_refused_wherever_there_are_any() {
             [(good.to_owned(), 200), (format!("{good}&befor=x"), 400), (format!("t{good}"), 400)]
         {
             let answer =
-                app.request(Method::GET, &format!("{address}?{query}"), Some(&authorization), None).await;
-            assert_eq!(answer.status.as_u16(), status, "{path}?{query}: {}", text(&answer));
-            assert!(status == 200 || code(&answer) == "malformed-parameter", "{path}?{query}");
+                app.get_as(&authorization, &format!("{address}?{query}")).await;
+            assert_eq!(answer.status.as_u16(), status, "{path}?{query}: {}", answer.text());
+            assert!(status == 200 || answer.code() == "malformed-parameter", "{path}?{query}");
         }
         tried.push(path);
     }

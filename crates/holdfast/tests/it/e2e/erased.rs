@@ -8,7 +8,8 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::operations::{self, Member, Operation};
-use crate::testing::app::{App, RETURN_TO, code, json as body, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, RETURN_TO};
 
 /// What each operation answers: status, and the code of an error.
 const ANSWERS: &[(&str, &str, u16, &str)] = &[
@@ -79,24 +80,19 @@ async fn an_erased_user_is_told_so_and_stays_erased() {
             };
             let authorization = if path.starts_with("/service/") { &service } else { &session };
             let answer = app.request(method, &address, Some(authorization), wish).await;
-            assert_eq!(
-                (answer.status.as_u16(), code(&answer).as_str()),
-                (*status, *expected),
-                "{what}: {}",
-                text(&answer)
-            );
+            assert_eq!(answer.told(), (*status, *expected), "{what}: {}", answer.text());
             if path.ends_with("/status") || path.ends_with("/check") {
-                nothing_is_known(&body(&answer));
+                nothing_is_known(&answer.json());
             }
             if path.ends_with("/history") {
-                assert_eq!(body(&answer)["entries"], json!([]), "{what}");
+                assert_eq!(answer.json()["entries"], json!([]), "{what}");
             }
         }
     }
     assert_eq!(app.instagram.call_counts(), asked, "Instagram is not asked about them");
     let late = app.clerk.send_webhook(EventKind::Deleted, Person::Ada, Deliver::Twice).await.unwrap();
     assert!(late.iter().all(|each| each.status == Some(204)), "{late:?}");
-    let gone = app.request(Method::GET, "/user/profile", Some(&session), None).await;
+    let gone = app.get_as(&session, "/user/profile").await;
     assert_eq!(gone.status, StatusCode::GONE);
 }
 

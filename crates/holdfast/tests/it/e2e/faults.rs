@@ -10,12 +10,13 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::{Effect, Endpoint, Fault};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::operations::{self, Asks, Member, Operation, Outcome};
 use super::statuses;
-use crate::testing::app::{App, json as body, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::App;
 use crate::testing::database::execute_on;
 
 /// Has `people` work through every fault in one installation, each with an account of their own.
@@ -130,8 +131,7 @@ impl Member<'_> {
             self.person.user_id()
         );
         execute_on(&self.app.place, &earlier).await;
-        let gone = self.here.send(Method::DELETE, "/user/instagram", None).await;
-        assert_eq!(gone.status, StatusCode::OK, "{}", text(&gone));
+        self.here.disconnect().await.good();
     }
 
     /// Connected, with a grant that nothing is known against.
@@ -144,7 +144,7 @@ impl Member<'_> {
     /// The status, which the browser and the app's backend are told alike.
     async fn status_told(&self) -> Value {
         let status = self.here.status().await;
-        let service = self.service(Method::GET, "status", None).await;
+        let service = self.get("status").await;
         assert_eq!((service.status, at_that_moment(service.body, &status)), (StatusCode::OK, status.clone()));
         statuses::in_contract(&status);
         status
@@ -260,7 +260,7 @@ impl Member<'_> {
     /// Only a connection that counts as connected hands its grant out; else the answer has the
     /// status's reason.
     async fn is_handed_out_as_told(&self, status: &Value) {
-        let told = self.service(Method::POST, "token", None).await;
+        let told = self.token().await;
         if status["connected"] == true {
             assert_eq!(told.status, StatusCode::OK, "{status}");
             assert!(told.body["access_token"].as_str().is_some_and(|grant| !grant.is_empty()), "{status}");
@@ -355,7 +355,7 @@ async fn reconnecting_under_any_fault_keeps_what_works() {
                 member.meets(fault);
                 let told = member.come_back().await;
                 let (status, outcome) = callback_answer(fault);
-                assert_eq!(told.status, status, "{fault:?}: {}", text(&told));
+                assert_eq!(told.status, status, "{fault:?}: {}", told.text());
                 let to = told.headers.get("location").map(|to| to.to_str().unwrap());
                 assert!(
                     outcome.is_none_or(|part| to.is_some_and(|to| to.contains(part))),
@@ -365,7 +365,7 @@ async fn reconnecting_under_any_fault_keeps_what_works() {
                 let returned = member.approve().await;
                 member.meets(fault);
                 let told = member.here.complete(&returned).await;
-                assert_eq!(told.status, completing(fault), "{fault:?}: {}", text(&told));
+                assert_eq!(told.status, completing(fault), "{fault:?}: {}", told.text());
             }
             let status = member.status_told().await;
             assert_eq!(status["connected"], true, "{fault:?} {operation:?}: {status}");
@@ -406,7 +406,7 @@ async fn connecting_under_any_fault_leaves_nothing_half_made() {
         let returned = member.approve().await;
         member.meets(fault);
         let completed = member.here.complete(&returned).await;
-        let told = body(&completed);
+        let told = completed.json();
         assert_eq!(completed.status, completing(fault), "{fault:?}: {told}");
         let status = member.status_told().await;
         assert_eq!(status["connected"], completed.status == StatusCode::OK, "{fault:?}: {status}");
@@ -418,7 +418,7 @@ async fn connecting_under_any_fault_leaves_nothing_half_made() {
             assert!(has_ended || is_open, "{fault:?}: {status}");
             // Whoever is told to try the same again has something to try.
             assert_eq!(told["action"] == "retry", is_open, "{fault:?}: {told} {status}");
-            let grant = member.service(Method::POST, "token", None).await;
+            let grant = member.token().await;
             assert_eq!(grant.status, StatusCode::FAILED_DEPENDENCY, "{fault:?}: {}", grant.body);
         }
     })
@@ -432,7 +432,7 @@ async fn polling_and_checking_cost_instagram_at_most_one_call_a_minute() {
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
     let before = app.instagram.call_counts().get(&Endpoint::Me).copied().unwrap_or(0);
-    let checks = (0..20).map(|_| ada.send(Method::POST, "/user/instagram/check", None));
+    let checks = (0..20).map(|_| ada.check());
     for answer in futures_util::future::join_all(checks).await {
         assert_eq!(answer.status, StatusCode::OK);
     }

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use super::second_looks;
 use super::statuses::told;
-use crate::testing::app::{App, RETURN_TO, code, json as body, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, RETURN_TO};
 use crate::testing::database::count_on;
 use crate::testing::ports::ReservedPort;
 use crate::testing::waiting::until;
@@ -26,8 +27,8 @@ const NO_ACCESS: &str = r#"{"error":{"message":"(#200) App does not have Advance
 
 /// What `complete` answered: status, code, action, and whether it says when to come again.
 fn answered(answer: &holdfast::transport::Answer) -> (u16, String, String, bool) {
-    let action = body(answer)["action"].as_str().unwrap_or_default().to_owned();
-    (answer.status.as_u16(), code(answer), action, answer.headers.contains_key("retry-after"))
+    let action = answer.json()["action"].as_str().unwrap_or_default().to_owned();
+    (answer.status.as_u16(), answer.code().to_owned(), action, answer.headers.contains_key("retry-after"))
 }
 
 fn ended(code: &str, action: &str) -> (u16, String, String, bool) {
@@ -54,9 +55,9 @@ async fn i1_an_account_that_the_app_may_not_serve_is_not_admitted() {
             ("not_connected", Some("account_not_admitted"), "contact_support")
         );
     }
-    let page = text(&app.get("/docs/errors/account_not_admitted").await);
+    let page = app.get("/docs/errors/account_not_admitted").await.text();
     assert!(page.contains("tester") && page.contains("Advanced Access"), "{page}");
-    let history = body(&ada.get("/user/instagram/history").await);
+    let history = ada.get("/user/instagram/history").await.json();
     let newest = &history["entries"][0]["attempt"];
     assert_eq!((&newest["outcome"], &newest["reason"]), (&json!("failed"), &json!("account_not_admitted")));
     // Once admitted, connecting works.
@@ -103,7 +104,7 @@ async fn i1_where_the_app_serves_nobody_the_account_is_not_at_fault() {
     grace.connect_account("grace.hops").await;
     let returned = ada.approve("ada.makes").await;
     app.instagram.script(None, Endpoint::Me, 400, UNSUPPORTED, None).unwrap();
-    grace.send(Method::POST, "/user/instagram/check", None).await;
+    grace.check().await;
     assert_eq!(told(&grace.status().await), ("degraded", Some("app_misconfigured"), "wait"));
     let waits = ada.complete(&returned).await;
     assert_eq!(answered(&waits), (424, "app_misconfigured".to_owned(), "retry".to_owned(), true));
@@ -122,7 +123,7 @@ async fn i1_one_account_that_lost_its_role_does_not_hide_that_the_app_serves_oth
     for account in ["ada.makes", "grace.hops"] {
         app.instagram.script(Some(account), Endpoint::Me, 400, UNSUPPORTED, None).unwrap();
     }
-    grace.send(Method::POST, "/user/instagram/check", None).await;
+    grace.check().await;
     assert_eq!(told(&grace.status().await), ("degraded", Some("app_misconfigured"), "wait"));
     for _ in 0..7 {
         let returned = ada.approve("ada.makes").await;
@@ -136,10 +137,10 @@ async fn i1_without_the_basic_permission_nothing_is_blamed_on_the_app() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     let only = Decision::ApproveOnly(vec!["instagram_business_manage_insights".to_owned()]);
-    let returned = ada.go_and_return("ada.makes", &only, json!({"return_to": RETURN_TO})).await;
+    let returned = ada.go_and_return("ada.makes", &only).await;
     let refused = ada.complete(&returned).await;
     assert_eq!(answered(&refused), ended("attempt_failed", "connect"));
-    assert!(text(&refused).contains("permission"), "{}", text(&refused));
+    assert!(refused.text().contains("permission"), "{}", refused.text());
     assert_eq!(told(&ada.status().await), ("not_connected", Some("attempt_failed"), "connect"));
 }
 
@@ -149,14 +150,14 @@ async fn i2_an_access_level_is_the_apps_trouble_and_nobodys_permission() {
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
     app.instagram.script(Some("ada.makes"), Endpoint::Me, 400, NO_ACCESS, None).unwrap();
-    let checked = body(&ada.send(Method::POST, "/user/instagram/check", None).await);
+    let checked = ada.check().await.json();
     assert_eq!(told(&checked), ("degraded", Some("app_misconfigured"), "wait"));
     assert_eq!(checked["missing_scopes"], json!([]));
     // Reconnecting does not help either, and what was linked stands.
     let returned = ada.approve("ada.makes").await;
     let again = ada.complete(&returned).await;
     assert_eq!(again.status, StatusCode::FAILED_DEPENDENCY);
-    assert_ne!(code(&again), "scopes_missing");
+    assert_ne!(again.code(), "scopes_missing");
     assert_eq!(told(&ada.status().await), ("degraded", Some("app_misconfigured"), "wait"));
 }
 
@@ -186,7 +187,7 @@ async fn i3_an_account_moves_from_a_holder_whose_connection_does_not_work() {
         ada.connect_account("ada.makes").await;
         app.instagram.set_fault(Some("ada.makes"), fault).unwrap();
         if is_known {
-            ada.send(Method::POST, "/user/instagram/check", None).await;
+            ada.check().await;
             assert_eq!(ada.status().await["connected"], false, "{fault:?}");
         } else {
             assert_eq!(ada.status().await["connected"], true);
@@ -200,12 +201,11 @@ async fn i3_an_account_moves_from_a_holder_whose_connection_does_not_work() {
         assert!(former["error"].is_string());
         assert_eq!(told(&holder), ("connected", None, "none"));
         assert_eq!(holder["account"]["username"], "ada.makes");
-        let history = body(&ada.get("/user/instagram/history").await);
+        let history = ada.get("/user/instagram/history").await.json();
         assert_eq!(history["entries"][0]["reason"], "account_moved");
         // It works for its new holder, so it does not go back and forth.
         let returned = ada.approve("ada.makes").await;
-        let back = ada.complete(&returned).await;
-        assert_eq!((back.status.as_u16(), code(&back).as_str()), (409, "account-belongs-to-another-user"));
+        ada.complete(&returned).await.is(409, "account-belongs-to-another-user");
     }
 }
 
@@ -245,7 +245,7 @@ async fn i3_an_account_moves_a_few_minutes_after_its_holders_access_ended() {
     let (status, holder, _) = grace_connects_adas_account(&app).await;
     assert_eq!((status, &holder["connected"]), (409, &json!(true)));
     let page = app.get("/docs/errors/account-belongs-to-another-user").await;
-    assert!(text(&page).contains("a few minutes later"), "{}", text(&page));
+    assert!(page.text().contains("a few minutes later"), "{}", page.text());
     clock.advance(Duration::from_mins(3));
     refuse_the_holder(&app, Fault::FalseAlarm);
     let (status, former, holder) = grace_connects_adas_account(&app).await;
@@ -264,11 +264,7 @@ async fn i3_an_account_that_works_stays_where_it_is_whatever_passes() {
             refuse_the_holder(&app, fault);
         }
         let refused = grace.complete(&returned).await;
-        assert_eq!(
-            (refused.status.as_u16(), code(&refused).as_str()),
-            (409, "account-belongs-to-another-user"),
-            "{fault:?}"
-        );
+        assert_eq!(refused.told(), (409, "account-belongs-to-another-user"), "{fault:?}");
         assert_eq!(ada.status().await["connected"], true, "{fault:?}");
         assert_eq!(told(&grace.status().await), ("not_connected", Some("attempt_failed"), "connect"));
     }
@@ -346,8 +342,7 @@ async fn i4_a_code_that_was_never_sent_is_kept_and_sent() {
 
     open(port, &app);
     clock.advance(Duration::from_secs(6));
-    let completed = ada.complete(&returned).await;
-    assert_eq!(completed.status, StatusCode::OK, "{}", text(&completed));
+    ada.complete(&returned).await.good();
     assert_eq!(app.instagram.call_counts()[&Endpoint::Token], 1);
 }
 
@@ -383,8 +378,7 @@ async fn i4_a_code_that_was_turned_away_for_want_of_budget_is_sent_again() {
     let waits = ada.complete(&returned).await;
     assert_eq!(answered(&waits), (424, "rate_limited".to_owned(), "retry".to_owned(), true));
     clock.advance(Duration::from_secs(61));
-    let completed = ada.complete(&returned).await;
-    assert_eq!(completed.status, StatusCode::OK, "{}", text(&completed));
+    ada.complete(&returned).await.good();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -421,13 +415,12 @@ async fn i12_whoever_came_back_as_somebody_else_is_offered_another_login() {
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
     let other = ada.approve("grace.hops").await;
-    let refused = ada.complete(&other).await;
-    assert_eq!((refused.status.as_u16(), code(&refused).as_str()), (409, "different-account"));
+    ada.complete(&other).await.is(409, "different-account");
     for code in ["different-account", "account-belongs-to-another-user"] {
-        let page = text(&app.get(&format!("/docs/errors/{code}")).await);
+        let page = app.get(&format!("/docs/errors/{code}")).await.text();
         assert!(page.contains("force_reauth"), "{page}");
     }
-    let url = ada.connect(json!({"return_to": RETURN_TO, "force_reauth": true})).await;
+    let url = ada.connect_with(json!({"return_to": RETURN_TO, "force_reauth": true})).await;
     assert!(url.contains("force_reauth=true"), "{url}");
 }
 
@@ -437,13 +430,13 @@ async fn an_open_attempt_hides_nothing_of_a_linked_account() {
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
     let before = ada.status().await;
-    ada.connect(json!({"return_to": RETURN_TO})).await;
+    ada.connect().await;
     let during = ada.status().await;
     assert_eq!(told(&during), ("connected", None, "none"));
     assert!(during["attempt"]["expires_at"].is_string(), "{during}");
     assert_eq!(during["account"]["username"], before["account"]["username"]);
     app.instagram.set_fault(Some("ada.makes"), Fault::Revoked).unwrap();
-    let checked = body(&ada.send(Method::POST, "/user/instagram/check", None).await);
+    let checked = ada.check().await.json();
     assert_eq!(told(&checked), ("reconnect_required", Some("revoked"), "reconnect"));
     assert!(!checked["attempt"].is_null(), "{checked}");
 }
@@ -452,14 +445,14 @@ async fn an_open_attempt_hides_nothing_of_a_linked_account() {
 async fn the_history_tells_of_attempts_as_they_begin_and_end_and_why() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    let url = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let url = ada.connect().await;
     app.decide(&url, "ada.makes", &Decision::Deny).await;
-    let url = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let url = ada.connect().await;
     app.decide(&url, "ada.makes", &Decision::Deny).await;
     ada.connect_account("ada.makes").await;
-    ada.connect(json!({"return_to": RETURN_TO})).await;
-    ada.send(Method::DELETE, "/user/instagram", None).await;
-    let history = body(&ada.get("/user/instagram/history").await);
+    ada.connect().await;
+    ada.disconnect().await;
+    let history = ada.get("/user/instagram/history").await.json();
     let lines: Vec<_> = history["entries"]
         .as_array()
         .unwrap()

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::operations::Member;
 use super::statuses::{in_contract, told};
-use crate::testing::app::{App, RETURN_TO, Returned, SignedIn, code, json as body, location, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, Returned, SignedIn};
 use crate::testing::leaks;
 use crate::testing::waiting::until_seen;
 
@@ -40,7 +41,7 @@ async fn connected(people: &[(Person, &str)]) -> (App, ManualClock) {
 /// What is known of somebody who does not look themselves.
 async fn status_of(app: &App, key: &str, person: Person) -> Value {
     let path = format!("/service/users/{}/instagram/status", person.user_id());
-    let status = body(&app.request(Method::GET, &path, Some(&format!("Bearer {key}")), None).await);
+    let status = app.get_as(&format!("Bearer {key}"), &path).await.json();
     in_contract(&status);
     status
 }
@@ -65,7 +66,7 @@ fn is_renewed(status: &Value) -> bool {
 }
 
 async fn checked(here: &SignedIn<'_>) -> Value {
-    body(&here.send(Method::POST, "/user/instagram/check", None).await)
+    here.check().await.json()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +87,7 @@ async fn i5_a_refused_call_is_settled_by_asking_whose_the_grant_is() {
                 "{}",
                 called.body
             );
-            let other = ada.service(Method::GET, "graph/me", None).await;
+            let other = ada.get("graph/me").await;
             assert_eq!(
                 (other.status, &other.body["status"]),
                 (StatusCode::OK, &json!(200)),
@@ -140,7 +141,7 @@ async fn i10_a_renewal_after_a_failed_one_tells_a_lost_permission() {
     clock.advance(Duration::from_mins(2));
     let linked = checked(&ada.here).await;
     assert_eq!(linked["evidence"]["source"], "use");
-    let token = ada.service(Method::POST, "token", None).await.body["access_token"].clone();
+    let token = ada.token().await.body["access_token"].clone();
     app.instagram.arm(None, Fault::ServerErrorJson, Some(Endpoint::Refresh), Some(1)).unwrap();
     // The renewed token is the old one, as Instagram may answer, with a permission less.
     let fewer = json!({"access_token": token, "token_type": "bearer", "expires_in": 5_184_000, "permissions": "instagram_business_basic"});
@@ -216,7 +217,7 @@ async fn a_renewal_that_is_called_unsupported_ends_nothing_that_works() {
     clock.advance(MONTH);
     let struck = until((&app, &clock), &key, Person::Ada, |status| status["state"] != "connected").await;
     assert_eq!((told(&struck).0, told(&struck).2), ("degraded", "wait"), "{struck}");
-    let used = Member::new(&app, Person::Ada, &key).service(Method::GET, "graph/me", None).await;
+    let used = Member::new(&app, Person::Ada, &key).get("graph/me").await;
     assert_eq!((used.status, &used.body["status"]), (StatusCode::OK, &json!(200)));
     app.instagram.clear(None).unwrap();
     clock.advance(Duration::from_hours(12));
@@ -244,7 +245,7 @@ async fn what_calls_itself_transient_ends_nothing() {
         app.instagram.script(None, Endpoint::Me, status, answer, Some(1)).unwrap();
         let struck = checked(&ada.here).await;
         assert_eq!((&struck["connected"], &struck["action"]), (&json!(true), &json!("wait")), "{struck}");
-        let used = ada.service(Method::GET, "graph/me", None).await;
+        let used = ada.get("graph/me").await;
         assert_eq!((used.status, &used.body["status"]), (StatusCode::OK, &json!(200)));
     }
 }
@@ -260,11 +261,11 @@ async fn a_metric_of_an_older_version_disconnects_nobody() {
     let answer = r#"{"error":{"message":"(#100) Starting from version 22 and above, the impressions metric is no longer supported for the queried media.","type":"OAuthException","code":100}}"#;
     app.instagram.script(None, Endpoint::Graph, 400, answer, None).unwrap();
     for _ in 0..5 {
-        let called = ada.service(Method::GET, "graph/me/insights?metric=impressions", None).await;
+        let called = ada.get("graph/me/insights?metric=impressions").await;
         assert_eq!((called.status, &called.body["status"]), (StatusCode::OK, &json!(400)));
     }
     assert_eq!(told(&ada.here.status().await), WELL);
-    assert_eq!(body(&ada.here.get("/user/instagram/history").await), body(&history), "nothing happened");
+    assert_eq!(ada.here.get("/user/instagram/history").await.json(), history.json(), "nothing happened");
 }
 
 /// gitroomhq/postiz-app#2054: after the check in Instagram's app it goes on without reconnecting.
@@ -295,15 +296,15 @@ async fn an_id_is_taken_to_the_last_digit_or_not_at_all() {
         let answer = format!(r#"{{"id":{rounded},"username":"ada.makes"}}"#);
         app.instagram.script(None, Endpoint::Me, 200, answer, None).unwrap();
         let refused = ada.complete(&returned).await;
-        assert_eq!(refused.status, StatusCode::FAILED_DEPENDENCY, "{rounded}: {}", text(&refused));
+        assert_eq!(refused.status, StatusCode::FAILED_DEPENDENCY, "{rounded}: {}", refused.text());
         assert_eq!(ada.status().await["account"], Value::Null);
         app.instagram.clear(None).unwrap();
-        ada.send(Method::DELETE, "/user/instagram", None).await;
+        ada.disconnect().await;
     }
     let returned = ada.approve("ada.makes").await;
     let exact = r#"{"id":25982752248032036,"user_id":17841479677897649,"username":"ada.makes"}"#;
     app.instagram.script(None, Endpoint::Me, 200, exact, Some(1)).unwrap();
-    let status = body(&ada.complete(&returned).await);
+    let status = ada.complete(&returned).await.json();
     assert_eq!(status["account"]["id"], "25982752248032036", "{status}");
     assert_eq!(status["account"]["professional_id"], "17841479677897649");
 }
@@ -319,7 +320,7 @@ async fn a_401_of_instagrams_stays_inside() {
     for endpoint in [Endpoint::Graph, Endpoint::Me, Endpoint::Refresh] {
         app.instagram.script(None, endpoint, 401, r#"{"error":"Unauthorized"}"#, None).unwrap();
     }
-    let called = ada.service(Method::GET, "graph/me/media", None).await;
+    let called = ada.get("graph/me/media").await;
     assert_ne!(called.status, StatusCode::UNAUTHORIZED, "{}", called.body);
     for (method, path) in [
         (Method::POST, "/user/instagram/check"),
@@ -327,7 +328,7 @@ async fn a_401_of_instagrams_stays_inside() {
         (Method::GET, "/user/profile"),
     ] {
         let answer = ada.here.send(method, path, None).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", text(&answer));
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
         assert!(!answer.headers.contains_key("www-authenticate"));
     }
 }
@@ -340,15 +341,10 @@ async fn a_personal_account_is_told_so_and_not_to_try_again() {
     app.instagram.set_fault(Some("ada.makes"), Fault::Ineligible).unwrap();
     let returned = ada.approve("ada.makes").await;
     let refused = ada.complete(&returned).await;
-    assert_eq!(
-        (refused.status.as_u16(), code(&refused).as_str()),
-        (424, "account_ineligible"),
-        "{}",
-        text(&refused)
-    );
-    assert_ne!(body(&refused)["action"], "retry");
+    refused.is(424, "account_ineligible");
+    assert_ne!(refused.json()["action"], "retry");
     let again = ada.complete(&returned).await;
-    assert_eq!((again.status, code(&again)), (refused.status, code(&refused)));
+    assert_eq!(again.told(), refused.told());
     in_contract(&ada.status().await);
     // Made professional, it connects.
     app.instagram.clear(None).unwrap();
@@ -361,9 +357,9 @@ async fn a_personal_account_is_told_so_and_not_to_try_again() {
 async fn the_tail_of_the_address_and_a_second_delivery_cost_no_code() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    let authorize_url = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let authorize_url = ada.connect().await;
     let approval = decide(authorize_url.parse().unwrap(), "ada.makes", &Decision::Approve);
-    let mut callback = location(&app.send(approval).await);
+    let mut callback = app.send(approval).await.location();
     // As an in-app browser or a proxy passes it on: the fragment has become part of the code.
     let query: String = callback
         .query_pairs()
@@ -386,7 +382,7 @@ async fn the_tail_of_the_address_and_a_second_delivery_cost_no_code() {
     leaks::secret(&returned.completion);
     let (one, other) = tokio::join!(ada.complete(&returned), ada.complete(&returned));
     let statuses = [one.status, other.status];
-    assert!(statuses.contains(&StatusCode::OK), "{} {}", text(&one), text(&other));
+    assert!(statuses.contains(&StatusCode::OK), "{} {}", one.text(), other.text());
     assert_eq!(told(&ada.status().await), WELL);
     assert_eq!(app.instagram.call_counts()[&Endpoint::Token], 1, "the code went out once");
 }

@@ -4,7 +4,8 @@ use holdfast::standin::clerk::{Case, Person};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
-use crate::testing::app::{App, ORIGIN, code, json as body, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, ORIGIN};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c11_a_wrapped_token_is_refused_by_the_name_of_its_wrapping() {
@@ -17,9 +18,9 @@ async fn c11_a_wrapped_token_is_refused_by_the_name_of_its_wrapping() {
         (format!("{{\"jwt\":\"{}\"}}", token()), "JSON"),
         (token().replace('.', "%2E"), "percent-encoding"),
     ] {
-        let answer = app.request(Method::GET, "/user/profile", Some(&format!("Bearer {sent}")), None).await;
-        assert_eq!((answer.status.as_u16(), code(&answer).as_str()), (401, "token-invalid"));
-        let detail = body(&answer)["detail"].as_str().unwrap().to_owned();
+        let answer = app.get_as(&format!("Bearer {sent}"), "/user/profile").await;
+        answer.is(401, "token-invalid");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
         assert!(detail.contains(wrapping), "{wrapping}: {detail}");
     }
 }
@@ -66,11 +67,11 @@ async fn c17_pending_impersonated_and_machine_tokens_are_told_apart() {
         ("genuine-with-organization-v1", Method::GET, "/user/profile", (200, "")),
     ] {
         let answer = send(case, method, path).await;
-        assert_eq!((answer.status.as_u16(), code(&answer).as_str()), expected, "{case}: {}", text(&answer));
+        assert_eq!(answer.told(), expected, "{case}: {}", answer.text());
     }
     for (case, cause) in [("pending", true), ("sts-unknown", false), ("sts-number", false)] {
         let answer = send(case, Method::GET, "/user/profile").await;
-        let detail = body(&answer)["detail"].as_str().unwrap().to_owned();
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
         assert_eq!(detail.contains("pending"), cause, "{case}: {detail}");
     }
     let mut told = Vec::new();
@@ -80,5 +81,5 @@ async fn c17_pending_impersonated_and_machine_tokens_are_told_apart() {
         told.push((value("x-auth-org"), value("x-auth-org-role"), value("x-auth-org-permissions")));
     }
     assert_eq!(told[0], told[1], "both versions of the claims read alike");
-    assert_ne!(body(&ada.get("/user/profile").await)["id"], Value::Null);
+    assert_ne!(ada.get("/user/profile").await.json()["id"], Value::Null);
 }

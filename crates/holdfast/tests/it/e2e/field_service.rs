@@ -8,7 +8,8 @@ use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::operations::Member;
-use crate::testing::app::{App, code, json as body, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::App;
 
 /// A request of the app's backend.
 async fn service(app: &App, key: &str, method: Method, path: &str) -> (u16, Value) {
@@ -38,7 +39,7 @@ async fn i9_a_versioned_path_is_refused_and_says_where_the_version_is_set() {
     ada.here.connect_account(ada.account).await;
     let asked = app.instagram.call_counts();
     for path in ["graph/v22.0/me", "graph/v25.0/me/media", "graph/V1/me"] {
-        let told = ada.service(Method::GET, path, None).await;
+        let told = ada.get(path).await;
         assert_eq!(
             (told.status, &told.body["code"]),
             (StatusCode::UNPROCESSABLE_ENTITY, &json!("graph-call-not-allowed"))
@@ -72,7 +73,7 @@ async fn a_body_goes_to_instagram_with_a_delete_too() {
     app.sign_in(Person::Ada).connect_account("ada.makes").await;
     for method in [Method::POST, Method::DELETE] {
         let sent = with_body(&app, &key, method.clone(), "me/media", "text/plain", "fields=x").await;
-        assert_eq!(code(&sent), "graph-call-not-allowed", "{method}");
+        assert_eq!(sent.code(), "graph-call-not-allowed", "{method}");
     }
     // The parameters decide what is deleted: without them it would be everything.
     for (kind, sent) in [
@@ -80,7 +81,7 @@ async fn a_body_goes_to_instagram_with_a_delete_too() {
         ("application/json", r#"{"fields":["ice_breakers"]}"#),
     ] {
         let told = with_body(&app, &key, Method::DELETE, "me/messenger_profile", kind, sent).await;
-        assert_eq!((told.status, &body(&told)["body"]), (StatusCode::OK, &json!({"result": "success"})));
+        assert_eq!((told.status, &told.json()["body"]), (StatusCode::OK, &json!({"result": "success"})));
     }
 }
 
@@ -104,11 +105,11 @@ async fn a_call_brings_no_credential_of_its_own_and_its_answer_carries_none() {
                 refused.status,
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "{method} {kind}: {}",
-                text(&refused)
+                refused.text()
             );
         }
     }
-    let page = ada.service(Method::GET, "graph/me/media?limit=1", None).await;
+    let page = ada.get("graph/me/media?limit=1").await;
     let next = page.body["body"]["paging"]["next"].as_str().unwrap();
     assert!(!next.contains("access_token") && next.contains("after=QVFIUm1"), "{next}");
 }
@@ -120,7 +121,7 @@ async fn metas_usage_headers_come_along() {
     app.sign_in(Person::Ada).connect_account("ada.makes").await;
     let path = format!("/service/users/{}/instagram/graph/me", Person::Ada.user_id());
     let authorization = format!("Bearer {key}");
-    let call = || app.request(Method::GET, &path, Some(&authorization), None);
+    let call = || app.get_as(&authorization, &path);
     assert!(!call().await.headers.contains_key("x-app-usage"));
     let figures = UsageFigures { app_percent: Some(28), account_percent: Some(7), regains_in_minutes: 0 };
     app.instagram.set_usage(figures);
@@ -138,8 +139,8 @@ async fn the_connections_of_all_users_are_found_by_state_reason_deadline_and_acc
     let everybody = three(&app).await;
     let [ada, grace, edsger] = everybody[..] else { panic!() };
     app.instagram.set_fault(Some("grace.hops"), Fault::Revoked).unwrap();
-    app.sign_in(Person::Grace).send(Method::POST, "/user/instagram/check", None).await;
-    app.sign_in(Person::Edsger).send(Method::DELETE, "/user/instagram", None).await;
+    app.sign_in(Person::Grace).check().await;
+    app.sign_in(Person::Edsger).disconnect().await;
     let list = async |query: &str| {
         let (status, page) = service(&app, &key, Method::GET, &format!("/service/connections?{query}")).await;
         assert_eq!(status, 200, "{query}: {page}");
@@ -235,7 +236,7 @@ async fn a_backend_asks_for_a_status_again_only_where_it_changed() {
     assert_eq!((second.status, second.body.len()), (StatusCode::NOT_MODIFIED, 0));
     app.sign_in(Person::Ada).connect_account("ada.makes").await;
     let third = ask(Some(tag)).await;
-    assert_eq!((third.status, &body(&third)["state"]), (StatusCode::OK, &json!("connected")));
+    assert_eq!((third.status, &third.json()["state"]), (StatusCode::OK, &json!("connected")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,7 +248,7 @@ async fn a_backend_reads_the_history_checks_and_disconnects() {
     let user = format!("/service/users/{}/instagram", Person::Ada.user_id());
     let (status, history) = service(&app, &key, Method::GET, &format!("{user}/history?limit=1")).await;
     assert_eq!((status, &history["entries"][0]["state"]), (200, &json!("connected")), "{history}");
-    let own = body(&ada.get("/user/instagram/history?limit=1").await);
+    let own = ada.get("/user/instagram/history?limit=1").await.json();
     assert_eq!(history, own);
     // The other routes call it a cursor.
     let next = history["next"].as_str().unwrap();
@@ -260,7 +261,7 @@ async fn a_backend_reads_the_history_checks_and_disconnects() {
     let before = app.instagram.call_counts()[&Endpoint::Me];
     let (status, checked) = service(&app, &key, Method::POST, &format!("{user}/check")).await;
     assert_eq!((status, &checked["evidence"]["source"]), (200, &json!("use")));
-    ada.send(Method::POST, "/user/instagram/check", None).await;
+    ada.check().await;
     assert_eq!(app.instagram.call_counts()[&Endpoint::Me] - before, 1, "once a minute, whoever asks");
 
     let (status, receipt) = service(&app, &key, Method::DELETE, &user).await;

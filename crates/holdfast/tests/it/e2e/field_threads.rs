@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use holdfast::clock::ManualClock;
 use holdfast::standin::clerk::Person;
-use holdfast::standin::instagram::{Decision, Endpoint, Fault};
+use holdfast::standin::instagram::{Endpoint, Fault};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
 use super::operations::Member;
 use super::statuses::{in_contract, told};
-use crate::testing::app::{App, RETURN_TO, code, json as body, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, RETURN_TO};
 use crate::testing::database::count_on;
 
 const WELL: (&str, Option<&str>, &str) = ("connected", None, "none");
@@ -25,9 +26,13 @@ async fn complete_under(endpoint: Endpoint, status: u16, answer: &str) -> (u16, 
     let returned = ada.approve("ada.makes").await;
     app.instagram.script(None, endpoint, status, answer, None).unwrap();
     let completed = ada.complete(&returned).await;
-    let problem = body(&completed);
+    let problem = completed.json();
     in_contract(&ada.status().await);
-    (completed.status.as_u16(), code(&completed), problem["action"].as_str().unwrap_or_default().to_owned())
+    (
+        completed.status.as_u16(),
+        completed.code().to_owned(),
+        problem["action"].as_str().unwrap_or_default().to_owned(),
+    )
 }
 
 /// The status after one of the app's calls was answered so. The connection was well before.
@@ -37,10 +42,10 @@ async fn status_after_use(status: u16, answer: &str) -> Value {
     let ada = Member::new(&app, Person::Ada, &key);
     ada.here.connect_account(ada.account).await;
     app.instagram.script(None, Endpoint::Graph, status, answer, Some(1)).unwrap();
-    let called = ada.service(Method::GET, "graph/me/insights", None).await;
+    let called = ada.get("graph/me/insights").await;
     assert_eq!((called.status, &called.body["status"]), (StatusCode::OK, &json!(status)), "{}", called.body);
     // Other calls go on.
-    let again = ada.service(Method::GET, "graph/me", None).await;
+    let again = ada.get("graph/me").await;
     assert_eq!((again.status, &again.body["status"]), (StatusCode::OK, &json!(200)), "{}", again.body);
     let status = ada.here.status().await;
     in_contract(&status);
@@ -80,7 +85,7 @@ async fn a_redirect_address_that_differs_sends_nobody_in_a_circle() {
     for _ in 0..2 {
         let refused = ada.complete(&ada.approve("ada.makes").await).await;
         assert_eq!(
-            (code(&refused).as_str(), &body(&refused)["action"]),
+            (refused.code(), &refused.json()["action"]),
             ("app_misconfigured", &json!("contact_support"))
         );
     }
@@ -110,7 +115,7 @@ async fn whoever_is_made_a_tester_connects_with_the_next_try() {
     ada.connect_account("ada.makes").await;
     app.instagram.arm(Some("grace.hops"), Fault::DeveloperRole, None, None).unwrap();
     let refused = grace.complete(&grace.approve("grace.hops").await).await;
-    assert_eq!(code(&refused), "account_not_admitted");
+    assert_eq!(refused.code(), "account_not_admitted");
     app.instagram.clear(None).unwrap();
     assert_eq!(told(&grace.connect_account("grace.hops").await), WELL);
     assert_eq!(told(&ada.status().await), WELL);
@@ -138,7 +143,7 @@ async fn no_error_that_says_nothing_of_the_token_ends_a_connection() {
         let ada = app.sign_in(Person::Ada);
         ada.connect_account("ada.makes").await;
         app.instagram.script(None, Endpoint::Me, status, answer, None).unwrap();
-        let checked = body(&ada.send(Method::POST, "/user/instagram/check", None).await);
+        let checked = ada.check().await.json();
         in_contract(&checked);
         assert_eq!(
             (&checked["connected"], &checked["state"]),
@@ -209,15 +214,15 @@ async fn a_scope_that_works_again_is_not_missing() {
     ada.here.connect_account(ada.account).await;
     let refusal = r#"{"error":{"message":"(#10) Requires instagram_business_manage_insights permission","type":"OAuthException","code":10}}"#;
     app.instagram.script(None, Endpoint::Graph, 403, refusal, Some(1)).unwrap();
-    ada.service(Method::GET, "graph/me/insights", None).await;
+    ada.get("graph/me/insights").await;
     let missing = ("connected", Some("scopes_missing"), "reconnect");
     assert_eq!(told(&ada.here.status().await), missing);
     // Not one that needs no such scope, nor one that fails.
-    ada.service(Method::GET, "graph/me", None).await;
+    ada.get("graph/me").await;
     app.instagram.script(None, Endpoint::Graph, 500, "", Some(1)).unwrap();
-    ada.service(Method::GET, "graph/me/insights", None).await;
+    ada.get("graph/me/insights").await;
     assert_ne!(ada.here.status().await["missing_scopes"], json!([]));
-    ada.service(Method::GET, "graph/me/insights", None).await;
+    ada.get("graph/me/insights").await;
     let status = ada.here.status().await;
     in_contract(&status);
     assert_eq!((told(&status), &status["missing_scopes"]), (WELL, &json!([])));
@@ -249,7 +254,7 @@ async fn a_reconnect_that_brings_nothing_keeps_what_works() {
     let key = app.service_key().await;
     let ada = Member::new(&app, Person::Ada, &key);
     ada.here.connect_account(ada.account).await;
-    let before = ada.service(Method::POST, "token", None).await.body["access_token"].clone();
+    let before = ada.token().await.body["access_token"].clone();
     for fault in [Fault::EmptyToken, Fault::MissingExpiresIn] {
         let returned = ada.here.approve(ada.account).await;
         app.instagram.arm(Some(ada.account), fault, Some(Endpoint::Exchange), None).unwrap();
@@ -257,7 +262,7 @@ async fn a_reconnect_that_brings_nothing_keeps_what_works() {
         app.instagram.clear(None).unwrap();
         let status = ada.here.status().await;
         assert_eq!((told(&status).0, &status["attempt"]["id"]), ("connected", &json!(returned.attempt)));
-        assert_eq!(ada.service(Method::POST, "token", None).await.body["access_token"], before, "{fault:?}");
+        assert_eq!(ada.token().await.body["access_token"], before, "{fault:?}");
     }
 }
 
@@ -269,7 +274,7 @@ async fn either_id_finds_the_user_behind_a_webhook() {
     let status = app.sign_in(Person::Ada).connect_account("ada.makes").await;
     for id in ["id", "professional_id"] {
         let path = format!("/service/connections?account={}", status["account"][id].as_str().unwrap());
-        let page = body(&app.request(Method::GET, &path, Some(&format!("Bearer {key}")), None).await);
+        let page = app.get_as(&format!("Bearer {key}"), &path).await.json();
         assert_eq!(page["connections"][0]["user_id"], Person::Ada.user_id(), "{id}: {page}");
     }
 }
@@ -281,7 +286,7 @@ async fn an_account_that_named_one_id_first_is_the_same_when_it_names_both() {
     let ada = app.sign_in(Person::Ada);
     let returned = ada.approve("ada.makes").await;
     app.instagram.script(None, Endpoint::Me, 200, r#"{"id":"25982752248032036"}"#, Some(1)).unwrap();
-    let first = body(&ada.complete(&returned).await);
+    let first = ada.complete(&returned).await.json();
     assert_eq!((told(&first), &first["account"]["professional_id"]), (WELL, &Value::Null));
     let second = ada.connect_account("ada.makes").await;
     assert_eq!(second["account"]["professional_id"], "17841479677897649");
@@ -298,11 +303,7 @@ async fn an_account_under_another_id_is_still_the_one_that_is_linked() {
         let returned = grace.approve("ada.makes").await;
         app.instagram.script(None, Endpoint::Me, 200, known, Some(1)).unwrap();
         let refused = grace.complete(&returned).await;
-        assert_eq!(
-            (refused.status.as_u16(), code(&refused).as_str()),
-            (409, "account-belongs-to-another-user"),
-            "{known}"
-        );
+        assert_eq!(refused.told(), (409, "account-belongs-to-another-user"), "{known}");
     }
     assert_eq!(told(&ada.status().await), WELL);
 }
@@ -315,7 +316,7 @@ async fn a_handle_that_changes_on_the_way_is_no_other_account() {
     ada.connect_account("ada.makes").await;
     let returned = ada.approve("ada.makes").await;
     app.instagram.rename("ada.makes", "ada.lovelace", "Ada L.").unwrap();
-    let status = body(&ada.complete(&returned).await);
+    let status = ada.complete(&returned).await.json();
     assert_eq!((told(&status), &status["account"]["username"]), (WELL, &json!("ada.lovelace")));
 }
 
@@ -326,7 +327,7 @@ async fn a_check_brings_the_names_that_changed() {
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
     app.instagram.rename("ada.makes", "ada.lovelace", "Ada L.").unwrap();
-    let status = body(&ada.send(Method::POST, "/user/instagram/check", None).await);
+    let status = ada.check().await.json();
     let account = &status["account"];
     assert_eq!((&account["username"], &account["name"]), (&json!("ada.lovelace"), &json!("Ada L.")));
     assert!(account["profile_picture_url"].as_str().unwrap().contains("ada.lovelace"), "{account}");
@@ -338,7 +339,7 @@ async fn a_disconnected_account_is_free_for_whoever_connects_it() {
     let app = App::start().await;
     let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
     ada.connect_account("ada.makes").await;
-    ada.send(Method::DELETE, "/user/instagram", None).await;
+    ada.disconnect().await;
     assert_eq!(told(&grace.connect_account("ada.makes").await), WELL);
     assert_eq!(told(&ada.status().await), ("not_connected", Some("user_disconnected"), "connect"));
 }
@@ -351,8 +352,8 @@ async fn another_account_can_be_had_without_disconnecting_first() {
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
     let wish = json!({"return_to": RETURN_TO, "expect": "any_account", "force_reauth": true});
-    let returned = ada.go_and_return("grace.hops", &Decision::Approve, wish).await;
-    let status = body(&ada.complete(&returned).await);
+    let returned = ada.approve_with("grace.hops", wish).await;
+    let status = ada.complete(&returned).await.json();
     assert_eq!((told(&status), &status["account"]["username"]), (WELL, &json!("grace.hops")));
 }
 
@@ -362,7 +363,7 @@ async fn another_account_can_be_had_without_disconnecting_first() {
 async fn a_denial_beside_a_code_is_a_denial() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    let authorize_url: Url = ada.connect(json!({"return_to": RETURN_TO})).await.parse().unwrap();
+    let authorize_url: Url = ada.connect().await.parse().unwrap();
     let (_, state) = authorize_url.query_pairs().find(|(name, _)| name == "state").unwrap();
     let callback = format!("{}instagram/callback?error=access_denied&code=x&state={state}", app.base);
     let back = app.follow(&callback.parse().unwrap()).await;
@@ -377,7 +378,7 @@ async fn an_attempt_that_never_comes_back_ends_by_itself() {
     let scopes = [("INSTAGRAM_SCOPES", "instagram_business_basic,instagram_business_content_publishing")];
     let app = App::at(Arc::new(clock.clone()), &scopes, |_| {}).await;
     let ada = app.sign_in(Person::Ada);
-    ada.connect(json!({"return_to": RETURN_TO})).await;
+    ada.connect().await;
     assert_eq!(told(&ada.status().await), ("connecting", None, "none"));
     clock.advance(Duration::from_mins(10));
     let status = ada.status().await;
@@ -394,7 +395,7 @@ async fn a_bare_429_is_a_limit_and_disconnects_nobody() {
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
     app.instagram.script(None, Endpoint::Me, 429, "<html>Too many requests</html>", None).unwrap();
-    let status = body(&ada.send(Method::POST, "/user/instagram/check", None).await);
+    let status = ada.check().await.json();
     assert_eq!(told(&status), ("degraded", Some("rate_limited"), "wait"));
 }
 
@@ -421,7 +422,7 @@ async fn a_deauthorization_that_is_not_signed_is_not_believed() {
         assert!(
             answer.status.is_client_error() && answer.status != StatusCode::UNAUTHORIZED,
             "{}",
-            text(&answer)
+            answer.text()
         );
     }
     assert_eq!(told(&ada.status().await), WELL);
@@ -440,7 +441,7 @@ async fn an_app_that_is_switched_off_has_nobody_reconnect() {
     app.instagram.set_fault(None, Fault::AppDeactivated).unwrap();
     for (person, _) in people {
         let here = app.sign_in(person);
-        let status = body(&here.send(Method::POST, "/user/instagram/check", None).await);
+        let status = here.check().await.json();
         assert_eq!(told(&status), ("degraded", Some("app_misconfigured"), "wait"));
     }
 }

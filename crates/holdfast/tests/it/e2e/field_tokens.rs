@@ -12,7 +12,8 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::edge::client::Raw;
-use crate::testing::app::{App, ORIGIN, SignedIn, code, json as body, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, ORIGIN, SignedIn};
 use crate::testing::database::{Engine, Place};
 use crate::testing::leaks;
 use crate::testing::waiting::until;
@@ -32,23 +33,23 @@ async fn bare(app: &App, method: Method, path: &str, headers: &[(&'static str, &
 }
 
 async fn with_token(app: &App, token: &str) -> Answer {
-    app.request(Method::GET, STATUS, Some(&format!("Bearer {token}")), None).await
+    app.get_as(&format!("Bearer {token}"), STATUS).await
 }
 
 /// Status, code and action.
 fn told(answer: &Answer) -> (u16, String, String) {
     let problem = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
     let action = problem["action"].as_str().unwrap_or_default().to_owned();
-    (answer.status.as_u16(), code(answer), action)
+    (answer.status.as_u16(), answer.code().to_owned(), action)
 }
 
 fn detail(answer: &Answer) -> String {
-    body(answer)["detail"].as_str().unwrap_or_default().to_owned()
+    answer.json()["detail"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The page of a refusal's code.
 async fn page(app: &App, refused: &Answer) -> String {
-    text(&app.get(&format!("/docs/errors/{}", code(refused))).await)
+    app.get(&format!("/docs/errors/{}", refused.code())).await.text()
 }
 
 /// clerk/clerk-sdk-python#90, clerk/javascript#9249: tokens that a backend mints, and those of
@@ -81,14 +82,13 @@ async fn a_token_from_the_future_is_not_locked_out_once_its_time_has_come() {
     app.clerk.skew(30);
     let early = app.clerk.token(&app.clerk.sign_in(Person::Ada).unwrap(), Some(ORIGIN)).unwrap();
     let refused = with_token(&app, &early).await;
-    assert_eq!(code(&refused), "token-not-active-yet", "{}", text(&refused));
+    assert_eq!(refused.code(), "token-not-active-yet", "{}", refused.text());
     assert!(detail(&refused).contains(" s"), "by how much: {}", detail(&refused));
     for _ in 0..12 {
         assert!(with_token(&app, &early).await.status.is_client_error());
     }
     clock.advance(Duration::from_secs(30));
-    let accepted = with_token(&app, &early).await;
-    assert_eq!(accepted.status, StatusCode::OK, "{}", text(&accepted));
+    with_token(&app, &early).await.good();
 }
 
 /// clerk/clerk-sdk-go#133, clerk/clerk-ios#50, adrianhajdin/threads#124: a token that was kept.
@@ -100,7 +100,7 @@ async fn a_token_that_was_kept_is_to_be_replaced_and_the_session_is_fine() {
     let ada = app.sign_in(Person::Ada);
     let kept = ada.authorization();
     clock.advance(Duration::from_secs(65));
-    let refused = app.request(Method::GET, STATUS, Some(&kept), None).await;
+    let refused = app.get_as(&kept, STATUS).await;
     assert_eq!(told(&refused), (401, "token-expired".to_owned(), "refresh_session_token".to_owned()));
     assert_eq!(ada.get(STATUS).await.status, StatusCode::OK);
 }
@@ -114,8 +114,7 @@ async fn a_token_of_another_instance_is_one_and_costs_clerk_no_storm() {
     let asked = app.clerk.jwks_requests();
     for _ in 0..40 {
         let token = other.token(&other.sign_in(Person::Ada).unwrap(), Some(ORIGIN)).unwrap();
-        let refused = with_token(&app, &token).await;
-        assert_eq!((refused.status.as_u16(), code(&refused).as_str()), (401, "jwk-kid-mismatch"));
+        with_token(&app, &token).await.is(401, "jwk-kid-mismatch");
     }
     assert!(app.clerk.jwks_requests() - asked <= 1, "{}", app.clerk.jwks_requests() - asked);
 }
@@ -128,7 +127,7 @@ async fn statuses(people: &[SignedIn<'_>; 2]) -> [StatusCode; 2] {
         let answer = person.get(STATUS).await;
         *status = answer.status;
         let may_come_again = answer.headers.contains_key("retry-after");
-        assert_eq!(may_come_again, answer.status == StatusCode::SERVICE_UNAVAILABLE, "{}", text(&answer));
+        assert_eq!(may_come_again, answer.status == StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text());
     }
     statuses
 }
@@ -210,7 +209,7 @@ async fn what_is_sent_in_place_of_a_token_is_named() {
         ("hf_sk_0123456789", "service key"),
     ] {
         let refused = with_token(&app, sent).await;
-        assert_eq!((refused.status.as_u16(), code(&refused).as_str()), (401, "token-invalid"), "{sent}");
+        assert_eq!(refused.told(), (401, "token-invalid"), "{sent}");
         assert!(detail(&refused).contains(named), "{sent}: {}", detail(&refused));
     }
 }
@@ -294,7 +293,7 @@ async fn whatever_stands_in_the_header_is_refused_in_a_way_that_a_gateway_passes
         "ÿ",
     ] {
         let answer = bare(&app, Method::GET, "/forward-auth", &[("authorization", value)]).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{value:?}: {}", text(&answer));
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{value:?}: {}", answer.text());
         assert!(!answer.headers.contains_key("location") && !answer.headers.contains_key("x-auth-user"));
         assert_eq!(answer.headers["content-type"], "application/problem+json", "{value:?}");
     }
@@ -311,7 +310,7 @@ async fn headers_alone_say_why_and_when_to_come_again() {
         (&[], 401, "session-token-missing"),
     ] {
         let answer = bare(&app, Method::GET, "/forward-auth", headers).await;
-        assert_eq!(answer.status.as_u16(), status, "{}", text(&answer));
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text());
         let problem: Value = serde_json::from_slice(answer.headers["x-auth-problem"].as_bytes()).unwrap();
         assert_eq!(problem["code"], code);
         assert_eq!(answer.headers.contains_key("retry-after"), status == 503);
@@ -331,7 +330,7 @@ async fn a_proxied_instance_and_a_satellite_are_the_instance() {
     };
     for issuer in [&app.clerk.issuer(), "https://app.example.com/__clerk", "https://clerk.shop.example"] {
         let answer = with_token(&app, &from(issuer)).await;
-        assert_eq!(answer.status, StatusCode::OK, "{issuer}: {}", text(&answer));
+        assert_eq!(answer.status, StatusCode::OK, "{issuer}: {}", answer.text());
     }
     let refused = with_token(&app, &from("https://clerk.elsewhere.example")).await;
     assert_eq!(told(&refused).1, "token-invalid-issuer");
@@ -367,7 +366,7 @@ async fn each_of_several_origins_is_a_party_and_may_read() {
     for origin in origins.split(',') {
         let bearer = format!("Bearer {}", app.clerk.token(&session, Some(origin)).unwrap());
         let answer = bare(&app, Method::GET, STATUS, &[("authorization", &bearer), ("origin", origin)]).await;
-        assert_eq!(answer.status, StatusCode::OK, "{origin}: {}", text(&answer));
+        assert_eq!(answer.status, StatusCode::OK, "{origin}: {}", answer.text());
         assert_eq!(answer.headers["access-control-allow-origin"], origin);
     }
 }

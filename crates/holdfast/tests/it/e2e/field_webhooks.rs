@@ -10,7 +10,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::statuses::told;
-use crate::testing::app::{App, ORIGIN, code, json as body, text};
+use crate::testing::answer::AnswerExt;
+use crate::testing::app::{App, ORIGIN};
 use crate::testing::leaks;
 
 const WELL: (&str, Option<&str>, &str) = ("connected", None, "none");
@@ -68,10 +69,9 @@ async fn a_signature_is_over_the_bytes_as_they_came() {
     let at = now(&app);
     let signed = signature(&app, "msg_1", &at, &event);
     let rewritten = serde_json::from_str::<Value>(&event).unwrap().to_string();
-    let refused = deliver(&app, "msg_1", &at, Some(&signed), &rewritten).await;
-    assert_eq!((refused.status.as_u16(), code(&refused).as_str()), (400, "signature-invalid"));
+    deliver(&app, "msg_1", &at, Some(&signed), &rewritten).await.is(400, "signature-invalid");
     let believed = deliver(&app, "msg_1", &at, Some(&signed), &event).await;
-    assert!(believed.status.is_success(), "{}", text(&believed));
+    assert!(believed.status.is_success(), "{}", believed.text());
 }
 
 /// lobehub/lobehub#4084, harshdwivediiiii/pathfinder-ai#1720: made by hand, and not signed.
@@ -83,8 +83,8 @@ async fn an_event_that_is_not_signed_is_told_which_header_is_missing_and_erases_
     let event = json!({"type": "user.deleted", "data": {"id": Person::Ada.user_id(), "deleted": true}});
     let at = now(&app);
     let unsigned = deliver(&app, "msg_1", &at, None, &event.to_string()).await;
-    assert_eq!((unsigned.status.as_u16(), code(&unsigned).as_str()), (400, "signature-invalid"));
-    assert!(text(&unsigned).contains("svix-signature"), "{}", text(&unsigned));
+    unsigned.is(400, "signature-invalid");
+    assert!(unsigned.text().contains("svix-signature"), "{}", unsigned.text());
     for forged in ["v1,", "v1,AAAA", "v1", "", "v2,AAAA"] {
         let refused = deliver(&app, "msg_1", &at, Some(forged), &event.to_string()).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{forged}");
@@ -102,7 +102,7 @@ async fn one_signature_of_several_that_fits_is_enough() {
     let good = signature(&app, "msg_1", &at, &event);
     for several in [format!("v1,AAAA {good}"), format!("v1a,x v2,y {good} v1,AAAA")] {
         let believed = deliver(&app, "msg_1", &at, Some(&several), &event).await;
-        assert!(believed.status.is_success(), "{}", text(&believed));
+        assert!(believed.status.is_success(), "{}", believed.text());
     }
     let moved = good.replacen("v1,", "v2,", 1);
     assert_eq!(deliver(&app, "msg_1", &at, Some(&moved), &event).await.status, StatusCode::BAD_REQUEST);
@@ -114,7 +114,7 @@ async fn one_signature_of_several_that_fits_is_enough() {
 async fn the_newest_primary_address_stands_whatever_arrives_later() {
     let app = App::with(&[("CLERK_SECRET_KEY", "")], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
-    let email = async || body(&ada.get("/user/profile").await)["email"].clone();
+    let email = async || ada.get("/user/profile").await.json()["email"].clone();
     let primary = |id: &'static str| move |data: &mut Value| data["primary_email_address_id"] = id.into();
     for (id, event, expected) in [
         ("msg_1", record(1_000, |_| {}), "ada@example.com"),
@@ -151,7 +151,7 @@ async fn a_ban_or_a_lock_loses_nothing() {
 async fn the_event_and_the_first_calls_make_one_record_and_no_error() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    let calls = join_all((0..6).map(|_| ada.send(Method::POST, "/auth/sync", None)));
+    let calls = join_all((0..6).map(|_| ada.sync()));
     let events =
         join_all((0..4).map(|_| app.clerk.send_webhook(EventKind::Created, Person::Ada, Deliver::Twice)));
     let (calls, events) = join(calls, events).await;
@@ -161,9 +161,9 @@ async fn the_event_and_the_first_calls_make_one_record_and_no_error() {
     assert!(
         calls.iter().all(|answer| answer.status == StatusCode::OK),
         "{:?}",
-        calls.iter().map(text).collect::<Vec<_>>()
+        calls.iter().map(AnswerExt::text).collect::<Vec<_>>()
     );
-    assert_eq!(calls.iter().filter(|answer| body(answer)["created"] == true).count(), 1);
+    assert_eq!(calls.iter().filter(|answer| answer.json()["created"] == true).count(), 1);
 }
 
 /// koala73/worldmonitor#8498: a deletion cannot be taken back, and whoever signs up with the same
@@ -182,7 +182,7 @@ async fn whoever_comes_back_after_a_deletion_is_somebody_new() {
     });
     let bearer = format!("Bearer {}", again.unwrap());
     leaks::secret(&bearer[7..]);
-    let status = app.request(Method::GET, "/user/instagram/status", Some(&bearer), None).await;
-    assert_eq!(told(&body(&status)), ("not_connected", None, "connect"));
+    let status = app.get_as(&bearer, "/user/instagram/status").await;
+    assert_eq!(told(&status.json()), ("not_connected", None, "connect"));
     assert_eq!(told(&app.sign_in(Person::Grace).connect_account("ada.makes").await), WELL);
 }

@@ -2,22 +2,22 @@
 
 use futures_util::future::join_all;
 use holdfast::standin::clerk::Person;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::json;
 
-use crate::testing::app::{App, json as body};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::App;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_parallel_first_calls_make_one_user() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    let answers = join_all((0..100).map(|_| ada.send(Method::POST, "/auth/sync", None))).await;
+    let answers = join_all((0..100).map(|_| ada.sync())).await;
     let created = answers.iter().filter(|answer| {
-        assert_eq!(answer.status, StatusCode::OK);
-        body(answer)["created"] == json!(true)
+        answer.good()["created"] == json!(true)
     });
     assert_eq!(created.count(), 1);
-    let user = &body(&answers[0])["user"];
+    let user = &answers[0].json()["user"];
     assert_eq!(user["email"], "ada@example.com");
     assert_eq!(user["first_name"], "Ada");
 }
@@ -28,6 +28,6 @@ async fn a_profile_without_a_sync_is_made_on_the_spot() {
     let grace = app.sign_in(Person::Grace);
     let profile = grace.get("/user/profile").await;
     assert_eq!(profile.status, StatusCode::OK);
-    assert!(body(&profile)["id"].as_str().unwrap().starts_with("user_"));
-    assert_eq!(body(&profile)["connections"]["instagram"]["state"], "not_connected");
+    assert!(profile.json()["id"].as_str().unwrap().starts_with("user_"));
+    assert_eq!(profile.json()["connections"]["instagram"]["state"], "not_connected");
 }

@@ -3,7 +3,8 @@
 use holdfast::standin::clerk::{Fault, Person, Surface};
 use http::StatusCode;
 
-use crate::testing::app::{App, json as body};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::App;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_keys_the_answer_is_503_until_they_return() {
@@ -14,7 +15,7 @@ async fn without_keys_the_answer_is_503_until_they_return() {
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
         assert!(answer.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1, "{path}");
     }
-    assert_eq!(body(&ada.get("/user/profile").await)["source"], "clerk");
+    assert_eq!(ada.get("/user/profile").await.json()["source"], "clerk");
     assert_eq!(app.get("/healthz").await.status, StatusCode::OK);
     app.clerk.set_fault(Surface::Jwks, None);
     app.is_ready().await;

@@ -8,7 +8,8 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::edge::client::Raw;
-use crate::testing::app::{App, RETURN_TO, Returned, SignedIn, json as body, location, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, RETURN_TO, Returned, SignedIn};
 use crate::testing::database::execute_on;
 use crate::testing::leaks;
 
@@ -49,7 +50,7 @@ impl Operation {
 
 /// All of them.
 pub async fn all(app: &App) -> Vec<Operation> {
-    let document = body(&app.get("/openapi.json").await);
+    let document = app.get("/openapi.json").await.json();
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         // What else a path can have, such as `parameters`, is no method.
@@ -92,6 +93,15 @@ impl<'a> Member<'a> {
         let path = format!("/service/users/{}/instagram/{path}", self.person.user_id());
         let authorization = format!("Bearer {}", self.service_key);
         outcome(&self.app.request(method, &path, Some(&authorization), body).await)
+    }
+
+    pub async fn get(&self, path: &str) -> Outcome {
+        self.service(Method::GET, path, None).await
+    }
+
+    /// Takes the grant.
+    pub async fn token(&self) -> Outcome {
+        self.service(Method::POST, "token", None).await
     }
 
     /// Calls the operation.
@@ -173,9 +183,9 @@ impl<'a> Member<'a> {
 
     /// The same up to our callback's own answer.
     pub async fn come_back(&self) -> holdfast::transport::Answer {
-        let url = self.here.connect(json!({"return_to": RETURN_TO})).await;
+        let url = self.here.connect().await;
         let approval = decide(url.parse().unwrap(), self.account, &Decision::Approve);
-        let back = location(&self.app.send(approval).await);
+        let back = self.app.send(approval).await.location();
         self.app.get(&format!("{}?{}", back.path(), back.query().unwrap_or_default())).await
     }
 
@@ -204,7 +214,7 @@ impl<'a> Member<'a> {
 }
 
 fn outcome(answer: &holdfast::transport::Answer) -> Outcome {
-    let body = serde_json::from_slice(&answer.body).unwrap_or_else(|_| Value::String(text(answer)));
+    let body = serde_json::from_slice(&answer.body).unwrap_or_else(|_| Value::String(answer.text()));
     Outcome { status: answer.status, body }
 }
 

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use super::operations::Member;
 use super::statuses::told;
-use crate::testing::app::{App, RETURN_TO, json as body};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::App;
 use crate::testing::serving::serving;
 use crate::testing::waiting::{until, until_seen};
 
@@ -74,7 +75,7 @@ async fn a_refresh_that_names_no_lifetime_is_kept_for_as_long_as_the_grant_befor
     let ada = Person::Ada.user_id();
     let path = format!("/service/users/{ada}/instagram/token");
     let handed = app.request(Method::POST, &path, Some(&format!("Bearer {key}")), None).await;
-    assert_eq!(body(&handed)["access_token"], "IGAAsecond");
+    assert_eq!(handed.json()["access_token"], "IGAAsecond");
     assert!(refreshes.load(Ordering::SeqCst) > 0);
 }
 
@@ -120,7 +121,7 @@ async fn a_call_that_a_refresh_overtakes_is_made_with_the_new_grant() {
         until_seen("the worker refreshes what is due", async || ada.here.status().await, is_refreshed).await;
         refreshed.notify_waiters();
     };
-    let read = ada.service(Method::GET, "graph/me/media", None);
+    let read = ada.get("graph/me/media");
     let write = ada.service(Method::POST, "graph/me/media", None);
     let (read, write, ()) = tokio::join!(read, write, ended);
     assert_eq!((read.status.as_u16(), &read.body["body"]), (200, &json!({"data": []})), "{}", read.body);
@@ -148,7 +149,7 @@ async fn a_degraded_connection_too_young_to_be_renewed_recovers_by_itself_within
     // "Wait" promises that somebody asks again, although a refresh is not allowed for a day.
     for fault in [Fault::AppDeactivated, Fault::FalseAlarm] {
         app.instagram.arm(Some("ada.makes"), fault, Some(Endpoint::Me), None).unwrap();
-        let struck = body(&ada.send(Method::POST, "/user/instagram/check", None).await);
+        let struck = ada.check().await.json();
         assert_eq!((&struck["state"], &struck["action"]), (&json!("degraded"), &json!("wait")), "{fault:?}");
         app.instagram.clear(None).unwrap();
         let mut minutes = 0;
@@ -188,10 +189,10 @@ async fn a_refresh_that_names_no_permission_takes_none_away_that_a_call_has_prov
     let key = app.service_key().await;
     let ada = Member::new(&app, Person::Ada, &key);
     let only = Decision::ApproveOnly(vec!["instagram_business_basic".to_owned()]);
-    let returned = ada.here.go_and_return(ada.account, &only, json!({"return_to": RETURN_TO})).await;
+    let returned = ada.here.go_and_return(ada.account, &only).await;
     ada.here.complete(&returned).await;
     assert_eq!(ada.here.status().await["reason"], "scopes_missing");
-    assert_eq!(ada.service(Method::GET, "graph/me/insights", None).await.body["status"], 200);
+    assert_eq!(ada.get("graph/me/insights").await.body["status"], 200);
     assert_eq!(told(&ada.here.status().await), ("connected", None, "none"));
     refreshed_again(&refreshes).await;
     assert_eq!(told(&ada.here.status().await), ("connected", None, "none"));
@@ -211,7 +212,7 @@ async fn a_refresh_that_names_the_permissions_in_another_order_says_nothing_new(
     let key = app.service_key().await;
     let ada = Member::new(&app, Person::Ada, &key);
     ada.here.connect_account(ada.account).await;
-    ada.service(Method::GET, "graph/me/insights", None).await;
+    ada.get("graph/me/insights").await;
     assert_eq!(ada.here.status().await["missing_scopes"], json!(["instagram_business_manage_insights"]));
     refreshed_again(&refreshes).await;
     assert_eq!(ada.here.status().await["missing_scopes"], json!(["instagram_business_manage_insights"]));

@@ -6,6 +6,7 @@ use holdfast::clock::SystemClock;
 use holdfast::standin::clerk::Person;
 use serde_json::json;
 
+use crate::testing::answer::AnswerExt as _;
 use crate::testing::app::App;
 use crate::testing::database::{Engine, Place};
 
@@ -31,12 +32,8 @@ async fn whoever_connected_before_sees_which_permissions_are_missing() {
     let tag_of_wider = ada.at(&wider).get("/user/instagram/status").await.headers["etag"].clone();
     assert_ne!(tag, tag_of_wider);
 
-    let checked = ada.at(&wider).send(http::Method::POST, "/user/instagram/check", None).await;
-    assert_eq!(
-        crate::testing::app::json(&checked)["reason"],
-        "scopes_missing",
-        "a grant that works lacks it still"
-    );
+    let checked = ada.at(&wider).check().await;
+    assert_eq!(checked.json()["reason"], "scopes_missing", "a grant that works lacks it still");
 
     let again = ada.at(&wider).connect_account("ada.makes").await;
     assert_eq!((&again["reason"], &again["missing_scopes"]), (&json!(null), &json!([])));

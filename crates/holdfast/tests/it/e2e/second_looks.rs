@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::operations::Member;
 use super::statuses::told;
-use crate::testing::app::{App, RETURN_TO, Returned, SignedIn, code, json as body, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, Returned, SignedIn};
 use crate::testing::database::{Engine, execute_on};
 use crate::testing::serving::serving;
 use crate::testing::waiting::until;
@@ -40,7 +41,7 @@ async fn an_attempt_that_failed_at_the_callback_is_told_as_failed() {
     let app = App::start().await;
     let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
     for query in ["error=server_error", "error=temporarily_unavailable&code=x", "nothing=1"] {
-        let state = state_of(&ada.connect(json!({"return_to": RETURN_TO})).await);
+        let state = state_of(&ada.connect().await);
         let attempt = ada.status().await["attempt"]["id"].as_str().unwrap().to_owned();
         let back = app.get(&format!("/instagram/callback?state={state}&{query}")).await;
         let location = back.headers["location"].to_str().unwrap();
@@ -48,9 +49,9 @@ async fn an_attempt_that_failed_at_the_callback_is_told_as_failed() {
         // There was no completion, so what is sent in its place is not what is wrong.
         let returned = Returned { attempt, completion: "none-came-with-the-redirect".to_owned() };
         let answer = ada.complete(&returned).await;
-        assert_eq!((answer.status.as_u16(), code(&answer).as_str()), (424, "attempt_failed"), "{query}");
-        assert_eq!(body(&answer)["action"], "connect");
-        assert_eq!(code(&grace.complete(&returned).await), "attempt-not-yours");
+        assert_eq!(answer.told(), (424, "attempt_failed"), "{query}");
+        assert_eq!(answer.json()["action"], "connect");
+        assert_eq!(grace.complete(&returned).await.code(), "attempt-not-yours");
     }
 }
 
@@ -59,16 +60,16 @@ async fn a_callback_opened_again_hours_later_does_not_deny_what_it_connected() {
     let clock = clock();
     let app = at(&clock).await;
     let ada = app.sign_in(Person::Ada);
-    let authorize = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let authorize = ada.connect().await;
     let state = state_of(&authorize);
     let end = app.decide(&authorize, "ada.makes", &Decision::Approve).await;
     let parameter = |name: &str| end.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
     let returned = Returned { attempt: parameter("attempt"), completion: parameter("completion") };
-    assert_eq!(ada.complete(&returned).await.status, StatusCode::OK);
+    ada.complete(&returned).await.good();
     clock.advance(Duration::from_hours(3));
     let page = app.get(&format!("/instagram/callback?state={state}&code=x")).await;
     assert!(!page.headers.contains_key("location"));
-    let told = text(&page);
+    let told = page.text();
     assert!(told.contains("The account was connected") && !told.contains("Nothing was connected"), "{told}");
 }
 
@@ -102,7 +103,7 @@ async fn the_longer_an_outage_lasts_the_rarer_an_attempt_asks() {
     for pause in [0, 80, 160, 240, 480, 1200] {
         clock.advance(Duration::from_secs(pause));
         let waited = complete(&ada, &returned, &clock).await;
-        assert_eq!(code(&waited), "provider_unavailable", "{}", text(&waited));
+        assert_eq!(waited.code(), "provider_unavailable", "{}", waited.text());
         waits.push(wait(&waited));
     }
     assert_eq!(waits[0], 5, "a person may be waiting");
@@ -119,13 +120,13 @@ async fn a_no_without_a_reason_that_lasts_ends_the_attempt() {
     let ada = app.sign_in(Person::Ada);
     let returned = ada.approve("ada.makes").await;
     app.instagram.arm(Some("ada.makes"), Fault::FalseAlarm, Some(Endpoint::Me), None).unwrap();
-    assert_eq!(code(&complete(&ada, &returned, &clock).await), "provider_unavailable");
+    assert_eq!(complete(&ada, &returned, &clock).await.code(), "provider_unavailable");
     clock.advance(Duration::from_mins(9));
-    assert_eq!(code(&complete(&ada, &returned, &clock).await), "provider_unavailable");
+    assert_eq!(complete(&ada, &returned, &clock).await.code(), "provider_unavailable");
     assert_eq!(told(&ada.status().await), ("connecting", None, "none"));
     clock.advance(Duration::from_mins(2));
     let ended = complete(&ada, &returned, &clock).await;
-    assert_eq!((code(&ended).as_str(), &body(&ended)["action"]), ("attempt_failed", &json!("connect")));
+    assert_eq!((ended.code(), &ended.json()["action"]), ("attempt_failed", &json!("connect")));
     assert_eq!(told(&ada.status().await), ("not_connected", Some("attempt_failed"), "connect"));
 }
 
@@ -139,11 +140,11 @@ async fn a_call_whose_answer_is_lost_says_what_is_safe() {
     for (method, may_be_done) in [(Method::GET, false), (Method::POST, true), (Method::DELETE, true)] {
         app.instagram.arm(None, Fault::LostReply, Some(Endpoint::Graph), Some(1)).unwrap();
         let lost = app.request(method.clone(), &path, Some(&format!("Bearer {key}")), None).await;
-        assert_eq!(code(&lost), "provider_unavailable", "{method}: {}", text(&lost));
+        assert_eq!(lost.code(), "provider_unavailable", "{method}: {}", lost.text());
         // Whoever may ask again is told when; whoever would do it twice is not told to.
         assert_eq!(lost.headers.contains_key("retry-after"), !may_be_done, "{method}");
-        assert_eq!(body(&lost)["action"], json!(if may_be_done { "look_first" } else { "retry" }));
-        let detail = body(&lost)["detail"].as_str().unwrap().to_owned();
+        assert_eq!(lost.json()["action"], json!(if may_be_done { "look_first" } else { "retry" }));
+        let detail = lost.json()["detail"].as_str().unwrap().to_owned();
         assert_eq!(detail.contains("may have carried the call out"), may_be_done, "{method}: {detail}");
     }
 }
@@ -189,7 +190,7 @@ async fn a_call_that_fails_says_nothing_unless_me_fails_too() {
     let version = ada.here.status().await["version"].clone();
     for _ in 0..2 {
         app.instagram.script(None, Endpoint::Graph, 500, "", Some(1)).unwrap();
-        assert_eq!(body(&publish().await)["status"], json!(500));
+        assert_eq!(publish().await.json()["status"], json!(500));
         let status = ada.here.status().await;
         assert_eq!(told(&status), ("connected", None, "none"));
         assert_ne!((&status["version"], &status["evidence"]["source"]), (&version, &json!("oauth")));
@@ -215,7 +216,7 @@ async fn calls_that_keep_failing_cost_one_look_and_one_write_a_minute() {
     let ada = Member::new(&app, Person::Ada, &key);
     ada.here.connect_account(ada.account).await;
     let asked = || app.instagram.call_counts()[&Endpoint::Me];
-    let call = || ada.service(Method::GET, "graph/me/media", None);
+    let call = || ada.get("graph/me/media");
     let version = async || ada.here.status().await["version"].as_i64().unwrap();
     for (status, body, looks) in [(500, "", 1), (400, DEAD, 12)] {
         clock.advance(Duration::from_mins(2));
@@ -258,7 +259,7 @@ async fn a_grant_that_somebody_refreshes_is_not_called_dead() {
     assert_eq!(told(&ada.here.status().await), ("connected", None, "none"));
     // Nobody brings another one after all.
     clock.advance(Duration::from_mins(4));
-    let refused = ada.service(Method::GET, "graph/me/media", None).await;
+    let refused = ada.get("graph/me/media").await;
     assert_eq!((refused.status.as_u16(), &refused.body["code"]), (424, &json!("revoked")));
 }
 
@@ -274,7 +275,7 @@ async fn an_account_that_is_named_by_its_professional_id_alone_is_the_same() {
     app.instagram.script(Some("ada.makes"), Endpoint::Me, 200, named, None).unwrap();
     for _ in 0..3 {
         clock.advance(Duration::from_mins(30));
-        let status = body(&ada.send(Method::POST, "/user/instagram/check", None).await);
+        let status = ada.check().await.json();
         assert_eq!(told(&status), ("connected", None, "none"));
     }
     // Where it is linked, the token's own answer has the other id.
@@ -301,7 +302,7 @@ async fn the_apps_own_calls_count_for_the_budget() {
     assert!(used().await < 0.01);
     let figures = UsageFigures { app_percent: Some(62), account_percent: None, regains_in_minutes: 0 };
     app.instagram.set_usage(figures);
-    assert_eq!(ada.service(Method::GET, "graph/me/media", None).await.status, StatusCode::OK);
+    assert_eq!(ada.get("graph/me/media").await.status, StatusCode::OK);
     assert!((used().await - 0.62).abs() < 0.001, "{}", used().await);
 }
 
@@ -313,7 +314,7 @@ async fn i2_an_access_level_that_a_call_wants_is_nobodys_permission() {
     let ada = Member::new(&app, Person::Ada, &key);
     ada.here.connect_account(ada.account).await;
     app.instagram.script(None, Endpoint::Graph, 400, REFUSED, Some(1)).unwrap();
-    let refused = ada.service(Method::GET, "graph/me/insights", None).await;
+    let refused = ada.get("graph/me/insights").await;
     assert_eq!(refused.body["status"], 400);
     let status = ada.here.status().await;
     assert_eq!((told(&status), &status["missing_scopes"]), (("connected", None, "none"), &json!([])));
@@ -322,7 +323,7 @@ async fn i2_an_access_level_that_a_call_wants_is_nobodys_permission() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_at_instagram_is_not_denied_where_the_app_is_not_set_up() {
     let app = App::with(&[("INSTAGRAM_APP_ID", ""), ("INSTAGRAM_APP_SECRET", "")], |_| {}).await;
-    let receipt = body(&app.sign_in(Person::Ada).send(Method::DELETE, "/user/instagram", None).await);
+    let receipt = app.sign_in(Person::Ada).disconnect().await.json();
     let hint = receipt["revoke_hint"].as_str().unwrap();
     assert!(hint.contains("remove the app") && !hint.contains("Nothing"), "{hint}");
 }
@@ -334,7 +335,7 @@ async fn a_foreign_cursor_is_refused_by_whichever_name_it_came() {
     for name in ["cursor", "before"] {
         let refused = ada.get(&format!("/user/instagram/history?{name}=x")).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST);
-        let detail: Value = body(&refused)["detail"].clone();
+        let detail: Value = refused.json()["detail"].clone();
         assert_eq!(detail, "This server did not issue that cursor.", "{name}");
     }
 }
@@ -348,7 +349,7 @@ async fn what_goes_out_asks_for_plain_answers() {
     let router = axum::Router::new().fallback(axum::routing::get(echo));
     let url = serving(router).await.parse().unwrap();
     let app = App::start().await;
-    assert_eq!(text(&app.send(Outgoing::new(Method::GET, url)).await), "identity");
+    assert_eq!(app.send(Outgoing::new(Method::GET, url)).await.text(), "identity");
 }
 
 /// Calling while throttled lengthens it, whoever's account is asked about.
@@ -363,17 +364,16 @@ async fn nobody_is_asked_about_while_the_app_is_throttled() {
     clock.advance(Duration::from_mins(2));
     let asked = || app.instagram.call_counts()[&Endpoint::Me];
     let check = async |who: &SignedIn<'_>| {
-        let answer = who.send(Method::POST, "/user/instagram/check", None).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", text(&answer));
-        body(&answer)
+        let answer = who.check().await;
+        answer.good()
     };
     app.instagram.arm(None, Fault::AppRateLimit, Some(Endpoint::Me), Some(1)).unwrap();
     assert_eq!(check(&ada).await["reason"], "rate_limited");
     let calls = asked();
     check(&grace).await;
     let path = format!("/service/users/{}/instagram/graph/me/media", Person::Grace.user_id());
-    let called = app.request(Method::GET, &path, Some(&format!("Bearer {key}")), None).await;
-    assert_eq!((called.status.as_u16(), code(&called).as_str()), (424, "rate_limited"), "{}", text(&called));
+    let called = app.get_as(&format!("Bearer {key}"), &path).await;
+    called.is(424, "rate_limited");
     assert!(called.headers.contains_key("retry-after"));
     assert!(!app.instagram.call_counts().contains_key(&Endpoint::Graph));
     clock.advance(Duration::from_mins(2));

@@ -10,7 +10,8 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::operations::Member;
-use crate::testing::app::{App, RETURN_TO, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::App;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_hands_out_tokens_is_refused_and_says_nothing_about_the_connection() {
@@ -20,7 +21,7 @@ async fn a_path_that_hands_out_tokens_is_refused_and_says_nothing_about_the_conn
     let connected = ada.here.connect_account(ada.account).await;
     let asked = app.instagram.call_counts();
     for path in ["graph/refresh_access_token", "graph/access_token", "graph/oauth/access_token"] {
-        let told = ada.service(Method::GET, path, None).await;
+        let told = ada.get(path).await;
         assert_eq!(
             (told.status, &told.body["code"], &told.body["source"]),
             (StatusCode::UNPROCESSABLE_ENTITY, &json!("graph-call-not-allowed"), &json!("request")),
@@ -41,8 +42,8 @@ async fn a_nul_in_an_address_is_the_callers_mistake() {
     let key = format!("Bearer {key}");
     for account in ["%00", "@%00"] {
         let path = format!("/service/connections?account={account}");
-        let listed = app.request(Method::GET, &path, Some(&key), None).await;
-        assert_eq!(listed.status, StatusCode::BAD_REQUEST, "{}", text(&listed));
+        let listed = app.get_as(&key, &path).await;
+        assert_eq!(listed.status, StatusCode::BAD_REQUEST, "{}", listed.text());
     }
 }
 
@@ -53,7 +54,7 @@ async fn the_reason_is_that_of_the_status_while_a_person_connects_again() {
     let key = app.service_key().await;
     let ada = Member::new(&app, Person::Ada, &key);
     let same = async |state: &str, reason: Option<&str>| {
-        let status = ada.service(Method::GET, "status", None).await.body;
+        let status = ada.get("status").await.body;
         assert_eq!((&status["state"], &status["reason"]), (&json!(state), &json!(reason)));
         for path in ["graph/me", "token"] {
             let method = if path == "token" { Method::POST } else { Method::GET };
@@ -64,11 +65,11 @@ async fn the_reason_is_that_of_the_status_while_a_person_connects_again() {
         }
     };
     same("not_connected", None).await;
-    let url = ada.here.connect(json!({"return_to": RETURN_TO})).await;
+    let url = ada.here.connect().await;
     app.decide(&url, ada.account, &Decision::Deny).await;
     same("not_connected", Some("denied")).await;
     clock.advance(Duration::from_secs(1));
-    ada.here.connect(json!({"return_to": RETURN_TO})).await;
+    ada.here.connect().await;
     same("connecting", None).await;
     // Nobody has swept it yet.
     clock.advance(Duration::from_mins(11));
@@ -83,13 +84,13 @@ async fn while_instagram_asks_us_to_wait_it_is_not_called() {
     ada.here.connect_account(ada.account).await;
     app.instagram.set_fault(Some(ada.account), Fault::AccountRateLimit).unwrap();
     // Instagram's own answer is wrapped, and says for how long to wait.
-    assert_eq!(ada.service(Method::GET, "graph/me", None).await.status, StatusCode::OK);
+    assert_eq!(ada.get("graph/me").await.status, StatusCode::OK);
     let status = ada.here.status().await;
     assert_eq!(status["reason"], "rate_limited");
     assert!(status["retry_after"].is_string(), "{status}");
     app.instagram.clear(Some(ada.account)).unwrap();
     let asked = app.instagram.call_counts();
-    let told = ada.service(Method::GET, "graph/me", None).await;
+    let told = ada.get("graph/me").await;
     assert_eq!((told.status, &told.body["reason"]), (StatusCode::FAILED_DEPENDENCY, &json!("rate_limited")));
     assert_eq!(app.instagram.call_counts(), asked);
 }
@@ -106,13 +107,13 @@ async fn instagrams_answer_arrives_as_it_was_sent() {
         "true",
     ] {
         app.instagram.script(None, Endpoint::Graph, 200, sent, Some(1)).unwrap();
-        let answer = app.request(Method::GET, &path, Some(&format!("Bearer {key}")), None).await;
-        assert_eq!(text(&answer), format!(r#"{{"status":200,"body":{sent}}}"#));
+        let answer = app.get_as(&format!("Bearer {key}"), &path).await;
+        assert_eq!(answer.text(), format!(r#"{{"status":200,"body":{sent}}}"#));
     }
     // An error is seen beside a number that nothing can hold.
     let dead = r#"{"n":1e400,"error":{"message":"Not authorized","code":190,"error_subcode":458}}"#;
     app.instagram.script(None, Endpoint::Graph, 400, dead, Some(1)).unwrap();
     app.instagram.script(None, Endpoint::Me, 400, dead.replace("1e400", "1"), None).unwrap();
-    let told = ada.service(Method::GET, "graph/me/media", None).await;
+    let told = ada.get("graph/me/media").await;
     assert_eq!(told.status, StatusCode::FAILED_DEPENDENCY, "{}", told.body);
 }

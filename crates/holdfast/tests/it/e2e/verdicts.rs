@@ -9,7 +9,8 @@ use holdfast::standin::clerk::{Expectation, Person};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::testing::app::{App, ORIGIN, code, json as body, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, ORIGIN};
 
 /// The routes that ask for a session token.
 fn protected(openapi: &Value) -> Vec<(Method, String)> {
@@ -41,7 +42,7 @@ async fn every_protected_route_gives_every_token_the_same_verdict() {
     let clock = Arc::new(ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));
     let app = App::at(clock, &[], |_| {}).await;
     app.is_ready().await;
-    let openapi = body(&app.get("/openapi.json").await);
+    let openapi = app.get("/openapi.json").await.json();
     let routes = protected(&openapi);
     assert!(routes.len() >= 9, "{routes:?}");
     let corpus = app.clerk.corpus(Person::Ada, ORIGIN).unwrap();
@@ -63,25 +64,17 @@ async fn every_protected_route_gives_every_token_the_same_verdict() {
                 assert!(case.token.len() > 16 * 1024, "{}", case.name);
                 continue;
             }
-            let told = format!("{} on {method} {path}: {} {}", case.name, answer.status, text(&answer));
+            let told = format!("{} on {method} {path}: {} {}", case.name, answer.status, answer.text());
             assert!(!answer.status.is_server_error(), "{told}");
             assert!(answer.headers.contains_key("access-control-allow-origin"), "{told}");
             match case.expect {
                 Expectation::Accepted => assert_ne!(answer.status, StatusCode::UNAUTHORIZED, "{told}"),
-                Expectation::Pending => assert_eq!(
-                    (answer.status, code(&answer).as_str()),
-                    (StatusCode::FORBIDDEN, "session-pending"),
-                    "{told}"
-                ),
+                Expectation::Pending => assert_eq!(answer.told(), (403, "session-pending"), "{told}"),
                 Expectation::Refused(expected) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
-                    assert!(text(&answer).contains(expected), "{told}");
+                    assert!(answer.text().contains(expected), "{told}");
                 }
                 Expectation::Refused(expected) => {
-                    assert_eq!(
-                        (answer.status, code(&answer).as_str()),
-                        (StatusCode::UNAUTHORIZED, expected),
-                        "{told}"
-                    );
+                    assert_eq!(answer.told(), (401, expected), "{told}");
                     let challenge = answer.headers["www-authenticate"].to_str().unwrap();
                     assert!(challenge.starts_with("Bearer"), "{told}");
                     assert_eq!(
@@ -106,7 +99,7 @@ async fn every_protected_route_gives_every_token_the_same_verdict() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_is_protected_or_on_the_public_list() {
     let app = App::start().await;
-    let openapi = body(&app.get("/openapi.json").await);
+    let openapi = app.get("/openapi.json").await.json();
     let public: std::collections::BTreeSet<_> =
         holdfast::http::public::PublicRoute::ALL.iter().map(|route| route.as_str()).collect();
     for (path, operations) in openapi["paths"].as_object().unwrap() {
@@ -125,7 +118,7 @@ async fn credentials_are_missing_or_two() {
         (bare.status, bare.headers["www-authenticate"].to_str().unwrap()),
         (StatusCode::UNAUTHORIZED, "Bearer")
     );
-    let problem = body(&bare);
+    let problem = bare.json();
     assert_eq!((&problem["code"], &problem["source"]), (&json!("session-token-missing"), &json!("session")));
     assert_eq!(problem["error"], problem["detail"]);
     assert_eq!(bare.headers["content-type"], "application/problem+json");
@@ -148,13 +141,13 @@ async fn an_impersonator_may_read_and_nothing_else() {
     let case = holdfast::standin::clerk::Case::find("genuine-impersonated").unwrap();
     let bearer = || format!("Bearer {}", app.clerk.mint(case, Person::Ada, ORIGIN).unwrap());
     // Their visit is neither the person's first nor their last.
-    let synced = body(&app.request(Method::POST, "/auth/sync", Some(&bearer()), None).await);
+    let synced = app.request(Method::POST, "/auth/sync", Some(&bearer()), None).await.json();
     assert_eq!((&synced["created"], &synced["user"]["last_seen_at"]), (&json!(false), &json!(null)));
     let ada = app.sign_in(Person::Ada);
-    assert_eq!(body(&ada.send(Method::POST, "/auth/sync", None).await)["created"], json!(true));
+    assert_eq!(ada.sync().await.json()["created"], json!(true));
     for path in ["/user/profile", "/user/instagram/status", "/user/instagram/history"] {
         assert_eq!(
-            app.request(Method::GET, path, Some(&bearer()), None).await.status,
+            app.get_as(&bearer(), path).await.status,
             StatusCode::OK,
             "{path}"
         );
@@ -166,11 +159,7 @@ async fn an_impersonator_may_read_and_nothing_else() {
         (Method::POST, "/user/instagram/connect/0199f0a0-0000-7000-8000-000000000000/complete"),
     ] {
         let answer = app.request(method, path, Some(&bearer()), request_body(path)).await;
-        assert_eq!(
-            (answer.status, code(&answer).as_str()),
-            (StatusCode::FORBIDDEN, "impersonation-not-allowed"),
-            "{path}"
-        );
+        assert_eq!(answer.told(), (403, "impersonation-not-allowed"), "{path}");
     }
 }
 

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::client::{Client, Raw, Reply};
-use crate::testing::app::{RETURN_TO, location};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::RETURN_TO;
 use crate::testing::leaks;
 
 /// Silent connections of the attack of that name.
@@ -183,7 +184,7 @@ pub async fn begin_and_deny(
         leaks::secret_if_long(&state);
     }
     let decided = transport.send(decide(authorize, "ada.makes", &Decision::Deny)).await;
-    let callback = location(&decided.map_err(io::Error::other)?);
+    let callback = decided.map_err(io::Error::other)?.location();
     let path = &callback[url::Position::BeforePath..];
     let back = raw.ask(&from.request(&format!("GET {path}"), "", "")).await?;
     Ok(back.header("location").map(|end| end.parse().unwrap()).ok_or(back))

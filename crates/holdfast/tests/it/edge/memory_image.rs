@@ -11,11 +11,12 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use holdfast::standin::clerk::Person;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use secrecy::ExposeSecret as _;
 
 use super::crowded::process;
 use crate::replicas::graph::Graph;
+use crate::testing::answer::AnswerExt as _;
 use crate::testing::app::App;
 use crate::testing::dice::set_or;
 use crate::testing::waiting::{PATIENCE, until};
@@ -86,8 +87,7 @@ async fn no_grant_is_in_memory_some_time_after_a_refresh_and_a_disconnect() {
     until("it can judge", async || ada.get("/user/instagram/status").await.status == StatusCode::OK).await;
     for round in 0..5 {
         ada.connect_account("ada.makes").await;
-        let checked = ada.send(Method::POST, "/user/instagram/check", None).await;
-        assert_eq!(checked.status, StatusCode::OK);
+        ada.check().await.good();
         if round >= 3 {
             let before = graph.refreshes();
             let database = rusqlite::Connection::open(server.place.path().join("own.db")).unwrap();
@@ -100,8 +100,7 @@ async fn no_grant_is_in_memory_some_time_after_a_refresh_and_a_disconnect() {
             // And stays connected.
             break;
         }
-        let gone = ada.send(Method::DELETE, "/user/instagram", None).await;
-        assert_eq!(gone.status, StatusCode::OK);
+        ada.disconnect().await.good();
     }
     tokio::time::sleep(Duration::from_secs(wait)).await;
     let image = image(server.running.child.id());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use holdfast::clock::ManualClock;
 use holdfast::standin::clerk::Person;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::json;
 
 use super::client::{Raw, statuses};
@@ -41,7 +41,7 @@ async fn two_thousand_slow_bodies_keep_no_caller_waiting() {
         assert_eq!(ada.get("/user/instagram/status").await.status, StatusCode::OK);
         assert_eq!(app.get("/readyz").await.status, StatusCode::OK);
         let body = json!({"return_to": RETURN_TO});
-        let connected = ada.send(Method::POST, "/user/instagram/connect", Some(body)).await;
+        let connected = ada.begin(body).await;
         // Each user has five attempts, whoever drips.
         let expected = if round < 5 { StatusCode::CREATED } else { StatusCode::TOO_MANY_REQUESTS };
         assert_eq!(connected.status, expected);

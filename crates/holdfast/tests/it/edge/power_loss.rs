@@ -16,14 +16,15 @@ use holdfast::entropy::SystemEntropy;
 use holdfast::settings::{Environment, Purpose, load};
 use holdfast::standin::clerk::{Deliver, EventKind, Person};
 use holdfast::store::{Store, StoreOptions};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::crowded::{Process, process};
 use crate::replicas::graph::Graph;
-use crate::testing::app::{self, App, KEY, RETURN_TO, SignedIn};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, KEY, RETURN_TO, SignedIn};
 use crate::testing::dice::{Dice, set_or};
 use crate::testing::disk::{CALLS, Call, Disk, calls};
 use crate::testing::program::ring_entry;
@@ -89,8 +90,7 @@ async fn link(person: Person, ada: &SignedIn<'_>, account: &str) -> Done {
 
 async fn unlink(person: Person, ada: &SignedIn<'_>) -> Done {
     ask(person, async {
-        let gone = ada.send(Method::DELETE, "/user/instagram", None).await;
-        assert_eq!(gone.status, StatusCode::OK);
+        ada.disconnect().await.good();
         Change::Unlinked
     })
     .await
@@ -102,10 +102,9 @@ async fn busy_days(person: Person, ada: SignedIn<'_>, account: &str) -> Vec<Done
         done.push(link(person, &ada, account).await);
         done.push(unlink(person, &ada).await);
         let begins = ask(person, async {
-            let body = json!({"return_to": RETURN_TO});
-            let answer = ada.send(Method::POST, "/user/instagram/connect", Some(body)).await;
+            let answer = ada.begin(json!({"return_to": RETURN_TO})).await;
             assert_eq!(answer.status, StatusCode::CREATED);
-            Change::Begun(app::json(&answer)["attempt_id"].as_str().expect("an id").to_owned())
+            Change::Begun(answer.json()["attempt_id"].as_str().expect("an id").to_owned())
         });
         done.push(begins.await);
     }

@@ -2,7 +2,7 @@
 //! counted.
 
 use holdfast::standin::clerk::{Case, Person};
-use http::{Method, StatusCode};
+use http::StatusCode;
 
 use super::breaker::metric;
 use crate::testing::app::{App, ORIGIN};
@@ -18,7 +18,7 @@ async fn report_mode_serves_and_counts() {
     let foreign = app.clerk.mint(Case::find("azp-other").unwrap(), Person::Ada, ORIGIN).unwrap();
     let foreign = format!("Bearer {foreign}");
     for count in 1..=3 {
-        let answer = app.request(Method::GET, "/user/profile", Some(&foreign), None).await;
+        let answer = app.get_as(&foreign, "/user/profile").await;
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(metric(&app, "holdfast_session_tokens_would_refuse_total"), count);
     }

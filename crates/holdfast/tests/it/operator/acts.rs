@@ -2,7 +2,6 @@
 
 use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::Fault;
-use http::Method;
 use serde_json::Value;
 
 use crate::e2e::operations::Member;
@@ -27,7 +26,7 @@ async fn a_grant_that_is_taken_and_what_an_operator_does_are_exported() {
     let key = app.service_key().await;
     let ada = Member::new(&app, Person::Ada, &key);
     ada.here.connect_account(ada.account).await;
-    ada.service(Method::POST, "token", None).await;
+    ada.token().await;
     run(&app, &["connections", "check", Person::Ada.user_id()]).await;
     run(&app, &["keys", "rotate"]).await;
     let exported = run(&app, &["audit", "export"]).await;

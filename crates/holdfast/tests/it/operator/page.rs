@@ -6,10 +6,11 @@ use axum::body::to_bytes;
 use axum::extract::Request;
 use holdfast::clock::{Clock as _, ManualClock, SystemClock};
 use holdfast::standin::clerk::Person;
-use http::{Method, StatusCode, header};
+use http::{StatusCode, header};
 use tower::ServiceExt as _;
 
-use crate::testing::app::{App, code, json};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::App;
 
 /// A page of the metrics listener.
 pub(super) async fn page(app: &App, path: &str) -> (StatusCode, String) {
@@ -53,15 +54,9 @@ async fn a_person_is_found_by_every_name_that_support_is_told() {
     let ada = app.sign_in(Person::Ada);
     let status = ada.connect_account("ada.makes").await;
     let account = status["account"]["id"].as_str().unwrap();
-    let refused = ada
-        .send(
-            Method::POST,
-            "/user/instagram/connect",
-            Some(serde_json::json!({"return_to": "https://evil.example"})),
-        )
-        .await;
-    assert_eq!(code(&refused), "return-to-not-allowed");
-    let request_id = json(&refused)["request_id"].as_str().unwrap().to_owned();
+    let refused = ada.begin(serde_json::json!({"return_to": "https://evil.example"})).await;
+    assert_eq!(refused.code(), "return-to-not-allowed");
+    let request_id = refused.json()["request_id"].as_str().unwrap().to_owned();
     let names = [Person::Ada.user_id(), account, "ada.makes", "@ada.makes", "Ada.Makes", &request_id];
     for asked in names {
         let (_, html) = page(&app, &format!("/?q={asked}")).await;

@@ -11,7 +11,8 @@ use http::StatusCode;
 use jiff::Timestamp;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use crate::testing::app::{App, json};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::App;
 use crate::testing::database::{Engine, Place, execute_on};
 use crate::testing::postgres_server::OwnServer;
 use crate::testing::waiting::until;
@@ -70,7 +71,7 @@ async fn culprits(app: &App, clock: &Alarms) -> Vec<String> {
     };
     let (answer, ()) = tokio::join!(asked, passing);
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    let body = json(&answer);
+    let body = answer.json();
     assert_eq!(body["ready"], false);
     body["checks"]
         .as_array()
@@ -85,7 +86,7 @@ async fn culprits(app: &App, clock: &Alarms) -> Vec<String> {
 async fn a_stopped_postgres_is_named_within_two_seconds() {
     let server = OwnServer::start();
     let (app, clock) = app_on(Place::at(server.url())).await;
-    app.sign_in(Person::Ada).send(http::Method::POST, "/auth/sync", None).await;
+    app.sign_in(Person::Ada).sync().await;
     server.stop();
     let named = culprits(&app, &clock).await;
     assert!(named[0].starts_with("database: "), "{named:?}");

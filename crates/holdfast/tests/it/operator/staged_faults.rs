@@ -395,7 +395,7 @@ async fn what_only_the_running_server_knows_is_asked_of_it() {
     app.overview.look().await.unwrap();
 
     app.instagram.set_usage(UsageFigures { app_percent: Some(100), ..UsageFigures::default() });
-    ada.send(Method::POST, "/user/instagram/check", None).await;
+    ada.check().await;
     let mut preflight = Outgoing::new(Method::OPTIONS, app.base.join("user/profile").unwrap());
     preflight.headers.insert(header::ORIGIN, HeaderValue::from_static("https://www.app.example.com"));
     app.send(preflight).await;

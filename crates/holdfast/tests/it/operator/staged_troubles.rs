@@ -13,16 +13,16 @@ use axum::routing::post;
 use holdfast::clock::{Clock as _, ManualClock, SystemClock, after, before};
 use holdfast::overview::alerts::ALERTS;
 use holdfast::standin::clerk::{Fault as ClerkFault, Person, Surface};
-use holdfast::standin::instagram::{Decision, Endpoint, Fault, UsageFigures};
-use http::{Method, StatusCode, header};
-use serde_json::json;
+use holdfast::standin::instagram::{Endpoint, Fault, UsageFigures};
+use http::{StatusCode, header};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::alerts::{judged, with_expectations};
 use super::page::page;
 use crate::outbox::endpoint::{AppEndpoint, SECRET};
 use crate::reference::rules;
-use crate::testing::app::{App, RETURN_TO, code};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::App;
 use crate::testing::database::{Engine, Place, count_on, execute_on};
 use crate::testing::postgres_server::OwnServer;
 use crate::testing::waiting::until;
@@ -161,7 +161,7 @@ const CHECK_AT_ONCE: (&str, &str) = ("HOLDFAST_CHECK_INTERVAL_S", "0");
 async fn check(app: &App, times: usize) {
     let ada = app.sign_in(Person::Ada);
     for _ in 0..times {
-        ada.send(Method::POST, "/user/instagram/check", None).await;
+        ada.check().await;
     }
 }
 
@@ -185,8 +185,8 @@ async fn the_secret_is_wrong_after_a_rotation() -> Staged {
     let before = Scrape::of(&app).await;
     app.instagram.arm(None, Fault::WrongClientSecret, Some(Endpoint::Token), None).unwrap();
     let grace = app.sign_in(Person::Grace);
-    let back = grace.go_and_return("grace.hops", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
-    assert_eq!(code(&grace.complete(&back).await), "app_misconfigured");
+    let back = grace.approve("grace.hops").await;
+    assert_eq!(grace.complete(&back).await.code(), "app_misconfigured");
     Staged::look(&app, "HoldfastAppRefused", before).await
 }
 
@@ -237,8 +237,8 @@ async fn the_redirect_address_was_never_right() -> Staged {
 
 async fn refused_redirect(app: &App, person: Person) {
     let person = app.sign_in(person);
-    let back = person.go_and_return("grace.hops", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
-    assert_eq!(code(&person.complete(&back).await), "app_misconfigured");
+    let back = person.approve("grace.hops").await;
+    assert_eq!(person.complete(&back).await.code(), "app_misconfigured");
 }
 
 async fn the_database_is_slow() -> Staged {
@@ -276,9 +276,9 @@ async fn the_disk_is_full() -> Staged {
     // What is allotted already is still used up.
     for number in 0.. {
         let authorization = app.lasting_authorization(&format!("user_who_comes_too_late_{number}"));
-        let answer = app.request(Method::GET, "/user/profile", Some(&authorization), None).await;
+        let answer = app.get_as(&authorization, "/user/profile").await;
         if !answer.status.is_success() {
-            assert_eq!(code(&answer), "database-full");
+            assert_eq!(answer.code(), "database-full");
             break;
         }
     }
@@ -366,7 +366,7 @@ async fn the_receiver_of_events_is_down() -> Staged {
     .await;
     let before = Scrape::of(&app).await;
     endpoint.answers(StatusCode::INTERNAL_SERVER_ERROR);
-    app.sign_in(Person::Ada).send(Method::DELETE, "/user/instagram", None).await;
+    app.sign_in(Person::Ada).disconnect().await;
     until("a delivery has failed", async || !endpoint.refused().is_empty()).await;
     until("which is counted, too", async || {
         let seen = Scrape::of(&app).await;
@@ -457,7 +457,7 @@ async fn a_replica_lacks_a_key() -> Staged {
     let before = Scrape::of(&app).await;
     // As a server with another key in front leaves it behind.
     execute_on(&app.place, "UPDATE key_ring_sentinel SET key_id = 'another'").await;
-    app.sign_in(Person::Ada).send(Method::POST, "/user/instagram/check", None).await;
+    app.sign_in(Person::Ada).check().await;
     Staged::once_looked_at(&app, "HoldfastNotReady", before).await
 }
 

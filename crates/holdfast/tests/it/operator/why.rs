@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::page::page;
 use crate::edge::client::Raw;
-use crate::testing::app::{App, ORIGIN, code, json, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, ORIGIN};
 use crate::testing::database::{Engine, Place, execute, execute_on};
 use crate::testing::program::Place as Folder;
 
@@ -25,8 +26,8 @@ async fn a_refusal_is_explained_from_memory_and_from_the_log() {
     headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
     app.is_ready().await;
     let refused = app.request_with(Method::GET, "/user/instagram/status", headers, None).await;
-    assert_eq!(code(&refused), "token-invalid-authorized-parties");
-    let request_id = json(&refused)["request_id"].as_str().unwrap().to_owned();
+    assert_eq!(refused.code(), "token-invalid-authorized-parties");
+    let request_id = refused.json()["request_id"].as_str().unwrap().to_owned();
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -66,9 +67,9 @@ async fn a_session_that_is_not_active_is_explained_too() {
         let token =
             app.clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| mint.with_claim("sts", sts)).unwrap();
         crate::testing::leaks::secret(&token);
-        let refused = app.request(Method::GET, "/user/profile", Some(&format!("Bearer {token}")), None).await;
-        assert_eq!(code(&refused), "session-pending");
-        let id = json(&refused)["request_id"].as_str().unwrap().to_owned();
+        let refused = app.get_as(&format!("Bearer {token}"), "/user/profile").await;
+        assert_eq!(refused.code(), "session-pending");
+        let id = refused.json()["request_id"].as_str().unwrap().to_owned();
         let (_, remembered) = page(&app, &format!("/why/{id}")).await;
         let remembered: serde_json::Value = serde_json::from_str(&remembered).unwrap();
         let judgement = &remembered["judgement"];
@@ -121,7 +122,7 @@ async fn a_page_that_says_what_went_wrong_is_explained_too() {
         let answer = app.request_with(Method::GET, path, HeaderMap::new(), None).await;
         assert_eq!(answer.status.as_u16(), status, "{path}");
         let id = answer.headers["x-request-id"].to_str().unwrap().to_owned();
-        assert!(text(&answer).contains(&id), "{path}");
+        assert!(answer.text().contains(&id), "{path}");
         let (known, remembered) = page(&app, &format!("/why/{id}")).await;
         assert_eq!(known, StatusCode::OK, "{path}");
         let remembered: serde_json::Value = serde_json::from_str(&remembered).unwrap();
@@ -173,8 +174,8 @@ async fn the_reason_of_a_500_is_told_under_its_request_id() {
     ada.connect_account("ada.makes").await;
     execute_on(&app.place, "UPDATE connection_history SET state = 'nonsense'").await;
     let failed = ada.send(Method::GET, "/user/instagram/history", None).await;
-    assert_eq!(code(&failed), "internal-error");
-    assert!(!text(&failed).contains("connection_history"), "{}", text(&failed));
+    assert_eq!(failed.code(), "internal-error");
+    assert!(!failed.text().contains("connection_history"), "{}", failed.text());
     explained(&app, &failed, "connection_history").await;
 }
 
@@ -196,11 +197,11 @@ async fn a_right_that_the_role_lacks_is_the_databases_and_is_named_everywhere() 
     ada.connect_account("ada.makes").await;
 
     admin(format!("REVOKE UPDATE ON connections FROM {role}")).await;
-    let failed = ada.send(Method::POST, "/user/instagram/check", None).await;
-    assert_eq!((failed.status.as_u16(), code(&failed).as_str()), (503, "database-unavailable"));
+    let failed = ada.check().await;
+    failed.is(503, "database-unavailable");
     assert_eq!(failed.headers["retry-after"], "30");
     explained(&app, &failed, "lacks a right: SQLSTATE 42501").await;
-    let ready = json(&app.get("/readyz").await);
+    let ready = app.get("/readyz").await.json();
     let problem = "its role lacks a right: run holdfast doctor";
     let checks = ready["checks"].as_array().unwrap();
     assert!(checks.iter().any(|check| check["name"] == "database" && check["problem"] == problem), "{ready}");
@@ -209,7 +210,7 @@ async fn a_right_that_the_role_lacks_is_the_databases_and_is_named_everywhere() 
 
     admin(whole).await;
     app.is_ready().await;
-    assert_eq!(ada.send(Method::POST, "/user/instagram/check", None).await.status, StatusCode::OK);
+    ada.check().await.good();
 }
 
 /// As after a restore that failed half-way, or a script that empties the wrong database.
@@ -227,13 +228,12 @@ async fn a_database_that_was_emptied_under_the_server_is_told_so() {
         execute_on(&app.place, empty).await;
         for path in ["/user/instagram/status", "/user/instagram/history"] {
             let failed = ada.send(Method::GET, path, None).await;
-            let told = (failed.status.as_u16(), code(&failed));
-            assert_eq!(told, (503, "database-unavailable".to_owned()), "{engine}, {path}: {}", text(&failed));
+            assert_eq!(failed.told(), (503, "database-unavailable"), "{engine}, {path}: {}", failed.text());
             assert_eq!(failed.headers["retry-after"], "30");
-            assert!(!text(&failed).contains("connections"), "{}", text(&failed));
+            assert!(!failed.text().contains("connections"), "{}", failed.text());
             explained(&app, &failed, cause).await;
         }
-        let ready = json(&app.get("/readyz").await);
+        let ready = app.get("/readyz").await.json();
         let problem = "its tables are missing: run holdfast doctor";
         let mut checks = ready["checks"].as_array().unwrap().iter();
         assert!(checks.any(|check| check["problem"] == problem), "{engine}: {ready}");
@@ -243,7 +243,7 @@ async fn a_database_that_was_emptied_under_the_server_is_told_so() {
 
 /// `reason` is told of a request that failed: from the memory and from the log.
 async fn explained(app: &App, failed: &Answer, reason: &str) {
-    let id = json(failed)["request_id"].as_str().unwrap().to_owned();
+    let id = failed.json()["request_id"].as_str().unwrap().to_owned();
     let remembered: serde_json::Value =
         serde_json::from_str(&page(app, &format!("/why/{id}")).await.1).unwrap();
     assert!(remembered["cause"].as_str().unwrap_or_default().contains(reason), "{remembered}");
@@ -275,5 +275,5 @@ async fn a_page_that_says_what_went_wrong_names_its_request() {
     let app = App::start().await;
     let answer = app.get("/instagram/callback").await;
     let id = answer.headers["x-request-id"].to_str().unwrap();
-    assert!(text(&answer).contains(id), "{}", text(&answer));
+    assert!(answer.text().contains(id), "{}", answer.text());
 }

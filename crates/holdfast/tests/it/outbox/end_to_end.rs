@@ -1,7 +1,7 @@
 //! The whole way: a person connects, Instagram revokes, the app hears of both.
 
 use holdfast::standin::clerk::Person;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::Value;
 
 use super::endpoint::{AppEndpoint, Delivered, SECRET};
@@ -35,7 +35,7 @@ async fn the_app_hears_of_every_change() {
     let event = told_of(&endpoint, "connected").await;
     assert_eq!(event["data"]["status"], connected);
 
-    let answer = ada.send(Method::DELETE, "/user/instagram", None).await;
+    let answer = ada.disconnect().await;
     assert_eq!(answer.status, StatusCode::OK);
     let event = told_of(&endpoint, "not_connected").await;
     assert_eq!(event["data"]["status"], ada.status().await);

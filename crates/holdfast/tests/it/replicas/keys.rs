@@ -14,7 +14,8 @@ use holdfast::vault::{KeyRing, Vault};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::testing::app::{App, KEY, RETURN_TO, Replica, SignedIn, code, json as body, location, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, KEY, Replica, SignedIn};
 use crate::testing::database::{Engine, Place};
 use crate::testing::leaks;
 use crate::testing::waiting::until;
@@ -64,13 +65,11 @@ impl Installation {
     /// Asks Instagram; a minute after whoever asked before.
     async fn check(&self, at: &SignedIn<'_>) -> Answer {
         self.clock.advance(Duration::from_secs(61));
-        at.send(Method::POST, "/user/instagram/check", None).await
+        at.check().await
     }
 
     async fn works(&self, at: &SignedIn<'_>) {
-        let checked = self.check(at).await;
-        assert_eq!(checked.status, StatusCode::OK, "{}", text(&checked));
-        let status = body(&checked);
+        let status = self.check(at).await.good();
         let proven = json!({"source": "use", "at": self.clock.now().to_string()});
         assert_eq!((&status["state"], &status["reason"]), (&json!("connected"), &Value::Null));
         assert_eq!(status["evidence"]["source"], proven["source"], "{status}");
@@ -92,10 +91,7 @@ async fn a_replica_that_lacks_a_key_cannot_judge_and_nothing_is_lost() {
     here.rotate().await;
 
     let told = here.check(&ada).await;
-    assert_eq!(
-        (told.status, code(&told).as_str()),
-        (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable")
-    );
+    told.is(503, "database-unavailable");
     assert_eq!(told.headers["retry-after"], "30");
     assert!(!is_ready(&ada).await, "and it says so");
     for at in [&ada, &ada.at(&changed)] {
@@ -147,9 +143,9 @@ async fn a_replica_left_behind_seals_nothing_with_a_retired_key() {
     assert!(!is_ready(&at_behind).await, "and it says so");
     assert!(is_ready(&ada.at(&changed)).await);
     // Back from Instagram, her browser meets it, and meets another one when it tries again.
-    let consent = at_behind.connect(json!({"return_to": RETURN_TO})).await;
+    let consent = at_behind.connect().await;
     let decided = here.app.send(decide(consent.parse().unwrap(), "ada.makes", &Decision::Approve)).await;
-    let callback = location(&decided);
+    let callback = decided.location();
     let mut answered = Vec::new();
     for at in [&behind, &changed] {
         let url = at.base.join(&format!("{}?{}", callback.path(), callback.query().unwrap())).unwrap();

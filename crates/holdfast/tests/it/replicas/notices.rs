@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use holdfast::clock::{Clock as _, ManualClock, SystemClock, after};
 use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::{Endpoint, Fault};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use sqlx::Connection as _;
 
+use crate::testing::answer::AnswerExt as _;
 use crate::testing::app::{App, Replica};
 use crate::testing::database::{Engine, Place, start_of_time};
 use crate::testing::events::{EventStream, Said};
@@ -61,7 +62,7 @@ async fn a_revocation_at_one_replica_shows_at_another() {
     assert_eq!(stream.state("connected").await.1["connected"], true);
     app.instagram.set_fault(Some("ada.makes"), Fault::Revoked).unwrap();
     let since = Instant::now();
-    assert_eq!(ada.send(Method::POST, "/user/instagram/check", None).await.status, StatusCode::OK);
+    ada.check().await.good();
     let by_check = shown(&mut stream, since, "revoked").await;
     println!("on another replica's stream after {by_callback:?} (deauthorized), {by_check:?} (check)");
 }

@@ -11,7 +11,8 @@ use holdfast::standin::clerk::Person;
 use http::{Method, StatusCode};
 
 use super::graph::Graph;
-use crate::testing::app::{App, SignedIn, code, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, SignedIn};
 use crate::testing::database::{Engine, Place, count_on, execute};
 use crate::testing::events::EventStream;
 use crate::testing::postgres_server::OwnServer;
@@ -35,13 +36,13 @@ async fn load(person: SignedIn<'_>, stop: &AtomicBool) -> Tally {
                 matches!(answer.status.as_u16(), 200 | 503),
                 "{path}: {} {}",
                 answer.status,
-                text(&answer)
+                answer.text()
             );
             if answer.status == StatusCode::SERVICE_UNAVAILABLE {
                 let wait: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
                 assert!((1..=60).contains(&wait), "{wait}");
             }
-            *tally.entry((answer.status.as_u16(), code(&answer))).or_default() += 1;
+            *tally.entry((answer.status.as_u16(), answer.code().to_owned())).or_default() += 1;
         }
     }
     tally
@@ -59,13 +60,13 @@ async fn outage(app: &App, ada: &SignedIn<'_>, server: &OwnServer, graph: &Graph
     server.stop();
     until("requests are told to come back", async || {
         let answer = ada.get("/user/instagram/status").await;
-        answer.status == StatusCode::SERVICE_UNAVAILABLE && code(&answer) == "database-unavailable"
+        answer.status == StatusCode::SERVICE_UNAVAILABLE && answer.code() == "database-unavailable"
     })
     .await;
     assert_eq!(app.get("/healthz").await.status, StatusCode::OK, "alive");
     let ready = app.get("/readyz").await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(ready.headers.contains_key("retry-after") && text(&ready).contains("does not answer"));
+    assert!(ready.headers.contains_key("retry-after") && ready.text().contains("does not answer"));
     let refused = EventStream::open(&app.base, &ada.authorization(), None).await;
     assert!(refused.is_err_and(|head| head.starts_with("HTTP/1.1 503")), "no stream without a status");
     let meanwhile = graph.refreshes();
@@ -149,8 +150,7 @@ async fn a_restart_of_postgres_is_survived_under_load() {
     due_again.await.unwrap();
     let at_work = "SELECT COUNT(*) FROM connections WHERE next_refresh_at = 1 OR lease_until IS NOT NULL";
     until("the worker rests", async || count_on(Engine::Postgres, &server.url(), at_work).await == 0).await;
-    let checked = ada.send(Method::POST, "/user/instagram/check", None).await;
-    assert_eq!(checked.status, StatusCode::OK, "{}", text(&checked));
+    ada.check().await.good();
     assert_eq!(ada.status().await["state"], "connected");
     assert_eq!(graph.refused(), 0, "nobody ever came with a dead token");
     let other = app.replica_with(&[("HOLDFAST_WORKER", "off")]).await;

@@ -6,10 +6,11 @@ use futures_util::future::join_all;
 use holdfast::clock::SystemClock;
 use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::Endpoint;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::json;
 
-use crate::testing::app::{App, Replica, json as body, text};
+use crate::testing::answer::AnswerExt as _;
+use crate::testing::app::{App, Replica};
 use crate::testing::database::{Engine, Place};
 
 /// Three servers: the installation's own and two more.
@@ -28,8 +29,7 @@ async fn every_step_may_be_taken_at_another_replica() {
     // Begun at the second; the callback reaches the first, whose address is the public one;
     // completed at the third.
     let returned = at_second.approve("ada.makes").await;
-    let completed = at_third.complete(&returned).await;
-    assert_eq!(completed.status, StatusCode::OK, "{}", text(&completed));
+    at_third.complete(&returned).await.good();
     let mut seen = Vec::new();
     for each in [&ada, &at_second, &at_third] {
         seen.push(each.status().await);
@@ -37,18 +37,17 @@ async fn every_step_may_be_taken_at_another_replica() {
     assert_eq!((&seen[0]["state"], &seen[0]), (&json!("connected"), &seen[1]));
     assert_eq!(seen[1], seen[2]);
     // The same outcome again, and at most one call a minute, whoever is asked.
-    assert_eq!(at_second.complete(&returned).await.status, StatusCode::OK);
+    at_second.complete(&returned).await.good();
     let before = app.instagram.call_counts()[&Endpoint::Me];
     for each in [&ada, &at_second, &at_third, &ada, &at_second, &at_third] {
-        let checked = each.send(Method::POST, "/user/instagram/check", None).await;
-        assert_eq!(checked.status, StatusCode::OK, "{}", text(&checked));
+        each.check().await.good();
     }
     assert_eq!(
         app.instagram.call_counts()[&Endpoint::Me] - before,
         1,
         "one check in a minute for all replicas"
     );
-    assert_eq!(at_third.send(Method::DELETE, "/user/instagram", None).await.status, StatusCode::OK);
+    at_third.disconnect().await.good();
     for each in [&ada, &at_second, &at_third] {
         assert_eq!(each.status().await["reason"], "user_disconnected");
     }
@@ -59,15 +58,15 @@ async fn parallel_requests_at_three_replicas_do_each_thing_once() {
     let (app, second, third) = three().await;
     let ada = app.sign_in(Person::Ada);
     let each = [ada.clone(), ada.at(&second), ada.at(&third)];
-    let calls = (0..30).map(|number| each[number % 3].send(Method::POST, "/auth/sync", None));
+    let calls = (0..30).map(|number| each[number % 3].sync());
     let answers = join_all(calls).await;
     assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
-    assert_eq!(answers.iter().filter(|answer| body(answer)["created"] == json!(true)).count(), 1);
+    assert_eq!(answers.iter().filter(|answer| answer.json()["created"] == json!(true)).count(), 1);
 
     let returned = ada.approve("ada.makes").await;
     let answers = join_all((0..30).map(|number| each[number % 3].complete(&returned))).await;
     for answer in &answers {
-        assert_eq!(answer.status, StatusCode::OK, "{}", text(answer));
+        answer.good();
     }
     assert_eq!(app.instagram.call_counts()[&Endpoint::Token], 1, "the code was exchanged once");
     assert_eq!(app.instagram.call_counts()[&Endpoint::Exchange], 1);

@@ -41,6 +41,7 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::e2e::{described, on_postgres};
+use crate::testing::answer::AnswerExt as _;
 use crate::testing::database::{Engine, Place};
 use crate::testing::leaks::{self, Watch};
 use crate::testing::needles::Needles;
@@ -368,12 +369,17 @@ impl App {
         self.request(Method::GET, path, None, None).await
     }
 
+    /// The same with that `Authorization`.
+    pub async fn get_as(&self, authorization: &str, path: &str) -> Answer {
+        self.request(Method::GET, path, Some(authorization), None).await
+    }
+
     /// The browser at Instagram: decides, and follows the redirect to our callback. The address it
     /// ends at.
     pub async fn decide(&self, authorize_url: &str, account: &str, decision: &Decision) -> Url {
         let back = self.send(decide(authorize_url.parse().unwrap(), account, decision)).await;
-        assert!(back.status.is_redirection(), "{} {}", back.status, text(&back));
-        self.follow(&location(&back)).await
+        assert!(back.status.is_redirection(), "{} {}", back.status, back.text());
+        self.follow(&back.location()).await
     }
 
     /// With the patience of a test, and on a connection of its own: where a test moves the clock,
@@ -388,8 +394,8 @@ impl App {
     /// Opens the callback and gives the address that it redirects to.
     pub async fn follow(&self, callback: &Url) -> Url {
         let answer = self.send(Outgoing::new(Method::GET, callback.clone())).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", text(&answer));
-        location(&answer)
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
+        answer.location()
     }
 }
 
@@ -449,16 +455,24 @@ impl SignedIn<'_> {
     }
 
     pub async fn status(&self) -> Value {
-        let answer = self.get("/user/instagram/status").await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", text(&answer));
-        json(&answer)
+        self.get("/user/instagram/status").await.good()
+    }
+
+    /// Asks to connect.
+    pub async fn begin(&self, wish: Value) -> Answer {
+        self.send(Method::POST, "/user/instagram/connect", Some(wish)).await
     }
 
     /// Begins to connect; the address of the consent page.
-    pub async fn connect(&self, body: Value) -> String {
-        let answer = self.send(Method::POST, "/user/instagram/connect", Some(body)).await;
-        assert_eq!(answer.status, StatusCode::CREATED, "{}", text(&answer));
-        let authorize_url = json(&answer)["authorize_url"].as_str().unwrap().to_owned();
+    pub async fn connect(&self) -> String {
+        self.connect_with(json!({"return_to": RETURN_TO})).await
+    }
+
+    /// The same with another wish.
+    pub async fn connect_with(&self, wish: Value) -> String {
+        let answer = self.begin(wish).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        let authorize_url = answer.json()["authorize_url"].as_str().unwrap().to_owned();
         let parsed: Url = authorize_url.parse().unwrap();
         for (_, state) in parsed.query_pairs().filter(|(name, _)| name == "state") {
             leaks::secret_if_long(&state);
@@ -467,15 +481,20 @@ impl SignedIn<'_> {
     }
 
     /// To Instagram and back, up to where the page would complete.
-    pub async fn go_and_return(&self, account: &str, decision: &Decision, body: Value) -> Returned {
-        let authorize_url = self.connect(body).await;
-        let end = self.app.decide(&authorize_url, account, decision).await;
-        Returned::to(&end)
+    pub async fn go_and_return(&self, account: &str, decision: &Decision) -> Returned {
+        let authorize_url = self.connect().await;
+        Returned::to(&self.app.decide(&authorize_url, account, decision).await)
     }
 
     /// The same, approved.
     pub async fn approve(&self, account: &str) -> Returned {
-        self.go_and_return(account, &Decision::Approve, json!({"return_to": RETURN_TO})).await
+        self.go_and_return(account, &Decision::Approve).await
+    }
+
+    /// The same with another wish.
+    pub async fn approve_with(&self, account: &str, wish: Value) -> Returned {
+        let authorize_url = self.connect_with(wish).await;
+        Returned::to(&self.app.decide(&authorize_url, account, &Decision::Approve).await)
     }
 
     pub async fn complete(&self, returned: &Returned) -> Answer {
@@ -486,28 +505,20 @@ impl SignedIn<'_> {
     /// The whole dance.
     pub async fn connect_account(&self, account: &str) -> Value {
         let returned = self.approve(account).await;
-        let answer = self.complete(&returned).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", text(&answer));
-        json(&answer)
+        self.complete(&returned).await.good()
     }
-}
 
-pub fn json(answer: &Answer) -> Value {
-    serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("no JSON: {}", text(answer)))
-}
+    /// Has Instagram asked whether the link works.
+    pub async fn check(&self) -> Answer {
+        self.send(Method::POST, "/user/instagram/check", None).await
+    }
 
-pub fn text(answer: &Answer) -> String {
-    String::from_utf8_lossy(&answer.body).into_owned()
-}
+    pub async fn disconnect(&self) -> Answer {
+        self.send(Method::DELETE, "/user/instagram", None).await
+    }
 
-pub fn location(answer: &Answer) -> Url {
-    answer.headers["location"].to_str().unwrap().parse().unwrap()
-}
-
-/// The body's `code`, or nothing.
-pub fn code(answer: &Answer) -> String {
-    serde_json::from_slice::<Value>(&answer.body)
-        .ok()
-        .and_then(|body| body["code"].as_str().map(str::to_owned))
-        .unwrap_or_default()
+    /// Has the record of the person made, or brought up to date.
+    pub async fn sync(&self) -> Answer {
+        self.send(Method::POST, "/auth/sync", None).await
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! - A whole server with stand-ins for Clerk and Instagram is built here alone, over
 //!   [`holdfast::standin::Outside`], which `holdfast dev` uses too: `app` runs it in this process,
-//!   `program` as the real binary.
+//!   `program` as the real binary. `answer` has the words for what an answer should be.
 //! - A database: `database` makes one for a test, on the server of `postgres_server`; `relay`
 //!   stands before it and breaks it; `disk` takes the power away.
 //! - The test itself: `waiting` waits for a fact and never for a time, `dice` draws by seed,
@@ -17,6 +17,7 @@
 //! - the simulation in `tests/sim`, whose runtime, clock, network and database are its own;
 //! - the tests in `src/http/tests`, which need the routes' parts, private to the crate.
 
+pub mod answer;
 pub mod app;
 pub mod database;
 pub mod dice;
