@@ -13,15 +13,15 @@ use super::baton::{DAY, HOUR, Millis, SECOND};
 
 /// What a refresh does to the token; nobody knows which it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum RefreshEffect {
     SameToken,
     BothValid,
     OldDead,
 }
 
-/// How everything fares that asks.
+/// How Instagram fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Population {
+pub enum Health {
     Fine,
     /// 503, hangs, connections refused.
     Down,
@@ -41,17 +41,12 @@ const SURELY_LEASED: Millis = 30 * SECOND;
 /// disbelieved by another.
 const TOLERATED: Millis = HOUR;
 
-impl Population {
+impl Health {
     /// Whether a working grant is answered as it should be.
     pub fn answers(self) -> bool {
-        match self {
-            Self::Fine | Self::Limited(_) => true,
-            Self::Down | Self::RefusesAll | Self::AppDeactivated | Self::RefusesPermission => false,
-        }
+        self.darkness().is_none()
     }
-}
 
-impl Population {
     /// Which of those that answer nobody, if it is one.
     fn darkness(self) -> Option<usize> {
         match self {
@@ -148,7 +143,7 @@ impl Calls {
 }
 
 pub struct Instagram {
-    kind: Kind,
+    effect: RefreshEffect,
     inner: Mutex<Inner>,
 }
 
@@ -158,7 +153,7 @@ struct Inner {
     people: usize,
     /// Who has connected an account that its holder had left, and when.
     heirs: BTreeMap<usize, Millis>,
-    population: Population,
+    health: Health,
     /// By how much each replica's clock is wrong at the moment.
     clock_errors: Vec<Millis>,
     calls: Calls,
@@ -168,22 +163,22 @@ struct Inner {
 }
 
 impl Instagram {
-    pub fn new(kind: Kind, people: usize, replicas: usize) -> Self {
+    pub fn new(effect: RefreshEffect, people: usize, replicas: usize) -> Self {
         let inner = Inner {
             accounts: vec![Account::default(); people + STRANGERS],
             people,
             heirs: BTreeMap::new(),
-            population: Population::Fine,
+            health: Health::Fine,
             clock_errors: vec![0; replicas],
             calls: Calls::default(),
             hour: 0,
             in_hour: 0,
         };
-        Self { kind, inner: Mutex::new(inner) }
+        Self { effect, inner: Mutex::new(inner) }
     }
 
-    pub fn set(&self, population: Population) {
-        self.inner.lock().unwrap().population = population;
+    pub fn set(&self, health: Health) {
+        self.inner.lock().unwrap().health = health;
     }
 
     /// A replica's clock is wrong by so much from now on: whoever judges overlaps must know.
@@ -279,20 +274,20 @@ impl Instagram {
         } else {
             inner.calls.identifies += 1;
         }
-        inner.calls.in_vain += u64::from(!by_person && !inner.population.answers());
-        if !by_person && let Some(kind) = inner.population.darkness() {
-            inner.calls.in_vain_by[kind] += 1;
+        inner.calls.in_vain += u64::from(!by_person && !inner.health.answers());
+        if !by_person && let Some(darkness) = inner.health.darkness() {
+            inner.calls.in_vain_by[darkness] += 1;
         }
         let percent = inner.count(now);
         let token = token_of(url);
         let found = token.as_deref().and_then(parse);
-        match inner.population {
-            Population::Down => json(503, "{}", None),
-            Population::RefusesAll => json(400, recorded!("undecryptable"), None),
-            Population::AppDeactivated => json(200, recorded!("deactivated_200"), None),
-            Population::RefusesPermission if asked == Asked::AppCall => json(403, REFUSED_SCOPE, None),
-            Population::RefusesPermission => json(400, recorded!("no_permission"), None),
-            Population::Limited(_) if percent >= 100 => {
+        match inner.health {
+            Health::Down => json(503, "{}", None),
+            Health::RefusesAll => json(400, recorded!("undecryptable"), None),
+            Health::AppDeactivated => json(200, recorded!("deactivated_200"), None),
+            Health::RefusesPermission if asked == Asked::AppCall => json(403, REFUSED_SCOPE, None),
+            Health::RefusesPermission => json(400, recorded!("no_permission"), None),
+            Health::Limited(_) if percent >= 100 => {
                 inner.calls.limited += u64::from(!by_person);
                 json(
                     400,
@@ -300,8 +295,8 @@ impl Instagram {
                     Some(percent),
                 )
             }
-            Population::Fine | Population::Limited(_) => {
-                let limited = matches!(inner.population, Population::Limited(_)).then_some(percent);
+            Health::Fine | Health::Limited(_) => {
+                let limited = matches!(inner.health, Health::Limited(_)).then_some(percent);
                 if asked == Asked::Code {
                     return inner.redeem(form, now);
                 }
@@ -333,7 +328,7 @@ impl Instagram {
                         limited,
                     );
                 }
-                let renewed = inner.accounts[number].renew(self.kind, serial, now);
+                let renewed = inner.accounts[number].renew(self.effect, serial, now);
                 inner.calls.renewed += 1;
                 json(200, &long_lived(&name(number, renewed)), limited)
             }
@@ -423,13 +418,13 @@ impl Inner {
             self.in_hour = 0;
         }
         self.in_hour += 1;
-        match self.population {
-            Population::Limited(allowed) => (self.in_hour * 100) / allowed.max(1),
-            Population::Fine
-            | Population::Down
-            | Population::RefusesAll
-            | Population::AppDeactivated
-            | Population::RefusesPermission => 0,
+        match self.health {
+            Health::Limited(allowed) => (self.in_hour * 100) / allowed.max(1),
+            Health::Fine
+            | Health::Down
+            | Health::RefusesAll
+            | Health::AppDeactivated
+            | Health::RefusesPermission => 0,
         }
     }
 }
@@ -446,18 +441,18 @@ impl Account {
         self.tokens.iter().find(|token| token.serial == serial && token.expires_at > now).copied()
     }
 
-    fn renew(&mut self, kind: Kind, serial: u32, now: Millis) -> u32 {
+    fn renew(&mut self, effect: RefreshEffect, serial: u32, now: Millis) -> u32 {
         self.tokens.retain(|token| token.expires_at > now);
-        match kind {
-            Kind::SameToken => {
+        match effect {
+            RefreshEffect::SameToken => {
                 for token in self.tokens.iter_mut().filter(|token| token.serial == serial) {
                     token.issued_at = now;
                     token.expires_at = now + LIFETIME;
                 }
                 serial
             }
-            Kind::BothValid => self.issue(now).serial,
-            Kind::OldDead => {
+            RefreshEffect::BothValid => self.issue(now).serial,
+            RefreshEffect::OldDead => {
                 self.tokens.clear();
                 self.issue(now).serial
             }

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 
 use super::baton::{DAY, Millis};
 use super::dice::{Dice, Trace};
-use super::instagram::{Calls, Instagram, Kind, STRANGERS};
+use super::instagram::{Calls, Instagram, RefreshEffect, STRANGERS};
 use super::oracle::{self, Nights};
 use super::population::{Person, heir, owner};
 use super::replica::vault;
@@ -41,7 +41,7 @@ pub struct Report {
     pub days: i64,
     pub connections: usize,
     pub replicas: usize,
-    pub kind: Kind,
+    pub effect: RefreshEffect,
     pub books: Books,
     /// How long nobody could have refreshed anything.
     pub dark: Millis,
@@ -79,10 +79,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, days, connections, replicas, kind, books, calls, .. } = self;
+        let Self { seed, days, connections, replicas, effect, books, calls, .. } = self;
         writeln!(
             f,
-            "seed {seed}: {connections} connections, {replicas} replicas, {days} days, world {kind:?}"
+            "seed {seed}: {connections} connections, {replicas} replicas, {days} days, world {effect:?}"
         )?;
         writeln!(
             f,
@@ -182,16 +182,16 @@ impl End<'_> {
     pub async fn judge(self) -> Report {
         let extent = self.plan.extent;
         let (end, mut dice) = (extent.end(), Dice::new(extent.seed, 7));
-        let unknown: HashSet<usize> = match self.plan.kind {
-            Kind::OldDead => self.unknown.iter().copied().collect(),
-            Kind::SameToken | Kind::BothValid => HashSet::new(),
+        let unknown: HashSet<usize> = match self.plan.effect {
+            RefreshEffect::OldDead => self.unknown.iter().copied().collect(),
+            RefreshEffect::SameToken | RefreshEffect::BothValid => HashSet::new(),
         };
         let mut report = Report {
             seed: extent.seed,
             days: extent.days,
             connections: extent.connections,
             replicas: extent.replicas,
-            kind: self.plan.kind,
+            effect: self.plan.effect,
             books: self.books,
             dark: self.nights.total(),
             keepable: 0,

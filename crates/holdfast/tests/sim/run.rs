@@ -12,7 +12,7 @@ use holdfast::worker::Pace;
 
 use super::baton::{Baton, HOUR, MINUTE, Millis, SECOND};
 use super::dice::Dice;
-use super::instagram::{Death, Instagram, Kind, Population};
+use super::instagram::{Death, Health, Instagram, RefreshEffect};
 use super::network::Place;
 use super::oracle::Nights;
 use super::population::link_all;
@@ -25,7 +25,7 @@ use super::sqlite::Sqlite;
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     pub extent: Extent,
-    pub kind: Kind,
+    pub effect: RefreshEffect,
     pub pace: Pace,
     pub path: Path,
     pub without: Without,
@@ -59,7 +59,7 @@ struct Simulation {
     /// When the dead ones begin anew.
     starts: Vec<Option<Millis>>,
     lives: u64,
-    population: Population,
+    health: Health,
     /// Since when nobody could have refreshed anything.
     dark_since: Option<Millis>,
     nights: Nights,
@@ -80,7 +80,7 @@ pub async fn simulate(plan: Plan, directory: &std::path::Path) -> Report {
     };
     database.migrate().await.expect("the database migrates");
     let baton = Baton::new(extent.start, extent.seed);
-    let instagram = Arc::new(Instagram::new(plan.kind, extent.connections, extent.replicas));
+    let instagram = Arc::new(Instagram::new(plan.effect, extent.connections, extent.replicas));
     let people = link_all(&database, &instagram, extent.connections, extent.start, extent.seed).await;
     let unknown: Arc<Mutex<Vec<usize>>> = Arc::default();
     let places =
@@ -94,7 +94,7 @@ pub async fn simulate(plan: Plan, directory: &std::path::Path) -> Report {
         fuses: vec![None; extent.replicas],
         starts: vec![Some(extent.start); extent.replicas],
         lives: 0,
-        population: Population::Fine,
+        health: Health::Fine,
         dark_since: Some(extent.start),
         nights: Nights::default(),
         books: Books::default(),
@@ -154,10 +154,10 @@ impl Simulation {
     fn happen(&mut self, event: Event) {
         let now = self.baton.now();
         match event {
-            Event::Population(population) => {
-                self.books.outages += u32::from(population != Population::Fine);
-                self.population = population;
-                self.instagram.set(population);
+            Event::Health(health) => {
+                self.books.outages += u32::from(health != Health::Fine);
+                self.health = health;
+                self.instagram.set(health);
             }
             Event::Instagram { replica, cut } => {
                 self.books.partitions += u32::from(cut);
@@ -257,7 +257,7 @@ impl Simulation {
     /// Whether anybody could refresh anything now.
     fn look_at_the_sky(&mut self) {
         let now = self.baton.now();
-        let light = self.population.answers()
+        let light = self.health.answers()
             && self.places.iter().zip(&self.processes).any(|(place, process)| {
                 let condition = place.condition();
                 process.is_some() && condition.off_instagram == 0 && condition.off_database == 0

@@ -2,12 +2,12 @@
 
 use super::baton::{DAY, HOUR, MINUTE, Millis, SECOND};
 use super::dice::Dice;
-use super::instagram::{Death, Population};
+use super::instagram::{Death, Health};
 
 /// Something that happens to the world.
 #[derive(Debug, Clone, Copy)]
 pub enum Event {
-    Population(Population),
+    Health(Health),
     /// The line to Instagram is cut, or mended.
     Instagram {
         replica: usize,
@@ -64,14 +64,14 @@ impl Extent {
 
 /// The longest outage, of which there is one in every year.
 pub const LONGEST_OUTAGE: Millis = 20 * DAY;
-/// Before the end, the population is fine for so long that what an outage left behind is caught up
+/// Before the end, Instagram is well for so long that what an outage left behind is caught up
 /// with.
 const FINE_AT_LAST: Millis = 5 * DAY;
 /// One account in so many is ended by its owner within a year.
 const LEAVERS: u64 = 50;
 
 pub fn write(extent: Extent) -> Vec<(Millis, Event)> {
-    let mut events = population(extent);
+    let mut events = outages(extent);
     for replica in 0..extent.replicas {
         let mut dice = Dice::new(extent.seed, 100 + replica as u64);
         partitions(extent, replica, &mut dice, &mut events);
@@ -102,7 +102,7 @@ fn times(extent: Extent, gap: Millis, dice: &mut Dice) -> Vec<Millis> {
     }
 }
 
-fn population(extent: Extent) -> Vec<(Millis, Event)> {
+fn outages(extent: Extent) -> Vec<(Millis, Event)> {
     let mut dice = Dice::new(extent.seed, 2);
     let mut events = Vec::new();
     let last = extent.end() - FINE_AT_LAST;
@@ -112,33 +112,33 @@ fn population(extent: Extent) -> Vec<(Millis, Event)> {
     let (mut at, mut longest_is_due) = (extent.start, true);
     loop {
         at += dice.between(2 * DAY, 24 * DAY);
-        let (population, during) = if longest_is_due && at >= longest_at {
+        let (health, during) = if longest_is_due && at >= longest_at {
             longest_is_due = false;
-            (Population::Down, LONGEST_OUTAGE)
+            (Health::Down, LONGEST_OUTAGE)
         } else {
             bad_day(extent, &mut dice)
         };
         if at + during >= last {
             return events;
         }
-        events.push((at, Event::Population(population)));
+        events.push((at, Event::Health(health)));
         at += during;
-        events.push((at, Event::Population(Population::Fine)));
+        events.push((at, Event::Health(Health::Fine)));
     }
 }
 
-fn bad_day(extent: Extent, dice: &mut Dice) -> (Population, Millis) {
+fn bad_day(extent: Extent, dice: &mut Dice) -> (Health, Millis) {
     match dice.below(9) {
-        0 => (Population::Down, dice.between(2 * DAY, 15 * DAY)),
-        1 | 2 => (Population::Down, dice.between(HOUR, 2 * DAY)),
-        3 => (Population::Down, dice.between(MINUTE, HOUR)),
-        4 => (Population::RefusesAll, dice.between(10 * MINUTE, DAY)),
-        5 => (Population::AppDeactivated, dice.between(HOUR, 3 * DAY)),
-        8 => (Population::RefusesPermission, dice.between(10 * MINUTE, DAY)),
+        0 => (Health::Down, dice.between(2 * DAY, 15 * DAY)),
+        1 | 2 => (Health::Down, dice.between(HOUR, 2 * DAY)),
+        3 => (Health::Down, dice.between(MINUTE, HOUR)),
+        4 => (Health::RefusesAll, dice.between(10 * MINUTE, DAY)),
+        5 => (Health::AppDeactivated, dice.between(HOUR, 3 * DAY)),
+        8 => (Health::RefusesPermission, dice.between(10 * MINUTE, DAY)),
         // Twice what an ordinary hour needs.
         6 | 7 => {
             let allowed = extent.connections as u64 * 4 / (31 * 24);
-            (Population::Limited(u32::try_from(allowed.max(20)).unwrap()), dice.between(6 * HOUR, 3 * DAY))
+            (Health::Limited(u32::try_from(allowed.max(20)).unwrap()), dice.between(6 * HOUR, 3 * DAY))
         }
         _ => unreachable!(),
     }

@@ -8,7 +8,7 @@ use holdfast::worker::Pace;
 use jiff::Timestamp;
 
 use super::baton::{HOUR, Millis};
-use super::instagram::Kind;
+use super::instagram::RefreshEffect;
 use super::report::Report;
 use super::run::{Path, Plan, Without, simulate, usual_pace};
 use super::script::Extent;
@@ -17,16 +17,16 @@ fn start() -> Millis {
     "2026-11-23T10:00:00Z".parse::<Timestamp>().expect("a time").as_millisecond()
 }
 
-fn plan(seed: u64, connections: usize, kind: Kind) -> Plan {
+fn plan(seed: u64, connections: usize, effect: RefreshEffect) -> Plan {
     let extent =
         Extent { seed, start: start(), days: 365, connections, replicas: 3, furthest_jump: 6 * HOUR };
-    Plan { extent, kind, pace: usual_pace(), path: Path::Short, without: Without::Nothing }
+    Plan { extent, effect, pace: usual_pace(), path: Path::Short, without: Without::Nothing }
 }
 
 /// A year that a debug build can go through in seconds: workers look every four hours at most.
-fn small(seed: u64, kind: Kind) -> Plan {
+fn small(seed: u64, effect: RefreshEffect) -> Plan {
     let pace = Pace { shortest: Duration::from_hours(4), longest: Duration::from_hours(24) };
-    Plan { pace, path: Path::Sqlx, ..plan(seed, 200, kind) }
+    Plan { pace, path: Path::Sqlx, ..plan(seed, 200, effect) }
 }
 
 fn run(plan: Plan) -> Report {
@@ -82,28 +82,28 @@ fn check_calls(report: &Report) {
 
 #[test]
 fn a_year_in_which_both_grants_stay_valid() {
-    let report = run(small(1, Kind::BothValid));
+    let report = run(small(1, RefreshEffect::BothValid));
     check(&report);
     check_calls(&report);
 }
 
 #[test]
 fn a_year_in_which_the_grant_stays_the_same() {
-    let report = run(small(2, Kind::SameToken));
+    let report = run(small(2, RefreshEffect::SameToken));
     check(&report);
     check_calls(&report);
 }
 
 #[test]
 fn a_year_in_which_the_old_grant_dies() {
-    let report = run(small(3, Kind::OldDead));
+    let report = run(small(3, RefreshEffect::OldDead));
     check(&report);
     assert!(report.lost_in_the_window <= report.answers_lost as u64, "{report}");
 }
 
 #[test]
 fn a_seed_gives_the_same_year_to_the_last_step() {
-    let mut plan = small(4, Kind::BothValid);
+    let mut plan = small(4, RefreshEffect::BothValid);
     plan.extent.connections = 60;
     plan.extent.days = 90;
     assert_eq!(run(plan), run(plan));
@@ -112,7 +112,7 @@ fn a_seed_gives_the_same_year_to_the_last_step() {
 /// So what the full year says in memory, it says of production's way to the database as well.
 #[test]
 fn either_path_to_the_database_gives_the_same_year() {
-    let mut plan = small(5, Kind::OldDead);
+    let mut plan = small(5, RefreshEffect::OldDead);
     plan.extent.connections = 60;
     plan.extent.days = 90;
     assert_eq!(run(Plan { path: Path::Short, ..plan }), run(Plan { path: Path::Sqlx, ..plan }));
@@ -132,13 +132,13 @@ fn asked<T: FromStr>(name: &str, otherwise: T) -> T {
 #[test]
 #[ignore = "asked for by scripts/simulate.sh"]
 fn as_asked() {
-    let kind = match asked("WORLD", "both-valid".to_owned()).as_str() {
-        "same-token" => Kind::SameToken,
-        "both-valid" => Kind::BothValid,
-        "old-dead" => Kind::OldDead,
+    let effect = match asked("WORLD", "both-valid".to_owned()).as_str() {
+        "same-token" => RefreshEffect::SameToken,
+        "both-valid" => RefreshEffect::BothValid,
+        "old-dead" => RefreshEffect::OldDead,
         other => panic!("no such world: {other}"),
     };
-    let mut plan = plan(asked("SEED", 1), asked("CONNECTIONS", 100_000), kind);
+    let mut plan = plan(asked("SEED", 1), asked("CONNECTIONS", 100_000), effect);
     plan.extent.days = asked("DAYS", plan.extent.days);
     plan.extent.replicas = asked("REPLICAS", plan.extent.replicas);
     plan.extent.furthest_jump = asked("JUMP_HOURS", 6) * HOUR;

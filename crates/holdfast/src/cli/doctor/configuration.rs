@@ -10,8 +10,8 @@ use super::super::context::Context;
 use super::code;
 use super::report::{Check, Report};
 use crate::address::is_on_the_internet;
-use crate::settings::table::CLERK_PUBLISHABLE_KEY;
 use crate::settings::Settings;
+use crate::settings::table::CLERK_PUBLISHABLE_KEY;
 
 /// The configuration, as far as it can be read.
 pub(super) struct Read {

@@ -96,9 +96,7 @@ impl ExportError {
     /// Whether the same may be taken later. The statuses are the specification's.
     fn is_passing(self) -> bool {
         match self {
-            Self::Transport(error) => {
-                !matches!(error, TransportError::Unsendable | TransportError::TooLarge)
-            }
+            Self::Transport(error) => !matches!(error, TransportError::Unsendable | TransportError::TooLarge),
             Self::Refused(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
             Self::Page => false,
         }

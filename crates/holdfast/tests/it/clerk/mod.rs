@@ -116,4 +116,3 @@ impl Database {
 pub fn transport() -> SharedTransport {
     Arc::new(ReqwestTransport::new().unwrap())
 }
-

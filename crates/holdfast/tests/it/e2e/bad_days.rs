@@ -63,8 +63,7 @@ async fn beginning_and_denying_in_a_loop_ends_at_twenty_in_an_hour() {
         let end = end.unwrap_or_else(|reply| panic!("{} {}", reply.status, reply.body));
         assert!(end.as_str().contains("instagram=denied"), "{end}");
     }
-    let refused =
-        ada.begin(json!({"return_to": RETURN_TO})).await;
+    let refused = ada.begin(json!({"return_to": RETURN_TO})).await;
     refused.is(429, "too-many-attempts");
     let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((3000..=3600).contains(&wait), "{wait}");

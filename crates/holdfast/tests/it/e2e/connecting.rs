@@ -239,8 +239,7 @@ async fn the_completion_is_not_repeated_to_one_who_knows_the_state_alone() {
 async fn before_the_browser_is_back_the_owner_is_told_so_and_nobody_else() {
     let app = App::start().await;
     let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
-    let begun =
-        ada.begin(json!({"return_to": RETURN_TO})).await;
+    let begun = ada.begin(json!({"return_to": RETURN_TO})).await;
     let begun = begun.json();
     let guess = |completion: &str| Returned {
         attempt: begun["attempt_id"].as_str().unwrap().to_owned(),
@@ -340,9 +339,7 @@ async fn a_receipt_names_no_deletion_where_there_was_nothing_to_delete() {
 async fn at_most_five_attempts_are_open_and_a_return_address_must_be_on_the_list() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    let bad = ada
-        .begin(json!({"return_to": "https://evil.example.com"}))
-        .await;
+    let bad = ada.begin(json!({"return_to": "https://evil.example.com"})).await;
     bad.is(422, "return-to-not-allowed");
     for _ in 0..5 {
         ada.connect().await;

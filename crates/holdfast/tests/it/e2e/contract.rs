@@ -159,8 +159,7 @@ async fn a_misspelt_parameter_is_refused_wherever_there_are_any() {
         for (query, status) in
             [(good.to_owned(), 200), (format!("{good}&befor=x"), 400), (format!("t{good}"), 400)]
         {
-            let answer =
-                app.get_as(&authorization, &format!("{address}?{query}")).await;
+            let answer = app.get_as(&authorization, &format!("{address}?{query}")).await;
             assert_eq!(answer.status.as_u16(), status, "{path}?{query}: {}", answer.text());
             assert!(status == 200 || answer.code() == "malformed-parameter", "{path}?{query}");
         }

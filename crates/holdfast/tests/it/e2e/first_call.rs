@@ -13,9 +13,7 @@ async fn a_hundred_parallel_first_calls_make_one_user() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     let answers = join_all((0..100).map(|_| ada.sync())).await;
-    let created = answers.iter().filter(|answer| {
-        answer.good()["created"] == json!(true)
-    });
+    let created = answers.iter().filter(|answer| answer.good()["created"] == json!(true));
     assert_eq!(created.count(), 1);
     let user = &answers[0].json()["user"];
     assert_eq!(user["email"], "ada@example.com");

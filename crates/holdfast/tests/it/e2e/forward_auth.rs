@@ -174,7 +174,9 @@ async fn nobody_passes_only_where_the_operator_says_so() {
         let refused = ask(&app, Method::GET, optional, &[("authorization", sent)]).await;
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{sent}");
     }
-    ask(&app, Method::GET, optional, &[("authorization", &minted(&app, "expired-10s"))]).await.is(401, "token-expired");
+    ask(&app, Method::GET, optional, &[("authorization", &minted(&app, "expired-10s"))])
+        .await
+        .is(401, "token-expired");
     let accepted = ask(&app, Method::GET, optional, &[("authorization", &minted(&app, "genuine"))]).await;
     assert_eq!(accepted.headers["x-auth-user"], Person::Ada.user_id());
     // What comes from the client loosens nothing: not the path and query that Envoy appends, not

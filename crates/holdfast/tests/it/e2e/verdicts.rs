@@ -146,11 +146,7 @@ async fn an_impersonator_may_read_and_nothing_else() {
     let ada = app.sign_in(Person::Ada);
     assert_eq!(ada.sync().await.json()["created"], json!(true));
     for path in ["/user/profile", "/user/instagram/status", "/user/instagram/history"] {
-        assert_eq!(
-            app.get_as(&bearer(), path).await.status,
-            StatusCode::OK,
-            "{path}"
-        );
+        assert_eq!(app.get_as(&bearer(), path).await.status, StatusCode::OK, "{path}");
     }
     for (method, path) in [
         (Method::POST, "/user/instagram/connect"),

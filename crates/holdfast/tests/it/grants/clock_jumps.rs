@@ -9,7 +9,7 @@ use holdfast::entropy::SeededEntropy;
 use holdfast::provider::ProviderId;
 
 use super::setup::{DAY, MINUTE, Replica, Seams, owner, prove_ring};
-use super::world::{Kind, Population, World};
+use super::world::{Health, RefreshEffect, World};
 use crate::testing::database::{TestDb, on_each_engine};
 
 /// A replica whose own clock can be wrong: Instagram's is the test's.
@@ -23,11 +23,11 @@ fn with_own_clock(name: &str, db: &TestDb, world: &Arc<World>) -> (Replica, Arc<
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_only_the_clock_ended_comes_back_with_the_clock() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let (one, own) = with_own_clock("one", db, &world);
         let id = one.link("ada").await.id;
         let token = one.token("ada").await;
-        world.set(Population::Down);
+        world.set(Health::Down);
         own.advance(61 * DAY);
         one.tick().await;
         let ended = one.now(id).await;
@@ -37,7 +37,7 @@ async fn a_connection_that_only_the_clock_ended_comes_back_with_the_clock() {
         // The status needs no worker to be right again.
         let status = one.connections.status(&owner("ada")).await.expect("it answers");
         assert_eq!((status.connected, status.state), (true, State::Connected));
-        world.set(Population::Fine);
+        world.set(Health::Fine);
         one.tick().await;
         let back = one.now(id).await;
         assert_eq!(back.standing, Standing::CONNECTED);
@@ -53,7 +53,7 @@ async fn a_connection_that_only_the_clock_ended_comes_back_with_the_clock() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_works_past_its_expiry_is_not_ended_but_renewed() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let id = one.link("ada").await.id;
         // As a clock that was sixty days behind wrote it.
@@ -76,7 +76,7 @@ async fn a_grant_that_works_past_its_expiry_is_not_ended_but_renewed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_instagram_too_calls_dead_stays_dead() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let (one, own) = with_own_clock("one", db, &world);
         let id = one.link("ada").await.id;
         world.kill_all_of("ada");
@@ -93,7 +93,7 @@ async fn a_grant_that_instagram_too_calls_dead_stays_dead() {
 #[tokio::test(flavor = "multi_thread")]
 async fn times_from_a_clock_that_was_ahead_are_put_right_without_a_storm() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let id = one.link("ada").await.id;
         // As a replica whose clock is 500 days ahead leaves the row behind.
@@ -131,7 +131,7 @@ async fn times_from_a_clock_that_was_ahead_are_put_right_without_a_storm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_from_a_clock_that_was_ahead_holds_nobody_up() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         one.link("ada").await;
         one.clock.advance(34 * DAY);
@@ -149,7 +149,7 @@ async fn a_lease_from_a_clock_that_was_ahead_holds_nobody_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_set_back_causes_no_refresh() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let (one, own) = with_own_clock("one", db, &world);
         let id = one.link("ada").await.id;
         one.tick().await;
@@ -170,11 +170,11 @@ async fn a_clock_that_is_set_back_causes_no_refresh() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_went_at_an_even_pace_is_believed_without_asking() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let id = one.link("ada").await.id;
         // Nobody answers, and the end comes tick after tick.
-        one.world.set(Population::Down);
+        one.world.set(Health::Down);
         one.clock.advance(59 * DAY);
         one.pass(2 * DAY, 30 * MINUTE).await;
         assert_eq!(one.now(id).await.standing, Reason::Expired.into());
@@ -187,7 +187,7 @@ async fn a_clock_that_went_at_an_even_pace_is_believed_without_asking() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_of_a_clock_that_was_ahead_is_deleted_and_replaced_like_any() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let id = one.link("ada").await.id;
         let old = one.token("ada").await;
@@ -218,7 +218,7 @@ async fn a_link_of_a_clock_that_was_ahead_is_deleted_and_replaced_like_any() {
 #[tokio::test(flavor = "multi_thread")]
 async fn attempts_of_a_clock_that_was_ahead_are_in_nobodys_way() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         one.link("ada").await;
         for _ in 0..4 {

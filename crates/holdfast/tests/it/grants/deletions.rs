@@ -12,12 +12,12 @@ use holdfast::store::{DataDeletion, Unfinished};
 use holdfast::vault::{KeyRing, Vault};
 
 use super::setup::{DAY, MINUTE, Replica, owner, ring_entry};
-use super::world::{Kind, Population, World};
+use super::world::{Health, RefreshEffect, World};
 use crate::testing::database::{Engine, TestDb, on_each_engine};
 use crate::testing::leaks::Watch;
 
 fn replica(db: &TestDb) -> Replica {
-    let world = World::new(Kind::BothValid, db.clock.clone());
+    let world = World::new(RefreshEffect::BothValid, db.clock.clone());
     Replica::new("one", db.store.clone(), &db.clock, &world, None)
 }
 
@@ -187,7 +187,7 @@ async fn a_link_in_doubt_stands_until_instagram_has_said_whether_it_works() {
                 one.link("bob").await;
                 let id = one.link("ada").await.id;
                 match cannot {
-                    Cannot::Answer => one.world.set(Population::Down),
+                    Cannot::Answer => one.world.set(Health::Down),
                     Cannot::BeAsked => {
                         one.world.use_up(100);
                         one.connections.check(&owner("bob")).await.unwrap();
@@ -212,7 +212,7 @@ async fn a_link_in_doubt_stands_until_instagram_has_said_whether_it_works() {
                 let asked = one.world.calls("identify").len();
                 assert!(asked < 20, "{cannot:?}: asked {asked} times");
                 match cannot {
-                    Cannot::Answer => one.world.set(Population::Fine),
+                    Cannot::Answer => one.world.set(Health::Fine),
                     Cannot::BeAsked => one.world.use_up(1),
                     Cannot::Open => {
                         one.vault.replace(&vault(&ring_entry()));
@@ -238,7 +238,7 @@ async fn a_link_that_stays_in_doubt_goes_in_the_end() {
     on_each_engine(async |db| {
         let one = replica(db);
         let id = one.link("ada").await.id;
-        one.world.set(Population::Down);
+        one.world.set(Health::Down);
         let issued_at = Some(before(one.clock.now(), MINUTE));
         one.connections.delete_account_data("ada", issued_at, 7).await.unwrap();
         one.pass(7 * DAY - 60 * MINUTE, 60 * MINUTE).await;

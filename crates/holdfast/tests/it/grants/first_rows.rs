@@ -6,14 +6,14 @@ use holdfast::connections::import::{Imported, Offered};
 use holdfast::store::{Store, StoreOptions};
 
 use super::setup::{Replica, owner};
-use super::world::{Kind, World};
+use super::world::{RefreshEffect, World};
 use crate::testing::database::{TestDb, on_each_engine};
 
 /// A replica that keeps events for the app.
 async fn replica(db: &TestDb, name: &str) -> Replica {
     let options = StoreOptions { exclusive: false, ..db.options.clone() }.with_outbox(true);
     let store = Store::open(&options, db.clock.clone()).await.unwrap();
-    Replica::new(name, store, &db.clock, &World::new(Kind::OldDead, db.clock.clone()), None)
+    Replica::new(name, store, &db.clock, &World::new(RefreshEffect::OldDead, db.clock.clone()), None)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
-use super::world::{Kind, Population, World};
+use super::world::{Health, RefreshEffect, World};
 use crate::testing::database::{TestDb, on_each_engine};
 use crate::testing::waiting::until;
 
@@ -71,7 +71,7 @@ async fn is_connected(again: &Replica, world: &World, journal: &Path) {
 async fn a_disconnect_while_a_token_arrives_leaves_nothing_behind() {
     on_each_engine(async |db| {
         for call in CALLS {
-            let world = World::new(Kind::BothValid, db.clock.clone());
+            let world = World::new(RefreshEffect::BothValid, db.clock.clone());
             let journal = db.directory.path().join(call);
             let one = Replica::new(call, db.store.clone(), &db.clock, &world, Some(&journal));
             let (attempt, completion) = one.come_back("ada").await;
@@ -94,7 +94,7 @@ async fn a_disconnect_while_a_token_arrives_leaves_nothing_behind() {
 async fn the_next_complete_goes_on_at_once_from_what_the_database_could_not_take() {
     on_each_engine(async |db| {
         for call in CALLS {
-            let world = World::new(Kind::BothValid, db.clock.clone());
+            let world = World::new(RefreshEffect::BothValid, db.clock.clone());
             let journal = db.directory.path().join(call);
             let (attempt, completion) =
                 lose_the_database_after(call, Duration::ZERO, db, &world, &journal).await;
@@ -116,7 +116,7 @@ async fn the_next_complete_goes_on_at_once_from_what_the_database_could_not_take
 async fn the_worker_goes_on_from_what_the_database_could_not_take_however_long_it_was_away() {
     on_each_engine(async |db| {
         for call in CALLS {
-            let world = World::new(Kind::BothValid, db.clock.clone());
+            let world = World::new(RefreshEffect::BothValid, db.clock.clone());
             let journal = db.directory.path().join(call);
             let (attempt, completion) =
                 lose_the_database_after(call, Duration::ZERO, db, &world, &journal).await;
@@ -137,7 +137,7 @@ async fn the_worker_goes_on_from_what_the_database_could_not_take_however_long_i
 #[tokio::test(flavor = "multi_thread")]
 async fn another_server_does_not_send_a_spent_code_before_the_first_could_store_what_it_brought() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let journal = db.directory.path().join("journal");
         lose_the_database_after("redeem", Duration::ZERO, db, &world, &journal).await;
         let elsewhere = db.directory.path().join("elsewhere");
@@ -154,7 +154,7 @@ async fn another_server_does_not_send_a_spent_code_before_the_first_could_store_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_in_one_servers_journal_is_not_expired_by_another() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let journal = db.directory.path().join("journal");
         lose_the_database_after("redeem", LIFETIME - LATE, db, &world, &journal).await;
         let elsewhere = db.directory.path().join("elsewhere");
@@ -176,7 +176,7 @@ async fn nearly_expired(call: &str, one: &Replica, world: &Arc<World>) -> (Uuid,
     } else {
         let down = world.clone();
         world.after("redeem", move |_| {
-            down.set(Population::Down);
+            down.set(Health::Down);
             async {}.boxed()
         });
         let waits = tokio::spawn({
@@ -192,7 +192,7 @@ async fn nearly_expired(call: &str, one: &Replica, world: &Arc<World>) -> (Uuid,
         let waits = waits.await.unwrap();
         assert!(matches!(waits, Err(CompleteError::Waits { .. })), "{waits:?}");
         world.no_hook();
-        world.set(Population::Fine);
+        world.set(Health::Fine);
         let ends_at = one.store.attempt(attempt).await.unwrap().unwrap().expires_at;
         one.clock.set(before(ends_at, LATE));
     }
@@ -203,7 +203,7 @@ async fn nearly_expired(call: &str, one: &Replica, world: &Arc<World>) -> (Uuid,
 async fn a_token_on_its_way_when_time_runs_out_is_used() {
     on_each_engine(async |db| {
         for call in CALLS {
-            let world = World::new(Kind::BothValid, db.clock.clone());
+            let world = World::new(RefreshEffect::BothValid, db.clock.clone());
             let one = Replica::new(call, db.store.clone(), &db.clock, &world, None);
             let other = Arc::new(Replica::new("other", db.store.clone(), &db.clock, &world, None));
             let (attempt, completion) = nearly_expired(call, &one, &world).await;
@@ -243,16 +243,14 @@ async fn a_token_on_its_way_when_time_runs_out_is_used() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_no_process_could_link_in_time_gets_one_last_try() {
     on_each_engine(async |db| {
-        for (population, state) in
-            [(Population::Fine, State::Connected), (Population::Down, State::NotConnected)]
-        {
-            let world = World::new(Kind::BothValid, db.clock.clone());
-            let name = format!("{population:?}");
+        for (health, state) in [(Health::Fine, State::Connected), (Health::Down, State::NotConnected)] {
+            let world = World::new(RefreshEffect::BothValid, db.clock.clone());
+            let name = format!("{health:?}");
             let one = Replica::new(&name, db.store.clone(), &db.clock, &world, None);
             let (attempt, completion) = one.come_back("ada").await;
             let down = world.clone();
             world.after("extend", move |_| {
-                down.set(Population::Down);
+                down.set(Health::Down);
                 async {}.boxed()
             });
             let ada = owner("ada");
@@ -263,7 +261,7 @@ async fn a_grant_that_no_process_could_link_in_time_gets_one_last_try() {
                 () = until("it asks", async || world.calls("identify").len() == 1) => {}
             }
             world.no_hook();
-            world.set(population);
+            world.set(health);
             // Nobody was there for days.
             db.clock.advance(3 * DAY);
             let again = Replica::new("again", db.store.clone(), &db.clock, &world, None);
@@ -289,7 +287,7 @@ async fn a_grant_that_no_process_could_link_in_time_gets_one_last_try() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_a_worker_stores_what_it_journaled_and_another_ones_worker_goes_on() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let journal = db.directory.path().join("journal");
         lose_the_database_after("redeem", Duration::ZERO, db, &world, &journal).await;
         let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&journal));
@@ -311,7 +309,7 @@ async fn a_server_without_a_worker_stores_what_it_journaled_and_another_ones_wor
 async fn what_was_kept_for_an_attempt_connects_nobody_who_has_ended_it() {
     on_each_engine(async |db| {
         for call in CALLS {
-            let world = World::new(Kind::BothValid, db.clock.clone());
+            let world = World::new(RefreshEffect::BothValid, db.clock.clone());
             let journal = db.directory.path().join(call);
             let (attempt, completion) =
                 lose_the_database_after(call, Duration::ZERO, db, &world, &journal).await;
@@ -333,7 +331,7 @@ async fn what_was_kept_for_an_attempt_connects_nobody_who_has_ended_it() {
 async fn a_withdrawal_holds_against_a_token_in_another_servers_journal() {
     on_each_engine(async |db| {
         for (call, code) in CALLS.into_iter().zip(0..) {
-            let world = World::new(Kind::BothValid, db.clock.clone());
+            let world = World::new(RefreshEffect::BothValid, db.clock.clone());
             let journal = db.directory.path().join(call);
             let (attempt, completion) =
                 lose_the_database_after(call, Duration::ZERO, db, &world, &journal).await;
@@ -364,7 +362,7 @@ async fn a_withdrawal_holds_against_a_token_in_another_servers_journal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_withdrawal_from_before_does_not_hold_against_a_journaled_token() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let journal = db.directory.path().join("journal");
         let issued_at = Some(db.clock.now());
         db.clock.advance(MINUTE);
@@ -381,7 +379,7 @@ async fn a_withdrawal_from_before_does_not_hold_against_a_journaled_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_cannot_be_written_keeps_nobody_from_connecting() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         // A file stands where the directory should be.
         let taken = db.directory.path().join("journal");
         std::fs::write(&taken, "").unwrap();
@@ -396,7 +394,7 @@ async fn a_journal_that_cannot_be_written_keeps_nobody_from_connecting() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_open_is_not_taken_for_a_token() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let journal = db.directory.path().join("journal");
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, Some(&journal));
         let (attempt, completion) = one.come_back("ada").await;

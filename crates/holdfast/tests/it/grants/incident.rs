@@ -4,11 +4,11 @@
 use holdfast::connection::{Reason, Standing, State};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
-use super::world::{Kind, Population, World};
+use super::world::{Health, RefreshEffect, World};
 use crate::testing::database::{TestDb, on_each_engine};
 
 async fn five_hundred_due(db: &TestDb) -> (Replica, Vec<uuid::Uuid>) {
-    let world = World::new(Kind::BothValid, db.clock.clone());
+    let world = World::new(RefreshEffect::BothValid, db.clock.clone());
     let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
     let mut all = Vec::new();
     for number in 0..500 {
@@ -35,7 +35,7 @@ async fn five_hundred_refused_at_once_tell_nobody_to_reconnect_and_recover_by_th
         let (one, _) = five_hundred_due(db).await;
         // Another replica shares the work and the view.
         let two = Replica::new("two", db.replica().await, &db.clock, &one.world, None);
-        one.world.set(Population::RefusesAll);
+        one.world.set(Health::RefusesAll);
         for _ in 0..12 {
             one.tick().await;
             two.tick().await;
@@ -53,7 +53,7 @@ async fn five_hundred_refused_at_once_tell_nobody_to_reconnect_and_recover_by_th
         assert!((8..=100).contains(&canaries), "{canaries} canaries in an hour");
         assert_eq!(told_to_reconnect(&one).await, 0);
 
-        one.world.set(Population::Fine);
+        one.world.set(Health::Fine);
         one.pass(15 * MINUTE, MINUTE).await;
         assert_eq!(count(&one, Standing::CONNECTED).await, 500);
         two.store.close().await;
@@ -67,14 +67,14 @@ async fn five_hundred_refused_at_once_tell_nobody_to_reconnect_and_recover_by_th
 async fn five_hundred_checkpoints_at_once_send_nobody_to_instagram_and_pass_by_themselves() {
     on_each_engine(async |db| {
         let (one, all) = five_hundred_due(db).await;
-        one.world.set(Population::Checkpoint);
+        one.world.set(Health::Checkpoint);
         for _ in 0..30 {
             one.tick().await;
             assert_eq!(count(&one, Reason::Checkpoint.into()).await, 0);
             one.clock.advance(MINUTE);
         }
         assert!(count(&one, Reason::ProviderIncident.into()).await >= 5);
-        one.world.set(Population::Fine);
+        one.world.set(Health::Fine);
         one.pass(60 * MINUTE, MINUTE).await;
         assert_eq!(count(&one, Standing::CONNECTED).await, 500);
 
@@ -93,7 +93,7 @@ async fn five_hundred_checkpoints_at_once_send_nobody_to_instagram_and_pass_by_t
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_struck_minutes_after_they_connected_are_an_incident() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let names: Vec<String> = (0..30).map(|number| format!("p{number}")).collect();
         for name in &names {
@@ -118,7 +118,7 @@ async fn thirty_struck_minutes_after_they_connected_are_an_incident() {
 #[tokio::test(flavor = "multi_thread")]
 async fn trouble_that_comes_back_within_the_hour_tells_nobody_either() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let names: Vec<String> = (0..30).map(|number| format!("p{number}")).collect();
         for name in &names {
@@ -131,11 +131,11 @@ async fn trouble_that_comes_back_within_the_hour_tells_nobody_either() {
             }
         };
         for _ in 0..3 {
-            one.world.set(Population::Checkpoint);
+            one.world.set(Health::Checkpoint);
             check().await;
             assert_eq!(count(&one, Reason::Checkpoint.into()).await, 0);
             assert_eq!(count(&one, Reason::ProviderIncident.into()).await, 30);
-            one.world.set(Population::Fine);
+            one.world.set(Health::Fine);
             check().await;
             assert_eq!(count(&one, Standing::CONNECTED).await, 30);
         }
@@ -146,7 +146,7 @@ async fn trouble_that_comes_back_within_the_hour_tells_nobody_either() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_told_before_the_incident_was_seen_is_taken_back() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let mut all = Vec::new();
         for number in 0..100 {
@@ -158,18 +158,18 @@ async fn who_was_told_before_the_incident_was_seen_is_taken_back() {
         one.connections.check(&owner("p99")).await.expect("it checks");
         assert_eq!(told_to_reconnect(&one).await, 1);
         // Eight look for themselves, twice, before the worker meets the others.
-        one.world.set(Population::RefusesAll);
+        one.world.set(Health::RefusesAll);
         for number in 0..8 {
             one.connections.check(&owner(&format!("p{number}"))).await.expect("it checks");
         }
         one.clock.advance(15 * MINUTE);
         // Others still work when it is their turn: it reaches one part of Instagram after the
         // other.
-        one.world.set(Population::Fine);
+        one.world.set(Health::Fine);
         for number in 90..94 {
             one.connections.check(&owner(&format!("p{number}"))).await.expect("it checks");
         }
-        one.world.set(Population::RefusesAll);
+        one.world.set(Health::RefusesAll);
         for number in 0..8 {
             one.connections.check(&owner(&format!("p{number}"))).await.expect("it checks");
         }
@@ -178,7 +178,7 @@ async fn who_was_told_before_the_incident_was_seen_is_taken_back() {
         assert_eq!(told_to_reconnect(&one).await, 1, "only who really left");
         assert_eq!(one.now(all[0]).await.standing, Reason::ProviderIncident.into());
 
-        one.world.set(Population::Fine);
+        one.world.set(Health::Fine);
         one.pass(3 * DAY, 5 * MINUTE).await;
         assert_eq!(told_to_reconnect(&one).await, 1);
         assert_eq!(count(&one, Standing::CONNECTED).await, 99);
@@ -191,7 +191,7 @@ async fn who_was_told_before_the_incident_was_seen_is_taken_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_who_leave_one_after_the_other_are_no_incident() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         for number in 0..30 {
             one.link(&format!("p{number}")).await;
@@ -224,7 +224,7 @@ async fn a_death_that_is_not_believed_yet_shows_and_is_believed_in_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unexplained_no_shows_and_is_not_believed_at_once() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         for number in 0..20 {
             one.link(&format!("p{number}")).await;
@@ -256,14 +256,14 @@ async fn an_unexplained_no_shows_and_is_not_believed_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trouble_that_somebody_saw_is_looked_after_until_it_has_passed() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let linked = one.link("ada").await;
-        for population in [Population::Down, Population::RefusesAll, Population::AppDeactivated] {
-            one.world.set(population);
+        for health in [Health::Down, Health::RefusesAll, Health::AppDeactivated] {
+            one.world.set(health);
             let status = one.connections.check(&owner("ada")).await.expect("it checks");
             assert_eq!(status.state, State::Degraded, "{status:?}");
-            one.world.set(Population::Fine);
+            one.world.set(Health::Fine);
             one.pass(3 * MINUTE, MINUTE).await;
             let now = one.now(linked.id).await;
             assert_eq!(now.standing, Standing::CONNECTED);
@@ -281,10 +281,10 @@ async fn a_trouble_that_somebody_saw_is_looked_after_until_it_has_passed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_long_trouble_looks_become_rare() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         one.link("ada").await;
-        one.world.set(Population::Down);
+        one.world.set(Health::Down);
         one.connections.check(&owner("ada")).await.expect("it checks");
         one.pass(5 * DAY, 10 * MINUTE).await;
         let looks = one.world.calls("identify").len();
@@ -297,7 +297,7 @@ async fn in_a_long_trouble_looks_become_rare() {
 async fn a_deactivated_app_is_asked_about_now_and_then_and_recovers() {
     on_each_engine(async |db| {
         let (one, _) = five_hundred_due(db).await;
-        one.world.set(Population::AppDeactivated);
+        one.world.set(Health::AppDeactivated);
         one.tick().await;
         // Enough to know; the others need not be asked.
         let misconfigured = count(&one, Reason::AppMisconfigured.into()).await;
@@ -307,7 +307,7 @@ async fn a_deactivated_app_is_asked_about_now_and_then_and_recovers() {
         one.pass(60 * MINUTE, MINUTE).await;
         let canaries = one.world.calls("refresh").len() - before;
         assert!((1..=10).contains(&canaries), "{canaries} canaries in an hour");
-        one.world.set(Population::Fine);
+        one.world.set(Health::Fine);
         one.pass(35 * MINUTE, MINUTE).await;
         assert_eq!(count(&one, Standing::CONNECTED).await, 500);
     })
@@ -318,11 +318,11 @@ async fn a_deactivated_app_is_asked_about_now_and_then_and_recovers() {
 async fn an_outage_is_asked_about_now_and_then_and_not_once_per_connection() {
     on_each_engine(async |db| {
         let (one, _) = five_hundred_due(db).await;
-        one.world.set(Population::Down);
+        one.world.set(Health::Down);
         one.pass(24 * 60 * MINUTE, 5 * MINUTE).await;
         let calls = one.world.calls("refresh").len();
         assert!((30..=200).contains(&calls), "{calls} calls in a day");
-        one.world.set(Population::Fine);
+        one.world.set(Health::Fine);
         one.pass(35 * MINUTE, 5 * MINUTE).await;
         // All but the few that were asked so often that they wait for a while.
         assert!(count(&one, Standing::CONNECTED).await >= 480);
@@ -336,18 +336,18 @@ async fn an_outage_is_asked_about_now_and_then_and_not_once_per_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn among_few_an_unexplained_no_is_believed_when_it_is_said_again_a_minute_later() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let id = one.link("ada").await.id;
         one.clock.advance(31 * DAY);
-        one.world.set(Population::RefusesAll);
+        one.world.set(Health::RefusesAll);
         one.tick().await;
         assert_eq!(
             one.now(id).await.standing,
             Reason::RefreshFailing.into(),
             "two calls at once are one sign"
         );
-        one.world.set(Population::Fine);
+        one.world.set(Health::Fine);
         one.pass(2 * MINUTE, MINUTE).await;
         assert_eq!(one.now(id).await.standing, Standing::CONNECTED, "it was a blip");
 
@@ -364,7 +364,7 @@ async fn among_few_an_unexplained_no_is_believed_when_it_is_said_again_a_minute_
 async fn an_incident_among_grants_too_young_to_be_renewed_tells_nobody_to_reconnect() {
     on_each_engine(async |db| {
         for users in [8, 40] {
-            let world = World::new(Kind::BothValid, db.clock.clone());
+            let world = World::new(RefreshEffect::BothValid, db.clock.clone());
             let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
             let who = |number: usize| format!("of{users}-{number}");
             for number in 0..60 {
@@ -373,7 +373,7 @@ async fn an_incident_among_grants_too_young_to_be_renewed_tells_nobody_to_reconn
             one.clock.advance(2 * MINUTE);
             // Some look for themselves, again and again; the worker looks after whom they saw in
             // trouble.
-            one.world.set(Population::RefusesAll);
+            one.world.set(Health::RefusesAll);
             for _ in 0..90 {
                 for number in 0..users {
                     one.connections.check(&owner(&who(number))).await.expect("it checks");
@@ -382,7 +382,7 @@ async fn an_incident_among_grants_too_young_to_be_renewed_tells_nobody_to_reconn
                 assert_eq!(told_to_reconnect(&one).await, 0, "{users} of 60 look");
             }
             assert!(count(&one, Reason::ProviderIncident.into()).await >= 10, "it is seen as what it is");
-            one.world.set(Population::Fine);
+            one.world.set(Health::Fine);
             one.pass(120 * MINUTE, MINUTE).await;
             assert_eq!(told_to_reconnect(&one).await, 0);
             for number in 0..60 {
@@ -397,7 +397,7 @@ async fn an_incident_among_grants_too_young_to_be_renewed_tells_nobody_to_reconn
 
 /// A hundred that come due in the course of one day.
 async fn a_hundred_in_a_day(db: &TestDb) -> Replica {
-    let world = World::new(Kind::BothValid, db.clock.clone());
+    let world = World::new(RefreshEffect::BothValid, db.clock.clone());
     let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
     for number in 0..100 {
         one.link(&format!("p{number}")).await;
@@ -411,13 +411,13 @@ async fn a_hundred_in_a_day(db: &TestDb) -> Replica {
 async fn an_incident_that_strikes_few_in_an_hour_is_seen_and_asked_about_sparingly() {
     on_each_engine(async |db| {
         let one = a_hundred_in_a_day(db).await;
-        one.world.set(Population::RefusesAll);
+        one.world.set(Health::RefusesAll);
         one.pass(20 * 60 * MINUTE, 10 * MINUTE).await;
         assert_eq!(told_to_reconnect(&one).await, 0);
         assert!(count(&one, Reason::ProviderIncident.into()).await > 0);
         let calls = one.world.calls("refresh").len() + one.world.calls("identify").len();
         assert!(calls <= 300, "{calls} calls about what a hundred of them would have been needed for");
-        one.world.set(Population::Fine);
+        one.world.set(Health::Fine);
         one.pass(2 * DAY, 10 * MINUTE).await;
         assert_eq!(count(&one, Standing::CONNECTED).await, 100);
     })
@@ -450,17 +450,17 @@ async fn ordinary_deaths_without_a_cause_are_no_incident_and_are_told_within_a_d
 #[tokio::test(flavor = "multi_thread")]
 async fn who_had_to_act_at_instagram_and_did_is_well_again_without_anybody_asking() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let linked = one.link("ada").await;
-        one.world.set(Population::Checkpoint);
+        one.world.set(Health::Checkpoint);
         let status = one.connections.check(&owner("ada")).await.expect("it checks");
         assert_eq!((status.state, status.reason), (State::ActionRequired, Some(Reason::Checkpoint)));
         assert!(status.next_refresh_at < linked.next_refresh_at, "it will be looked at before: {status:?}");
         one.pass(DAY, 10 * MINUTE).await;
         let looks = one.world.calls("identify").len();
         assert!((5..=12).contains(&looks), "{looks} looks in a day");
-        one.world.set(Population::Fine);
+        one.world.set(Health::Fine);
         one.pass(DAY, 10 * MINUTE).await;
         let now = one.now(linked.id).await;
         assert_eq!(now.standing, Standing::CONNECTED);
@@ -474,7 +474,7 @@ async fn who_had_to_act_at_instagram_and_did_is_well_again_without_anybody_askin
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incident_keeps_no_account_from_who_proves_control_of_it() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let seller = one.link("sold").await.id;
         for number in 0..50 {

@@ -11,7 +11,7 @@ use holdfast::connection::Standing;
 use uuid::Uuid;
 
 use super::setup::{DAY, Replica};
-use super::world::{Kind, World};
+use super::world::{RefreshEffect, World};
 use crate::testing::database::{TestDb, on_each_engine};
 
 /// The database goes away while Instagram answers, so that the answer is the only copy of the new
@@ -38,7 +38,7 @@ struct Journaled {
 
 /// Ada's new grant is in the journal alone.
 async fn journaled(db: &TestDb) -> Journaled {
-    let world = World::new(Kind::OldDead, db.clock.clone());
+    let world = World::new(RefreshEffect::OldDead, db.clock.clone());
     let directory = db.directory.path().join("journal");
     let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
     let id = one.link("ada").await.id;
@@ -51,7 +51,7 @@ async fn journaled(db: &TestDb) -> Journaled {
 async fn a_new_grant_survives_that_the_database_is_away_when_it_arrives() {
     on_each_engine(async |db| {
         // The old one dies with the refresh: the answer is the only copy of what works.
-        let world = World::new(Kind::OldDead, db.clock.clone());
+        let world = World::new(RefreshEffect::OldDead, db.clock.clone());
         let directory = db.directory.path().join("journal");
         let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
         let id = one.link("ada").await.id;

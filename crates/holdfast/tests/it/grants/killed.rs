@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 use super::setup::{DAY, MINUTE, Replica, Seams, owner};
-use super::world::{KINDS, Kind, World};
+use super::world::{EFFECTS, RefreshEffect, World};
 use crate::testing::database::on_each_engine;
 use crate::testing::leaks;
 
@@ -103,8 +103,8 @@ fn told(name: &str) -> Option<String> {
     std::env::var(format!("HOLDFAST_TEST_{name}")).ok()
 }
 
-fn kind_of(name: &str) -> Kind {
-    KINDS.into_iter().find(|kind| format!("{kind:?}") == name).expect("a kind of world")
+fn effect_of(name: &str) -> RefreshEffect {
+    EFFECTS.into_iter().find(|effect| format!("{effect:?}") == name).expect("an effect of a refresh")
 }
 
 /// Not a test of its own: the process that is killed. Does one tick, or completes the attempt that
@@ -116,7 +116,7 @@ async fn child() {
     leaks::keep_the_log();
     let clock = Arc::new(ManualClock::new(told("NOW").unwrap().parse().unwrap()));
     let world =
-        World::stored(kind_of(&told("WORLD").unwrap()), clock.clone(), Path::new(&told("TOKENS").unwrap()));
+        World::stored(effect_of(&told("WORLD").unwrap()), clock.clone(), Path::new(&told("TOKENS").unwrap()));
     let options = StoreOptions { exclusive: false, ..StoreOptions::serve(database) };
     let store = Store::open(&options, clock.clone()).await.unwrap();
     let fuse = Arc::new(Fuse { left: AtomicU32::new(told("FUSE").unwrap().parse().unwrap()) });
@@ -153,7 +153,7 @@ fn log_beside(tokens: &Path) -> PathBuf {
 fn run_child(
     database: &str,
     now: Timestamp,
-    kind: Kind,
+    effect: RefreshEffect,
     tokens: &Path,
     journal: &Path,
     fuse: u32,
@@ -164,7 +164,7 @@ fn run_child(
         .args(["--exact", CHILD, "--ignored"])
         .env("HOLDFAST_TEST_DATABASE", database)
         .env("HOLDFAST_TEST_NOW", now.to_string())
-        .env("HOLDFAST_TEST_WORLD", format!("{kind:?}"))
+        .env("HOLDFAST_TEST_WORLD", format!("{effect:?}"))
         .env("HOLDFAST_TEST_TOKENS", tokens)
         .env("HOLDFAST_TEST_JOURNAL", journal)
         .env("HOLDFAST_TEST_FUSE", fuse.to_string())
@@ -179,20 +179,20 @@ fn run_child(
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_anywhere_in_a_refresh_nothing_is_lost_but_what_only_the_dead_process_knew() {
     on_each_engine(async |db| {
-        for kind in KINDS {
+        for effect in EFFECTS {
             let (mut points, mut lost) = (0, 0);
             loop {
-                let tokens: PathBuf = db.directory.path().join(format!("{kind:?}-{points}"));
-                let world = World::stored(kind, db.clock.clone(), &tokens);
+                let tokens: PathBuf = db.directory.path().join(format!("{effect:?}-{points}"));
+                let world = World::stored(effect, db.clock.clone(), &tokens);
                 let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
-                let name = format!("{kind:?}{points}").to_lowercase();
+                let name = format!("{effect:?}{points}").to_lowercase();
                 let id = one.link(&name).await.id;
                 one.clock.advance(31 * DAY);
                 let url = db.options.url.expose_secret();
                 let journal = db.directory.path().join("journal");
-                let killed = run_child(url, one.clock.now(), kind, &tokens, &journal, points + 1, &[]);
+                let killed = run_child(url, one.clock.now(), effect, &tokens, &journal, points + 1, &[]);
                 // A lease time later it is taken up again.
-                let world = World::stored(kind, db.clock.clone(), &tokens);
+                let world = World::stored(effect, db.clock.clone(), &tokens);
                 leaks::assert_clean(&log_beside(&tokens));
                 let again = format!("again-{points}");
                 let again = Replica::new(&again, db.store.clone(), &db.clock, &world, Some(&journal));
@@ -204,7 +204,7 @@ async fn killed_anywhere_in_a_refresh_nothing_is_lost_but_what_only_the_dead_pro
                     again.connections.disconnect(&owner(&name)).await.expect("it disconnects");
                 } else {
                     // Instagram killed the old grant, and its answer died with the process.
-                    assert_eq!(kind, Kind::OldDead, "lost at point {points}");
+                    assert_eq!(effect, RefreshEffect::OldDead, "lost at point {points}");
                     lost += 1;
                     again.connections.disconnect(&owner(&name)).await.expect("it disconnects");
                 }
@@ -213,7 +213,7 @@ async fn killed_anywhere_in_a_refresh_nothing_is_lost_but_what_only_the_dead_pro
                 }
                 points += 1;
             }
-            eprintln!("{kind:?}: killed at {points} points, lost at {lost}");
+            eprintln!("{effect:?}: killed at {points} points, lost at {lost}");
             assert!(points >= 30, "only {points} points");
             // Between the effect at Instagram and its answer, and between that and the file, where
             // nothing is waited for.
@@ -226,10 +226,10 @@ async fn killed_anywhere_in_a_refresh_nothing_is_lost_but_what_only_the_dead_pro
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_anywhere_in_a_connect_nothing_is_lost_but_what_only_the_dead_process_knew() {
     on_each_engine(async |db| {
-        let (kind, mut points, mut granted, mut lost) = (Kind::BothValid, 0, 0, Vec::new());
+        let (effect, mut points, mut granted, mut lost) = (RefreshEffect::BothValid, 0, 0, Vec::new());
         loop {
             let tokens: PathBuf = db.directory.path().join(format!("connect-{points}"));
-            let world = World::stored(kind, db.clock.clone(), &tokens);
+            let world = World::stored(effect, db.clock.clone(), &tokens);
             let journal = db.directory.path().join("journal");
             let one = format!("one-{points}");
             let one = Replica::new(&one, db.store.clone(), &db.clock, &world, None);
@@ -238,10 +238,10 @@ async fn killed_anywhere_in_a_connect_nothing_is_lost_but_what_only_the_dead_pro
             let id = attempt.to_string();
             let more = [("OWNER", &*name), ("ATTEMPT", &id), ("COMPLETION", completion.expose_secret())];
             let url = db.options.url.expose_secret();
-            let killed = run_child(url, one.clock.now(), kind, &tokens, &journal, points + 1, &more);
+            let killed = run_child(url, one.clock.now(), effect, &tokens, &journal, points + 1, &more);
             // Once its claim has run out, and the code has rested, it is taken up again: by the
             // worker, or by the person.
-            let world = World::stored(kind, db.clock.clone(), &tokens);
+            let world = World::stored(effect, db.clock.clone(), &tokens);
             leaks::assert_clean(&log_beside(&tokens));
             let again = format!("again-{points}");
             let again = Replica::new(&again, db.store.clone(), &db.clock, &world, Some(&journal));

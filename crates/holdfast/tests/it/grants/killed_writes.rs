@@ -26,7 +26,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::setup::{DAY, MINUTE, Replica, owner, ring_entry};
-use super::world::{Kind, World};
+use super::world::{RefreshEffect, World};
 use crate::testing::database::{TestDb, on_each_engine};
 use crate::testing::dice::set_or;
 use crate::testing::leaks;
@@ -139,7 +139,7 @@ async fn child() {
     let work = Work::named(&told("WORK").unwrap());
     let clock = Arc::new(ManualClock::new(told("NOW").unwrap().parse().unwrap()));
     let store = Store::open(&options(&database), clock.clone()).await.unwrap();
-    let world = World::new(Kind::BothValid, clock.clone());
+    let world = World::new(RefreshEffect::BothValid, clock.clone());
     let seams = super::setup::Seams { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
     let journal = told("JOURNAL").unwrap();
     let one = Replica::over("child", store, seams, &clock, &world, Some(Path::new(&journal)));
@@ -218,7 +218,7 @@ async fn killed_at_any_write_a_link_is_whole_or_ended_and_the_next_delivery_ends
             loop {
                 let name = format!("{work}{nth}").to_lowercase();
                 let journal = db.directory.path().join("journal");
-                let world = World::new(Kind::BothValid, db.clock.clone());
+                let world = World::new(RefreshEffect::BothValid, db.clock.clone());
                 let one = Replica::new(&name, store.clone(), &db.clock, &world, Some(&journal));
                 let id = one.link(&name).await.id;
                 let token = one.token(&name).await;
@@ -281,7 +281,7 @@ fn key(nth: u32) -> String {
 async fn killed_at_any_write_of_a_rotation_every_grant_opens_and_the_next_one_ends_it() {
     let every = u32::try_from(set_or("HOLDFAST_TEST_KILL_EVERY", 3)).expect("it fits");
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let mut tokens = Vec::new();
         for name in ["ada", "bob", "cyd"] {

@@ -3,13 +3,13 @@
 use holdfast::connection::{EvidenceSource, Reason, Standing};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
-use super::world::{Kind, World};
+use super::world::{RefreshEffect, World};
 use crate::testing::database::on_each_engine;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_about_another_account_proves_nothing_and_is_doubted_until_it_is_right() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let linked = one.link("ada").await;
         one.clock.advance(2 * MINUTE);
@@ -33,7 +33,7 @@ async fn an_answer_about_another_account_proves_nothing_and_is_doubted_until_it_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_that_brought_another_accounts_grant_is_rolled_back() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let linked = one.link("ada").await;
         let own = one.token("ada").await.expect("a grant");
@@ -58,7 +58,7 @@ async fn a_renewal_that_brought_another_accounts_grant_is_rolled_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_accounts_grant_is_not_used_for_long_where_there_is_no_other() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::OldDead, db.clock.clone());
+        let world = World::new(RefreshEffect::OldDead, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let linked = one.link("ada").await;
         one.clock.advance(31 * DAY);

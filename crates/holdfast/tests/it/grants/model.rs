@@ -21,7 +21,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
-use super::world::{Kind, World};
+use super::world::{RefreshEffect, World};
 use crate::edge::isolated::run_alone;
 use crate::store::events::event;
 use crate::store::sweep::Patient;
@@ -361,7 +361,7 @@ async fn rows_by_table(db: &TestDb) -> BTreeMap<&'static str, i64> {
 const THIS: &str = "grants::model::whatever_happens_in_any_order_the_service_knows_what_the_model_knows";
 
 async fn run(db: &TestDb, seeds: impl Iterator<Item = u64>) {
-    let world = World::new(Kind::BothValid, db.clock.clone());
+    let world = World::new(RefreshEffect::BothValid, db.clock.clone());
     let replica = Replica::new("model", db.store.clone(), &db.clock, &world, None);
     for seed in seeds {
         let dice = Dice::new(seed);

@@ -10,31 +10,31 @@ use holdfast::connection::{Reason, Standing, State};
 use holdfast::connections::complete::CompleteError;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
-use super::world::{KINDS, Kind, Population, World};
+use super::world::{EFFECTS, Health, RefreshEffect, World};
 use crate::testing::database::{TestDb, on_each_engine};
 
-fn replica(db: &TestDb, kind: Kind) -> Replica {
-    let world = World::new(kind, db.clock.clone());
+fn replica(db: &TestDb, effect: RefreshEffect) -> Replica {
+    let world = World::new(effect, db.clock.clone());
     Replica::new("one", db.store.clone(), &db.clock, &world, None)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_untouched_connection_lives_for_years_in_each_world() {
     on_each_engine(async |db| {
-        for kind in KINDS {
-            let one = replica(db, kind);
-            let name = format!("ada{kind:?}").to_lowercase();
+        for effect in EFFECTS {
+            let one = replica(db, effect);
+            let name = format!("ada{effect:?}").to_lowercase();
             let id = one.link(&name).await.id;
             for _ in 0..24 {
                 one.clock.advance(34 * DAY);
                 one.tick().await;
                 let token = one.token(&name).await.expect("a grant to use");
-                assert!(one.world.is_alive(&token), "{kind:?}");
+                assert!(one.world.is_alive(&token), "{effect:?}");
             }
             assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
             let calls = one.world.calls("refresh");
             let own = calls.iter().filter(|call| call.account.as_deref() == Some(&name)).count();
-            assert_eq!(own, 24, "one call per refresh in {kind:?}");
+            assert_eq!(own, 24, "one call per refresh in {effect:?}");
             assert_eq!(
                 one.store.sealed_grants(id).await.unwrap().len(),
                 2,
@@ -48,7 +48,7 @@ async fn an_untouched_connection_lives_for_years_in_each_world() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_is_not_refreshed_before_it_is_due_nor_below_the_minimum_age() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::BothValid);
+        let one = replica(db, RefreshEffect::BothValid);
         let ada = one.link("ada").await;
         one.clock.advance(Duration::from_mins(30 * 24 * 60 - 1));
         one.tick().await;
@@ -69,7 +69,7 @@ async fn a_grant_is_not_refreshed_before_it_is_due_nor_below_the_minimum_age() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disconnect_while_a_refresh_is_under_way_wins() {
     on_each_engine(async |db| {
-        let one = Arc::new(replica(db, Kind::OldDead));
+        let one = Arc::new(replica(db, RefreshEffect::OldDead));
         let id = one.link("ada").await.id;
         one.clock.advance(31 * DAY);
         let connections = one.connections.clone();
@@ -89,7 +89,7 @@ async fn a_disconnect_while_a_refresh_is_under_way_wins() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reconnect_while_a_refresh_is_under_way_wins() {
     on_each_engine(async |db| {
-        let one = Arc::new(replica(db, Kind::BothValid));
+        let one = Arc::new(replica(db, RefreshEffect::BothValid));
         let id = one.link("ada").await.id;
         one.clock.advance(31 * DAY);
         let (weak, clock) = (Arc::downgrade(&one), one.clock.clone());
@@ -114,7 +114,7 @@ async fn a_reconnect_while_a_refresh_is_under_way_wins() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_comes_after_the_lease_was_lost_is_kept_all_the_same() {
     on_each_engine(async |db| {
-        let one = Arc::new(replica(db, Kind::OldDead));
+        let one = Arc::new(replica(db, RefreshEffect::OldDead));
         let two = Arc::new(Replica::new("two", db.replica().await, &db.clock, &one.world, None));
         let id = one.link("ada").await.id;
         one.clock.advance(31 * DAY);
@@ -142,7 +142,7 @@ async fn an_answer_that_comes_after_the_lease_was_lost_is_kept_all_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_grant_that_never_worked_is_rolled_back() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::BothValid);
+        let one = replica(db, RefreshEffect::BothValid);
         let id = one.link("ada").await.id;
         let first = one.token("ada").await.unwrap();
         one.clock.advance(31 * DAY);
@@ -166,7 +166,7 @@ async fn a_new_grant_that_never_worked_is_rolled_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_death_seen_by_the_worker_is_believed_after_a_second_look() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::BothValid);
+        let one = replica(db, RefreshEffect::BothValid);
         let id = one.link("ada").await.id;
         // As many as an incident needs: only among them could one be told.
         for other in 0..9 {
@@ -189,7 +189,7 @@ async fn a_death_seen_by_the_worker_is_believed_after_a_second_look() {
 #[tokio::test(flavor = "multi_thread")]
 async fn among_a_few_connections_a_stated_death_is_believed_at_once() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::BothValid);
+        let one = replica(db, RefreshEffect::BothValid);
         let id = one.link("ada").await.id;
         one.clock.advance(31 * DAY);
         one.world.kill_all_of("ada");
@@ -203,7 +203,7 @@ async fn among_a_few_connections_a_stated_death_is_believed_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_broken_row_does_not_stop_the_others() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::BothValid);
+        let one = replica(db, RefreshEffect::BothValid);
         let broken = one.link("broken").await.id;
         let empty = one.link("empty").await.id;
         let ada = one.link("ada").await.id;
@@ -235,15 +235,15 @@ async fn one_broken_row_does_not_stop_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_nearly_all_the_time_that_is_left_is_survived() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::OldDead);
+        let one = replica(db, RefreshEffect::OldDead);
         let id = one.link("ada").await.id;
         one.clock.advance(30 * DAY);
-        one.world.set(Population::Down);
+        one.world.set(Health::Down);
         one.pass(29 * DAY + DAY / 2, DAY / 24 / 4).await;
         assert_eq!(one.now(id).await.standing, Reason::RefreshFailing.into());
         let tries = one.world.calls("refresh").len();
         assert!((80..200).contains(&tries), "{tries} tries in 29 days");
-        one.world.set(Population::Fine);
+        one.world.set(Health::Fine);
         one.pass(DAY / 24, MINUTE).await;
         assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
     })
@@ -253,7 +253,7 @@ async fn an_outage_of_nearly_all_the_time_that_is_left_is_survived() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spent_budget_pauses_the_worker() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::BothValid);
+        let one = replica(db, RefreshEffect::BothValid);
         for number in 0..50 {
             one.link(&format!("p{number}")).await;
         }
@@ -275,7 +275,7 @@ async fn a_spent_budget_pauses_the_worker() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deauthorization_from_before_the_link_makes_us_ask_what_holds() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::BothValid);
+        let one = replica(db, RefreshEffect::BothValid);
         let id = one.link("ada").await.id;
         let earlier = Some(one.clock.now() - MINUTE);
         assert_eq!(one.connections.deauthorized("ada", earlier).await.expect("it answers"), 1);
@@ -292,7 +292,7 @@ async fn a_deauthorization_from_before_the_link_makes_us_ask_what_holds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_was_called_lost_and_opens_all_the_same_lives_again() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::BothValid);
+        let one = replica(db, RefreshEffect::BothValid);
         let id = one.link("ada").await.id;
         db.execute("UPDATE connections SET state = 'reconnect_required', reason = 'key_lost', next_refresh_at = NULL")
             .await;
@@ -310,7 +310,7 @@ async fn a_grant_that_was_called_lost_and_opens_all_the_same_lives_again() {
 async fn a_refresh_that_alone_is_refused_ends_nothing() {
     on_each_engine(async |db| {
         for people in [1, 20] {
-            let one = replica(db, Kind::BothValid);
+            let one = replica(db, RefreshEffect::BothValid);
             let name = |number: usize| format!("of{people}-{number}");
             let mut all = Vec::new();
             for number in 0..people {
@@ -319,9 +319,9 @@ async fn a_refresh_that_alone_is_refused_ends_nothing() {
             one.clock.advance(31 * DAY);
             one.world.refuse_refreshes_of(&name(0));
             // The first time, whose the grant is cannot be asked either.
-            one.world.set(Population::Down);
+            one.world.set(Health::Down);
             one.tick().await;
-            one.world.set(Population::Fine);
+            one.world.set(Health::Fine);
             one.pass(2 * DAY, 20 * MINUTE).await;
             let now = one.now(all[0]).await;
             assert_eq!(now.standing, Reason::RefreshFailing.into(), "{people} people");
@@ -334,7 +334,7 @@ async fn a_refresh_that_alone_is_refused_ends_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expiry_that_was_only_assumed_ends_no_grant_that_works() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::OldDead);
+        let one = replica(db, RefreshEffect::OldDead);
         let ada = one.link("ada").await;
         one.world.name_no_lifetimes();
         one.pass(59 * DAY, 12 * 60 * MINUTE).await;
@@ -347,14 +347,14 @@ async fn an_expiry_that_was_only_assumed_ends_no_grant_that_works() {
         assert_eq!(one.now(ada.id).await.standing, Standing::CONNECTED);
         assert!(one.world.is_alive(&one.token("ada").await.expect("a grant")));
         // While Instagram cannot be asked, nothing ends.
-        for trouble in [Population::Down, Population::AppDeactivated] {
+        for trouble in [Health::Down, Health::AppDeactivated] {
             one.world.set(trouble);
             one.pass(DAY, 20 * MINUTE).await;
             let stored = one.now(ada.id).await;
             assert!(stored.standing.state().is_alive(), "{trouble:?}");
             let told = one.connections.status(&owner("ada")).await.expect("it answers");
             assert_eq!((told.state, told.reason), (State::Degraded, stored.standing.reason()));
-            one.world.set(Population::Fine);
+            one.world.set(Health::Fine);
             one.pass(DAY, 20 * MINUTE).await;
             assert_eq!(one.now(ada.id).await.standing, Standing::CONNECTED, "{trouble:?}");
         }
@@ -369,7 +369,7 @@ async fn an_expiry_that_was_only_assumed_ends_no_grant_that_works() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_read_turns_an_expiry_into_an_end() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::OldDead);
+        let one = replica(db, RefreshEffect::OldDead);
         let (assumed, named) = (one.link("ada").await.id, one.link("bob").await.id);
         one.clock.advance(31 * DAY);
         one.world.refuse_refreshes_of("bob");
@@ -402,7 +402,7 @@ async fn no_read_turns_an_expiry_into_an_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_is_being_replaced_is_called_dead_by_nobody() {
     on_each_engine(async |db| {
-        let one = Arc::new(replica(db, Kind::OldDead));
+        let one = Arc::new(replica(db, RefreshEffect::OldDead));
         let id = one.link("ada").await.id;
         one.clock.advance(31 * DAY);
         let (attempt, completion) = one.come_back_with("bob", World::code_of("ada")).await;
@@ -439,7 +439,7 @@ async fn a_grant_that_is_being_replaced_is_called_dead_by_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expiry_is_told_though_the_budget_is_spent() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::BothValid);
+        let one = replica(db, RefreshEffect::BothValid);
         let ada = one.link("ada").await;
         one.world.refuse_refreshes_of("ada");
         one.clock.advance(60 * DAY - 30 * MINUTE);
@@ -460,7 +460,7 @@ async fn an_expiry_is_told_though_the_budget_is_spent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn expiries_in_doubt_hold_up_none_that_is_certain() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::BothValid);
+        let one = replica(db, RefreshEffect::BothValid);
         let mut in_doubt = Vec::new();
         for number in 0..40 {
             in_doubt.push(one.link(&format!("p{number}")).await.id);
@@ -495,7 +495,7 @@ async fn expiries_in_doubt_hold_up_none_that_is_certain() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deauthorization_that_cannot_be_looked_into_at_once_is_looked_into_soon() {
     on_each_engine(async |db| {
-        let one = replica(db, Kind::BothValid);
+        let one = replica(db, RefreshEffect::BothValid);
         for (name, is_gone) in [("ada", true), ("bob", false)] {
             let id = one.link(name).await.id;
             // Without a time, just after a check; then while the app's budget is spent.

@@ -4,12 +4,12 @@
 use holdfast::connection::{Connection, EvidenceSource, Reason, Standing};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
-use super::world::{Kind, World};
+use super::world::{RefreshEffect, World};
 use crate::testing::database::{TestDb, on_each_engine};
 
 /// Renewed once, so that there are two. Answers the connection and the token in use.
 async fn renewed_once(db: &TestDb) -> (Replica, Connection, String) {
-    let world = World::new(Kind::BothValid, db.clock.clone());
+    let world = World::new(RefreshEffect::BothValid, db.clock.clone());
     let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
     let id = one.link("ada").await.id;
     one.clock.advance(31 * DAY);

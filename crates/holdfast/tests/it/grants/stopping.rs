@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
-use super::world::{Kind, World};
+use super::world::{RefreshEffect, World};
 use crate::testing::database::{TestDb, on_each_engine};
 use crate::testing::waiting::until;
 
@@ -26,7 +26,7 @@ const BATCH: usize = 32;
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_completed_tick_counts() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::OldDead, db.clock.clone());
+        let world = World::new(RefreshEffect::OldDead, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let tally = Arc::new(Tally::default());
         let worker = one.worker.with_tally(tally.clone());
@@ -47,7 +47,7 @@ async fn only_a_completed_tick_counts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn told_to_stop_the_worker_gives_back_what_it_has_not_begun_and_finishes_the_rest() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::OldDead, db.clock.clone());
+        let world = World::new(RefreshEffect::OldDead, db.clock.clone());
         let one = Arc::new(Replica::new("one", db.store.clone(), &db.clock, &world, None));
         let names: Vec<String> = (0..BATCH + 8).map(|number| format!("p{number}")).collect();
         for name in &names {
@@ -111,7 +111,7 @@ fn attempt(name: &str, db: &TestDb) -> Attempt {
 #[tokio::test(flavor = "multi_thread")]
 async fn told_to_stop_housekeeping_begins_nothing_more() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let expiring = one.link("ada").await.id;
         let write = AttemptWrite { expected_revision: None, attempt: attempt("ada", db), limits: None };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::setup::{DAY, MINUTE, Replica};
-use super::world::{Kind, World};
+use super::world::{RefreshEffect, World};
 use crate::testing::database::{TestDb, on_each_engine};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -34,7 +34,7 @@ async fn mend(db: &TestDb, one: &Replica, id: Uuid) -> Connection {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_cannot_be_read_is_put_off_and_the_others_are_refreshed() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::OldDead, db.clock.clone());
+        let world = World::new(RefreshEffect::OldDead, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let bad = one.link("bad").await.id;
         for name in ["ada", "bob"] {
@@ -56,7 +56,7 @@ async fn a_row_that_cannot_be_read_is_put_off_and_the_others_are_refreshed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_unreadable_rows_than_a_batch_do_not_stand_before_the_others() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::OldDead, db.clock.clone());
+        let world = World::new(RefreshEffect::OldDead, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let mut bad = Vec::new();
         for number in 0..70 {
@@ -74,7 +74,7 @@ async fn more_unreadable_rows_than_a_batch_do_not_stand_before_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unreadable_rows_stop_no_housekeeping() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let mut bad = Vec::new();
         for number in 0..33 {
@@ -97,7 +97,7 @@ async fn unreadable_rows_stop_no_housekeeping() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_was_changed_by_hand_keeps_no_grant_from_being_refreshed() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         one.link("ada").await;
         one.clock.advance(31 * DAY);
@@ -110,7 +110,7 @@ async fn a_table_that_was_changed_by_hand_keeps_no_grant_from_being_refreshed() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journaled_grant_of_an_unreadable_row_waits_and_the_others_are_stored() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::OldDead, db.clock.clone());
+        let world = World::new(RefreshEffect::OldDead, db.clock.clone());
         let directory = db.directory.path().join("journal");
         let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
         let mut ids = Vec::new();

@@ -7,13 +7,13 @@ use secrecy::ExposeSecret as _;
 use sqlx::{Connection as _, Executor as _};
 
 use super::setup::{DAY, Replica};
-use super::world::{Kind, World};
+use super::world::{RefreshEffect, World};
 use crate::testing::database::{Engine, TestDb, on_each_engine};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_refreshed_while_the_claim_cannot_be_written() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::OldDead, db.clock.clone());
+        let world = World::new(RefreshEffect::OldDead, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let id = one.link("ada").await.id;
         one.clock.advance(31 * DAY);
@@ -52,7 +52,7 @@ const KILL: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_cannot_be_written_keeps_nothing_from_being_refreshed() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::OldDead, db.clock.clone());
+        let world = World::new(RefreshEffect::OldDead, db.clock.clone());
         // A file stands where the directory should be.
         let taken = db.directory.path().join("journal");
         std::fs::write(&taken, "").unwrap();
@@ -73,7 +73,7 @@ async fn a_journal_that_cannot_be_written_keeps_nothing_from_being_refreshed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_database_costs_no_grant() {
     let db = TestDb::new(Engine::Sqlite).await;
-    let world = World::new(Kind::OldDead, db.clock.clone());
+    let world = World::new(RefreshEffect::OldDead, db.clock.clone());
     let directory = db.directory.path().join("journal");
     let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
     let names: Vec<String> = (0..60).map(|number| format!("p{number}")).collect();
@@ -114,7 +114,7 @@ async fn a_full_database_costs_no_grant() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_was_moved_away_is_not_written_to() {
     let db = TestDb::new(Engine::Sqlite).await;
-    let world = World::new(Kind::OldDead, db.clock.clone());
+    let world = World::new(RefreshEffect::OldDead, db.clock.clone());
     let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
     one.link("ada").await;
     one.clock.advance(31 * DAY);

@@ -24,17 +24,18 @@ pub const LIFETIME: Duration = Duration::from_hours(60 * 24);
 
 /// What a refresh does to the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum RefreshEffect {
     SameToken,
     BothValid,
     OldDead,
 }
 
-pub const KINDS: [Kind; 3] = [Kind::SameToken, Kind::BothValid, Kind::OldDead];
+pub const EFFECTS: [RefreshEffect; 3] =
+    [RefreshEffect::SameToken, RefreshEffect::BothValid, RefreshEffect::OldDead];
 
-/// How everything fails, while it does.
+/// How Instagram fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Population {
+pub enum Health {
     Fine,
     /// Every token is refused.
     RefusesAll,
@@ -56,7 +57,7 @@ pub struct Call {
 type Hook = Arc<dyn Fn(String) -> BoxFuture<'static, ()> + Send + Sync>;
 
 pub struct World {
-    pub kind: Kind,
+    pub effect: RefreshEffect,
     clock: Arc<ManualClock>,
     inner: Mutex<Inner>,
     /// By call: runs after it took effect and before its answer arrives.
@@ -77,19 +78,19 @@ struct Inner {
     made: u32,
     /// Whether refreshes name how long the grant lives.
     is_silent: bool,
-    population: Population,
+    health: Health,
     calls: Vec<Call>,
     usage: Usage,
 }
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("World").field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("World").field("effect", &self.effect).finish_non_exhaustive()
     }
 }
 
 impl World {
-    pub fn new(kind: Kind, clock: Arc<ManualClock>) -> Arc<Self> {
+    pub fn new(effect: RefreshEffect, clock: Arc<ManualClock>) -> Arc<Self> {
         let inner = Inner {
             tokens: HashMap::new(),
             spoiled: HashSet::new(),
@@ -97,15 +98,15 @@ impl World {
             unrefreshable: HashSet::new(),
             made: 0,
             is_silent: false,
-            population: Population::Fine,
+            health: Health::Fine,
             calls: Vec::new(),
             usage: Usage::default(),
         };
-        Arc::new(Self { kind, clock, inner: Mutex::new(inner), hooks: Mutex::default(), file: None })
+        Arc::new(Self { effect, clock, inner: Mutex::new(inner), hooks: Mutex::default(), file: None })
     }
 
     /// A world whose tokens are kept in a file.
-    pub fn stored(kind: Kind, clock: Arc<ManualClock>, file: &Path) -> Arc<Self> {
+    pub fn stored(effect: RefreshEffect, clock: Arc<ManualClock>, file: &Path) -> Arc<Self> {
         let mut tokens = HashMap::new();
         if let Ok(text) = std::fs::read_to_string(file) {
             for line in text.lines() {
@@ -114,7 +115,7 @@ impl World {
                 tokens.insert(token.to_owned(), (owner.to_owned(), until.parse().unwrap()));
             }
         }
-        let world = Arc::into_inner(Self::new(kind, clock)).expect("nobody else has it");
+        let world = Arc::into_inner(Self::new(effect, clock)).expect("nobody else has it");
         let mut inner = world.inner.into_inner().unwrap();
         inner.made = u32::try_from(tokens.len()).unwrap() * 10;
         inner.tokens = tokens;
@@ -128,8 +129,8 @@ impl World {
         std::fs::write(file, lines.join("\n")).unwrap();
     }
 
-    pub fn set(&self, population: Population) {
-        self.inner.lock().unwrap().population = population;
+    pub fn set(&self, health: Health) {
+        self.inner.lock().unwrap().health = health;
     }
 
     pub fn use_up(&self, app_percent: u32) {
@@ -278,14 +279,14 @@ impl World {
         }) || inner.spoiled.contains(&token);
         let stopped = owner.as_ref().is_some_and(|owner| inner.stopped.contains(owner));
         inner.calls.push(Call { what, account: owner.clone(), token, at: now });
-        match inner.population {
-            Population::Fine if stopped => Err(failure(Meaning::UserAction(UserAction::Checkpoint))),
-            Population::Fine if spoiled => Err(failure(Meaning::DeadUnexplained)),
-            Population::Fine => owner.ok_or_else(|| failure(Meaning::Dead(DeathCause::Revoked))),
-            Population::Checkpoint => Err(failure(Meaning::UserAction(UserAction::Checkpoint))),
-            Population::RefusesAll => Err(failure(Meaning::DeadUnexplained)),
-            Population::AppDeactivated => Err(failure(Meaning::App(AppFault::Deactivated))),
-            Population::Down => Err(failure(Meaning::Unavailable)),
+        match inner.health {
+            Health::Fine if stopped => Err(failure(Meaning::UserAction(UserAction::Checkpoint))),
+            Health::Fine if spoiled => Err(failure(Meaning::DeadUnexplained)),
+            Health::Fine => owner.ok_or_else(|| failure(Meaning::Dead(DeathCause::Revoked))),
+            Health::Checkpoint => Err(failure(Meaning::UserAction(UserAction::Checkpoint))),
+            Health::RefusesAll => Err(failure(Meaning::DeadUnexplained)),
+            Health::AppDeactivated => Err(failure(Meaning::App(AppFault::Deactivated))),
+            Health::Down => Err(failure(Meaning::Unavailable)),
         }
     }
 
@@ -341,10 +342,10 @@ impl Provider for World {
             let outcome = self.judge("refresh", &grant.access_token).map(|account| {
                 let mut renewed = self.issue(&account);
                 let old = grant.access_token.expose_secret();
-                match self.kind {
-                    Kind::BothValid => {}
-                    Kind::OldDead => self.kill(old),
-                    Kind::SameToken => {
+                match self.effect {
+                    RefreshEffect::BothValid => {}
+                    RefreshEffect::OldDead => self.kill(old),
+                    RefreshEffect::SameToken => {
                         self.kill(renewed.access_token.expose_secret());
                         let until = renewed.expires_at;
                         let mut inner = self.inner.lock().unwrap();

@@ -13,7 +13,7 @@ use holdfast::connection::Standing;
 use tokio::sync::Notify;
 
 use super::setup::{DAY, Replica};
-use super::world::{Kind, Population, World};
+use super::world::{Health, RefreshEffect, World};
 use crate::testing::database::{Engine, TestDb, start_of_time};
 
 const CONNECTIONS: usize = 40;
@@ -37,7 +37,7 @@ async fn year(seed: u64) {
     let db = TestDb::new(Engine::Sqlite).await;
     let mut dice = Dice(seed);
     let clock: Arc<ManualClock> = db.clock.clone();
-    let world = World::new(Kind::BothValid, clock.clone());
+    let world = World::new(RefreshEffect::BothValid, clock.clone());
     let first = Replica::new("zero", db.store.clone(), &clock, &world, None);
     for number in 0..CONNECTIONS {
         first.link(&format!("p{number}")).await;
@@ -61,13 +61,13 @@ async fn year(seed: u64) {
     for step in 0..STEPS {
         clock.advance(STEP);
         if step == outage_ends {
-            world.set(Population::Fine);
+            world.set(Health::Fine);
         }
         if step >= outage_ends && dice.below(60 * 8) == 0 {
             outages += 1;
-            let (population, longest) =
-                if dice.below(3) == 0 { (Population::RefusesAll, 7) } else { (Population::Down, 20 * 8) };
-            world.set(population);
+            let (health, longest) =
+                if dice.below(3) == 0 { (Health::RefusesAll, 7) } else { (Health::Down, 20 * 8) };
+            world.set(health);
             outage_ends = step + 1 + u32::try_from(dice.below(longest)).expect("a small number");
         }
         falls.store(dice.below(40) == 0, Ordering::SeqCst);
@@ -81,7 +81,7 @@ async fn year(seed: u64) {
         }
     }
     world.no_hook();
-    world.set(Population::Fine);
+    world.set(Health::Fine);
     first.pass(3 * DAY, STEP).await;
     let counts = db.store.connection_counts().await.expect("it counts");
     let connected: u64 =

@@ -25,7 +25,7 @@ use tracing::instrument::WithSubscriber as _;
 
 use super::endpoint::{AppEndpoint, SECRET};
 use crate::grants::setup::Replica;
-use crate::grants::world::{Kind, World};
+use crate::grants::world::{RefreshEffect, World};
 use crate::store::events::erase;
 use crate::store::fixtures::{DAY, entry, insert, linked, owner};
 use crate::store::sweep::Patient;
@@ -40,7 +40,7 @@ async fn keeping(db: &TestDb) -> Store {
 }
 
 fn dispatcher(db: &TestDb, store: &Store, app: &AppEndpoint) -> Dispatcher {
-    let world = World::new(Kind::OldDead, db.clock.clone());
+    let world = World::new(RefreshEffect::OldDead, db.clock.clone());
     let replica = Replica::new("a", store.clone(), &db.clock, &world, None);
     let endpoint = Endpoint { url: app.url.clone(), key: SigningKey::parse(SECRET).unwrap() };
     let transport = Arc::new(ReqwestTransport::new().unwrap());
@@ -227,9 +227,7 @@ async fn a_change_while_its_predecessor_is_on_the_way_is_not_lost() {
     on_each_engine(async |db| {
         let store = keeping(db).await;
         let connection = linked(&store, "ada", "1").await;
-        let [first] = &store.claim_events(db.clock.now(), 9).await.unwrap()[..] else {
-            panic!("one event")
-        };
+        let [first] = &store.claim_events(db.clock.now(), 9).await.unwrap()[..] else { panic!("one event") };
         revoke(db, &store, &connection).await;
         store.remove_event(first).await.unwrap();
         store.reschedule_event(first, db.clock.now() + Duration::from_mins(9)).await.unwrap();
@@ -445,7 +443,7 @@ async fn an_attempt_that_is_open_is_not_told_of() {
         let app = AppEndpoint::start().await;
         let store = keeping(db).await;
         let sender = dispatcher(db, &store, &app);
-        let world = World::new(Kind::OldDead, db.clock.clone());
+        let world = World::new(RefreshEffect::OldDead, db.clock.clone());
         let one = Replica::new("b", store.clone(), &db.clock, &world, None);
         let begin = async || one.connections.connect(&owner("ada"), ConnectRequest::default()).await.unwrap();
         let decline = async |url: &url::Url| {
@@ -478,7 +476,7 @@ async fn another_handle_is_told() {
         let app = AppEndpoint::start().await;
         let store = keeping(db).await;
         let sender = dispatcher(db, &store, &app);
-        let world = World::new(Kind::OldDead, db.clock.clone());
+        let world = World::new(RefreshEffect::OldDead, db.clock.clone());
         let one = Replica::new("b", store.clone(), &db.clock, &world, None);
         one.link("ada").await;
         db.execute("UPDATE connections SET account_username = 'before'").await;
@@ -496,7 +494,7 @@ async fn whose_key_is_given_up_is_told_of_and_whose_attempt_ends_is_heard_of() {
         let app = AppEndpoint::start().await;
         let store = keeping(db).await;
         let sender = dispatcher(db, &store, &app);
-        let world = World::new(Kind::OldDead, db.clock.clone());
+        let world = World::new(RefreshEffect::OldDead, db.clock.clone());
         let one = Replica::new("b", store.clone(), &db.clock, &world, None);
         let ada = one.link("ada").await;
         one.link("grace").await;

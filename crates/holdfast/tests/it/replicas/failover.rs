@@ -13,7 +13,7 @@ use holdfast::provider::ProviderId;
 use holdfast::store::{Store, StoreOptions};
 
 use crate::grants::setup::{DAY, MINUTE, Replica, owner};
-use crate::grants::world::{Kind, World};
+use crate::grants::world::{RefreshEffect, World};
 use crate::testing::database::{Engine, count_on, execute, start_of_time};
 use crate::testing::leaks::Watch;
 use crate::testing::postgres_server::OwnServer;
@@ -68,7 +68,7 @@ async fn fail_over() {
     let store = Store::open(&options, clock.clone()).await.expect("it opens");
     store.migrate().await.expect("it migrates");
     // A refresh kills the grant that it was asked with: what gets lost is dead.
-    let world = World::new(Kind::OldDead, clock.clone());
+    let world = World::new(RefreshEffect::OldDead, clock.clone());
     let journal = directory.path().join("journal");
     let replica = Replica::new("one", store.clone(), &clock, &world, Some(&journal));
     let other = Replica::new("two", store.clone(), &clock, &world, None);

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
 use crate::grants::setup::{DAY, Replica};
-use crate::grants::world::{Kind, World};
+use crate::grants::world::{RefreshEffect, World};
 use crate::testing::database::{Engine, TestDb};
 
 /// More than two workers take on at once, each a batch of 32.
@@ -19,7 +19,7 @@ const PARALLEL: usize = 8;
 #[tokio::test(flavor = "multi_thread")]
 async fn three_workers_refresh_each_connection_once_and_each_some() {
     let db = TestDb::new(Engine::Postgres).await;
-    let world = World::new(Kind::OldDead, db.clock.clone());
+    let world = World::new(RefreshEffect::OldDead, db.clock.clone());
     let mut replicas = Vec::new();
     for name in ["one", "two", "three"] {
         replicas.push(Replica::new(name, db.replica().await, &db.clock, &world, None));

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::events::erase;
 use super::fixtures::{DAY, INSTAGRAM, in_parallel, later, owner};
 use crate::grants::setup::{Replica, ring_entry};
-use crate::grants::world::{Kind, World};
+use crate::grants::world::{RefreshEffect, World};
 use crate::testing::database::{on_each_engine, start_of_time};
 
 fn vault(ids: &[(&str, u8)]) -> Vault {
@@ -136,7 +136,7 @@ async fn rotation_renews_keys_online_and_then_the_old_key_retires() {
 async fn who_has_opened_an_old_backup_opens_nothing_that_is_stored_after_a_rotation() {
     on_each_engine(async |db| {
         let store = &db.store;
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", store.clone(), &db.clock, &world, None);
         let (ada, grace) = (one.link("ada").await, one.link("grace").await);
         db.clock.advance(31 * DAY);
@@ -247,7 +247,7 @@ async fn a_deletion_request_can_be_looked_up_before_and_after() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_lost_takes_what_it_sealed_along_and_nothing_else() {
     on_each_engine(async |db| {
-        let world = World::new(Kind::BothValid, db.clock.clone());
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let ada = one.link("ada").await;
         // Grace's data key is sealed with another key of the ring.
