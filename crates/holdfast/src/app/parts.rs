@@ -128,8 +128,9 @@ pub(super) fn verifier(
     let vault = vault.clone();
     let authentication = move || vault.ring().authentication_keys(caller::KEPT_KEYS_PURPOSE);
     let config = ClerkConfig {
+        policy: policy(clerk),
+        keys: key_source(clerk).ok_or(StartError::NoKeySource)?,
         kept_keys: Some(KeptKeys::new(&settings.journal_directory, authentication)),
-        ..ClerkConfig::new(policy(clerk), key_source(clerk).ok_or(StartError::NoKeySource)?)
     };
     Ok(SessionVerifier::new(config, seams.transport.clone(), seams.clock.clone())?)
 }

@@ -27,7 +27,6 @@ pub use counts::Counts;
 pub use kept_keys::{KeptKeys, PURPOSE as KEPT_KEYS_PURPOSE};
 pub use policy::policy;
 pub use refusal_log::RefusalLog;
-pub use repeat_limiter::RepeatLimits;
 pub use service::ServiceCaller;
 pub use verifier::{Authentication, SessionVerifier};
 

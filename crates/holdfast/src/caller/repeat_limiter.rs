@@ -12,22 +12,11 @@ use super::two_generation_map::{Digest, TwoGenerationMap};
 use crate::clock::after;
 use crate::lock::Lock;
 
-/// When the same refused token is too much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RepeatLimits {
-    /// Refusals of one token within the window that are still answered as refusals.
-    pub presentations: u32,
-    /// Counted from the first refusal.
-    pub window: Duration,
-}
-
-impl Default for RepeatLimits {
-    /// Ten in a minute: a page with several requests in flight and one retry each stays below, a
-    /// loop does not.
-    fn default() -> Self {
-        Self { presentations: 10, window: Duration::from_mins(1) }
-    }
-}
+/// Refusals of one token within [`WINDOW`] that are still answered as refusals: a page with several
+/// requests in flight and one retry each stays below, a loop does not.
+const PRESENTATIONS: u32 = 10;
+/// Counted from the first refusal.
+const WINDOW: Duration = Duration::from_mins(1);
 
 /// Refused tokens watched at once. An attacker with more of them makes us forget some, never grow.
 const CAPACITY: usize = 8192;
@@ -38,10 +27,7 @@ const CAPACITY: usize = 8192;
 pub(super) const SHORTEST_TOKEN: usize = 100;
 
 #[derive(Debug)]
-pub(super) struct RepeatLimiter<R> {
-    limits: RepeatLimits,
-    inner: Lock<Inner<R>>,
-}
+pub(super) struct RepeatLimiter<R>(Lock<Inner<R>>);
 
 #[derive(Debug)]
 struct Inner<R> {
@@ -57,52 +43,54 @@ struct Tally<R> {
     count: u32,
 }
 
-impl<R: Clone> RepeatLimiter<R> {
-    pub(super) fn new(limits: RepeatLimits) -> Self {
-        Self { limits, inner: Lock::new(Inner { epoch: 0, tallies: TwoGenerationMap::new(CAPACITY) }) }
+impl<R> Default for RepeatLimiter<R> {
+    fn default() -> Self {
+        Self(Lock::new(Inner { epoch: 0, tallies: TwoGenerationMap::new(CAPACITY) }))
     }
+}
 
+impl<R: Clone> RepeatLimiter<R> {
     /// Refused tokens that are watched.
     pub(super) fn len(&self) -> usize {
-        self.inner.lock().tallies.len()
+        self.0.lock().tallies.len()
     }
 
     /// The standing refusal of a token that has been presented too often, and when to come back.
     pub(super) fn tripped(&self, token: &Digest, epoch: u64, now: Timestamp) -> Option<(R, Duration)> {
-        let inner = self.inner.lock();
+        let inner = self.0.lock();
         let tally = inner.tallies.get(token).filter(|_| inner.epoch == epoch)?;
-        if tally.count < self.limits.presentations {
+        if tally.count < PRESENTATIONS {
             return None;
         }
-        let left = self.left(tally.first, now)?;
+        let left = left(tally.first, now)?;
         Some((tally.refusal.clone(), left))
     }
 
     /// Counts a refusal that neither time nor another attempt can mend.
     pub(super) fn refused(&self, token: Digest, epoch: u64, now: Timestamp, refusal: R) {
-        let mut inner = self.inner.lock();
+        let mut inner = self.0.lock();
         if epoch != inner.epoch {
             inner.tallies.clear();
             inner.epoch = epoch;
         }
         match inner.tallies.get_mut(&token) {
-            Some(tally) if self.left(tally.first, now).is_some() => {
+            Some(tally) if left(tally.first, now).is_some() => {
                 tally.count = tally.count.saturating_add(1);
                 tally.refusal = refusal;
             }
             Some(_) | None => inner.tallies.insert(token, Tally { refusal, first: now, count: 1 }),
         }
     }
+}
 
-    /// Time left of a window that began at `first`; `None` where it is over, or the clock was set
-    /// back.
-    fn left(&self, first: Timestamp, now: Timestamp) -> Option<Duration> {
-        let end = after(first, self.limits.window);
-        if now < first || end <= now {
-            return None;
-        }
-        Some(end.duration_since(now).unsigned_abs().max(Duration::from_secs(1)))
+/// Time left of a window that began at `first`; `None` where it is over, or the clock was set
+/// back.
+fn left(first: Timestamp, now: Timestamp) -> Option<Duration> {
+    let end = after(first, WINDOW);
+    if now < first || end <= now {
+        return None;
     }
+    Some(end.duration_since(now).unsigned_abs().max(Duration::from_secs(1)))
 }
 
 #[cfg(test)]
@@ -116,7 +104,7 @@ mod tests {
     }
 
     fn breaker() -> RepeatLimiter<&'static str> {
-        RepeatLimiter::new(RepeatLimits::default())
+        RepeatLimiter::default()
     }
 
     #[test]
@@ -160,6 +148,6 @@ mod tests {
             token[..4].copy_from_slice(&n.to_be_bytes());
             breaker.refused(token, 1, at(0), "token-expired");
         }
-        assert!(breaker.inner.lock().tallies.len() <= CAPACITY);
+        assert!(breaker.0.lock().tallies.len() <= CAPACITY);
     }
 }

@@ -30,6 +30,9 @@ use crate::transport::SharedTransport;
 /// How often the background loop looks whether keys are due; [`KeyCache`] decides.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Verified tokens that are remembered: some tens of megabytes when full.
+const REMEMBERED_TOKENS: usize = 30_000;
+
 /// What came of judging a request's credential.
 #[derive(Debug, Clone)]
 pub enum Authentication {
@@ -63,8 +66,8 @@ pub struct SessionVerifier {
     keys: KeyCache,
     /// The policy's, in milliseconds.
     skew_ms: i64,
-    remembered: Option<VerifiedTokenCache<Caller>>,
-    repeat_limiter: Option<RepeatLimiter<Refusal>>,
+    remembered: VerifiedTokenCache<Caller>,
+    repeat_limiter: RepeatLimiter<Refusal>,
     log: RefusalLog,
     counters: Counters,
     clock: SharedClock,
@@ -93,8 +96,8 @@ impl SessionVerifier {
             policies: AtomicU64::new(0),
             keys,
             skew_ms,
-            remembered: config.remember.map(VerifiedTokenCache::new),
-            repeat_limiter: config.repeat_limits.map(RepeatLimiter::new),
+            remembered: VerifiedTokenCache::new(REMEMBERED_TOKENS),
+            repeat_limiter: RepeatLimiter::default(),
             log: RefusalLog::default(),
             counters: Counters::default(),
             clock,
@@ -103,8 +106,7 @@ impl SessionVerifier {
 
     /// Tokens in memory: verified ones, and refused ones that may come again.
     pub fn remembered(&self) -> (usize, usize) {
-        let verified = self.remembered.as_ref().map_or(0, VerifiedTokenCache::len);
-        (verified, self.repeat_limiter.as_ref().map_or(0, RepeatLimiter::len))
+        (self.remembered.len(), self.repeat_limiter.len())
     }
 
     /// Judges all values of a request's `Authorization` header. `request_id` is for the log.
@@ -126,15 +128,13 @@ impl SessionVerifier {
         let name = sha256(token.as_bytes());
         let (epoch, now_ms) = (self.epoch(), now.as_millisecond());
         // Once the keys are too old to judge by, remembered verdicts of theirs do not count either.
-        let can_judge = self.keys.is_ready(now_ms);
-        let remembered = self.remembered.as_ref().filter(|_| can_judge);
-        if let Some(caller) = remembered.and_then(|each| each.get(&name, epoch, now_ms)) {
+        if self.keys.is_ready(now_ms)
+            && let Some(caller) = self.remembered.get(&name, epoch, now_ms)
+        {
             self.counters.count(|each| &each.remembered);
             return self.accept(caller, request_id, now);
         }
-        if let Some((refusal, retry_after)) =
-            self.repeat_limiter.as_ref().and_then(|each| each.tripped(&name, epoch, now))
-        {
+        if let Some((refusal, retry_after)) = self.repeat_limiter.tripped(&name, epoch, now) {
             self.counters.count(|each| &each.stopped);
             return Authentication::StopRepeating { refusal, retry_after };
         }
@@ -155,9 +155,8 @@ impl SessionVerifier {
                 self.accept(caller, request_id, now)
             }
             Verdict::Refused(refusal) => {
-                let lasting = settled && token.len() >= SHORTEST_TOKEN && !refusal.code.time_may_mend();
-                if let Some(limiter) = self.repeat_limiter.as_ref().filter(|_| lasting) {
-                    limiter.refused(name, epoch, now, refusal.clone());
+                if settled && token.len() >= SHORTEST_TOKEN && !refusal.code.time_may_mend() {
+                    self.repeat_limiter.refused(name, epoch, now, refusal.clone());
                 }
                 self.refuse(refusal, Some(token), request_id, now)
             }
@@ -187,14 +186,13 @@ impl SessionVerifier {
 
     /// Remembers a verified token for as long as the verifier would accept it.
     fn remember(&self, name: Digest, epoch: u64, caller: &Caller) {
-        let Some(remembered) = &self.remembered else { return };
         let claims = caller.claims();
         let earliest_ms = claims.not_before_ms.max(claims.issued_at_ms).unwrap_or(i64::MIN);
         let from_ms = earliest_ms.saturating_sub(self.skew_ms);
         let until_ms = claims.expires_at_ms.saturating_add(self.skew_ms);
         // The payload, what was read of it, and what has a size of its own.
         let bytes = 2 * claims.raw().len() + 512;
-        remembered.insert(name, epoch, (from_ms, until_ms), caller.clone(), bytes);
+        self.remembered.insert(name, epoch, (from_ms, until_ms), caller.clone(), bytes);
     }
 
     fn accept(&self, caller: Caller, request_id: &str, now: Timestamp) -> Authentication {

@@ -66,7 +66,7 @@ async fn stage() -> Stage {
     let clerk = ClerkStandin::start(shared.clone(), entropy.clone()).await.unwrap();
     let policy = policy(vec![clerk.issuer()], vec![OriginPattern::parse(ORIGIN).unwrap()]);
     let keys = KeySource::Jwks { url: clerk.jwks_url(), otherwise: None };
-    let config = ClerkConfig::new(policy, keys);
+    let config = ClerkConfig { policy, keys, kept_keys: None };
     let transport = Arc::new(ReqwestTransport::new().unwrap());
     let verifier = SessionVerifier::new(config, transport, shared.clone()).unwrap();
     let directory = tempfile::tempdir().unwrap();

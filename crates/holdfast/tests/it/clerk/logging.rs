@@ -65,7 +65,7 @@ impl Written {
 fn verifier(clerk: &Clerk) -> SessionVerifier {
     let policy = policy(vec![clerk.standin.issuer()], vec![OriginPattern::parse(ORIGIN).unwrap()]);
     let keys = KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None };
-    let config = ClerkConfig { repeat_limits: None, ..ClerkConfig::new(policy, keys) };
+    let config = ClerkConfig { policy, keys, kept_keys: None };
     SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap()
 }
 
@@ -98,7 +98,8 @@ async fn the_secret_key_is_not_written_when_it_is_used() {
     let secret_key = clerk.standin.secret_key();
     let keys =
         KeySource::BackendApi(BackendKeys { base: clerk.standin.url(), secret_key: as_read(&secret_key) });
-    let config = ClerkConfig::new(policy(vec![clerk.standin.issuer()], Vec::new()), keys);
+    let policy = policy(vec![clerk.standin.issuer()], Vec::new());
+    let config = ClerkConfig { policy, keys, kept_keys: None };
     let verifier = SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap();
     let backend =
         BackendApi::new(clerk.standin.url(), &as_read(&secret_key), transport(), clerk.shared_clock());

@@ -37,7 +37,7 @@ pub async fn caller_with(
         clerk.standin.mint_with(person, Some(ORIGIN), |mint: &Mint<'_>| mint.with_claims(change)).unwrap();
     let policy = policy(vec![clerk.standin.issuer()], vec![OriginPattern::parse(ORIGIN).unwrap()]);
     let keys = KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None };
-    let config = ClerkConfig::new(policy, keys);
+    let config = ClerkConfig { policy, keys, kept_keys: None };
     proven(&SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap(), &token).await
 }
 
@@ -338,7 +338,7 @@ async fn a_person_who_signs_in_at_the_emulator_is_verified_and_synchronised() {
         base: emulate.url.clone(),
         secret_key: as_read(&Emulate::secret_key()),
     });
-    let config = ClerkConfig::new(policy(vec![issuer], Vec::new()), keys);
+    let config = ClerkConfig { policy: policy(vec![issuer], Vec::new()), keys, kept_keys: None };
     let verifier = SessionVerifier::new(config, transport(), Arc::clone(&clock)).unwrap();
     let caller = proven(&verifier, &token).await;
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use clerk_session::{AuthorizedPartiesMode, OriginPattern};
 use futures_util::future::join_all;
 use holdfast::caller::keys::{BackendKeys, KeySource};
-use holdfast::caller::{Authentication, ClerkConfig, KeptKeys, RepeatLimits, SessionVerifier, policy};
+use holdfast::caller::{Authentication, ClerkConfig, KeptKeys, SessionVerifier, policy};
 use holdfast::clock::Clock;
 use holdfast::standin::clerk::{Case, Expectation, Fault, Mint, Person, Rotation, Surface};
 use holdfast::transport::Outgoing;
@@ -56,7 +56,8 @@ impl From<Authentication> for Outcome {
 
 fn config(clerk: &Clerk) -> ClerkConfig {
     let policy = policy(vec![clerk.standin.issuer()], vec![OriginPattern::parse(ORIGIN).unwrap()]);
-    ClerkConfig::new(policy, KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None })
+    let keys = KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None };
+    ClerkConfig { policy, keys, kept_keys: None }
 }
 
 fn verifier(clerk: &Clerk, config: ClerkConfig) -> SessionVerifier {
@@ -97,20 +98,18 @@ async fn a_signed_in_person_is_a_caller() {
 #[tokio::test]
 async fn every_token_of_the_corpus_has_the_verdict_it_deserves() {
     let clerk = Clerk::start().await;
-    // As in production, then without the memories: the verdict is the same.
-    let plain = ClerkConfig { remember: None, repeat_limits: None, ..config(&clerk) };
-    for verifier in [verifier(&clerk, config(&clerk)), verifier(&clerk, plain)] {
-        // Warmed up, so that a cold start plays no part in it.
-        assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
-        for token in clerk.standin.corpus(Person::Ada, ORIGIN).unwrap() {
-            let expected = match token.expect {
-                Expectation::Accepted => Outcome::Accepted,
-                Expectation::Pending => Outcome::Pending,
-                Expectation::Refused(code) => Outcome::Refused(code),
-            };
-            for time in ["first", "second"] {
-                assert_eq!(judge(&verifier, &token.token).await, expected, "{} ({time} time)", token.name);
-            }
+    let verifier = verifier(&clerk, config(&clerk));
+    // Warmed up, so that a cold start plays no part in it.
+    assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
+    for token in clerk.standin.corpus(Person::Ada, ORIGIN).unwrap() {
+        let expected = match token.expect {
+            Expectation::Accepted => Outcome::Accepted,
+            Expectation::Pending => Outcome::Pending,
+            Expectation::Refused(code) => Outcome::Refused(code),
+        };
+        // The second time from memory.
+        for time in ["first", "second"] {
+            assert_eq!(judge(&verifier, &token.token).await, expected, "{} ({time} time)", token.name);
         }
     }
 }
@@ -283,11 +282,8 @@ async fn a_remembered_token_dies_on_time() {
 async fn a_remembered_verdict_is_the_one_that_a_fresh_look_gives() {
     let clerk = Clerk::start().await;
     let remembering = verifier(&clerk, config(&clerk));
-    let forgetful = verifier(&clerk, ClerkConfig { remember: None, ..config(&clerk) });
-    // Whoever comes first fetches the keys, and is not remembered.
-    for each in [&remembering, &forgetful] {
-        assert_eq!(judge(each, &genuine(&clerk)).await, Outcome::Accepted);
-    }
+    // Whoever comes first has the keys fetched, and is not remembered.
+    assert_eq!(judge(&remembering, &genuine(&clerk)).await, Outcome::Accepted);
     let issued = clerk.clock.now();
     let second = Duration::from_secs(1);
     let token = clerk
@@ -307,7 +303,9 @@ async fn a_remembered_verdict_is_the_one_that_a_fresh_look_gives() {
             let at = boundary + jiff::SignedDuration::from_millis(millis);
             clerk.clock.set(at);
             let remembered = judge(&remembering, &token).await;
-            assert_eq!(remembered, judge(&forgetful, &token).await, "at {at}");
+            let fresh = verifier(&clerk, config(&clerk));
+            judge(&fresh, &genuine(&clerk)).await;
+            assert_eq!(remembered, judge(&fresh, &token).await, "at {at}");
         }
     }
     assert!(remembering.counts().remembered > 5, "{:?}", remembering.counts());
@@ -551,9 +549,4 @@ async fn in_the_background_keys_are_there_before_the_first_request_and_survive_a
     assert_eq!(clerk.standin.jwks_requests(), before);
     stop.send(()).unwrap();
     background.await.unwrap();
-}
-
-#[test]
-fn the_defaults_stop_a_loop_after_ten() {
-    assert_eq!(RepeatLimits::default(), RepeatLimits { presentations: 10, window: Duration::from_mins(1) });
 }
