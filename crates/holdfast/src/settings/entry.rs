@@ -24,6 +24,11 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// Its names in the environment, its own first.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.env).chain(self.aliases.iter().copied())
+    }
+
     /// Table and key in `holdfast.toml`: the prefix of the environment's name is the table, in
     /// lower case; Holdfast's own settings stand at the top.
     pub fn toml_key(&self) -> TomlKey {

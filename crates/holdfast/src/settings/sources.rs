@@ -145,6 +145,14 @@ pub(super) struct Collected {
     pub misspelt: Vec<Fault>,
 }
 
+impl Collected {
+    /// Notes that the setting is set there, and what keeps it from being read.
+    fn spoil(&mut self, setting: &Setting, origin: Origin, fault: Fault) {
+        self.spoilt.insert(setting.env, origin);
+        self.faults.push(fault);
+    }
+}
+
 /// Collects values: the environment wins over the file, a setting's own name over its aliases.
 pub(super) fn collect(environment: &Environment, file: Option<&ConfigFile>) -> Collected {
     let mut collected = Collected::default();
@@ -160,9 +168,8 @@ pub(super) fn collect(environment: &Environment, file: Option<&ConfigFile>) -> C
 }
 
 fn read_environment(setting: &Setting, environment: &Environment, collected: &mut Collected) {
-    let names = std::iter::once(setting.env).chain(setting.aliases.iter().copied());
     let mut taken: Option<(&str, &str)> = None;
-    for name in names {
+    for name in setting.names() {
         if let Some((first, value)) = taken {
             let other = environment.get(name).filter(|other| other.trim() != value);
             if other.is_some() {
@@ -176,20 +183,14 @@ fn read_environment(setting: &Setting, environment: &Environment, collected: &mu
         }
         let origin = Origin::Environment(name.to_owned());
         if environment.unreadable.iter().any(|each| each == name) {
-            collected.spoilt.insert(setting.env, origin);
-            collected.faults.push(Fault::new(name, "the value is not UTF-8", "write it in UTF-8"));
-            return;
+            let fault = Fault::new(name, "the value is not UTF-8", "write it in UTF-8");
+            return collected.spoil(setting, origin, fault);
         }
         let file_name = format!("{name}_FILE");
         let found = match (environment.get(name), environment.get(&file_name)) {
             (Some(_), Some(_)) => {
-                collected.spoilt.insert(setting.env, origin);
-                collected.faults.push(Fault::new(
-                    name,
-                    format!("both {name} and {file_name} are set"),
-                    "unset one of them",
-                ));
-                return;
+                let what = format!("both {name} and {file_name} are set");
+                return collected.spoil(setting, origin, Fault::new(name, what, "unset one of them"));
             }
             (Some(text), None) => {
                 taken = Some((name, text.trim()));
@@ -213,12 +214,12 @@ fn read_environment(setting: &Setting, environment: &Environment, collected: &mu
 fn unquoted(setting: &Setting, found: Found, collected: &mut Collected) -> Option<Found> {
     let Some(meant) = within_quotes(found.text.expose_secret()) else { return Some(found) };
     let meant = if setting.secret || looks_secret(meant) { String::new() } else { format!(": {meant}") };
-    collected.faults.push(Fault::new(
+    let fault = Fault::new(
         found.origin.name().unwrap_or(setting.env),
         "the value stands in quotation marks, which are part of it here",
         format!("write it without them (not every reader of an env file takes them off){meant}"),
-    ));
-    collected.spoilt.insert(setting.env, found.origin);
+    );
+    collected.spoil(setting, found.origin, fault);
     None
 }
 
@@ -250,8 +251,7 @@ fn read_value_file(setting: &Setting, name: &str, path: &Path, collected: &mut C
             (format!("{shown} cannot be read: {error}"), remedy)
         }
     };
-    collected.spoilt.insert(setting.env, origin);
-    collected.faults.push(Fault::new(name, what, remedy));
+    collected.spoil(setting, origin, Fault::new(name, what, remedy));
     None
 }
 
@@ -301,10 +301,8 @@ fn take_toml(
     // The environment's names are taken as they are too: whoever moves an `.env` over need not
     // rename anything.
     let by_key = |wanted: &str| {
-        TABLE.iter().find(|each| {
-            let mut names = std::iter::once(each.env).chain(each.aliases.iter().copied());
-            names.any(|name| name == wanted || TomlKey::of(name).to_string() == wanted)
-        })
+        let is_wanted = |name: &str| name == wanted || TomlKey::of(name).to_string() == wanted;
+        TABLE.iter().find(|each| each.names().any(is_wanted))
     };
     let path_of = key.strip_suffix("_file").or_else(|| key.strip_suffix("_FILE"));
     let (setting, is_path) = match (by_key(key), path_of.and_then(by_key)) {
@@ -325,13 +323,12 @@ fn take_toml(
         return;
     }
     let Some(text) = toml_text(value) else {
-        collected.spoilt.insert(setting.env, Origin::ConfigFile(key.to_owned()));
-        collected.faults.push(Fault::new(
+        let fault = Fault::new(
             key,
             "the value is neither text, a number, a switch nor a list of texts",
             format!("write {}", setting.form),
-        ));
-        return;
+        );
+        return collected.spoil(setting, Origin::ConfigFile(key.to_owned()), fault);
     };
     if text.trim().is_empty() {
         return;

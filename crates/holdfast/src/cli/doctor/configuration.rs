@@ -1,7 +1,5 @@
 //! The settings, as far as they can be judged without asking anybody.
 
-use std::iter;
-
 use clerk_session::PublishableKey;
 use url::Url;
 
@@ -59,7 +57,7 @@ pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Rea
 }
 
 fn check_publishable_keys(context: &Context, report: &mut Report) {
-    let names = iter::once(CLERK_PUBLISHABLE_KEY.env).chain(CLERK_PUBLISHABLE_KEY.aliases.iter().copied());
+    let names = CLERK_PUBLISHABLE_KEY.names();
     let given: Vec<(&str, String)> = names
         .filter_map(|name| Some((name, context.environment.get(name)?)))
         .filter_map(|(name, text)| {

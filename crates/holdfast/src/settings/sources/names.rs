@@ -3,7 +3,7 @@
 use super::{Collected, Environment};
 use crate::nearest::nearest;
 use crate::settings::entry::TomlKey;
-use crate::settings::fault::{Fault, Origin};
+use crate::settings::fault::Fault;
 use crate::settings::table::TABLE;
 
 /// Names that a setting had before, and its name now.
@@ -11,14 +11,7 @@ const FORMER: &[(&str, &str)] = &[("HOLDFAST_SPILL_DIR", "HOLDFAST_JOURNAL_DIR")
 
 pub(super) fn warn_of_former_names(collected: &mut Collected) {
     for (former, name) in FORMER {
-        let Some(used) = collected.values.get(name).and_then(|found| match &found.origin {
-            Origin::Environment(used) | Origin::SecretFile { name: used, .. } | Origin::ConfigFile(used) => {
-                Some(used)
-            }
-            Origin::Default => None,
-        }) else {
-            continue;
-        };
+        let Some(used) = collected.values.get(name).and_then(|found| found.origin.name()) else { continue };
         // In the spelling, and with the ending, of the place where it stands.
         let spellings = [
             ((*former).to_owned(), (*name).to_owned()),
@@ -29,7 +22,7 @@ pub(super) fn warn_of_former_names(collected: &mut Collected) {
         });
         if let Some(name) = renamed {
             let what = format!("{name} is the name by now");
-            let warning = Fault::new(used.clone(), what, format!("rename it to {name}"));
+            let warning = Fault::new(used, what, format!("rename it to {name}"));
             collected.warnings.push(warning);
         }
     }
@@ -81,10 +74,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 /// Judges unknown names: with our prefix they are faults; near misses of Clerk's and Instagram's
 /// names are warnings, since an existing application has many settings that do not concern us.
 pub(super) fn judge_names(environment: &Environment, collected: &mut Collected) {
-    let known: Vec<&str> = TABLE
-        .iter()
-        .flat_map(|setting| std::iter::once(setting.env).chain(setting.aliases.iter().copied()))
-        .collect();
+    let known: Vec<&str> = TABLE.iter().flat_map(|setting| setting.names()).collect();
     for name in environment.values.keys().chain(&environment.unreadable) {
         let base = name.strip_suffix("_FILE").unwrap_or(name);
         if known.contains(&name.as_str()) || known.contains(&base) {

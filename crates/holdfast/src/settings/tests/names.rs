@@ -4,8 +4,7 @@ use super::*;
 
 #[test]
 fn every_name_is_taken_once() {
-    let names: Vec<&str> =
-        TABLE.iter().flat_map(|each| std::iter::once(each.env).chain(each.aliases.iter().copied())).collect();
+    let names: Vec<&str> = TABLE.iter().flat_map(|each| each.names()).collect();
     let keys: BTreeSet<String> = TABLE.iter().map(|each| each.toml_key().to_string()).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
     assert_eq!(keys.len(), TABLE.len());
