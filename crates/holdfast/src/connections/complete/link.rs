@@ -34,24 +34,7 @@ impl Connections {
             let now = self.parts.clock.now();
             let before = self.parts.store.connection_of(attempt).await?;
             let before = before.ok_or(ServiceError::UserGone)?;
-            let is_other = before.account.is_some() && !same_account(&before, &account);
-            let ending = if self.is_withdrawn(&account, consented_at).await? {
-                Some(AttemptOutcome::Disconnected)
-            } else if is_working(&before, now) && was_linked_since(&before, consented_at, now) {
-                // A later consent was faster: what it linked stands.
-                let is_same = same_account(&before, &account);
-                Some(if is_same { AttemptOutcome::Connected } else { AttemptOutcome::DifferentAccount })
-            } else if self.parts.store.has_declined(attempt, consented_at, now).await? {
-                // The "no" could not end this attempt, or found it before its completion came.
-                Some(AttemptOutcome::Denied)
-            } else if is_other && attempt.expect == Expect::SameAccount {
-                Some(AttemptOutcome::DifferentAccount)
-            } else {
-                let holders = holders(&self.parts.store, &account).await?;
-                let is_taken = !self.unlink_dead_holders(&attempt.user_id, holders).await?;
-                is_taken.then_some(AttemptOutcome::AccountTaken)
-            };
-            if let Some(outcome) = ending {
+            if let Some(outcome) = self.ending(attempt, &before, &account, consented_at, now).await? {
                 self.end_attempt(attempt, outcome, now).await?;
                 return Ok(());
             }
@@ -86,6 +69,33 @@ impl Connections {
             }
             conflicts.lost()?;
         }
+    }
+
+    /// How the attempt ends where its account may not be linked.
+    async fn ending(
+        &self,
+        attempt: &Attempt,
+        before: &Connection,
+        account: &Account,
+        consented_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<AttemptOutcome>, ServiceError> {
+        let is_same = same_account(before, account);
+        Ok(if self.is_withdrawn(account, consented_at).await? {
+            Some(AttemptOutcome::Disconnected)
+        } else if is_working(before, now) && was_linked_since(before, consented_at, now) {
+            // A later consent was faster: what it linked stands.
+            Some(if is_same { AttemptOutcome::Connected } else { AttemptOutcome::DifferentAccount })
+        } else if self.parts.store.has_declined(attempt, consented_at, now).await? {
+            // The "no" could not end this attempt, or found it before its completion came.
+            Some(AttemptOutcome::Denied)
+        } else if before.account.is_some() && !is_same && attempt.expect == Expect::SameAccount {
+            Some(AttemptOutcome::DifferentAccount)
+        } else {
+            let holders = holders(&self.parts.store, account).await?;
+            let is_taken = !self.unlink_dead_holders(&attempt.user_id, holders).await?;
+            is_taken.then_some(AttemptOutcome::AccountTaken)
+        })
     }
 
     /// Links the account again with the grant of an attempt whose row is lost, if it is linked to
