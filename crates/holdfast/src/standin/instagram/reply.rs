@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use jiff::tz::{self, TimeZone};
 use serde_json::Value;
@@ -92,21 +92,20 @@ impl Reply {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(authenticate));
         }
         let usage = self.usage.unwrap_or(standing);
-        if let Some(percent) = usage.app_percent {
-            let figures = format!(r#"{{"call_count":{percent},"total_time":25,"total_cputime":25}}"#);
+        let mut tell = |name, figures: String| {
             headers.extend(
-                HeaderValue::from_str(&figures)
-                    .ok()
-                    .map(|value| (header::HeaderName::from_static("x-app-usage"), value)),
+                HeaderValue::try_from(figures).ok().map(|value| (HeaderName::from_static(name), value)),
             );
+        };
+        if let Some(percent) = usage.app_percent {
+            tell("x-app-usage", format!(r#"{{"call_count":{percent},"total_time":25,"total_cputime":25}}"#));
         }
         if let (Some(percent), Some(account)) = (usage.account_percent, account) {
             let figures = format!(
                 r#"{{"{account}":[{{"type":"instagram","call_count":{percent},"total_cputime":20,"total_time":20,"estimated_time_to_regain_access":{}}}]}}"#,
                 usage.regains_in_minutes
             );
-            let name = header::HeaderName::from_static("x-business-use-case-usage");
-            headers.extend(HeaderValue::from_str(&figures).ok().map(|value| (name, value)));
+            tell("x-business-use-case-usage", figures);
         }
         response
     }
@@ -138,16 +137,19 @@ pub(super) enum Spoiling {
 
 /// What `fault` does at `endpoint`.
 pub(super) fn action(fault: Fault, endpoint: Endpoint) -> Action {
-    let graph = |error: GraphError| Action::Answer(Box::new(Reply::graph(&error)));
+    let answer = |reply: Reply| Action::Answer(Box::new(reply));
+    let oauth =
+        |code, error_subcode, message| answer(Reply::graph(&GraphError::oauth(code, error_subcode, message)));
+    let api = |code, message| answer(Reply::graph(&GraphError::api(code, None, message)));
+    let code_exchange = |message| answer(Reply::code_exchange(message));
     let page = |status: StatusCode, title: &str| {
-        Action::Answer(Box::new(Reply::html(
+        answer(Reply::html(
             status,
             format!(
                 "<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
             ),
-        )))
+        ))
     };
-    let code_exchange = |message: &str| Action::Answer(Box::new(Reply::code_exchange(message)));
     match fault {
         Fault::Expired => Action::Kill(Death::Expired),
         Fault::Revoked => Action::Kill(Death::Revoked),
@@ -157,36 +159,30 @@ pub(super) fn action(fault: Fault, endpoint: Endpoint) -> Action {
         Fault::LoggedOut => Action::Kill(Death::LoggedOut),
         Fault::DeadWithoutReason => Action::Kill(Death::Malformed),
 
-        Fault::Checkpoint => graph(GraphError::oauth(
+        Fault::Checkpoint => oauth(
             190,
             Some(459),
             "You cannot access the app till you log in to www.instagram.com and follow the instructions given.",
-        )),
-        Fault::Unconfirmed => graph(GraphError::oauth(
+        ),
+        Fault::Unconfirmed => oauth(
             190,
             Some(464),
             "Sessions for the user are not allowed because the user is not a confirmed user.",
-        )),
-        Fault::Restricted => {
-            graph(GraphError::oauth(25, Some(2_207_050), "The Instagram account is restricted."))
+        ),
+        Fault::Restricted => oauth(25, Some(2_207_050), "The Instagram account is restricted."),
+        Fault::ConsentBlocked => {
+            oauth(483, None, "The session is invalid because the user is in consent app blocking")
         }
-        Fault::ConsentBlocked => graph(GraphError::oauth(
-            483,
-            None,
-            "The session is invalid because the user is in consent app blocking",
-        )),
-        Fault::Ineligible => graph(GraphError::api(10, None, "The user is not an Instagram Business")),
-        Fault::Permission => {
-            graph(GraphError::api(10, None, "Application does not have permission for this action"))
-        }
-        Fault::FalseAlarm => graph(GraphError::oauth(190, None, MALFORMED)),
+        Fault::Ineligible => api(10, "The user is not an Instagram Business"),
+        Fault::Permission => api(10, "Application does not have permission for this action"),
+        Fault::FalseAlarm => oauth(190, None, MALFORMED),
 
-        Fault::AppRateLimit => Action::Answer(Box::new(Reply {
+        Fault::AppRateLimit => answer(Reply {
             usage: Some(UsageFigures { app_percent: Some(100), ..UsageFigures::default() }),
             ..Reply::graph(&GraphError::oauth(4, None, "(#4) Application request limit reached"))
                 .with_status(StatusCode::FORBIDDEN)
-        })),
-        Fault::AccountRateLimit => Action::Answer(Box::new(Reply {
+        }),
+        Fault::AccountRateLimit => answer(Reply {
             usage: Some(UsageFigures {
                 app_percent: None,
                 account_percent: Some(100),
@@ -197,22 +193,20 @@ pub(super) fn action(fault: Fault, endpoint: Endpoint) -> Action {
                 None,
                 "(#80002) There have been too many calls to this Instagram account. Wait a bit and try again.",
             ))
-        })),
+        }),
 
         Fault::ServerErrorHtml => page(StatusCode::BAD_GATEWAY, "502 Bad Gateway"),
         Fault::ServerErrorJson => {
             let message = "An unexpected error has occurred. Please retry your request later.";
             let error = GraphError { is_transient: true, ..GraphError::oauth(2, None, message) };
-            Action::Answer(Box::new(Reply::graph(&error).with_status(StatusCode::INTERNAL_SERVER_ERROR)))
+            answer(Reply::graph(&error).with_status(StatusCode::INTERNAL_SERVER_ERROR))
         }
-        Fault::UnknownError => graph(GraphError::oauth(1, None, "An unknown error has occurred.")),
+        Fault::UnknownError => oauth(1, None, "An unknown error has occurred."),
         Fault::Hang => Action::Hang,
         Fault::HtmlOk => page(StatusCode::OK, "Sorry, this page isn't available."),
         Fault::HtmlForbidden => page(StatusCode::FORBIDDEN, "Forbidden"),
-        Fault::EmptyBody => Action::Answer(Box::new(Reply::json(StatusCode::OK, String::new()))),
-        Fault::BareUnauthorized => {
-            Action::Answer(Box::new(Reply::json(StatusCode::UNAUTHORIZED, String::new())))
-        }
+        Fault::EmptyBody => answer(Reply::json(StatusCode::OK, String::new())),
+        Fault::BareUnauthorized => answer(Reply::json(StatusCode::UNAUTHORIZED, String::new())),
 
         Fault::LostReply => Action::Spoil(Spoiling::Lost),
         Fault::TruncatedJson => Action::Spoil(Spoiling::Truncated),
@@ -223,28 +217,22 @@ pub(super) fn action(fault: Fault, endpoint: Endpoint) -> Action {
 
         Fault::AppDeactivated => {
             let message = "API access deactivated. To reactivate, go to the app dashboard.";
-            let error = GraphError::oauth(200, None, message);
-            Action::Answer(Box::new(Reply::graph(&error).with_status(StatusCode::OK)))
+            answer(Reply::graph(&GraphError::oauth(200, None, message)).with_status(StatusCode::OK))
         }
-        Fault::WrongClientSecret => match endpoint {
-            Endpoint::Token => code_exchange("Error validating client secret."),
-            Endpoint::Authorize | Endpoint::Exchange | Endpoint::Refresh | Endpoint::Me | Endpoint::Graph => {
-                graph(GraphError::oauth(100, None, "Error validating client secret."))
-            }
-        },
+        Fault::WrongClientSecret if endpoint == Endpoint::Token => {
+            code_exchange("Error validating client secret.")
+        }
+        Fault::WrongClientSecret => oauth(100, None, "Error validating client secret."),
         Fault::InvalidPlatformApp => code_exchange("Invalid platform app"),
         Fault::DeveloperRole => code_exchange("Insufficient developer role"),
         Fault::RedirectMismatch => code_exchange(REDIRECT_MISMATCH),
         Fault::CodeRejected => code_exchange(CODE_REJECTED),
-        Fault::UnsupportedRequest => {
-            graph(GraphError::api(100, None, "Unsupported request - method type: get"))
-        }
-        Fault::NotAdmitted => graph(GraphError::api(100, None, "Unsupported request - method type: get")),
-        Fault::NoAdvancedAccess => graph(GraphError::oauth(
+        Fault::UnsupportedRequest | Fault::NotAdmitted => api(100, "Unsupported request - method type: get"),
+        Fault::NoAdvancedAccess => oauth(
             200,
             None,
             "(#200) App does not have Advanced Access to instagram_business_basic permission, and recipient user does not have role on app",
-        )),
+        ),
         // The consent page looks for these itself and redirects; as an answer they are only a page.
         Fault::ConsentDenied | Fault::DeniedWithoutState => page(StatusCode::OK, "Denied"),
     }
