@@ -43,7 +43,7 @@ impl std::fmt::Debug for Case {
 impl Case {
     /// The kind of that name.
     pub fn find(name: &str) -> Option<&'static Self> {
-        CASES.iter().flat_map(|group| group.iter()).find(|each| each.name == name)
+        Self::all().find(|each| each.name == name)
     }
 
     /// Every kind.

@@ -72,8 +72,8 @@ impl GraphError {
     }
 
     /// An `IGApiException`.
-    pub fn api(code: i64, error_subcode: Option<i64>, message: impl Into<String>) -> Self {
-        Self { kind: "IGApiException", ..Self::oauth(code, error_subcode, message) }
+    pub fn api(code: i64, message: impl Into<String>) -> Self {
+        Self { kind: "IGApiException", ..Self::oauth(code, None, message) }
     }
 
     /// The whole body.
@@ -133,13 +133,10 @@ mod tests {
             (GraphError::oauth(190, None, changed), recorded!("password_changed")),
             (GraphError::oauth(190, None, "Session key is malformed."), recorded!("malformed_key")),
             (
-                GraphError::api(10, None, "Application does not have permission for this action"),
+                GraphError::api(10, "Application does not have permission for this action"),
                 recorded!("no_permission"),
             ),
-            (
-                GraphError::api(100, None, "Unsupported request - method type: get"),
-                recorded!("method_type_get"),
-            ),
+            (GraphError::api(100, "Unsupported request - method type: get"), recorded!("method_type_get")),
         ] {
             assert_eq!(GraphError { fbtrace_id: trace.to_owned(), ..error }.to_body(), recorded);
         }

@@ -31,14 +31,11 @@ pub(super) async fn call(
     let mut query = fields(uri.query().unwrap_or_default().as_bytes());
     query.extend(parameters(&body));
     let account = shared.owner(field(&query, "access_token"));
-    let path: Vec<String> =
+    let mut path: Vec<String> =
         uri.path().split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect();
-    let path: Vec<String> = path
-        .into_iter()
-        .enumerate()
-        .filter(|(at, segment)| *at > 0 || !is_version(segment))
-        .map(|(_, segment)| segment)
-        .collect();
+    if path.first().is_some_and(|first| is_version(first)) {
+        path.remove(0);
+    }
     let endpoint = if path == ["me"] && method == Method::GET { Endpoint::Me } else { Endpoint::Graph };
     // As further pages name it.
     let root = format!("https://graph.instagram.com{}", uri.path());
@@ -111,7 +108,7 @@ impl Shared {
                     "Unsupported {} request. Object with ID '{node}' does not exist, cannot be loaded due to missing permissions, or does not support this operation",
                     method.as_str().to_lowercase()
                 );
-                Err(GraphError { kind: "GraphMethodException", ..GraphError::api(100, Some(33), message) })
+                Err(GraphError { kind: "GraphMethodException", ..GraphError::oauth(100, Some(33), message) })
             }
             _ => Err(GraphError {
                 message: format!("Unsupported request - method type: {}", method.as_str().to_lowercase()),
@@ -162,7 +159,7 @@ fn needs(token: &Token, scope: &str) -> Result<(), GraphError> {
     if token.may(scope) {
         Ok(())
     } else {
-        Err(GraphError::api(10, None, "Application does not have permission for this action"))
+        Err(GraphError::api(10, "Application does not have permission for this action"))
     }
 }
 

@@ -159,7 +159,7 @@ impl Shared {
         }
         if !old.may(BASIC) {
             let message = "Application does not have permission for this action";
-            return Ok(Reply::graph(&GraphError::api(10, None, message)));
+            return Ok(Reply::graph(&GraphError::api(10, message)));
         }
         if after(old.issued_at, REFRESHABLE_AFTER) > now {
             // What Instagram answers here is not known; this says the least.
@@ -193,7 +193,7 @@ pub(super) fn living<'a>(world: &'a World, name: &str, now: Timestamp) -> Result
 }
 
 pub(super) fn unsupported() -> GraphError {
-    GraphError::api(100, None, "Unsupported request - method type: get")
+    GraphError::api(100, "Unsupported request - method type: get")
 }
 
 fn long_token(token: &str) -> Reply {

@@ -140,7 +140,7 @@ pub(super) fn action(fault: Fault, endpoint: Endpoint) -> Action {
     let answer = |reply: Reply| Action::Answer(Box::new(reply));
     let oauth =
         |code, error_subcode, message| answer(Reply::graph(&GraphError::oauth(code, error_subcode, message)));
-    let api = |code, message| answer(Reply::graph(&GraphError::api(code, None, message)));
+    let api = |code, message| answer(Reply::graph(&GraphError::api(code, message)));
     let code_exchange = |message| answer(Reply::code_exchange(message));
     let page = |status: StatusCode, title: &str| {
         answer(Reply::html(
