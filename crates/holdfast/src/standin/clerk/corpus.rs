@@ -31,8 +31,11 @@ pub struct Case {
     pub name: &'static str,
     /// The verdict it deserves.
     pub expect: Expectation,
-    make: fn(&Mint<'_>) -> Result<String, StandinError>,
+    make: Make,
 }
+
+type Made = Result<String, StandinError>;
+type Make = fn(&Mint<'_>) -> Made;
 
 impl std::fmt::Debug for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,7 +55,7 @@ impl Case {
     }
 
     /// A token of this kind.
-    pub fn make(&self, mint: &Mint<'_>) -> Result<String, StandinError> {
+    pub fn make(&self, mint: &Mint<'_>) -> Made {
         (self.make)(mint)
     }
 }
@@ -68,20 +71,42 @@ pub struct CorpusToken {
     pub expect: Expectation,
 }
 
-const fn good(name: &'static str, make: fn(&Mint<'_>) -> Result<String, StandinError>) -> Case {
+const fn good(name: &'static str, make: Make) -> Case {
     Case { name, expect: Expectation::Accepted, make }
 }
 
-const fn pending(name: &'static str, make: fn(&Mint<'_>) -> Result<String, StandinError>) -> Case {
+const fn pending(name: &'static str, make: Make) -> Case {
     Case { name, expect: Expectation::Pending, make }
 }
 
-const fn bad(
-    name: &'static str,
-    code: &'static str,
-    make: fn(&Mint<'_>) -> Result<String, StandinError>,
-) -> Case {
+const fn bad(name: &'static str, code: &'static str, make: Make) -> Case {
     Case { name, expect: Expectation::Refused(code), make }
+}
+
+/// Genuine but for its header.
+fn with_header(mint: &Mint<'_>, header: &[u8]) -> Made {
+    mint.sign_bytes(header, &bytes(&mint.claims())?)
+}
+
+/// Genuine but for its payload.
+fn with_payload(mint: &Mint<'_>, payload: &[u8]) -> Made {
+    mint.sign_bytes(&bytes(&mint.header())?, payload)
+}
+
+/// With another member at the end of its payload, which no map of claims can hold.
+fn with_member(mint: &Mint<'_>, member: &[u8]) -> Made {
+    let mut payload = bytes(&mint.claims())?;
+    payload.pop();
+    with_payload(mint, &[&payload, &b","[..], member, b"}"].concat())
+}
+
+/// The bytes of a genuine signature, changed.
+fn with_signature(mint: &Mint<'_>, change: impl FnOnce(&mut Vec<u8>)) -> Made {
+    let token = mint.session_token()?;
+    let (message, signature) = token.rsplit_once('.').unwrap_or_default();
+    let mut bytes = URL_SAFE_NO_PAD.decode(signature).map_err(|_| StandinError::Json)?;
+    change(&mut bytes);
+    Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(bytes)))
 }
 
 const INVALID: &str = "token-invalid";
@@ -181,52 +206,34 @@ static SHAPE: &[Case] = &[
     bad("shape-four-parts", INVALID, |mint| Ok(format!("{}.AA", mint.session_token()?))),
     bad("shape-five-parts", INVALID, |mint| Ok(format!("{}.AA.AA", mint.session_token()?))),
     bad("shape-dots", INVALID, |_| Ok("..".to_owned())),
-    bad("shape-empty-header", INVALID, |mint| mint.sign_bytes(b"", &bytes(&mint.claims())?)),
-    bad("shape-empty-payload", INVALID, |mint| mint.sign_bytes(&bytes(&mint.header())?, b"")),
+    bad("shape-empty-header", INVALID, |mint| with_header(mint, b"")),
+    bad("shape-empty-payload", INVALID, |mint| with_payload(mint, b"")),
     bad("shape-huge", INVALID, |mint| mint.with_claim("padding", "x".repeat(12_000))),
     bad("shape-large", INVALID, |mint| mint.with_claim("padding", "x".repeat(8_000))),
     bad("shape-header-null", INVALID, |_| Ok("bnVsbA.e30.AA".to_owned())),
-    bad("shape-header-array", INVALID, |mint| mint.sign_bytes(b"[]", &bytes(&mint.claims())?)),
-    bad("shape-header-string", INVALID, |mint| mint.sign_bytes(b"\"RS256\"", &bytes(&mint.claims())?)),
-    bad("shape-header-not-json", INVALID, |mint| mint.sign_bytes(b"{alg:RS256}", &bytes(&mint.claims())?)),
+    bad("shape-header-array", INVALID, |mint| with_header(mint, b"[]")),
+    bad("shape-header-string", INVALID, |mint| with_header(mint, b"\"RS256\"")),
+    bad("shape-header-not-json", INVALID, |mint| with_header(mint, b"{alg:RS256}")),
     bad("shape-header-trailing", INVALID, |mint| {
-        mint.sign_bytes(&[bytes(&mint.header())?, b"{}".to_vec()].concat(), &bytes(&mint.claims())?)
+        with_header(mint, &[bytes(&mint.header())?, b"{}".to_vec()].concat())
     }),
-    bad("shape-payload-null", INVALID, |mint| mint.sign_bytes(&bytes(&mint.header())?, b"null")),
-    bad("shape-payload-array", INVALID, |mint| mint.sign_bytes(&bytes(&mint.header())?, b"[]")),
-    bad("shape-payload-number", INVALID, |mint| mint.sign_bytes(&bytes(&mint.header())?, b"7")),
+    bad("shape-payload-null", INVALID, |mint| with_payload(mint, b"null")),
+    bad("shape-payload-array", INVALID, |mint| with_payload(mint, b"[]")),
+    bad("shape-payload-number", INVALID, |mint| with_payload(mint, b"7")),
     bad("shape-payload-bom", INVALID, |mint| {
-        mint.sign_bytes(&bytes(&mint.header())?, &[b"\xef\xbb\xbf".to_vec(), bytes(&mint.claims())?].concat())
+        with_payload(mint, &[b"\xef\xbb\xbf".to_vec(), bytes(&mint.claims())?].concat())
     }),
-    bad("shape-payload-invalid-utf8", INVALID, |mint| {
-        let claims = bytes(&mint.claims())?;
-        let opened = claims.strip_suffix(b"}").unwrap_or(&claims);
-        mint.sign_bytes(&bytes(&mint.header())?, &[opened, b",\"x\":\"\xff\"}"].concat())
-    }),
+    bad("shape-payload-invalid-utf8", INVALID, |mint| with_member(mint, b"\"x\":\"\xff\"")),
     bad("shape-payload-deep", INVALID, |mint| {
-        let nested = format!("{}1{}", "[".repeat(300), "]".repeat(300));
-        let claims = bytes(&mint.claims())?;
-        let opened = claims.strip_suffix(b"}").unwrap_or(&claims);
-        mint.sign_bytes(&bytes(&mint.header())?, &[opened, b",\"x\":", nested.as_bytes(), b"}"].concat())
+        with_member(mint, format!("\"x\":{}1{}", "[".repeat(300), "]".repeat(300)).as_bytes())
     }),
     bad("shape-double-alg", INVALID, |mint| {
         let header = format!(r#"{{"alg":"none","alg":"RS256","kid":"{}","typ":"JWT"}}"#, mint.key.kid());
-        mint.sign_bytes(header.as_bytes(), &bytes(&mint.claims())?)
+        with_header(mint, header.as_bytes())
     }),
-    bad("shape-double-sub", INVALID, |mint| {
-        let claims = bytes(&mint.claims())?;
-        let opened = claims.strip_suffix(b"}").unwrap_or(&claims);
-        mint.sign_bytes(&bytes(&mint.header())?, &[opened, b",\"sub\":\"user_victim\"}"].concat())
-    }),
-    bad("shape-double-escaped-sub", INVALID, |mint| {
-        let claims = bytes(&mint.claims())?;
-        let opened = claims.strip_suffix(b"}").unwrap_or(&claims);
-        mint.sign_bytes(&bytes(&mint.header())?, &[opened, b",\"s\\u0075b\":\"user_victim\"}"].concat())
-    }),
-    bad("shape-padded-signature", INVALID, |mint| {
-        let token = mint.session_token()?;
-        Ok(format!("{token}=="))
-    }),
+    bad("shape-double-sub", INVALID, |mint| with_member(mint, b"\"sub\":\"user_victim\"")),
+    bad("shape-double-escaped-sub", INVALID, |mint| with_member(mint, b"\"s\\u0075b\":\"user_victim\"")),
+    bad("shape-padded-signature", INVALID, |mint| Ok(format!("{}==", mint.session_token()?))),
     bad("shape-padded-payload", INVALID, |mint| {
         let mut claims = mint.claims();
         // One of three lengths in a row needs padding.
@@ -331,21 +338,13 @@ static SIGNED: &[Case] = &[
     bad("signature-pss-says-rs256", SIGNATURE, |mint| mint.signed_as("RS256", &RSA_PSS_SHA256)),
     bad("signature-sha512-says-rs256", SIGNATURE, |mint| mint.signed_as("RS256", &RSA_PKCS1_SHA512)),
     bad("signature-one-bit", SIGNATURE, |mint| {
-        let token = mint.session_token()?;
-        let (message, signature) = token.rsplit_once('.').unwrap_or_default();
-        let mut bytes = URL_SAFE_NO_PAD.decode(signature).map_err(|_| StandinError::Json)?;
-        if let Some(byte) = bytes.get_mut(100) {
-            *byte ^= 1;
-        }
-        Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(bytes)))
+        with_signature(mint, |bytes| {
+            if let Some(byte) = bytes.get_mut(100) {
+                *byte ^= 1;
+            }
+        })
     }),
-    bad("signature-too-long", SIGNATURE, |mint| {
-        let token = mint.session_token()?;
-        let (message, signature) = token.rsplit_once('.').unwrap_or_default();
-        let mut bytes = URL_SAFE_NO_PAD.decode(signature).map_err(|_| StandinError::Json)?;
-        bytes.push(0);
-        Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(bytes)))
-    }),
+    bad("signature-too-long", SIGNATURE, |mint| with_signature(mint, |bytes| bytes.push(0))),
     bad("signature-of-another-token", SIGNATURE, |mint| {
         let other = mint.with_claim("sub", "user_attacker")?;
         let (_, signature) = other.rsplit_once('.').unwrap_or_default();
