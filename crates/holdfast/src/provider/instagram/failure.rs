@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::meaning::{self, Context};
 use super::usage;
 use super::wire::{ErrorBody, Unusable};
-use crate::provider::{AppFault, Failure, LimitScope, Meaning, Usage};
+use crate::provider::{AppFault, DeathCause, Failure, LimitScope, Meaning, Usage};
 use crate::transport::{Answer, TransportError};
 
 /// Quoted messages are cut at this length.
@@ -67,16 +67,15 @@ impl Answered<'_> {
         self.failure(meaning::of_status(self.status()), None, detail)
     }
 
-    /// For a readable body that lacks what we need.
+    /// For a readable body that lacks what we need, or is about what we cannot use.
     pub(super) fn unusable(&self, why: Unusable) -> Failure {
+        let meaning = match why {
+            Unusable::Personal => Meaning::Dead(DeathCause::AccountIneligible),
+            Unusable::NoToken | Unusable::NoLifetime | Unusable::NoId => meaning::of_status(self.status()),
+        };
         let detail =
             format!("Instagram answered {} with HTTP {}, but {why}.", asked(self.context), self.status());
-        self.failure(meaning::of_status(self.status()), None, detail)
-    }
-
-    /// For an answer about an account that may not be connected.
-    pub(super) fn judged(&self, meaning: Meaning, detail: &str) -> Failure {
-        self.failure(meaning, None, detail.to_owned())
+        self.failure(meaning, None, detail)
     }
 
     fn failure(&self, meaning: Meaning, code: Option<i64>, detail: String) -> Failure {

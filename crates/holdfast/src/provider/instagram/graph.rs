@@ -11,11 +11,9 @@ use serde_json::value::RawValue;
 
 use super::failure::{Answered, unanswered};
 use super::meaning::Context;
-use super::wire::{self, Body};
+use super::wire::{self, Body, Unusable};
 use super::{Instagram, credential, endpoint, usage};
-use crate::provider::{
-    Account, DeathCause, Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough, Reply,
-};
+use crate::provider::{Account, Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough, Reply};
 use crate::transport::{Outgoing, TransportError};
 
 /// The fields of `/me` that we read. Only one source reports that `user_id` makes it fail for some
@@ -35,19 +33,14 @@ impl Instagram {
         let mut url = endpoint(&self.config.graph_url, [self.config.graph_version.as_str(), "me"]);
         url.query_pairs_mut().append_pair("fields", FIELDS).append_pair("access_token", token);
         let request = Outgoing::new(Method::GET, url).named("/{version}/me");
-        self.ask_and_judge(
-            Context::Identify,
-            request,
-            &[token],
-            |object, _| wire::account(object),
-            |account| match account.account_type.as_deref() {
-                Some("personal") => Err((
-                    Meaning::Dead(DeathCause::AccountIneligible),
-                    "The Instagram account is a personal one; only professional accounts can be connected.",
-                )),
-                Some(_) | None => Ok(account),
-            },
-        )
+        self.ask(Context::Identify, request, &[token], |object, _| {
+            let account = wire::account(object)?;
+            if account.account_type.as_deref() == Some("personal") {
+                Err(Unusable::Personal)
+            } else {
+                Ok(account)
+            }
+        })
         .await
     }
 

@@ -28,8 +28,8 @@ use self::failure::{Answered, unanswered};
 use self::meaning::Context;
 use self::wire::{Body, Unusable};
 use super::{
-    Account, Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough, Provider, ProviderId, Reply,
-    ShortGrant, Usage,
+    Account, Failure, Grant, NotPassed, PassThrough, PassedThrough, Provider, ProviderId, Reply, ShortGrant,
+    Usage,
 };
 use crate::clock::SharedClock;
 use crate::transport::{Outgoing, SharedTransport};
@@ -48,26 +48,14 @@ impl Instagram {
         Self { config, transport, clock }
     }
 
-    /// Makes one exchange and reads the answer.
+    /// Makes one exchange and reads the answer. `secrets` are those of the request: no failure
+    /// repeats them.
     async fn ask<T>(
         &self,
         context: Context,
         request: Outgoing,
         secrets: &[&str],
         read: impl FnOnce(&Map<String, Value>, Timestamp) -> Result<T, Unusable> + Send,
-    ) -> Reply<T> {
-        self.ask_and_judge(context, request, secrets, read, Ok).await
-    }
-
-    /// Makes one exchange, reads the answer and judges it. `secrets` are those of the request: no
-    /// failure repeats them.
-    async fn ask_and_judge<T>(
-        &self,
-        context: Context,
-        request: Outgoing,
-        secrets: &[&str],
-        read: impl FnOnce(&Map<String, Value>, Timestamp) -> Result<T, Unusable> + Send,
-        judge: impl FnOnce(T) -> Result<T, (Meaning, &'static str)> + Send,
     ) -> Reply<T> {
         let answer = match self.transport.send(request).await {
             Ok(answer) => answer,
@@ -78,9 +66,9 @@ impl Instagram {
         let answered = Answered { context, answer: &answer, at: now, usage };
         let outcome = match Body::read(&answer.body) {
             Body::Error(error) => Err(answered.refused(&error, secrets)),
-            Body::Object(object) if answer.status.is_success() => read(&object, now)
-                .map_err(|why| answered.unusable(why))
-                .and_then(|value| judge(value).map_err(|(meaning, detail)| answered.judged(meaning, detail))),
+            Body::Object(object) if answer.status.is_success() => {
+                read(&object, now).map_err(|why| answered.unusable(why))
+            }
             Body::Object(_) | Body::Unreadable => Err(answered.unreadable(answer.body.len())),
         };
         Reply { outcome, usage }

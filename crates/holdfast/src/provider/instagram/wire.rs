@@ -186,7 +186,6 @@ pub struct RefreshedTokenBody {
 
 /// Why a readable answer cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[expect(clippy::enum_variant_names, reason = "each says what the answer lacks")]
 pub enum Unusable {
     /// There is no token in it, or an empty one, or a placeholder.
     #[error("the answer holds no token")]
@@ -197,6 +196,9 @@ pub enum Unusable {
     /// There is no id in it, or one that was already rounded.
     #[error("the answer holds no exact account id")]
     NoId,
+    /// It is about an account that may not be connected.
+    #[error("the account is a personal one; only professional accounts can be connected")]
+    Personal,
 }
 
 /// Reads the answer to a code exchange.
