@@ -10,6 +10,7 @@ use crate::connection::{Connection, Evidence, EvidenceSource};
 use crate::connections::grants::RowSeal;
 use crate::connections::recorder::{Conflicts, change, is_stored};
 use crate::connections::{Connections, ServiceError};
+use crate::provider::ProviderId;
 use crate::store::{AttemptWrite, ChangeSet, HistoryEntry};
 
 impl Connections {
@@ -46,15 +47,15 @@ impl Connections {
         owner: &OwnerId,
         now: Timestamp,
     ) -> Result<(), ServiceError> {
-        let open = self.parts.store.open_attempts(owner, Self::PROVIDER).await?;
-        self.parts.store.close_attempts(owner, Self::PROVIDER, now).await?;
+        let open = self.parts.store.open_attempts(owner, ProviderId::INSTAGRAM).await?;
+        self.parts.store.close_attempts(owner, ProviderId::INSTAGRAM, now).await?;
         if open.is_empty() {
             return Ok(());
         }
         for attempt in &open {
             self.parts.journal.forget(attempt.id);
         }
-        let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await? else {
+        let Some(connection) = self.parts.store.connection(owner, ProviderId::INSTAGRAM).await? else {
             return Ok(());
         };
         let outcome = Some(AttemptOutcome::Disconnected);

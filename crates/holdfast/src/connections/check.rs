@@ -8,13 +8,14 @@ use crate::connection::diagnosis::Diagnosis;
 use crate::connection::observation::{Call, Observation};
 use crate::connection::status::InstagramStatus;
 use crate::connection::{Connection, State};
+use crate::provider::ProviderId;
 
 impl Connections {
     /// Asks `/me` with the grant and returns the resulting status. At most one upstream call per
     /// connection and check interval, across all callers and replicas; other checks are answered
     /// from storage.
     pub async fn check(&self, owner: &OwnerId) -> Result<InstagramStatus, ServiceError> {
-        if let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await? {
+        if let Some(connection) = self.parts.store.connection(owner, ProviderId::INSTAGRAM).await? {
             self.probe(&connection).await?;
         }
         Ok(self.status(owner).await?)

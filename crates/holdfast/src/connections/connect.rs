@@ -93,7 +93,7 @@ impl Connections {
             id: new_id(&*self.parts.entropy, now).map_err(ServiceError::from)?,
             revision: 1,
             user_id: owner.as_str().to_owned(),
-            provider: provider.id(),
+            provider: ProviderId::INSTAGRAM,
             state_hash: hash(state.expose_secret()),
             completion_hash: None,
             stage: AttemptStage::Open,
@@ -139,7 +139,7 @@ impl Connections {
         let stored = self.parts.store.connection(owner, write.attempt.provider).await?;
         let fresh = match stored {
             Some(_) => None,
-            None => Some(self.new_connection(owner, write.attempt.provider, now)?),
+            None => Some(self.new_connection(owner, now)?),
         };
         let begun = AttemptNote { id: write.attempt.id, outcome: None };
         let history = stored.iter().chain(&fresh).map(|connection| noted(connection, begun, now)).collect();
@@ -149,7 +149,7 @@ impl Connections {
 
     /// Which limit is reached and until when; if both are, the one that lasts longer.
     async fn too_many_attempts(&self, owner: &OwnerId, now: Timestamp) -> Result<ConnectError, ServiceError> {
-        let open = self.parts.store.open_attempts(owner, Self::PROVIDER).await?;
+        let open = self.parts.store.open_attempts(owner, ProviderId::INSTAGRAM).await?;
         // An attempt that waits for Instagram stays open for longer than it counts.
         let counts_until =
             |each: &Attempt| each.expires_at.min(after(each.created_at.min(now), ATTEMPT_LIFETIME));
@@ -158,7 +158,7 @@ impl Connections {
         let is_full = |count: usize, most: u32| u32::try_from(count).is_ok_and(|count| count >= most);
         let of_open = open.iter().min().filter(|_| is_full(open.len(), ATTEMPT_LIMITS.open)).copied();
         let most = usize::try_from(ATTEMPT_LIMITS.in_an_hour).unwrap_or(usize::MAX);
-        let begun = self.parts.store.attempts_begun(owner, Self::PROVIDER, now, most).await?;
+        let begun = self.parts.store.attempts_begun(owner, ProviderId::INSTAGRAM, now, most).await?;
         let oldest = begun.last().filter(|_| begun.len() >= most);
         let of_begun = oldest.map(|oldest| after(*oldest, ATTEMPT_WINDOW));
         let (limit, free_at) = if of_begun > of_open {
@@ -170,14 +170,9 @@ impl Connections {
     }
 
     /// A connection of somebody who has none, "not connected" and not stored.
-    pub(super) fn new_connection(
-        &self,
-        owner: &OwnerId,
-        provider: ProviderId,
-        now: Timestamp,
-    ) -> Result<Connection, ServiceError> {
+    pub(super) fn new_connection(&self, owner: &OwnerId, now: Timestamp) -> Result<Connection, ServiceError> {
         let id = new_id(&*self.parts.entropy, now)?;
-        Ok(Connection::not_connected(id, owner.as_str().to_owned(), provider, now))
+        Ok(Connection::not_connected(id, owner.as_str().to_owned(), ProviderId::INSTAGRAM, now))
     }
 }
 

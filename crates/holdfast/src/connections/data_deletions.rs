@@ -12,6 +12,7 @@ use crate::connection::transition::predates;
 use crate::connection::{Connection, EvidenceSource, Reason, State};
 use crate::connections::provider_callbacks::{Attempts, issued};
 use crate::connections::{Connections, ServiceError};
+use crate::provider::ProviderId;
 use crate::store::{DataDeletion, Unfinished};
 
 /// How far Meta's clock and ours may differ. Where a message is older than a link by less,
@@ -43,11 +44,11 @@ impl Connections {
         }
         let requested_at = first.map_or_else(|| self.parts.clock.now(), |first| first.requested_at);
         let issued_at = issued(issued_at, requested_at);
-        store.record_withdrawal(Self::PROVIDER, account_id, issued_at).await?;
+        store.record_withdrawal(ProviderId::INSTAGRAM, account_id, issued_at).await?;
         let connections = self.connections_of(account_id).await?;
         let mut deletion = DataDeletion {
             code,
-            provider: Self::PROVIDER,
+            provider: ProviderId::INSTAGRAM,
             requested_at,
             completed_at: None,
             erased: 0,
@@ -169,7 +170,7 @@ impl Connections {
     }
 
     async fn connections_of(&self, account_id: &str) -> Result<Vec<Uuid>, ServiceError> {
-        let connections = self.parts.store.connections_by_account(Self::PROVIDER, account_id).await?;
+        let connections = self.parts.store.connections_by_account(ProviderId::INSTAGRAM, account_id).await?;
         Ok(connections.iter().map(|connection| connection.id).collect())
     }
 }

@@ -24,6 +24,7 @@ use crate::caller::OwnerId;
 use crate::connection::observation::Observation;
 use crate::connection::{Connection, Reason, State};
 use crate::connections::{Connections, Recorded, ServiceError};
+use crate::provider::ProviderId;
 
 /// Proof that the grant is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,7 +49,7 @@ impl Connections {
     pub async fn disconnect(&self, owner: &OwnerId) -> Result<DisconnectReceipt, ServiceError> {
         let now = self.parts.clock.now();
         self.withdraw_attempts(owner, now).await?;
-        let ended = match self.parts.store.connection(owner, Self::PROVIDER).await? {
+        let ended = match self.parts.store.connection(owner, ProviderId::INSTAGRAM).await? {
             Some(connection) if is_linked(&connection) => {
                 let ended = self.end_link(connection.id, &Observation::Disconnected).await?;
                 ended.map(|ended| ended.connection)

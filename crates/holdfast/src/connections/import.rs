@@ -22,7 +22,7 @@ use crate::connections::listing::holders;
 use crate::connections::recorder::{Conflicts, change};
 use crate::connections::{Connections, ServiceError};
 use crate::digest::sha256;
-use crate::provider::{Account, Grant, LONGEST_LIFE, Meaning, SharedProvider};
+use crate::provider::{Account, Grant, LONGEST_LIFE, Meaning, ProviderId, SharedProvider};
 use crate::store::CommitOutcome;
 
 /// How often Instagram is asked about one grant.
@@ -111,7 +111,7 @@ impl Importer {
     /// that is started again is passed over most of its lines.
     pub async fn connected_among(&self, owners: &[&OwnerId]) -> Result<HashSet<String>, ServiceError> {
         let users: Vec<&str> = owners.iter().map(|owner| owner.as_str()).collect();
-        let linked = self.connections.parts.store.linked_among(&users, self.provider.id()).await?;
+        let linked = self.connections.parts.store.linked_among(&users, ProviderId::INSTAGRAM).await?;
         Ok(linked.into_iter().collect())
     }
 
@@ -126,7 +126,7 @@ impl Importer {
         if parts.store.is_deleted(owner).await? {
             return Ok(Err(Imported::UserDeleted));
         }
-        let present = parts.store.connection(owner, self.provider.id()).await?;
+        let present = parts.store.connection(owner, ProviderId::INSTAGRAM).await?;
         if let Some(outcome) = present.as_ref().and_then(settled) {
             return Ok(Err(outcome));
         }
@@ -137,7 +137,7 @@ impl Importer {
     /// Links a proven grant to `owner`. If two users have the same account, the first call wins.
     pub async fn link(&self, owner: &OwnerId, proven: &Proven) -> Result<Imported, ServiceError> {
         if self.dry_run {
-            let present = self.connections.parts.store.connection(owner, self.provider.id()).await?;
+            let present = self.connections.parts.store.connection(owner, ProviderId::INSTAGRAM).await?;
             return self.predict(owner, present.as_ref(), &proven.account).await;
         }
         match self.store(owner, &proven.grant, &proven.account, proven.expiry_is_known).await {
@@ -230,7 +230,7 @@ impl Importer {
         let parts = &connections.parts;
         let mut conflicts = Conflicts::default();
         loop {
-            let stored = parts.store.connection(owner, self.provider.id()).await?;
+            let stored = parts.store.connection(owner, ProviderId::INSTAGRAM).await?;
             if let Some(outcome) = stored.as_ref().and_then(settled) {
                 return Ok(outcome);
             }
@@ -243,7 +243,7 @@ impl Importer {
             let expected_version = stored.as_ref().map(|stored| stored.version);
             let before = match stored {
                 Some(before) => before,
-                None => connections.new_connection(owner, self.provider.id(), now)?,
+                None => connections.new_connection(owner, now)?,
             };
             let (key, new_user_key) =
                 grants::user_key_or_new(&parts.store, &parts.vault, owner.as_str()).await?;

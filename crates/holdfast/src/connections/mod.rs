@@ -113,9 +113,6 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// The provider that the routes are about.
-    pub const PROVIDER: ProviderId = ProviderId::INSTAGRAM;
-
     /// Connections over these parts.
     pub fn new(parts: Parts) -> Self {
         let (store, clock) = (parts.store.clone(), parts.clock.clone());
@@ -198,7 +195,7 @@ impl Connections {
 
     /// The status of a caller's connection. Reads storage only; never calls Instagram.
     pub async fn status(&self, owner: &OwnerId) -> Result<InstagramStatus, StoreError> {
-        let facts = self.parts.store.status_facts(owner, Self::PROVIDER).await?;
+        let facts = self.parts.store.status_facts(owner, ProviderId::INSTAGRAM).await?;
         Ok(self.status_from(facts))
     }
 
@@ -225,7 +222,7 @@ impl Connections {
         before: Option<HistoryCursor>,
         limit: usize,
     ) -> Result<HistoryPage, ServiceError> {
-        Ok(self.parts.store.history(owner, Self::PROVIDER, before, limit).await?)
+        Ok(self.parts.store.history(owner, ProviderId::INSTAGRAM, before, limit).await?)
     }
 
     /// The user's data key, created on first use.

@@ -10,7 +10,9 @@ use crate::connection::observation::{Call, Observation};
 use crate::connection::reasons::reason_of;
 use crate::connection::status::InstagramStatus;
 use crate::connection::{Connection, GrantFacts, Reason};
-use crate::provider::{Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough, SharedProvider};
+use crate::provider::{
+    Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough, ProviderId, SharedProvider,
+};
 
 /// The grant in use, with the connection's status.
 #[derive(Debug)]
@@ -149,12 +151,16 @@ impl Connections {
 
     async fn in_use(&self, owner: &OwnerId) -> Result<(Connection, Grant), UseError> {
         let connection =
-            self.parts.store.connection(owner, Self::PROVIDER).await.map_err(ServiceError::from)?;
+            self.parts.store.connection(owner, ProviderId::INSTAGRAM).await.map_err(ServiceError::from)?;
         let Some(connection) = connection else { return Err(self.not_usable(owner).await) };
         // A damaged grant may be readable again.
         let connection = if self.reopen(&connection).await? {
-            let again =
-                self.parts.store.connection(owner, Self::PROVIDER).await.map_err(ServiceError::from)?;
+            let again = self
+                .parts
+                .store
+                .connection(owner, ProviderId::INSTAGRAM)
+                .await
+                .map_err(ServiceError::from)?;
             again.unwrap_or(connection)
         } else {
             connection

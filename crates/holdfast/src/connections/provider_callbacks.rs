@@ -13,6 +13,7 @@ use crate::connection::observation::Observation;
 use crate::connection::transition::is_about_an_earlier_link;
 use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
+use crate::provider::ProviderId;
 
 impl Connections {
     /// The account's person removed the app at `issued_at`. Returns how many connections have the
@@ -27,10 +28,10 @@ impl Connections {
         if issued_at.is_some() {
             let issued_at = issued(issued_at, self.parts.clock.now());
             // For attempts whose token is only in another replica's journal.
-            self.parts.store.record_withdrawal(Self::PROVIDER, account_id, issued_at).await?;
+            self.parts.store.record_withdrawal(ProviderId::INSTAGRAM, account_id, issued_at).await?;
             self.end_withdrawn_attempts().await?;
         }
-        let connections = self.parts.store.connections_by_account(Self::PROVIDER, account_id).await?;
+        let connections = self.parts.store.connections_by_account(ProviderId::INSTAGRAM, account_id).await?;
         for connection in &connections {
             if is_about_an_earlier_link(connection, issued_at, self.parts.clock.now()) {
                 self.ask_whether_it_works(connection).await?;
@@ -54,7 +55,7 @@ impl Connections {
     /// that none of them links it later.
     pub(super) async fn end_withdrawn_attempts(&self) -> Result<Attempts, ServiceError> {
         let mut attempts = Attempts::default();
-        for attempt in self.parts.store.holding_attempts(Self::PROVIDER).await? {
+        for attempt in self.parts.store.holding_attempts(ProviderId::INSTAGRAM).await? {
             let id = attempt.id;
             match self.end_if_withdrawn(attempt).await {
                 Ok(is_ended) => attempts.ended += u32::from(is_ended),
@@ -79,7 +80,8 @@ impl Connections {
                 let Some((Some(account), consented_at)) = self.consent_of(&attempt).await? else {
                     return Ok(false);
                 };
-                let withdrawn_at = self.parts.store.withdrawn_at(Self::PROVIDER, [&account; 2]).await?;
+                let withdrawn_at =
+                    self.parts.store.withdrawn_at(ProviderId::INSTAGRAM, [&account; 2]).await?;
                 // A consent from the future was stamped by a clock that was ahead, and excuses nothing.
                 let now = self.parts.clock.now();
                 let is_possible = consented_at <= after(now, TOLERANCE);

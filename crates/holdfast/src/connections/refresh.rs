@@ -21,7 +21,7 @@ use crate::connection::diagnosis::Diagnosis;
 use crate::connection::observation::Call;
 use crate::connection::schedule::HOUR;
 use crate::connection::{Connection, EvidenceSource, GrantFacts};
-use crate::provider::{Grant, Meaning, SharedProvider};
+use crate::provider::{Grant, Meaning, ProviderId, SharedProvider};
 use crate::store::Lease;
 use crate::vault::UserKey;
 
@@ -215,8 +215,12 @@ impl Connections {
         from_version: i64,
     ) -> Result<bool, ServiceError> {
         let key = self.user_key(&token.user_id).await?;
-        let seal =
-            RowSeal { key: &key, user_id: &token.user_id, provider: Self::PROVIDER, row: connection_id };
+        let seal = RowSeal {
+            key: &key,
+            user_id: &token.user_id,
+            provider: ProviderId::INSTAGRAM,
+            row: connection_id,
+        };
         let grant = seal.open_journaled(from_version, &token.blob)?;
         let link = LinkId { id: connection_id, linked_at, from_version };
         self.switch(link, &key, &grant, Switch::Renewed, None).await

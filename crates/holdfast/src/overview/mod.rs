@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{SharedClock, Throttle, before, is_over};
 use crate::connection::Reason;
 use crate::connections::Connections;
+use crate::provider::ProviderId;
 use crate::store::{ConnectionCount, Refreshes, Store, StoreError, TableRows};
 use crate::worker::Tally;
 
@@ -167,10 +168,10 @@ impl Overview {
         seen.overdue = store.overdue(before(now, OVERDUE_AFTER)).await?;
         seen.late_deletions = store.late_deletions(before(now, LATE_AFTER)).await?;
         let lasts = seen.counts.iter().any(|each| each.standing.reason() == Some(Reason::ProviderIncident));
-        if store.notice_incident(Connections::PROVIDER, lasts, now).await? {
+        if store.notice_incident(ProviderId::INSTAGRAM, lasts, now).await? {
             tracing::info!(lasts, "an incident at the provider started or ended");
         }
-        seen.incident_since = store.incident_since(Connections::PROVIDER).await?;
+        seen.incident_since = store.incident_since(ProviderId::INSTAGRAM).await?;
         store.notice_expiring(now, EXPIRING_WITHIN).await?;
         seen.taken_at = Some(now);
         let seen = Arc::new(seen);

@@ -327,8 +327,6 @@ impl From<Failure> for NotPassed {
 /// A provider of connected accounts. Every method makes at most one HTTP exchange, so that the
 /// caller can make each result durable before the next step.
 pub trait Provider: Debug + Send + Sync + 'static {
-    /// Its name.
-    fn id(&self) -> ProviderId;
     /// The scopes that we ask for.
     fn scopes(&self) -> &[String];
     /// The scope without which a grant is worth nothing, where there is one.

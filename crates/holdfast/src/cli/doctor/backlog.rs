@@ -7,7 +7,7 @@ use super::answered::{Unanswered, answered};
 use super::code;
 use super::report::{Check, Report};
 use crate::clock::before;
-use crate::connections::Connections;
+use crate::provider::ProviderId;
 use crate::settings::Settings;
 use crate::store::{LateEvents, Store, StoreError};
 
@@ -56,7 +56,7 @@ pub(super) async fn check_refreshes(
         "; HOLDFAST_WORKER is off here: another server must refresh grants and delete old rows"
     };
     let now = context.clock.now();
-    match answered(store.incident_since(Connections::PROVIDER).await)? {
+    match answered(store.incident_since(ProviderId::INSTAGRAM).await)? {
         Ok(None) => report.add(Check::passed(code::INCIDENT, "none")),
         Ok(Some(at)) => report.add(Check::warning(code::INCIDENT, format!("since {at}"))),
         Err(error) => report.add(Check::failed(code::INCIDENT, error.to_string())),

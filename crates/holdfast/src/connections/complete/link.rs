@@ -14,7 +14,7 @@ use crate::connections::journal::Journaled;
 use crate::connections::listing::holders;
 use crate::connections::recorder::{Conflicts, change, is_stored};
 use crate::connections::{Connections, ServiceError};
-use crate::provider::{Account, Failure, Grant, Meaning, SharedProvider};
+use crate::provider::{Account, Failure, Grant, Meaning, ProviderId, SharedProvider};
 use crate::store::{AttemptWrite, ChangeSet, CommitOutcome};
 use crate::vault::UserKey;
 
@@ -112,7 +112,8 @@ impl Connections {
             return Ok(false);
         };
         let key = open_user_key(&self.parts.vault, &token.user_id, &key)?;
-        let seal = RowSeal { key: &key, user_id: &token.user_id, provider: Self::PROVIDER, row: attempt_id };
+        let seal =
+            RowSeal { key: &key, user_id: &token.user_id, provider: ProviderId::INSTAGRAM, row: attempt_id };
         let UnlinkedGrant { grant, account_id, consented_at } = seal.open_unlinked_grant(&token.blob)?;
         let answer = self.gate.observe(provider.identify(&grant).await);
         let Ok(account) = answer.and_then(|account| named(account, account_id.as_deref())) else {
@@ -120,7 +121,7 @@ impl Connections {
         };
         let mut conflicts = Conflicts::default();
         loop {
-            let holders = store.connections_by_account(Self::PROVIDER, &account.id).await?;
+            let holders = store.connections_by_account(ProviderId::INSTAGRAM, &account.id).await?;
             let mine = holders.into_iter().find(|holder| holder.user_id == token.user_id);
             let Some(before) = mine else { return Ok(false) };
             if self.is_withdrawn(&account, consented_at).await? {
@@ -169,7 +170,7 @@ impl Connections {
     /// did not find a token in another replica's journal.
     async fn is_withdrawn(&self, account: &Account, consented_at: Timestamp) -> Result<bool, ServiceError> {
         let ids = [account.id.as_str(), account.professional_id.as_deref().unwrap_or(&account.id)];
-        let withdrawn_at = self.parts.store.withdrawn_at(Self::PROVIDER, ids).await?;
+        let withdrawn_at = self.parts.store.withdrawn_at(ProviderId::INSTAGRAM, ids).await?;
         Ok(withdrawn_at.is_some_and(|issued_at| consented_at < issued_at))
     }
 

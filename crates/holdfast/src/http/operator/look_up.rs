@@ -7,8 +7,8 @@ use super::Operator;
 use crate::caller::OwnerId;
 use crate::clerk::User;
 use crate::connection::status::InstagramStatus;
-use crate::connections::Connections;
 use crate::connections::listing::{by_account, is_account_id};
+use crate::provider::ProviderId;
 use crate::store::{HistoryEntry, Store, StoreError};
 
 /// Users of an account, lines of history, and refusals of a user.
@@ -78,7 +78,7 @@ async fn person(operator: &Operator, user_id: &str) -> Result<Option<Person>, St
     if user.is_some() {
         let connections = &operator.overview.connections;
         status = Some(connections.status(&owner).await.map_err(|error| error.to_string())?);
-        let page = store.history(&owner, Connections::PROVIDER, None, MOST).await;
+        let page = store.history(&owner, ProviderId::INSTAGRAM, None, MOST).await;
         history = page.map_err(|error| error.to_string())?.entries;
     }
     if user.is_none() && refusals.is_empty() {

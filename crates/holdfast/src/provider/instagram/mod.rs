@@ -28,8 +28,7 @@ use self::failure::{Answered, unanswered};
 use self::meaning::Context;
 use self::wire::{Body, Unusable};
 use super::{
-    Account, Failure, Grant, NotPassed, PassThrough, PassedThrough, Provider, ProviderId, Reply, ShortGrant,
-    Usage,
+    Account, Failure, Grant, NotPassed, PassThrough, PassedThrough, Provider, Reply, ShortGrant, Usage,
 };
 use crate::clock::SharedClock;
 use crate::transport::{Outgoing, SharedTransport};
@@ -76,10 +75,6 @@ impl Instagram {
 }
 
 impl Provider for Instagram {
-    fn id(&self) -> ProviderId {
-        ProviderId::INSTAGRAM
-    }
-
     fn scopes(&self) -> &[String] {
         &self.config.scopes
     }

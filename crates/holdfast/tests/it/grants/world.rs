@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use holdfast::clock::{Clock, ManualClock, after};
 use holdfast::provider::{
     Account, AppFault, DeathCause, Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough, Provider,
-    ProviderId, Reply, ShortGrant, Usage, UserAction,
+    Reply, ShortGrant, Usage, UserAction,
 };
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -300,10 +300,6 @@ fn failure(meaning: Meaning) -> Failure {
 }
 
 impl Provider for World {
-    fn id(&self) -> ProviderId {
-        ProviderId::INSTAGRAM
-    }
-
     fn scopes(&self) -> &[String] {
         &[]
     }
