@@ -17,9 +17,10 @@ use crate::connection::clock_repair::USUAL_LIFE;
 use crate::connection::observation::Observation;
 use crate::connection::transition::{apply, same_account};
 use crate::connection::{Connection, Reason, State};
-use crate::connections::grants::{self, RowSeal};
+use crate::connections::complete::linking;
+use crate::connections::grants;
 use crate::connections::listing::holders;
-use crate::connections::recorder::{Conflicts, change};
+use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
 use crate::digest::sha256;
 use crate::provider::{Account, Grant, LONGEST_LIFE, Meaning, ProviderId, SharedProvider};
@@ -140,7 +141,7 @@ impl Importer {
             let present = self.connections.parts.store.connection(owner, ProviderId::INSTAGRAM).await?;
             return self.predict(owner, present.as_ref(), &proven.account).await;
         }
-        match self.store(owner, &proven.grant, &proven.account, proven.expiry_is_known).await {
+        match self.store(owner, proven).await {
             Err(ServiceError::UserGone) => Ok(Imported::UserDeleted),
             linked => linked,
         }
@@ -219,13 +220,8 @@ impl Importer {
     }
 
     /// Stores connection, grant and history in one unit of work.
-    async fn store(
-        &self,
-        owner: &OwnerId,
-        grant: &Grant,
-        account: &Account,
-        expiry_is_known: bool,
-    ) -> Result<Imported, ServiceError> {
+    async fn store(&self, owner: &OwnerId, proven: &Proven) -> Result<Imported, ServiceError> {
+        let Proven { grant, account, expiry_is_known } = proven;
         let connections = &self.connections;
         let parts = &connections.parts;
         let mut conflicts = Conflicts::default();
@@ -248,21 +244,21 @@ impl Importer {
             let (key, new_user_key) =
                 grants::user_key_or_new(&parts.store, &parts.vault, owner.as_str()).await?;
             let linked = connections.linked(&before, &self.provider, grant, account.clone(), now, now)?;
-            let version = before.next_version();
-            let sealed = RowSeal::of_connection(&key, &before).seal_grant(version, grant)?;
             // The evidence is the answer of `/me`, not a consent that we have seen.
-            let worked = Observation::Worked { grant_version: version, account: None, next_refresh_at: None };
+            let worked = Observation::Worked {
+                grant_version: before.next_version(),
+                account: None,
+                next_refresh_at: None,
+            };
             let mut connection = apply(&linked, &worked, now);
-            if is_due_at_once(grant, expiry_is_known, parts.refresh.min_age, now) {
+            if is_due_at_once(grant, *expiry_is_known, parts.refresh.min_age, now) {
                 connection.next_refresh_at = Some(now);
             }
-            let mut changes = change(&before, connection, now, Some(HISTORY));
+            let mut changes = linking(&key, &before, connection, grant, now, Some(HISTORY))?;
             if let Some(write) = &mut changes.connection {
                 write.expected_version = expected_version;
             }
             changes.new_user_key = new_user_key;
-            changes.append_grant = Some(sealed);
-            changes.erase_grants_below = Some((before.id, version));
             match parts.store.commit(&changes).await? {
                 CommitOutcome::Committed => return Ok(Imported::Linked),
                 CommitOutcome::AccountAlreadyLinked => return Ok(Imported::AccountTaken),

@@ -39,7 +39,7 @@ impl Connections {
                 return Ok(());
             }
             let linked = self.linked(&before, provider, &grant, account.clone(), consented_at, now)?;
-            let mut changes = linking(key, &before, linked, &grant, now)?;
+            let mut changes = linking(key, &before, linked, &grant, now, None)?;
             let note = AttemptNote { id: attempt.id, outcome: Some(AttemptOutcome::Connected) };
             changes.history.iter_mut().for_each(|entry| entry.attempt = Some(note));
             let closed = attempt.closed(AttemptOutcome::Connected, now);
@@ -133,7 +133,7 @@ impl Connections {
             }
             let now = self.parts.clock.now();
             let linked = self.linked(&before, provider, &grant, account.clone(), consented_at, now)?;
-            if is_stored(store.commit(&linking(&key, &before, linked, &grant, now)?).await?)? {
+            if is_stored(store.commit(&linking(&key, &before, linked, &grant, now, None)?).await?)? {
                 return Ok(true);
             }
             conflicts.lost()?;
@@ -251,16 +251,17 @@ fn is_named(account: &Account, id: &str) -> bool {
 }
 
 /// The unit of work: the connection, and its grant as the only one.
-fn linking(
+pub(in crate::connections) fn linking(
     key: &UserKey,
     before: &Connection,
     linked: Connection,
     grant: &Grant,
     now: Timestamp,
+    detail: Option<&str>,
 ) -> Result<ChangeSet, ServiceError> {
     let version = before.next_version();
     let sealed = RowSeal::of_connection(key, before).seal_grant(version, grant)?;
-    let mut changes = change(before, linked, now, None);
+    let mut changes = change(before, linked, now, detail);
     changes.append_grant = Some(sealed);
     // The new grant is proven, so the earlier ones are not needed any more.
     changes.erase_grants_below = Some((before.id, version));

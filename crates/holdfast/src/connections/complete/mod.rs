@@ -22,6 +22,7 @@ use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use crate::connection::status::InstagramStatus;
 use crate::connections::connect::hash;
 use crate::connections::{Connections, ServiceError};
+pub(super) use link::linking;
 
 /// Why an attempt was not completed.
 #[derive(Debug, thiserror::Error)]
