@@ -179,7 +179,7 @@ async fn fill(url: &str, amount: usize) -> Fallible<()> {
     store.migrate().await?;
     let entropy: SharedEntropy = Arc::new(SystemEntropy);
     let vault = Vault::new(KeyRing::parse(subject::KEY_RING)?, entropy);
-    store.insert_sentinels(&vault.prove(&store.sentinels().await?)?, SystemClock.now()).await?;
+    holdfast::app::prove_ring(&vault, &store).await?;
     // Each waits for its own disk or round trip: Postgres takes many at once.
     let link = |number| overdue(&store, &vault, number);
     stream::iter(0..amount).map(link).buffer_unordered(16).try_collect::<()>().await?;
