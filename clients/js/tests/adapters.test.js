@@ -12,7 +12,7 @@ import {
   instagramStatusKey,
   instagramStatusOptions,
 } from "../src/tanstack-query.js";
-import { errorOf, setUp } from "./support/harness.js";
+import { errorOf, install, openPage, setUp } from "./support/harness.js";
 import { connected, json } from "./support/scripted-server.js";
 import { until } from "./support/until.js";
 
@@ -175,6 +175,46 @@ test("the feed of a page that still shows the first person writes nothing of the
   assert.equal(kept(), undefined);
   assert.deepEqual(written, ["ada.makes", undefined]);
 });
+
+/** Another tab of this browser, which hands on what it hears of a person. */
+function openOtherTab(t, { url }) {
+  openPage(t);
+  install(t, "sessionStorage", {});
+  install(t, "navigator", { locks: { request: (name, { signal }, work) => work(signal) } });
+  const channel = new BroadcastChannel(`holdfast:${url}`);
+  t.after(() => channel.close());
+  return (status) => channel.postMessage({ person: "user_1 sess_1", status });
+}
+
+for (const from of ["the stream", "another tab"])
+  test(`${from} speaks of the first person, before a word of the second: nothing of it is theirs`, async (t) => {
+    const two = await setUpTwo(t);
+    const { client, server, time } = two;
+    const tellByTab = from === "another tab" && openOtherTab(t, server);
+    server.state.status = connected;
+    const queries = new QueryClient();
+    t.after(() => queries.clear());
+    const written = [];
+    const heard = [];
+    t.after(feedQueryClient(client, queries));
+    t.after(feedSwr(client, (key, status) => written.push([key[1], status?.account.username])));
+    t.after(client.subscribe(({ status }) => heard.push(status?.account.username)));
+    await time.advance(1_000);
+    assert.equal(client.getSnapshot().live, "stream");
+    two.become("sess_9");
+    heard.length = 0;
+    const late = { ...connected, version: 9 };
+    server.state.status = grace;
+    if (tellByTab) tellByTab(late);
+    else server.write(`event: instagram.status\ndata: ${JSON.stringify(late)}\n\n`.repeat(2));
+    await until(() => time.settle().then(() => client.getSnapshot().status), "the second's");
+    assert.equal(queries.getQueryData(instagramStatusKey(client)).account.username, "grace.hops");
+    assert.deepEqual(
+      written.filter(([key, name]) => name && (key === "sess_1") !== (name === "ada.makes")),
+      [],
+    );
+    assert.ok(!heard.includes("ada.makes"));
+  });
 
 test("when the person is gone, nothing is read for their key as the next one", async (t) => {
   const two = await setUpTwo(t);

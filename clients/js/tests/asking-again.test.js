@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { errorOf, setUp } from "./support/harness.js";
-import { faults, problem } from "./support/scripted-server.js";
+import { connected, faults, json, problem } from "./support/scripted-server.js";
 
 const bad = (request, response) => problem(response, 502, "x", { source: "request" });
 
@@ -99,6 +99,33 @@ test("whoever signs in next is not answered with what failed before", async (t) 
   app.signIn.become("user_2", "sess_2");
   app.client.sessionChanged();
   assert.equal((await app.client.status()).state, "not_connected");
+});
+
+for (const ask of ["status", "profile"])
+  test(`asked more often than allowed, ${ask}() is another person's from the moment their id is there`, async (t) => {
+    let id = "sess_1";
+    const { server, signIn, client } = await setUp(t, { getSessionId: () => id });
+    server.state.answer = (request, response) => {
+      const claims = request.headers.authorization.split(".")[1];
+      const { sub } = JSON.parse(Buffer.from(claims, "base64url"));
+      json(response, 200, { ...connected, account: { username: sub } });
+    };
+    const whose = async () => (await client[ask]()).account.username;
+    for (let asked = 0; asked < 8; asked += 1) assert.equal(await whose(), "user_1");
+    signIn.become("user_2", "sess_2");
+    id = "sess_2";
+    assert.equal(await whose(), "user_2");
+  });
+
+test("another person is not told what one before them was to wait for", async (t) => {
+  let id = "sess_1";
+  const { server, signIn, client } = await setUp(t, { getSessionId: () => id });
+  server.state.answer = faults[429];
+  await errorOf(client.check());
+  server.state.answer = null;
+  signIn.become("user_2", "sess_2");
+  id = "sess_2";
+  assert.equal((await client.check()).state, "not_connected");
 });
 
 const QUESTIONS = {

@@ -564,6 +564,60 @@ test("an answer that comes after the session changed is dropped, though nobody t
   assert.equal(client.getSnapshot().status, null);
 });
 
+for (const tells of [true, false])
+  for (const [press, route] of [
+    ["check", "POST /user/instagram/check"],
+    ["disconnect", "DELETE /user/instagram"],
+    ["connect", "POST /user/instagram/connect"],
+  ])
+    test(`a press on ${press} is not taken for what the one before is doing; ${tells ? "" : "not "}told of them`, async (t) => {
+      let id = "sess_1";
+      const { server, signIn, client, departures } = await setUp(t, { getSessionId: () => id });
+      await client.status();
+      server.script(route, faults.hang);
+      const theirs = errorOf(client[press]());
+      await until(() => server.unanswered() === 1, "a press under way");
+      server.script(route);
+      id = "sess_9";
+      signIn.become("user_2", "sess_9");
+      if (tells) client.sessionChanged();
+      const own = client[press]();
+      const sent = () => server.requests.filter((request) => request.route === route);
+      await until(() => sent().length === 2, "their own request").finally(server.endHanging);
+      await own;
+      assert.equal(sent()[1].token, signIn.token());
+      assert.equal(departures.length, press === "connect" ? 1 : 0);
+      await theirs;
+    });
+
+test("a fresh token that is on its way to one person is not the next one's", async (t) => {
+  const { server, time, signIn, client } = await setUp(t, { getSessionId: () => signIn.sid });
+  await client.status();
+  server.state.answer = faults[401];
+  signIn.onMint = () => Promise.reject();
+  await errorOf(client.check());
+  let give;
+  signIn.onMint = () => new Promise((resolve) => (give = resolve));
+  const theirs = errorOf(client.check());
+  await until(() => give, "a fresh token asked for");
+  const late = makeToken({ n: 99 });
+  signIn.become("user_2", "sess_2");
+  signIn.onMint = null;
+  const stale = signIn.token();
+  server.state.answer = (request, response) => {
+    if (request.headers.authorization === `Bearer ${stale}`) faults[401](request, response);
+    else json(response, 200, connected);
+  };
+  const read = client.status();
+  const isSent = ({ token }) => token === stale;
+  await until(() => server.requests.some(isSent), "their first request");
+  await time.settle();
+  give(late);
+  assert.equal((await read).state, "connected");
+  assert.equal(server.requests.at(-1).token, signIn.token());
+  assert.equal((await theirs).code, "session-changed");
+});
+
 /** Each person's status names them. */
 const nameEach = (server) =>
   server.script(STATUS, (request, response) => {

@@ -41,7 +41,7 @@ test("as it is, the code compiles", async (t) =>
 for (const [what, file, from, to] of [
   ["a member of the snapshot", "core/store.js", "isCompleting: false", "isFinishing: false"],
   ["what the client sets of it", "core/connecting.js", "isCompleting: !kept", "isFinishing: !kept"],
-  ["an operation of the client", "core/client.js", "    check: () =>", "    verify: () =>"],
+  ["an operation of the client", "core/client.js", "    check: press", "    verify: press"],
   ["an option", "core/connecting.js", "onReturn } = options", "onBack: onReturn } = options"],
   [
     "a member of an outcome",

@@ -50,16 +50,15 @@ export function createHoldfastClient(options) {
     () => store.status(),
     () => connecting.resume(),
   );
-  const holds = /** @type {Map<string, () => void>} */ (new Map());
-  const transport = createTransport(base, session, clock, holds, options.fetch);
-  /** By path, the one way to ask. */
-  const questions = /** @type {Map<string, () => Promise<any>>} */ (new Map());
+  /** By path, the one way to ask; by method and path, what failed last. */
+  const asked = /** @type {Map<string, () => any>} */ (new Map());
+  const transport = createTransport(base, session, clock, asked, options.fetch);
   /**
    * Retries, polls, notices that cannot be used, tabs that come and go, and an app that reads in
    * vain draw on it.
    */
   const allowance = createAllowance(clock, ONE_MORE_EVERY);
-  const store = createStore(clock, transport, operation, allowance);
+  const store = createStore(clock, transport, operation, allowance, session);
   const connecting = createConnecting(
     options,
     base,
@@ -78,20 +77,14 @@ export function createHoldfastClient(options) {
     store.set(INITIAL);
   }
 
-  /** What has failed may be asked again at once. */
-  function forgive() {
-    holds.clear();
-    questions.clear();
-  }
-
   /** What belonged to the person before is dropped, and what they had pressed is not done. */
   function onChange() {
     // The next one has back what a session that stood for a moment used for state and stream.
     const { updatedAt } = store.get();
     if (updatedAt && clock.now() - updatedAt >= SHORTEST_PAUSE) allowance.giveBack(2);
+    asked.clear();
+    drop(); // before anything is told
     live.stop();
-    drop();
-    forgive();
     live.follow();
     connecting.restart();
   }
@@ -128,13 +121,15 @@ export function createHoldfastClient(options) {
     return operation(null, () => send(...request));
   }
 
-  const check = joined(async () => store.learn(await write("POST", "/user/instagram/check")));
-
-  const disconnect = joined(async () => {
-    const receipt = await write("DELETE", "/user/instagram");
-    await store.read().catch(ignore); // it is disconnected, whether or not that can be read now
-    return receipt;
-  });
+  /**
+   * What a person presses: a second click joins the first.
+   * @template T
+   * @param {() => Promise<T>} work
+   */
+  function press(work) {
+    const once = joined(work, session.present);
+    return () => operation("action", once);
+  }
 
   /**
    * What an app may ask again whenever it is told something: where it did so too often it gets the
@@ -143,7 +138,8 @@ export function createHoldfastClient(options) {
    * @param {string} path
    */
   function question(method, path) {
-    let asks = questions.get(path);
+    session.present();
+    let asks = asked.get(path);
     if (!asks) {
       const whileFailing = createAllowance(clock, ONE_MORE_EVERY);
       const whileWell = createAllowance(clock, ONE_MORE_WHILE_WELL);
@@ -156,7 +152,7 @@ export function createHoldfastClient(options) {
         latest.then(() => (budget = whileWell), ignore);
         return latest;
       };
-      questions.set(path, asks);
+      asked.set(path, asks);
     }
     return asks();
   }
@@ -172,16 +168,20 @@ export function createHoldfastClient(options) {
     status: store.status,
     retry() {
       session.pardon();
-      forgive();
+      asked.clear(); // what has failed may be asked again at once
       connecting.resume();
       const status = store.read();
       status.then(live.wake, ignore);
       return status;
     },
-    check: () => operation("action", check),
+    check: press(async () => store.learn(await write("POST", "/user/instagram/check"))),
     connect: connecting.connect,
     completeFromUrl: connecting.completeFromUrl,
-    disconnect: () => operation("action", disconnect),
+    disconnect: press(async () => {
+      const receipt = await write("DELETE", "/user/instagram");
+      await store.read().catch(ignore); // it is disconnected, whether or not that can be read now
+      return receipt;
+    }),
     sessionChanged: session.change,
     showError: (error) => store.fail(error, true),
     subscribe(listener) {
@@ -198,7 +198,7 @@ export function createHoldfastClient(options) {
         });
       };
     },
-    getSnapshot: () => (session.isOver() ? INITIAL : store.get()),
+    getSnapshot: store.get,
     getServerSnapshot: () => INITIAL,
     getSessionKey: session.key,
   };

@@ -52,6 +52,7 @@ export function createConnecting(
 
   /** @type {import("../holdfast-client.d.ts").HoldfastClient["connect"]} */
   function connect({ returnTo, forceReauth, expect, navigate = true } = {}) {
+    session.present();
     if (connecting) return connecting;
     // What failed before has been read. Where no status is known it is all there is to show.
     store.set({ isConnecting: true, ...(store.get().status && { error: null }) });

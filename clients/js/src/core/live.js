@@ -136,7 +136,9 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask) {
     const noticesIn = createNoticeReader();
     for (;;) {
       const { done, value } = await within(clock, limit, () => reader.read(), "stream");
-      if (done || signal.aborted) break;
+      session.present();
+      if (signal.aborted) return; // it may be what another person is to hear
+      if (done) break;
       if (limit === FIRST_BYTES) store.set({ live: "stream" });
       limit = SILENCE;
       for (const status of noticesIn(value)) {

@@ -4,11 +4,16 @@
 export const ignore = () => {};
 
 /**
- * Those who ask while the work is under way get the promise that there is.
+ * Those who ask while the work is under way get the promise that there is, if it is of their own
+ * session.
  * @template T
  * @param {() => Promise<T>} work
+ * @param {() => number} session the present one's number
  */
-export function joined(work) {
-  let running = /** @type {Promise<T> | null} */ (null);
-  return () => (running ??= work().finally(() => (running = null)));
+export function joined(work, session) {
+  const running = /** @type {Record<number, Promise<T>>} */ ({});
+  return () => {
+    const now = session();
+    return (running[now] ??= work().finally(() => delete running[now]));
+  };
 }

@@ -71,15 +71,23 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
     );
 
   /** Concurrent forced mints are not merged by Clerk, so they are merged here. */
-  const mint = joined(() => askForToken({ skipCache: true }));
+  const mint = joined(() => askForToken({ skipCache: true }), present);
 
   /** Is there another session than that of the last token? */
   const isOver = () => owner && owner.id !== getSessionId?.();
 
+  /**
+   * The number of the present session. Whoever keeps or gives away what may be another person's
+   * asks for it first: what was the one's before is gone then.
+   */
+  function present() {
+    if (isOver()) forget();
+    return epoch;
+  }
+
   /** @param {number} since the epoch in which something was asked for */
   function check(since) {
-    if (isOver()) forget();
-    if (since !== epoch) throw sessionChanged();
+    if (since !== present()) throw sessionChanged();
   }
 
   /**
@@ -146,15 +154,14 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
     refusal: () => refusal,
     /** The user and the whole session of the last token: to be compared, not to be trusted. */
     user: () => owner?.user,
-    identity: () => owner?.identity,
+    identity: () => (present(), owner?.identity),
     isOver,
+    present,
     /** Part of the keys of caches: differs between two sessions. */
     key: () => String(getSessionId?.() ?? epoch),
 
     /** Somebody signed in, out or over, unless the session is known to be the same. */
-    change() {
-      if (!owner?.id || isOver()) forget();
-    },
+    change: () => void (owner?.id ? present() : forget()),
 
     /** A person asks again in spite of the refusal. */
     pardon() {

@@ -42,8 +42,9 @@ export function callBack(callback, value) {
  * @param {import("./transport.js").Transport} transport
  * @param {import("./client.js").Operation} operation
  * @param {import("./timing.js").Allowance} allowance of the open page
+ * @param {import("./session.js").Session} session
  */
-export function createStore(clock, transport, operation, allowance) {
+export function createStore(clock, transport, operation, allowance, session) {
   const listeners = /** @type {Set<(snapshot: HoldfastSnapshot) => void>} */ (new Set());
   let snapshot = INITIAL;
   /** The newest read, while it is under way. */
@@ -58,10 +59,13 @@ export function createStore(clock, transport, operation, allowance) {
   let latest = /** @type {Promise<InstagramStatus> | null} */ (null);
   let etag = /** @type {string | null} */ (null);
 
+  /** Nobody is told what is another person's, though nobody has noticed them yet. */
+  const get = () => (session.isOver() ? INITIAL : snapshot);
+
   /** @param {Partial<HoldfastSnapshot>} change */
   function set(change) {
     snapshot = Object.freeze(/** @type {HoldfastSnapshot} */ ({ ...snapshot, ...change }));
-    for (const listener of [...listeners]) callBack(listener, snapshot);
+    for (const listener of [...listeners]) callBack(listener, get());
   }
 
   /**
@@ -129,7 +133,7 @@ export function createStore(clock, transport, operation, allowance) {
   }
 
   return {
-    get: () => snapshot,
+    get,
     set,
     learn,
     read,
@@ -138,7 +142,10 @@ export function createStore(clock, transport, operation, allowance) {
      * A read for an app, which may ask again whenever it is told something: where it did so too
      * often it gets what the last read gave, be it a failure, and nobody is told of that again.
      */
-    status: () => reading ?? ((budget.take() && latest) || read()),
+    status() {
+      session.present();
+      return reading ?? ((budget.take() && latest) || read());
+    },
 
     overtake,
     hasListeners: () => listeners.size,

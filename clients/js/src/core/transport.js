@@ -75,7 +75,7 @@ export function createTransport(
     const since = clock.now();
     const facts = problemIn(answer, since);
     const isOurs = status < 500 && status !== 424 && facts.code !== "unspecified";
-    const error = isOurs ? new HoldfastRequestError(facts) : new HoldfastServiceError(facts);
+    const error = new (isOurs ? HoldfastRequestError : HoldfastServiceError)(facts);
     holds.set(route, () => {
       const passed = clock.now() - since;
       // Not where the clock was put back since: then nobody knows how long it has been. False of

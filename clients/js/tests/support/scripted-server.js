@@ -265,6 +265,8 @@ export async function startScriptedServer() {
       for (const stream of streams) stream.write(notice(status));
     },
     write: (text) => streams.forEach((stream) => stream.write(text)),
+    /** Resets what was left without an answer. */
+    endHanging: () => open.forEach((response) => response.headersSent || response.destroy()),
     /** Ends whatever is open, as an impatient proxy does. */
     endOpen: () => open.forEach((response) => response.headersSent && response.end()),
     endStreams: () => streams.forEach((stream) => stream.end()),
