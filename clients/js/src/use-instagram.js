@@ -36,8 +36,10 @@ const alwaysSignedIn = () => /** @type {Auth} */ ({ isLoaded: true, isSignedIn: 
  * taking "not loaded yet" for "signed out".
  * @param {HoldfastClient | undefined} given
  * @param {Given} options
+ * @param {Auth} first of the render that makes it, which may never be committed: what suspends on
+ *   its client waits for a token before that
  */
-function createBinding(given, options) {
+function createBinding(given, options, first) {
   let auth = /** @type {Auth | undefined} */ (undefined);
   let onReturn = options.onReturn;
   let load = /** @type {(auth: Auth) => void} */ (ignore);
@@ -63,7 +65,7 @@ function createBinding(given, options) {
       operation(...args).catch(ignore);
   const connect = quietly(client.connect);
   /** @typedef {import("./holdfast-client.d.ts").ConnectOptions} ConnectOptions */
-  return {
+  const binding = {
     client,
     /**
      * Is a render ahead of the client, which is told of a session once that is on the page? A
@@ -98,13 +100,17 @@ function createBinding(given, options) {
       load(next);
     },
   };
+  if (globalThis.window) binding.update(first, onReturn);
+  return binding;
 }
 
 /** @type {typeof import("./react.d.ts").HoldfastProvider} */
 export function HoldfastProvider({ client, useAuth, locale, children, ...options }) {
   if (!client && !useAuth) fail("give the provider useAuth or a client");
   const auth = (useAuth ?? alwaysSignedIn)();
-  const [binding] = React.useState(() => createBinding(client, /** @type {Given} */ (options)));
+  const [binding] = React.useState(() =>
+    createBinding(client, /** @type {Given} */ (options), auth),
+  );
   // Before any effect of a child asks for a token.
   React.useInsertionEffect(() => binding.update(auth, /** @type {Given} */ (options).onReturn));
   React.useEffect(() => void binding.client.completeFromUrl(), [binding]);

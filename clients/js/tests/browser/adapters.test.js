@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connected, json } from "../support/scripted-server.js";
-import { launch, openApp, until } from "./support/browser.js";
+import { launch, openApp, shows, until } from "./support/browser.js";
 
 const PAGE = "adapters.html";
 const LIBRARIES = ["swr", "tanstack-query"];
@@ -183,3 +183,19 @@ test("what was one person's is shown to nobody else", async (t) => {
   await bothShow(app, /grace\.hops/);
   assert.doesNotMatch(await app.text(), /ada\.makes/);
 });
+
+for (const query of [{}, { "slow-sign-in": "1" }])
+  test(`a page that suspends with its provider${query["slow-sign-in"] ? ", and before the sign-in library has loaded" : ""}: it reads at once`, async (t) => {
+    const app = await openApp(t, {
+      browser,
+      page: "suspends.html",
+      query,
+      prepare: ({ server }) => (server.state.status = connected),
+    });
+    await shows(app, /One moment/);
+    if (query["slow-sign-in"]) await app.page.evaluate(() => window.signIn.finishLoading());
+    // TanStack Query tells its components by a timer, so time passes: less than a token's 8 s.
+    for (let second = 0; second < 5; second += 1) await app.pass(1_000);
+    await shows(app, /ada\.makes/);
+    assert.equal(statusReads(app), 1);
+  });
