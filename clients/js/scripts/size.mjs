@@ -58,7 +58,11 @@ const budgets = [
     await onTop(STATES),
     1.2 * KB,
   ],
-  ["authorizedFetch of the same entry, on top of the core", await onTop(AUTHORIZED_FETCH), KB / 2],
+  [
+    "authorizedFetch of the same entry, on top of the core",
+    await onTop(AUTHORIZED_FETCH),
+    0.8 * KB,
+  ],
   [".../popup, on top of the core", await onTop(POPUP), KB / 2],
   [".../locales/de, on top of the core", await onTop(GERMAN), 2 * KB],
   [".../swr, on top of the core", await onTop(SWR), KB / 2],

@@ -219,3 +219,117 @@ test("nobody signed in: no request", async (t) => {
   assert.equal((await errorOf(request("/things"))).code, "signed-out");
   assert.equal(server.requests.length, 0);
 });
+
+/** A path of the app's own that answers 401 by itself, until it is told otherwise. */
+function setUpOwn(page, route = "POST /unlock") {
+  const own = { wrong: 0 };
+  page.server.script(route, (request, response) => {
+    own.wrong += 1;
+    json(response, 401, { error: `wrong PIN ${own.wrong}` });
+  });
+  return own;
+}
+const post = { method: "POST" };
+
+for (const [what, prepare] of [
+  ["first of all", () => {}],
+  ["after others", ({ request }) => request("/things")],
+  [
+    "where the library knows no fresh token",
+    ({ signIn }) => (signIn.onMint = () => signIn.token()),
+  ],
+])
+  test(`a 401 of an endpoint's own is its answer alone: others are asked; ${what}`, async (t) => {
+    const page = await setUp(t);
+    const { request, signIn } = page;
+    await prepare(page);
+    const own = setUpOwn(page);
+    const answer = await request("/unlock", post);
+    assert.deepEqual(
+      [answer.status, await answer.json()],
+      [401, { error: `wrong PIN ${own.wrong}` }],
+    );
+    assert.ok(own.wrong <= 2, `${own.wrong} requests`);
+    assert.equal((await request("/things")).status, 200);
+    assert.equal((await request("/things")).status, 200);
+    assert.ok(signIn.mints() <= 2, `${signIn.mints()} fresh tokens`);
+  });
+
+test("an endpoint's own 401 is no loop: one fresh token in all, and it is sent six times at once, then once a second", async (t) => {
+  const time = createSimulatedClock(() => new Promise(setImmediate));
+  const page = await setUp(t, { clock: time.clock });
+  const { request, signIn } = page;
+  const own = setUpOwn(page, "GET /locked");
+  for (let asked = 0; asked < 40; asked += 1) {
+    const answer = await request("/locked");
+    assert.deepEqual(await answer.json(), { error: `wrong PIN ${own.wrong}` });
+  }
+  assert.equal(own.wrong, 8); // two of the first, for its fresh token
+  assert.equal(signIn.mints(), 1);
+  await time.advance(3_000);
+  for (let asked = 0; asked < 40; asked += 1) await request("/locked");
+  assert.equal(own.wrong, 11);
+  assert.equal((await request("/things")).status, 200);
+  page.server.script("GET /locked", (_, response) => json(response, 200, {}));
+  await time.advance(1_000);
+  for (let asked = 0; asked < 9; asked += 1)
+    assert.equal((await request("/locked")).status, 200, "nothing is held back once it is well");
+});
+
+test("each endpoint's own 401 is given, though many are asked at once; one fresh token for all", async (t) => {
+  const page = await setUp(t);
+  const { server, signIn, request } = page;
+  const paths = Array.from({ length: 9 }, (_, n) => `/locked/${n}`);
+  for (const path of paths)
+    server.script(`GET ${path}`, (_, response) => json(response, 401, { path }));
+  const answers = await Promise.all(paths.map((path) => request(path)));
+  for (const [n, path] of paths.entries()) assert.deepEqual(await answers[n].json(), { path });
+  assert.equal(signIn.mints(), 1);
+  assert.ok(server.requests.length <= 18, `${server.requests.length} requests`);
+});
+
+test("an endpoint without problem documents is given a fresh token where the one before was refused", async (t) => {
+  const { server, signIn, request } = await setUp(t);
+  let good = signIn.token();
+  server.script("GET /old", ({ headers }, response) =>
+    json(response, headers.authorization === `Bearer ${good}` ? 200 : 401, {}),
+  );
+  signIn.onMint = () => ((signIn.minted += 1), (good = signIn.token()));
+  for (let life = 1; life <= 3; life += 1) {
+    assert.equal((await request("/old")).status, 200);
+    good = null;
+  }
+  assert.equal(signIn.mints(), 2);
+});
+
+for (const source of ["session", "none"])
+  test(`a 401 that one person was given is not the next one's; source: ${source}`, async (t) => {
+    let id = "sess_1";
+    const { server, signIn, request } = await setUp(t, { getSessionId: () => id });
+    server.script(THINGS, (request, response) =>
+      source === "session" ? faults[401](request, response) : json(response, 401, {}),
+    );
+    for (let asked = 0; asked < 9; asked += 1) assert.equal((await request("/things")).status, 401);
+    server.script(THINGS, (_, response) => json(response, 200, {}));
+    signIn.become("user_2", "sess_2");
+    id = "sess_2";
+    assert.equal((await request("/things")).status, 200);
+  });
+
+test("a 401 that comes late, after the session has changed, is not given to the next person", async (t) => {
+  let id = "sess_1";
+  const { server, signIn, request } = await setUp(t, { getSessionId: () => id });
+  await request("/things");
+  const asked = new Promise((resolve) =>
+    server.script("POST /slow", (_, response) => resolve(response)),
+  );
+  const theirs = errorOf(request("/slow", post));
+  const late = await asked;
+  signIn.become("user_2", "sess_2");
+  id = "sess_2";
+  server.script(THINGS, faults[401]);
+  assert.equal((await request("/things")).status, 401);
+  problem(late, 401, "token-expired", { source: "session", mine: "user_1" });
+  assert.equal((await theirs).code, "session-changed");
+  assert.equal((await (await request("/things")).json()).mine, undefined);
+});

@@ -1,9 +1,20 @@
 /** `fetch` with the rule for 401, for those who keep a wrapper of their own. */
-import { SHORTEST_PAUSE } from "./limits.js";
+import { ONE_MORE_WHILE_WELL, SHORTEST_PAUSE } from "./limits.js";
 import { checkServer, fail } from "./options.js";
 import { ignore } from "./pending.js";
+import { valueIn } from "./problem.js";
 import { createSession, isRefusal } from "./session.js";
-import { realClock, within } from "./timing.js";
+import { createAllowance, realClock, within } from "./timing.js";
+
+/** @typedef {import("./problem.js").Answer & { token: string }} Sent */
+/** @typedef {import("./timing.js").Allowance} Allowance */
+
+/**
+ * Is it a 401 of the endpoint's own, such as for a wrong PIN? It says nothing of other requests.
+ * @param {number | undefined} status
+ * @param {{ source?: string } | undefined} problem
+ */
+const isOwn = (status, problem) => status === 401 && problem?.source !== "session";
 
 /** @type {typeof import("../holdfast-client.d.ts").authorizedFetch} */
 export function authorizedFetch(options) {
@@ -13,7 +24,14 @@ export function authorizedFetch(options) {
   let first = /** @type {Promise<unknown> | null} */ (null);
   /** The last answer that was a refusal: what is not sent any more is answered with it. */
   let refused = /** @type {Response | null} */ (null);
-  const onChange = () => (first = refused = null);
+  /** By route, its own 401, and how often it may be asked again. */
+  const kept = /** @type {Map<string, { answer: Response, budget: Allowance }>} */ (new Map());
+  /** The token of such a 401, where it was a fresh one: another would not help. */
+  let tried = /** @type {string | null} */ (null);
+  function onChange() {
+    first = refused = tried = null;
+    kept.clear();
+  }
   const probe = () => within(clock, SHORTEST_PAUSE, () => first);
   const session = createSession(options, clock, onChange, probe, ignore);
 
@@ -32,29 +50,54 @@ export function authorizedFetch(options) {
 
   return async (path, init) => {
     const address = addressOf(path);
+    session.present();
     const {
       method = "GET",
       signal,
       duplex,
     } = /** @type {RequestInit & { duplex?: string }} */ (init ?? {});
+    const route = method + address;
+    const known = kept.get(route);
+    if (known?.budget.take()) return known.answer.clone();
     /** The answer to a stream, which is read by then and cannot be sent again. */
-    let final = /** @type {{ response: Response, text: string } | null} */ (null);
-    const ask = () =>
-      session.authorize(
+    let final = /** @type {Sent | null} */ (null);
+    /** A 401 of the endpoint's own. */
+    let own = /** @type {Sent | null} */ (null);
+    const ask = () => {
+      const since = session.present();
+      own = null;
+      return session.authorize(
         async (token) => {
           if (final) throw final;
           const headers = new Headers(init?.headers);
           headers.set("authorization", `Bearer ${token}`);
           const response = await send(address, { redirect: "error", ...init, headers });
           const text = /401|429/.test(`${response.status}`) ? await response.clone().text() : "";
-          const answer = { response, text };
-          if (isRefusal(answer)) refused = response.clone();
+          const isTheirs = isOwn(response.status, valueIn(text));
+          const isFinal = isTheirs && (!!own || token === tried);
+          const answer = { response, text, token, isFinal };
           if (duplex) final = answer;
+          if (since !== session.present()) return answer; // it is another person's
+          if (isTheirs) {
+            const { budget = createAllowance(clock, ONE_MORE_WHILE_WELL) } = kept.get(route) ?? {};
+            kept.set(route, { answer: response.clone(), budget });
+            own = answer;
+            if (isFinal) tried = token;
+          } else if (isRefusal(answer)) refused = response.clone();
+          else kept.delete(route);
           return answer;
         },
         { mayProve: !first },
       );
+    };
     const answer = ask().catch((error) => {
+      if (isOwn(error.status, error.problem)) {
+        // There was no other token. The one that there is may still be good for others.
+        session.pardon();
+        if (!own) return ask(); // it was another request's
+        tried = own.token;
+        return own;
+      }
       // Whoever it is now may read; what the other person did is theirs alone.
       if (error.code === "session-changed" && /^(GET|HEAD)$/i.test(method)) return ask();
       throw error;

@@ -10,6 +10,7 @@ import { LONGEST_RETRY_AFTER } from "./limits.js";
  * @typedef {object} Answer
  * @property {Response} response
  * @property {string} text its body; empty where it is a stream
+ * @property {boolean} [isFinal] a 401 about something else than the token
  */
 
 /**

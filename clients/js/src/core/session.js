@@ -23,8 +23,8 @@ import { within } from "./timing.js";
  * often.
  * @param {Answer} answer
  */
-export const isRefusal = ({ response: { status }, text }) =>
-  status === 401 || (status === 429 && /refresh/.test(valueIn(text)?.action));
+export const isRefusal = ({ response: { status }, text, isFinal }) =>
+  !isFinal && (status === 401 || (status === 429 && /refresh/.test(valueIn(text)?.action)));
 
 /**
  * @param {import("../holdfast-client.d.ts").AuthorizedFetchOptions} options
