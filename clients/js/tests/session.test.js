@@ -618,6 +618,26 @@ test("a fresh token that is on its way to one person is not the next one's", asy
   assert.equal((await theirs).code, "session-changed");
 });
 
+for (const tells of [true, false])
+  test(`the next person does not wait for a fresh token of the one before; ${tells ? "" : "not "}told of them`, async (t) => {
+    const { server, time, signIn, client } = await setUp(t, { getSessionId: () => signIn.sid });
+    await client.status();
+    server.state.answer = faults[401];
+    let give;
+    signIn.onMint = () => new Promise((resolve) => (give = resolve));
+    const theirs = errorOf(client.check());
+    await until(() => give, "a fresh token asked for");
+    server.state.answer = null;
+    signIn.become("user_2", "sess_2");
+    if (tells) client.sessionChanged();
+    let status;
+    client.status().then((next) => (status = next));
+    await until(() => time.settle().then(() => status), "their status").finally(() =>
+      give(makeToken()),
+    );
+    assert.equal((await theirs).code, "session-changed");
+  });
+
 /** Each person's status names them. */
 const nameEach = (server) =>
   server.script(STATUS, (request, response) => {

@@ -51,7 +51,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
 
   function forget() {
     if (owner || epoch) epoch += 1; // before the first, what was asked is for whoever comes
-    owner = refused = refusal = null;
+    owner = refused = refusal = gate = null;
     isProven = isOnTrial = false;
     onChange();
   }
@@ -212,9 +212,11 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
         }
         return accept(answer);
       })();
-      gate = within(clock, REQUEST_TIMEOUT, () => result)
+      /** @type {Promise<unknown>} */
+      const mine = within(clock, REQUEST_TIMEOUT, () => result)
         .catch(ignore)
-        .then(() => (gate = null));
+        .then(() => gate === mine && (gate = null));
+      gate = mine;
       return result;
     },
   };
