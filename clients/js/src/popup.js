@@ -33,17 +33,23 @@ function openChannel() {
 }
 
 /**
- * The press that is under way. A second one would open a second window, and begin a second attempt.
+ * The press that is under way, and whose it is. A second one of theirs would open a second window,
+ * and begin a second attempt.
  */
-const pressed = /** @type {WeakMap<HoldfastClient, Promise<ConnectAttempt>>} */ (new WeakMap());
+const pressed =
+  /** @type {WeakMap<HoldfastClient, { person: string, attempt: Promise<ConnectAttempt> }>} */ (
+    new WeakMap()
+  );
 
 /** @type {typeof import("./popup.d.ts").connectInPopup} */
 export function connectInPopup(client, options) {
+  const person = client.getSessionKey();
   const running = pressed.get(client);
-  if (running) return running;
+  if (running?.person === person) return running.attempt;
   const attempt = begin(client, options);
-  pressed.set(client, attempt);
-  const end = () => pressed.delete(client);
+  const press = { person, attempt };
+  pressed.set(client, press);
+  const end = () => pressed.get(client) === press && pressed.delete(client);
   attempt.then(() => setTimeout(end, DOUBLE_CLICK), end);
   return attempt;
 }

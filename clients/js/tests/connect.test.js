@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HoldfastRequestError, HoldfastServiceError } from "../src/holdfast-client.js";
+import { createFakeClient } from "../src/fake.js";
 import { connectInPopup } from "../src/popup.js";
 import { connected, faults, json, problem } from "./support/scripted-server.js";
 import {
@@ -800,4 +801,18 @@ test("a popup where storage is forbidden leaves for Instagram all the same", asy
   const { authorize_url } = await connectInPopup(client);
   assert.deepEqual(visited, [authorize_url]);
   assert.deepEqual(departures, []);
+});
+
+test("a press for a popup joins the one that is under way, unless it is another person's", (t) => {
+  install(t, "open", () => ({ close() {} }));
+  let id = "sess_1";
+  const client = { ...createFakeClient(), getSessionKey: () => id };
+  client.answers.connect = () => new Promise(() => {});
+  const theirs = connectInPopup(client);
+  assert.equal(connectInPopup(client), theirs);
+  id = "sess_2";
+  const own = connectInPopup(client);
+  assert.notEqual(own, theirs);
+  assert.equal(connectInPopup(client), own);
+  assert.equal(client.calls.length, 2);
 });
