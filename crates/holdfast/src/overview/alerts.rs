@@ -201,8 +201,8 @@ alerts! {
                  falls: watch `holdfast_refresh_overdue`.",
     }
     HoldfastGrantExpiring = Ticket, "1h", ["backlog"] {
-        expr: "holdfast_grant_soonest_expiry_timestamp_seconds - time() < 3 * 86400",
-        summary: "A grant expires within three days, and has not been refreshed.",
+        expr: "holdfast_grants_expiring_unrenewed > 0",
+        summary: "A grant expires within three days, and could not be refreshed.",
         meaning: "Its owner must connect again when it expires. The event `instagram.expiring_soon` told the app a week before.",
         first: "holdfast connections list --state degraded",
         remedy: "Look at its history (`holdfast connections show USER`) and follow the page of the reason there \

@@ -32,8 +32,10 @@ metrics! {
          is being deleted.";
     SOONEST_EXPIRY = Gauge "grant_soonest_expiry_timestamp_seconds",
         "When the first grant in use expires; absent where no grant is in use",
-        "Alert where it is less than 3 days ahead (`HoldfastGrantExpiring`): refreshing that grant has failed for \
-         weeks.";
+        "Nothing to alert on: a grant that was imported late, or one that waits for its person, ends soon, too.";
+    EXPIRING = Gauge "grants_expiring_unrenewed",
+        "Grants that expire within three days and could not be refreshed; not those that wait for their person",
+        "Alert where it is above 0 for an hour (`HoldfastGrantExpiring`): refreshing them has failed for weeks.";
     BUDGET = Gauge "provider_budget_ratio",
         "The used share of Instagram's hourly budget for the app, as Instagram reports it; 1 where it is used up",
         "Alert where it is 1 for 5 minutes (`HoldfastBudgetSpent`).";
@@ -106,6 +108,7 @@ impl Collector for OverviewMetrics {
         )?;
         if seen.taken_at.is_some() {
             out.one(OVERDUE, Some(amount(seen.overdue)))?;
+            out.one(EXPIRING, Some(amount(seen.expiring_unrenewed)))?;
             out.one(LATE_DELETIONS, Some(amount(seen.late_deletions)))?;
             out.one(SOONEST_EXPIRY, seen.soonest_expiry.map(seconds))?;
             out.one(INCIDENT, Some(f64::from(u8::from(seen.incident_since.is_some()))))?;

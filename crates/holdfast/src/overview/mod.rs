@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{SharedClock, Throttle, before, is_over};
+use crate::clock::{SharedClock, Throttle, after, before, is_over};
 use crate::connection::Reason;
 use crate::connections::Connections;
 use crate::provider::ProviderId;
@@ -43,6 +43,8 @@ const SAID_EVERY: Duration = Duration::from_mins(1);
 const OVERDUE_AFTER: Duration = Duration::from_mins(10);
 /// A data deletion request that is not done after this time needs somebody's attention.
 const LATE_AFTER: Duration = Duration::from_mins(10);
+/// A grant that ends within this time and cannot be refreshed needs somebody's attention.
+pub const LAST_DAYS: Duration = Duration::from_hours(3 * 24);
 /// The app is told of a grant that ends within this time.
 const EXPIRING_WITHIN: Duration = Duration::from_hours(7 * 24);
 /// Most days to expiry that are counted separately.
@@ -61,6 +63,8 @@ pub struct Snapshot {
     pub overdue: u64,
     /// Data deletion requests that are not done after ten minutes.
     pub late_deletions: u64,
+    /// Grants that expire within three days and could not be refreshed.
+    pub expiring_unrenewed: u64,
     /// When the first grant in use expires.
     pub soonest_expiry: Option<Timestamp>,
     /// Grants in use by whole days left; the last entry includes longer ones.
@@ -166,6 +170,7 @@ impl Overview {
         seen.database_took = clock.now().duration_since(asked).try_into().unwrap_or(Duration::ZERO);
         seen.counts = store.connection_counts().await?;
         seen.overdue = store.overdue(before(now, OVERDUE_AFTER)).await?;
+        seen.expiring_unrenewed = store.expiring_unrenewed(after(now, LAST_DAYS)).await?;
         seen.late_deletions = store.late_deletions(before(now, LATE_AFTER)).await?;
         let lasts = seen.counts.iter().any(|each| each.standing.reason() == Some(Reason::ProviderIncident));
         if store.notice_incident(ProviderId::INSTAGRAM, lasts, now).await? {

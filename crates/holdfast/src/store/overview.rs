@@ -14,6 +14,11 @@ statements! {
     SOONEST_EXPIRY = Sql::both(
         "SELECT MIN(grant_expires_at) AS at FROM connections WHERE state IN ('connected', 'degraded', 'action_required')",
     );
+    /// Those that the person has to mend are left out: no operator can.
+    EXPIRING_UNRENEWED = Sql::both(
+        "SELECT COUNT(*) AS amount FROM connections WHERE state IN ('connected', 'degraded', 'action_required') AND \
+         grant_expires_at <= $1 AND state <> 'action_required' AND failures > 0",
+    );
     /// Grants by whole days left; the last includes all longer ones.
     EXPIRING = Sql::each(
         "SELECT MIN((grant_expires_at - $1) / 86400000, $2) AS days, COUNT(*) AS amount FROM connections WHERE state IN \
@@ -165,6 +170,12 @@ impl Store {
     /// When the first of the grants in use expires.
     pub async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
         self.earliest(SOONEST_EXPIRY, "connections").await
+    }
+
+    /// Grants that expire before `before` and whose refresh or probe has failed; not those that wait
+    /// for their person.
+    pub async fn expiring_unrenewed(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.amount(EXPIRING_UNRENEWED, vec![before.into()]).await
     }
 
     /// Grants in use by whole days left; `most` stands for all that have more.

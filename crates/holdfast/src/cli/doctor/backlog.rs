@@ -6,7 +6,8 @@ use super::super::context::Context;
 use super::answered::{Unanswered, answered};
 use super::code;
 use super::report::{Check, Report};
-use crate::clock::before;
+use crate::clock::{after, before};
+use crate::overview::LAST_DAYS;
 use crate::provider::ProviderId;
 use crate::settings::Settings;
 use crate::store::{LateEvents, Store, StoreError};
@@ -62,19 +63,20 @@ pub(super) async fn check_refreshes(
         Err(error) => report.add(Check::failed(code::INCIDENT, error.to_string())),
     }
     let late = before(now, REFRESH_TAKES);
-    let read = async { Ok::<_, StoreError>((store.overdue(late).await?, store.soonest_expiry().await?)) };
+    let read = async {
+        let failing = store.expiring_unrenewed(after(now, LAST_DAYS)).await?;
+        Ok::<_, StoreError>((store.overdue(late).await?, failing, store.soonest_expiry().await?))
+    };
     match answered(read.await)? {
-        Ok((0, None)) => report.add(Check::passed(code::BACKLOG, format!("no grant is in use{elsewhere}"))),
-        Ok((overdue, soonest)) => {
-            let days = soonest.map_or(i64::MAX, |at| (at.as_second() - now.as_second()) / 86_400);
-            report.add(if overdue > 0 {
-                Check::warning(code::BACKLOG, format!("{overdue} refreshes are overdue"))
-            } else if days < 3 {
-                Check::warning(code::BACKLOG, format!("the first grant expires in {days} days"))
-            } else {
-                Check::passed(code::BACKLOG, format!("nothing is overdue{elsewhere}"))
-            });
-        }
+        Ok((overdue, failing, soonest)) => report.add(if overdue > 0 {
+            Check::warning(code::BACKLOG, format!("{overdue} refreshes are overdue"))
+        } else if failing > 0 {
+            let what = format!("{failing} grants expire within three days, and could not be refreshed");
+            Check::warning(code::BACKLOG, what)
+        } else {
+            let what = if soonest.is_none() { "no grant is in use" } else { "nothing is overdue" };
+            Check::passed(code::BACKLOG, format!("{what}{elsewhere}"))
+        }),
         Err(error) => report.add(Check::failed(code::BACKLOG, error.to_string())),
     }
     Ok(())

@@ -101,7 +101,7 @@ codes! {
         "Add the key that the message names. For damaged grants, restore a backup, or let their owners reconnect; no key is to \
          be given up for them.";
     BACKLOG = "backlog", "backlog",
-        "Refreshes are overdue, or a grant expires within days.",
+        "Refreshes are overdue, or a grant that could not be refreshed expires within days.",
         "Run at least one replica with HOLDFAST_WORKER=on; see docs/guides/alerts.md#holdfastrefreshoverdue.";
     INCIDENT = "incident", "incident at Instagram",
         "Many connections fail in the same way. Nobody is told to reconnect until that is over.",

@@ -39,8 +39,6 @@ impl Troubles {
     }
 }
 
-/// Half of a grant's last week is left.
-const EXPIRING_S: i64 = 3 * 86_400;
 /// What `HoldfastDatabaseSlow` allows a status.
 const SLOW: Duration = Duration::from_millis(250);
 /// Age at which the overview and the worker's last tick count as stale.
@@ -53,7 +51,7 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
     let seen = operator.overview.snapshot();
     let mut troubles = Troubles::default();
     of_readiness(operator, readiness, &mut troubles);
-    of_connections(&seen, now, &mut troubles);
+    of_connections(&seen, &mut troubles);
     if seen.journal_waits > 0 && readiness.tells(DATABASE) == Some(true) {
         let says = format!("{} tokens wait in the journal.", seen.journal_waits);
         troubles.add("HoldfastJournalWaits", says);
@@ -153,7 +151,7 @@ fn oldest_event(seen: &Snapshot) -> Option<Timestamp> {
     seen.tables.iter().find(|table| table.name == "outbox").and_then(|table| table.oldest)
 }
 
-fn of_connections(seen: &Snapshot, now: Timestamp, troubles: &mut Troubles) {
+fn of_connections(seen: &Snapshot, troubles: &mut Troubles) {
     if let Some(since) = seen.incident_since {
         troubles.add(
             "HoldfastIncident",
@@ -182,11 +180,12 @@ fn of_connections(seen: &Snapshot, now: Timestamp, troubles: &mut Troubles) {
         );
         troubles.add("HoldfastDeletionUnfinished", says);
     }
-    if let Some(at) = seen.soonest_expiry.filter(|at| -since(*at, now) < EXPIRING_S) {
-        troubles.add(
-            "HoldfastGrantExpiring",
-            format!("The first grant expires at {at}, and has not been refreshed."),
+    if seen.expiring_unrenewed > 0 {
+        let says = format!(
+            "{} grants expire within three days, and could not be refreshed.",
+            seen.expiring_unrenewed
         );
+        troubles.add("HoldfastGrantExpiring", says);
     }
     if seen.journal_is_writable == Some(false) {
         troubles.add(

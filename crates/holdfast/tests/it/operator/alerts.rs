@@ -15,7 +15,9 @@ const HEALTHY: &[(&str, &str)] = &[
     ("holdfast_refreshes_total{outcome=\"renewed\"}", "0+1x90"),
     ("holdfast_refresh_overdue", "0x90"),
     ("holdfast_data_deletions_unfinished", "0x90"),
-    ("holdfast_grant_soonest_expiry_timestamp_seconds", "2592000x90"),
+    // One that was imported late.
+    ("holdfast_grant_soonest_expiry_timestamp_seconds", "90000x90"),
+    ("holdfast_grants_expiring_unrenewed", "0x90"),
     ("holdfast_provider_calls_total{endpoint=\"/refresh_access_token\",outcome=\"ok\"}", "0+2x90"),
     ("holdfast_provider_budget_ratio", "0.1x90"),
     ("holdfast_provider_incident", "0x90"),
@@ -180,11 +182,7 @@ const TROUBLES: &[(&str, &str, &[Shown])] = &[
         "HoldfastDeletionUnfinished",
         &[("holdfast_data_deletions_unfinished", "1x90")],
     ),
-    (
-        "a grant is about to end",
-        "HoldfastGrantExpiring",
-        &[("holdfast_grant_soonest_expiry_timestamp_seconds", "90000x90")],
-    ),
+    ("a grant is about to end", "HoldfastGrantExpiring", &[("holdfast_grants_expiring_unrenewed", "1x90")]),
     (
         "a row of a grant was changed",
         "HoldfastGrantDamaged",
