@@ -240,6 +240,9 @@ pub enum KeysCommand {
         /// connect again
         #[arg(long)]
         lost: bool,
+        /// With --lost: give it up; without this option the command only says what would be lost
+        #[arg(long, requires = "lost")]
+        yes: bool,
     },
 }
 

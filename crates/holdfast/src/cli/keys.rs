@@ -26,8 +26,8 @@ pub async fn run(context: &Context, command: KeysCommand, printer: &mut Printer)
         KeysCommand::Generate { id } => generate(context, id, printer),
         KeysCommand::Status(JsonArg { json }) => status(context, json, printer).await,
         KeysCommand::Rotate { servers_are_stopped } => rotate(context, servers_are_stopped, printer).await,
-        KeysCommand::Retire { id, lost: false } => retire(context, &id, printer).await,
-        KeysCommand::Retire { id, lost: true } => give_up(context, &id, printer).await,
+        KeysCommand::Retire { id, lost: false, .. } => retire(context, &id, printer).await,
+        KeysCommand::Retire { id, lost: true, yes } => give_up(context, &id, yes, printer).await,
     }
 }
 
@@ -161,7 +161,7 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
 
 /// For a key whose bytes are gone: without this, neither the server starts nor the key can be
 /// retired.
-async fn give_up(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
+async fn give_up(context: &Context, id: &str, sure: bool, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
     if vault.ring().ids().any(|each| each == id) {
@@ -169,8 +169,18 @@ async fn give_up(context: &Context, id: &str, printer: &mut Printer) -> Outcome 
             .mended_by("retire it without --lost"));
     }
     let known = store.key_use().await?;
-    if !known.contains_key(id) {
+    let Some(data_keys) = known.get(id) else {
         return Err(Failure::no(format!("the database knows no key {id}")));
+    };
+    if !sure {
+        let (connections, attempts) = store.opened_by_key(id).await?;
+        return Err(Failure::setup(
+            format!(
+                "this would erase for good what only {id} opens: {data_keys} data keys, the grants of {connections} connections, \
+                 which must be connected again, and {attempts} attempts to connect"
+            ),
+            "if anybody still has its bytes, add them to HOLDFAST_ENCRYPTION_KEYS behind the first key; else add --yes to do it",
+        ));
     }
     audit::record(context, &store, "keys.give_up", None, Some(id.to_owned())).await?;
     let lost = store.give_up_key(id, context.clock.now()).await?;

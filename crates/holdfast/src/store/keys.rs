@@ -153,6 +153,12 @@ impl Store {
         .await
     }
 
+    /// What [`give_up_key`](Self::give_up_key) would take: connections with a grant, open attempts.
+    pub async fn opened_by_key(&self, key_id: &str) -> Result<(u64, u64), StoreError> {
+        let connections = self.amount(statements::LOST_KEY_COUNT, vec![key_id.into()]).await?;
+        Ok((connections, self.amount(statements::LOST_KEY_ATTEMPT_COUNT, vec![key_id.into()]).await?))
+    }
+
     /// Gives up a key of the ring whose bytes are lost, with all that only it could open: data
     /// keys, grants, open attempts. The connections become `reconnect_required`, `key_lost`.
     /// Returns how many.

@@ -37,6 +37,14 @@ statements! {
          (key_id) DO NOTHING",
     );
     SENTINEL_DELETE = Sql::both("DELETE FROM key_ring_sentinel WHERE key_id = $1");
+    LOST_KEY_COUNT = Sql::both(concat!(
+        "SELECT COUNT(*) AS amount FROM connections WHERE grant_version IS NOT NULL AND ",
+        of_lost_key!()
+    ));
+    LOST_KEY_ATTEMPT_COUNT = Sql::both(concat!(
+        "SELECT COUNT(*) AS amount FROM attempts WHERE stage <> 'closed' AND ",
+        of_lost_key!()
+    ));
     LOST_KEY_HISTORY = Sql::both(concat!(
         "INSERT INTO connection_history (connection_id, version, position, at, state, reason, detail) SELECT id, \
          version + 1, 0, $2, 'reconnect_required', 'key_lost', $3 FROM connections WHERE grant_version IS NOT NULL AND ",

@@ -130,7 +130,14 @@ fn a_key_whose_bytes_are_lost_is_given_up() {
     let refused = place.run(&["keys", "rotate"]);
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("holdfast keys retire --lost gone"), "{}", refused.stderr);
-    let given_up = place.run(&["keys", "retire", "--lost", "gone"]);
+    let asked = place.run(&["keys", "retire", "--lost", "gone"]);
+    assert_eq!((asked.code, asked.stdout.as_str()), (2, ""));
+    for part in ["0 data keys, the grants of 0 connections", "0 attempts", "add --yes to do it"] {
+        assert!(asked.stderr.contains(part), "{part}: {}", asked.stderr);
+    }
+    assert_eq!(place.run(&["keys", "rotate"]).code, 2, "nothing was given up");
+    assert!(!place.run(&["audit", "export"]).stdout.contains("keys.give_up"));
+    let given_up = place.run(&["keys", "retire", "--lost", "gone", "--yes"]);
     assert_eq!(
         (given_up.code, given_up.stdout.as_str()),
         (0, "gone is given up. 0 connections must be connected again.\n")

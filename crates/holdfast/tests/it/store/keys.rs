@@ -253,6 +253,8 @@ async fn a_key_that_is_lost_takes_what_it_sealed_along_and_nothing_else() {
         // Grace's data key is sealed with another key of the ring.
         let grace = one.link("grace").await;
         db.execute("UPDATE user_keys SET key_id = 'other' WHERE user_id = 'user_grace'").await;
+        let told = db.store.opened_by_key("one").await;
+        assert_eq!(told, Ok((1, 0)), "said before it is done");
         assert_eq!(db.store.give_up_key("one", db.clock.now()).await, Ok(1));
 
         let now = one.now(ada.id).await;
