@@ -1,5 +1,7 @@
 //! `keys`: the ring that seals every user's data key.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -10,6 +12,7 @@ use super::audit;
 use super::context::{Context, Sealing};
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
+use crate::clock::Throttle;
 use crate::connections::ServiceError;
 use crate::connections::grants::renew_user_key;
 use crate::entropy;
@@ -19,6 +22,8 @@ use crate::vault::VaultError;
 
 /// Data keys renewed per page.
 const PAGE: usize = 200;
+/// How often a rotation says how far it is.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs one of the commands.
 pub async fn run(context: &Context, command: KeysCommand, printer: &mut Printer) -> Outcome {
@@ -97,6 +102,10 @@ async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Prin
     let sealing = vault.ring().sealing_id().to_owned();
     audit::record(context, &store, "keys.rotate", None, Some(sealing.clone())).await?;
     let (mut after, mut renewed, mut without_key, mut damaged) = (String::new(), 0_u64, 0_u64, 0_u64);
+    let all: u64 =
+        store.key_use().await?.iter().filter(|(id, _)| **id != sealing).map(|(_, amount)| amount).sum();
+    let mut told = Throttle::default();
+    told.admits(TOLD_EVERY, context.clock.now());
     loop {
         let page = store.user_keys_not_under(&sealing, &after, PAGE).await?;
         let Some(last) = page.last() else { break };
@@ -110,6 +119,9 @@ async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Prin
                     *if is_missing { &mut without_key } else { &mut damaged } += 1;
                     printer.warning(format!("{}: {error}", row.user_id));
                 }
+            }
+            if told.admits(TOLD_EVERY, context.clock.now()) {
+                printer.remark(format!("{renewed} of {all} data keys are sealed with {sealing} so far."));
             }
         }
     }

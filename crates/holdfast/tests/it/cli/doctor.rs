@@ -116,7 +116,7 @@ async fn a_pinned_key_is_known_in_every_spelling_that_the_server_takes() {
 }
 
 /// Many grants, none of which opens, behind a network that takes its time.
-const GRANTS: &str = "\
+pub const GRANTS: &str = "\
     INSERT INTO users (id, created_at, updated_at) SELECT 'user_' || n, 1, 1 FROM generate_series(1, 3000) AS n; \
     INSERT INTO user_keys (user_id, key_id, blob, created_at) SELECT id, '2026', '\\x00', 1 FROM users; \
     INSERT INTO connections (id, user_id, provider, state, account_id, account_professional_id, scopes, missing_scopes, \

@@ -1,7 +1,12 @@
 //! Keys of the ring and keys of the app: made, rotated, retired, lost.
 
-use super::doctor::codes;
+use std::time::Duration;
+
+use super::doctor::{GRANTS, codes, run};
+use crate::testing::database::execute;
+use crate::testing::postgres_server::OwnServer;
 use crate::testing::program::{Place, ring_entry};
+use crate::testing::relay::Relay;
 
 #[test]
 fn a_generated_key_is_a_ring() {
@@ -143,7 +148,25 @@ fn a_key_whose_bytes_are_lost_is_given_up() {
         (0, "gone is given up. 0 connections must be connected again.\n")
     );
     assert_eq!(place.run(&["keys", "rotate"]).code, 0);
-    assert_eq!(place.run(&["keys", "retire", "--lost", "gone"]).code, 1, "only once");
+    assert_eq!(place.run(&["keys", "retire", "--lost", "gone", "--yes"]).code, 1, "only once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_rotation_says_how_far_it_is() {
+    let server = OwnServer::start();
+    let relay = Relay::before(&server);
+    let (old, new) = (ring_entry("2026", 7), ring_entry("new", 99));
+    let place = Place::new()
+        .with("HOLDFAST_DATABASE_URL", relay.url())
+        .with("HOLDFAST_ENCRYPTION_KEYS", format!("{new},{old}"));
+    let (place, ended) = run(place, &["migrate"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.whole());
+    // None of them opens, so that only reading them takes long.
+    execute(&server.url(), GRANTS).await.unwrap();
+    relay.be_slow(Duration::from_millis(400));
+    let (_, ended) = run(place, &["keys", "rotate", "--servers-are-stopped"]).await;
+    assert!(ended.stderr.contains("0 of 3000 data keys are sealed with new so far."), "{}", ended.stderr);
+    assert!(!ended.stdout.contains("so far"), "{}", ended.stdout);
 }
 
 /// Rust opens `/dev/null` for a closed standard output: writing there succeeds.
