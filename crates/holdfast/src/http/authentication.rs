@@ -40,7 +40,7 @@ impl FromRequestParts<AppState> for Caller {
         let request_id = whose.as_ref().map_or("unknown", |whose| whose.request_id().as_str());
         let credentials = credentials(parts);
         let judgement = state.verifier.judge(&credentials, request_id).await;
-        let caller = verdict(judgement, &credentials, &state.edge.metrics).map_err(|problem| {
+        let caller = verdict(judgement, &credentials, state).map_err(|problem| {
             if are_not_ours(&credentials) { explain_missing(problem, parts) } else { problem }
         })?;
         if let Some(whose) = whose {
@@ -140,7 +140,8 @@ fn explain_missing(problem: Problem, parts: &Parts) -> Problem {
     }
 }
 
-fn verdict(judgement: Authentication, credentials: &[&[u8]], metrics: &Metrics) -> Result<Caller, Problem> {
+fn verdict(judgement: Authentication, credentials: &[&[u8]], state: &AppState) -> Result<Caller, Problem> {
+    let metrics = &state.edge.metrics;
     match judgement {
         Authentication::Caller(caller) => {
             told(metrics, "accepted", "");
@@ -164,9 +165,14 @@ fn verdict(judgement: Authentication, credentials: &[&[u8]], metrics: &Metrics) 
         }
         Authentication::CannotJudge(cannot) => {
             told(metrics, "cannot_judge", cannot.reason.as_str());
+            let detail = cannot.reason.detail();
+            let cause = match state.verifier.key_status().last_error {
+                Some(error) => format!("{detail} Clerk's keys cannot be fetched: {error}"),
+                None => detail.to_owned(),
+            };
             Err(Problem::new(ServerCode::KeysUnavailable)
-                .with_detail(cannot.reason.detail())
-                .with_cause(cannot.reason.detail())
+                .with_detail(detail)
+                .with_cause(cause)
                 .with_retry_after(Some(cannot.retry_after)))
         }
         Authentication::StopRepeating { refusal, retry_after } => {

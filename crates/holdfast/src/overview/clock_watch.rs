@@ -7,19 +7,47 @@ use futures_util::future::BoxFuture;
 use http::header;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::{SharedClock, after};
+use crate::clock::{SharedClock, Throttle, after};
 use crate::lock::Lock;
 use crate::transport::{Answer, Outgoing, SharedTransport, Transport, TransportError};
 
+/// Seconds by which a clock may be off: good session tokens are refused from then on.
+const ALLOWED_S: f64 = 5.0;
+/// How often the log says that it is off.
+const SAID_EVERY: Duration = Duration::from_mins(10);
+
 /// The last comparison; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct ClockWatch(Arc<Lock<Option<f64>>>);
+pub struct ClockWatch(Arc<Lock<Compared>>);
+
+#[derive(Debug, Default)]
+struct Compared {
+    ahead: Option<f64>,
+    said: Throttle,
+}
 
 impl ClockWatch {
     /// Seconds by which this machine's clock was ahead of the last server's that answered; negative
     /// where it was behind.
     pub fn ahead_by(&self) -> Option<f64> {
-        *self.0.lock()
+        self.0.lock().ahead
+    }
+
+    /// The same where it is more than is allowed.
+    pub fn off_by(&self) -> Option<f64> {
+        self.ahead_by().filter(|ahead| ahead.abs() > ALLOWED_S)
+    }
+
+    fn note(&self, ahead: f64, now: Timestamp) {
+        let mut compared = self.0.lock();
+        compared.ahead = Some(ahead);
+        if ahead.abs() > ALLOWED_S && compared.said.admits(SAID_EVERY, now) {
+            tracing::warn!(
+                ahead_s = ahead,
+                "this machine's clock is off, so that good session tokens are refused; synchronise it, with chrony or \
+                 systemd-timesyncd"
+            );
+        }
     }
 }
 
@@ -44,8 +72,9 @@ impl Transport for Watched {
         let sent = self.inner.send(request);
         Box::pin(async move {
             let answer = sent.await?;
-            if let Some(ahead) = ahead(&answer, asked, self.clock.now()) {
-                *self.watch.0.lock() = Some(ahead);
+            let now = self.clock.now();
+            if let Some(ahead) = ahead(&answer, asked, now) {
+                self.watch.note(ahead, now);
             }
             Ok(answer)
         })

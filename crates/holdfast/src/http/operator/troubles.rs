@@ -56,7 +56,7 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
         let says = format!("{} tokens wait in the journal.", seen.journal_waits);
         troubles.add("HoldfastJournalWaits", says);
     }
-    if let Some(ahead) = operator.overview.watch.ahead_by().filter(|ahead| ahead.abs() > 5.0) {
+    if let Some(ahead) = operator.overview.watch.off_by() {
         let side = if ahead > 0.0 { "ahead" } else { "behind" };
         troubles.add("HoldfastClockOff", format!("This machine's clock is {:.0} s {side}.", ahead.abs()));
     }
@@ -112,7 +112,10 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
 fn of_readiness(operator: &Operator, readiness: &Readiness, troubles: &mut Troubles) {
     let keys = operator.state.verifier.key_status();
     if !operator.state.verifier.can_judge() {
-        troubles.add("HoldfastCannotJudge", "There is no key to verify session tokens with.");
+        let why = keys
+            .last_error
+            .map_or_else(String::new, |error| format!(" Clerk's keys cannot be fetched: {error}."));
+        troubles.add("HoldfastCannotJudge", format!("There is no key to verify session tokens with.{why}"));
     } else if let Some(error) = keys.last_error {
         troubles.add("HoldfastKeysStale", format!("Clerk's keys cannot be refreshed: {error}."));
     }

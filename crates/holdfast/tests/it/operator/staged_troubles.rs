@@ -319,6 +319,8 @@ async fn the_clock_is_off() -> Staged {
     let app = App::at(Arc::new(clock), &[CHECK_AT_ONCE], |_| {}).await;
     settle(&app).await;
     let before = Scrape::of(&app).await;
+    let log = String::from_utf8(app.watch.log()).unwrap();
+    assert!(log.contains("this machine's clock is off"), "{log}");
     Staged::look(&app, "HoldfastClockOff", before).await
 }
 

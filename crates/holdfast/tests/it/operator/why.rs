@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use holdfast::clock::SystemClock;
-use holdfast::standin::clerk::Person;
+use holdfast::standin::clerk::{Fault, Person, Surface};
 use holdfast::transport::Answer;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
@@ -177,6 +177,19 @@ async fn the_reason_of_a_500_is_told_under_its_request_id() {
     assert_eq!(failed.code(), "internal-error");
     assert!(!failed.text().contains("connection_history"), "{}", failed.text());
     explained(&app, &failed, "connection_history").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_clerks_keys_do_not_load_is_told() {
+    let app = App::with(&[], |clerk| clerk.set_fault(Surface::Jwks, Some(Fault::ServerError))).await;
+    let failed = app.sign_in(Person::Ada).get("/user/profile").await;
+    assert_eq!(failed.code(), "keys-unavailable");
+    let reason = "keys cannot be fetched: ";
+    explained(&app, &failed, reason).await;
+    let html = page(&app, "/").await.1;
+    assert!(html.contains("/runbook#HoldfastCannotJudge"), "{html}");
+    assert!(page(&app, "/troubles").await.1.contains(reason));
+    assert!(!failed.text().contains("cannot be fetched"), "for the operator: {}", failed.text());
 }
 
 /// As after a restore, or a migration by a role without default privileges.
