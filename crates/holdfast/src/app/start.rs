@@ -31,6 +31,7 @@ use crate::http::{
     self, Admission, AllowedOrigins, AppState, AppStateParts, PlaceMetrics, ServerLimits, Service, Successor,
     operator,
 };
+use crate::outbox::Dispatcher;
 use crate::overview::{ClockWatch, Overview};
 use crate::process::{self, FileHandles};
 use crate::provider::calls::CallCounts;
@@ -154,8 +155,11 @@ impl<'a> Starting<'a> {
         let connections = connections(settings, &counted(seams, &calls), &store, &vault);
         connections.journal().prepare();
         let tally = Arc::new(Tally::default());
+        // The clock of the app's receiver is nobody's measure.
+        let dispatcher = dispatcher(settings, &traced, connections.clone(), store.clone());
         let overview =
-            Overview::new(store.clone(), connections.clone(), seams.clock.clone(), Arc::clone(&tally), watch);
+            Overview::new(store.clone(), connections.clone(), seams.clock.clone(), Arc::clone(&tally), watch)
+                .counting_lost_events(dispatcher.as_ref().map(Dispatcher::given_up).unwrap_or_default());
         let state = AppState::new(AppStateParts {
             edge,
             verifier: Arc::new(verifier(settings, seams, &vault)?),
@@ -174,8 +178,6 @@ impl<'a> Starting<'a> {
         let application = http::app(state.clone(), layers);
         let reloader = Reloader { state: state.clone(), origins, seams: seams.clone() };
         let worker = worker(settings, seams, &connections, &store, &tally)?;
-        // The clock of the app's receiver is nobody's measure.
-        let dispatcher = dispatcher(settings, &traced, connections.clone(), store);
         let server = Server {
             service: Service { application: application.clone(), ..service },
             state,

@@ -150,8 +150,8 @@ pub struct RefusalMemory(Arc<Lock<State>>);
 #[derive(Debug, Default)]
 struct State {
     latest: VecDeque<Arc<Remembered>>,
-    /// Since the process started.
-    by_code: BTreeMap<String, u64>,
+    /// How many since the process started, and the last.
+    by_code: BTreeMap<String, (u64, Arc<Remembered>)>,
     /// Distinct ones, the latest last.
     origins: VecDeque<RefusedOrigin>,
 }
@@ -159,12 +159,13 @@ struct State {
 impl RefusalMemory {
     /// Remembers one.
     pub fn remember(&self, one: Remembered) {
-        let mut state = self.0.lock();
-        *state.by_code.entry(one.code.clone()).or_default() += 1;
+        let (mut state, one) = (self.0.lock(), Arc::new(one));
+        let (amount, last) = state.by_code.entry(one.code.clone()).or_insert_with(|| (0, Arc::clone(&one)));
+        (*amount, *last) = (*amount + 1, Arc::clone(&one));
         if state.latest.len() >= CAPACITY {
             state.latest.pop_front();
         }
-        state.latest.push_back(Arc::new(one));
+        state.latest.push_back(one);
     }
 
     /// Remembers an origin that was refused, once however often it calls.
@@ -212,12 +213,18 @@ impl RefusalMemory {
 
     /// How many there were of this code since the process started.
     pub fn amount(&self, code: &str) -> u64 {
-        self.0.lock().by_code.get(code).copied().unwrap_or_default()
+        self.0.lock().by_code.get(code).map_or(0, |(amount, _)| *amount)
+    }
+
+    /// The last of this code, however many of others came later.
+    pub fn last_of(&self, code: &str) -> Option<Arc<Remembered>> {
+        self.0.lock().by_code.get(code).map(|(_, last)| Arc::clone(last))
     }
 
     /// How many there were of each code since the process started.
     pub fn by_code(&self) -> BTreeMap<String, u64> {
-        self.0.lock().by_code.clone()
+        let state = self.0.lock();
+        state.by_code.iter().map(|(code, (amount, _))| (code.clone(), *amount)).collect()
     }
 }
 
@@ -248,6 +255,11 @@ mod tests {
         }
         assert!(memory.find("r0").is_none() && memory.find("r1").is_some());
         assert_eq!(memory.by_code()["token-expired"], 10_001);
+        memory.remember(one(1, "database-full"));
+        for id in 2..=CAPACITY {
+            memory.remember(one(id, "token-expired"));
+        }
+        assert_eq!(memory.last_of("database-full").unwrap().request_id, "r1", "a flood hides no failure");
         assert_eq!(memory.of_user("user_even", 3).len(), 3);
     }
 

@@ -146,6 +146,11 @@ impl Dispatcher {
         LAST_STATUS.register(registry, self.last_status.clone());
     }
 
+    /// The counter of events that are given up.
+    pub fn given_up(&self) -> Counter {
+        self.deliveries.get_or_create(&[("outcome", Outcome::GivenUp.as_str())]).clone()
+    }
+
     /// Sends until stopped. Then nothing more is begun, but deliveries on their way are finished.
     pub async fn run(&self, stop: CancellationToken) {
         let mut changes = self.store.changes();

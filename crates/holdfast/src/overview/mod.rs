@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +87,10 @@ pub struct Snapshot {
     pub journal_is_writable: Option<bool>,
     /// How long one look-up by an index took.
     pub database_took: Duration,
+    /// Events to the app that this process gave up.
+    pub events_lost: u64,
+    /// When it was seen that they had become more.
+    pub event_lost_at: Option<Timestamp>,
 }
 
 /// Gathers the overview. Clones share it.
@@ -101,6 +106,8 @@ pub struct Overview {
     pub tally: Arc<Tally>,
     /// How far this machine's clock is off.
     pub watch: ClockWatch,
+    /// Counts the events to the app that this process gives up.
+    events_lost: Counter,
     snapshot: Arc<ArcSwap<Snapshot>>,
     /// Held during an update: of two at a time, the older one could win.
     looking: Arc<Mutex<()>>,
@@ -115,8 +122,14 @@ impl Overview {
         tally: Arc<Tally>,
         watch: ClockWatch,
     ) -> Self {
-        let (snapshot, looking) = (Arc::default(), Arc::default());
-        Self { store, connections, clock, tally, watch, snapshot, looking }
+        let (events_lost, snapshot, looking) = (Counter::default(), Arc::default(), Arc::default());
+        Self { store, connections, clock, tally, watch, events_lost, snapshot, looking }
+    }
+
+    /// The same, with the counter of events that are given up.
+    #[must_use]
+    pub fn counting_lost_events(self, events_lost: Counter) -> Self {
+        Self { events_lost, ..self }
     }
 
     /// The last snapshot.
@@ -163,6 +176,10 @@ impl Overview {
         };
         seen.journal = journal;
         seen.journal_is_writable = Some(connections.journal_is_writable());
+        let events_lost = self.events_lost.get();
+        if events_lost > seen.events_lost {
+            (seen.events_lost, seen.event_lost_at) = (events_lost, Some(now));
+        }
         // The journal matters most while the database is away, and then nothing below is seen.
         self.snapshot.store(Arc::new(seen.clone()));
         let asked = clock.now();

@@ -34,8 +34,8 @@ impl Troubles {
     }
 
     /// Met within ten minutes.
-    fn add_past(&mut self, alert: &'static str, says: &str) {
-        self.0.push(Trouble { alert: Cow::Borrowed(alert), says: says.to_owned(), may_be_over: true });
+    fn add_past(&mut self, alert: &'static str, says: impl Into<String>) {
+        self.0.push(Trouble { alert: Cow::Borrowed(alert), says: says.into(), may_be_over: true });
     }
 }
 
@@ -45,6 +45,8 @@ const SLOW: Duration = Duration::from_millis(250);
 const STALE_S: i64 = 600;
 /// What `HoldfastWebhooksFail` allows an event to wait.
 const EVENT_WAITS_S: i64 = 900;
+/// How long `HoldfastEventLost` counts one.
+const EVENT_LOST_S: i64 = 3600;
 
 pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
     let now = operator.overview.clock.now();
@@ -75,19 +77,27 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
     {
         troubles.add("HoldfastWorkerStuck", format!("The worker's last completed tick was at {at}."));
     }
-    let codes = operator.state.edge.metrics.memory.latest(200);
-    let recent = |code: &str| codes.iter().any(|one| one.code == code && since(one.at, now) < STALE_S);
+    let last_of = |code| operator.state.edge.metrics.memory.last_of(code);
+    let recent = |code| last_of(code).filter(|one| since(one.at, now) < STALE_S);
     let app_refused_at = operator.overview.connections.app_refused_at();
     if app_refused_at.is_some_and(|at| since(at, now) < STALE_S) && !is_app_refused(&seen) {
         let says = "Instagram refused the app itself within the last ten minutes: nobody can connect.";
         troubles.add_past("HoldfastAppRefused", says);
     }
-    if recent("database-full") {
-        let says = "The database was full within the last ten minutes.";
-        troubles.add_past("HoldfastDatabaseFull", says);
+    // Reads and small writes succeed meanwhile, so that nothing shows that it is over.
+    if let Some(one) = recent("database-full") {
+        troubles.add(
+            "HoldfastDatabaseFull",
+            format!("The database had no room to store a request at {}.", one.at),
+        );
+    }
+    if let Some(one) = recent("internal-error") {
+        let says =
+            format!("A fault in the program failed a request; `holdfast why {}` tells more.", one.request_id);
+        troubles.add_past("HoldfastInternalError", says);
     }
     let is_blamed = |check| readiness.tells(check) == Some(false);
-    if recent("database-unavailable") && !is_blamed(DATABASE) && !is_blamed(ENCRYPTION_KEYS) {
+    if recent("database-unavailable").is_some() && !is_blamed(DATABASE) && !is_blamed(ENCRYPTION_KEYS) {
         let says = "A request failed within the last ten minutes because of the database, which answers now; `holdfast why` \
                     tells more.";
         troubles.add_past("HoldfastDatabaseAway", says);
@@ -104,6 +114,10 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
     }
     if let Some(at) = oldest_event(&seen).filter(|at| since(*at, now) > EVENT_WAITS_S) {
         troubles.add("HoldfastWebhooksFail", format!("An event to the app has been waiting since {at}."));
+    }
+    if let Some(at) = seen.event_lost_at.filter(|at| since(*at, now) < EVENT_LOST_S) {
+        let says = format!("An event that the app had not taken for a week was given up at {at}.");
+        troubles.add_past("HoldfastEventLost", says);
     }
     troubles.0
 }
@@ -136,17 +150,17 @@ fn of_readiness(operator: &Operator, readiness: &Readiness, troubles: &mut Troub
     }
 }
 
-/// Connections that wait for the app itself to be mended.
-fn of_app(seen: &Snapshot) -> u64 {
-    let wait = seen.counts.iter().filter(|each| each.standing.reason() == Some(Reason::AppMisconfigured));
-    wait.map(|each| each.amount).sum()
+/// Connections with that reason.
+fn with(reason: Reason, seen: &Snapshot) -> u64 {
+    seen.counts.iter().filter(|each| each.standing.reason() == Some(reason)).map(|each| each.amount).sum()
 }
 
 /// Whether so many wait that it is not for reasons of their own.
 fn is_app_refused(seen: &Snapshot) -> bool {
     let is_in_use =
         |each: &&ConnectionCount| matches!(each.standing.state(), State::Connected | State::Degraded);
-    of_app(seen) * 2 > seen.counts.iter().filter(is_in_use).map(|each| each.amount).sum()
+    with(Reason::AppMisconfigured, seen) * 2
+        > seen.counts.iter().filter(is_in_use).map(|each| each.amount).sum()
 }
 
 /// When the oldest of the events that wait came to be.
@@ -163,7 +177,7 @@ fn of_connections(seen: &Snapshot, troubles: &mut Troubles) {
             ),
         );
     }
-    let refused = of_app(seen);
+    let refused = with(Reason::AppMisconfigured, seen);
     if is_app_refused(seen) {
         troubles.add(
             "HoldfastAppRefused",
@@ -172,6 +186,11 @@ fn of_connections(seen: &Snapshot, troubles: &mut Troubles) {
     } else if refused > 0 {
         let says = format!("Instagram refuses the app for {refused} of the connections; others work.");
         troubles.add("HoldfastAccountRefused", says);
+    }
+    let damaged = with(Reason::GrantUnreadable, seen);
+    if damaged > 0 {
+        troubles
+            .add("HoldfastGrantDamaged", format!("The stored grants of {damaged} connections do not open."));
     }
     if seen.overdue > 0 {
         troubles.add("HoldfastRefreshOverdue", format!("{} refreshes are overdue.", seen.overdue));
@@ -201,4 +220,18 @@ fn of_connections(seen: &Snapshot, troubles: &mut Troubles) {
 /// Whole seconds from `at` to `now`.
 fn since(at: Timestamp, now: Timestamp) -> i64 {
     now.as_second() - at.as_second()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::overview::alerts::ALERTS;
+
+    /// Where a replica is lost, its page is, too.
+    #[test]
+    fn every_alert_but_that_of_a_lost_replica_is_on_the_page() {
+        let (page, _) = include_str!("troubles.rs").split_once("mod tests").unwrap();
+        let missing =
+            ALERTS.iter().map(|alert| alert.name).filter(|name| !page.contains(&format!("\"{name}\"")));
+        assert_eq!(missing.collect::<Vec<_>>(), ["HoldfastReplicaLost"]);
+    }
 }

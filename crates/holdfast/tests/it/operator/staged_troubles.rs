@@ -1,4 +1,4 @@
-//! Twelve troubles, staged in a running server: what its real `/metrics` says before and meanwhile
+//! Troubles, staged in a running server: what its real `/metrics` says before and meanwhile
 //! is judged by Prometheus' own rule tester, which must raise exactly the trouble's alert; and the
 //! operator's page names it.
 
@@ -270,6 +270,12 @@ async fn the_disk_is_full() -> Staged {
     let app = App::on(place, Arc::new(SystemClock), &[], |_| {}).await;
     settle(&app).await;
     let before = Scrape::of(&app).await;
+    fill(&app).await;
+    Staged::look(&app, "HoldfastDatabaseFull", before).await
+}
+
+/// Until a request meets a full database.
+pub(super) async fn fill(app: &App) {
     let file = app.place.directory.path().join("holdfast.db");
     let fill = "CREATE TABLE filler AS SELECT zeroblob(2000000) AS bytes";
     rusqlite::Connection::open(file).unwrap().execute_batch(fill).unwrap();
@@ -282,7 +288,54 @@ async fn the_disk_is_full() -> Staged {
             break;
         }
     }
-    Staged::look(&app, "HoldfastDatabaseFull", before).await
+}
+
+async fn a_request_meets_a_fault() -> Staged {
+    let app = connected(&[]).await;
+    let before = Scrape::of(&app).await;
+    execute_on(&app.place, "UPDATE connection_history SET state = 'nonsense'").await;
+    let failed = app.sign_in(Person::Ada).get("/user/instagram/history").await;
+    assert_eq!(failed.code(), "internal-error");
+    Staged::look(&app, "HoldfastInternalError", before).await
+}
+
+async fn a_grant_does_not_open() -> Staged {
+    // Nobody tries whether it opens again.
+    let app = connected(&[("HOLDFAST_WORKER", "off")]).await;
+    let before = Scrape::of(&app).await;
+    let damaged = "UPDATE connections SET state = 'reconnect_required', reason = 'grant_unreadable'";
+    execute_on(&app.place, damaged).await;
+    Staged::look(&app, "HoldfastGrantDamaged", before).await
+}
+
+async fn a_grant_is_about_to_end(more: &str, alert: Option<&'static str>) -> Staged {
+    let app = connected(&[("HOLDFAST_WORKER", "off")]).await;
+    let before = Scrape::of(&app).await;
+    let tomorrow = app.clock.now().as_millisecond() + 86_400_000;
+    execute_on(&app.place, &format!("UPDATE connections SET grant_expires_at = {tomorrow}{more}")).await;
+    Staged { alert, ..Staged::look(&app, "", before).await }
+}
+
+async fn an_event_is_given_up() -> Staged {
+    let endpoint = AppEndpoint::start().await;
+    let app =
+        connected(&[("HOLDFAST_WEBHOOK_URL", endpoint.url.as_str()), ("HOLDFAST_WEBHOOK_SECRET", SECRET)])
+            .await;
+    until("it takes the first event", async || !endpoint.taken().is_empty()).await;
+    let before = Scrape::of(&app).await;
+    endpoint.answers(StatusCode::INTERNAL_SERVER_ERROR);
+    let long_ago = app.clock.now().as_millisecond() - 8 * 86_400_000;
+    let event = format!(
+        "INSERT INTO outbox (user_id, provider, event_id, occurred_at, due_at) VALUES ('user_of_old', 'instagram', \
+         'evt_old', {long_ago}, {long_ago})"
+    );
+    execute_on(&app.place, &event).await;
+    until("it is given up", async || {
+        let seen = Scrape::of(&app).await;
+        seen.values.iter().any(|(name, value)| name.contains("outcome=\"given_up\"") && *value > 0.0)
+    })
+    .await;
+    Staged::look(&app, "HoldfastEventLost", before).await
 }
 
 async fn the_keys_are_stale() -> Staged {
@@ -502,6 +555,14 @@ async fn each_raises_exactly_its_alert_and_is_on_the_page() {
         the_redirect_address_was_never_right().await,
         the_database_is_slow().await,
         the_disk_is_full().await,
+        a_request_meets_a_fault().await,
+        a_grant_does_not_open().await,
+        a_grant_is_about_to_end(", failures = 3", Some("HoldfastGrantExpiring")).await,
+        // Imported late; and one that only its person can mend.
+        a_grant_is_about_to_end("", None).await,
+        a_grant_is_about_to_end(", failures = 3, state = 'action_required', reason = 'checkpoint'", None)
+            .await,
+        an_event_is_given_up().await,
         the_keys_are_stale().await,
         many_are_revoked_at_once().await,
         the_clock_is_off().await,
