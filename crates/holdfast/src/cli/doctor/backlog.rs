@@ -59,7 +59,7 @@ pub(super) async fn check_refreshes(
     let now = context.clock.now();
     match answered(store.incident_since(ProviderId::INSTAGRAM).await)? {
         Ok(None) => report.add(Check::passed(code::INCIDENT, "none")),
-        Ok(Some(at)) => report.add(Check::warning(code::INCIDENT, format!("since {at}"))),
+        Ok(Some(at)) => report.add(Check::failed(code::INCIDENT, format!("since {at}"))),
         Err(error) => report.add(Check::failed(code::INCIDENT, error.to_string())),
     }
     let late = before(now, REFRESH_TAKES);

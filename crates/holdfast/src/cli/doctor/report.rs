@@ -94,8 +94,16 @@ impl Report {
 
     /// Whether a check of that code failed, or warns.
     pub(super) fn finds_fault_with(&self, code: Code) -> bool {
-        let is_bad = |grade| matches!(grade, Grade::Failed | Grade::Warning);
-        self.checks.iter().any(|check| check.code == code && is_bad(check.grade))
+        self.fails(code) || self.has(code, Grade::Warning)
+    }
+
+    /// Whether a check of that code failed.
+    pub(super) fn fails(&self, code: Code) -> bool {
+        self.has(code, Grade::Failed)
+    }
+
+    fn has(&self, code: Code, grade: Grade) -> bool {
+        self.checks.iter().any(|check| check.code == code && check.grade == grade)
     }
 
     /// In the order of the codes, whichever was done first.

@@ -72,15 +72,14 @@ pub(super) fn add_unseen(troubles: Vec<Trouble>, report: &mut Report) {
         // A server of another version may raise an alert that is unknown here.
         let known = ALERTS.iter().find(|each| each.name == alert);
         let checks = known.map_or(&[][..], |known| known.checks);
-        if CODES.iter().any(|code| checks.contains(&code.name) && report.finds_fault_with(*code)) {
+        let can_wait = may_be_over || known.is_some_and(|known| known.severity == Severity::Ticket);
+        // A warning may be of something lesser.
+        let says_it = |code| if can_wait { report.finds_fault_with(code) } else { report.fails(code) };
+        if CODES.iter().any(|code| checks.contains(&code.name) && says_it(*code)) {
             continue;
         }
-        let can_wait = known.is_some_and(|known| known.severity == Severity::Ticket);
-        let check = if may_be_over || can_wait {
-            Check::warning(code::SERVER, says)
-        } else {
-            Check::failed(code::SERVER, says)
-        };
+        let check =
+            if can_wait { Check::warning(code::SERVER, says) } else { Check::failed(code::SERVER, says) };
         report.add(check.mended_by(format!("see docs/guides/alerts.md#{}", alert.to_lowercase())));
     }
 }
@@ -111,6 +110,21 @@ mod tests {
         assert_eq!(exit_of("HoldfastAccountRefused".into()), ExitStatus::Success);
         assert_eq!(exit_of("HoldfastAppRefused".into()), ExitStatus::Failure);
         assert_eq!(exit_of("HoldfastOfAnotherVersion".into()), ExitStatus::Failure);
+    }
+
+    #[test]
+    fn a_warning_hides_nothing_that_wakes_somebody() {
+        let with = |check| {
+            let mut report = Report::default();
+            report.add(check);
+            let says = "The database does not answer.".to_owned();
+            let alert = "HoldfastDatabaseAway".into();
+            add_unseen(vec![Trouble { alert, says, may_be_over: false }], &mut report);
+            (report.exit(), report.finds_fault_with(code::SERVER))
+        };
+        // As where a role that may not migrate serves.
+        assert_eq!(with(Check::warning(code::DATABASE_ROLE, "may not migrate")), (ExitStatus::Failure, true));
+        assert_eq!(with(Check::failed(code::DATABASE, "away")), (ExitStatus::Failure, false));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use holdfast::transport::{Outgoing, Transport as _};
 use http::{HeaderValue, Method, header};
 use tempfile::TempDir;
 
+use super::staged_troubles::fill;
 use crate::cli::doctor::{codes, run};
 use crate::testing::app::App;
 use crate::testing::database::{self, Engine, execute_on};
@@ -366,6 +367,31 @@ async fn a_grant_that_does_not_open_and_an_index_that_is_gone_are_named() {
         assert!(!ended.stdout.contains("--lost"), "{}", ended.stdout);
         assert!(ended.stdout.contains("`grant_unreadable`"), "{}", ended.stdout);
     }
+}
+
+/// Neither is seen by looking at the database alone, or can wait until the morning.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_database_and_an_incident_fail_a_check() {
+    let mut place = database::Place::new(Engine::Sqlite).await;
+    place.url.push_str("?max_page_count=200");
+    let app = App::on(place, Arc::new(SystemClock), &[], |_| {}).await;
+    app.sign_in(Person::Ada).connect_account("ada.makes").await;
+    let database = rusqlite::Connection::open(app.place.directory.path().join("holdfast.db")).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let metrics = listener.local_addr().unwrap().to_string();
+    tokio::spawn(axum::serve(listener, app.operator.clone()).into_future());
+    let public = app.base.as_str().trim_end_matches('/').to_owned();
+    let asked = || installation(&app, &public).with("HOLDFAST_METRICS_LISTEN", metrics.as_str());
+    let begins = "UPDATE connections SET state = 'degraded', reason = 'provider_incident'";
+    database.execute_batch(begins).unwrap();
+    app.overview.look().await.unwrap();
+    assert_failed(&doctor(asked()).await, &["incident"], "an incident");
+    database.execute_batch("UPDATE connections SET state = 'connected', reason = NULL").unwrap();
+    app.overview.look().await.unwrap();
+    fill(&app).await;
+    let ended = doctor(asked()).await;
+    assert_failed(&ended, &["server"], "a full database");
+    assert!(ended.stdout.contains("docs/guides/alerts.md#holdfastdatabasefull"), "{}", ended.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
