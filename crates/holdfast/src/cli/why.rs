@@ -79,7 +79,7 @@ fn unknown(request_id: &str, is_nobody_asked: bool, silent: &[String], was_silen
              --from, or {log}"
         )
     } else {
-        format!("these could not be reached: {}; or {log}", silent.join(", "))
+        format!("these did not tell, ask them again: {}; or {log}", silent.join(", "))
     };
     Failure::no(format!("nothing is known about a refused or failed request {request_id}")).mended_by(remedy)
 }
@@ -110,6 +110,7 @@ async fn ask(transport: &dyn Transport, address: &Url, request_id: &str) -> Resu
         200 => serde_json::from_slice(&answer.body)
             .map(Some)
             .map_err(|_| "its answer is not that of a metrics listener of Holdfast".to_owned()),
+        503 => Err("is still starting: it opens its database, or migrates it".to_owned()),
         status => Err(format!("answered {status}")),
     }
 }

@@ -110,7 +110,8 @@ async fn other_installation(settings: &Settings, seams: &Seams, address: SocketA
 async fn is_ours(seams: &Seams, code: Code, address: SocketAddr) -> Option<bool> {
     let address = super::super::health::reachable(address);
     let (path, sign) = if code == code::METRICS_LISTEN {
-        ("metrics", "holdfast_build_info")
+        // While it starts, too.
+        ("metrics", "holdfast_ready")
     } else {
         ("healthz", "\"version\"")
     };

@@ -18,6 +18,9 @@ use crate::transport::Outgoing;
 /// Used to this share, the budget is worth a look.
 const NEARLY_SPENT: f64 = 0.75;
 
+const STARTING: &str = "if that lasts, its log names in one line what it waits for, and the remedy; run doctor again once \
+                        `/readyz` no longer says `starting`";
+
 /// What the server says, and what it sees wrong. Nothing where no server of ours listens there.
 pub(super) async fn check(settings: &Settings, seams: &Seams) -> (Report, Vec<Trouble>) {
     let mut report = Report::default();
@@ -30,8 +33,14 @@ pub(super) async fn check(settings: &Settings, seams: &Seams) -> (Report, Vec<Tr
         get(seams, format!("http://{address}/refused-origins")),
         get(seams, format!("http://{address}/troubles")),
     );
-    let budget = metrics.as_deref().and_then(|text| gauge(text, "holdfast_provider_budget_ratio"));
-    report.add(match budget {
+    let gauge = |name| metrics.as_deref().and_then(|text| gauge(text, name));
+    if gauge("holdfast_ready{check=\"starting\"}") == Some(0.0) {
+        let what = "it is still starting: it opens its database, or migrates it";
+        report.add(Check::warning(code::SERVER, what).mended_by(STARTING));
+        report.add(Check::skipped(code::BUDGET, "the server is still starting"));
+        return (report, Vec::new());
+    }
+    report.add(match gauge("holdfast_provider_budget_ratio") {
         None => Check::skipped(code::BUDGET, "no server answers at HOLDFAST_METRICS_LISTEN"),
         Some(used) => {
             let what = format!("{:.0} % used", used * 100.0);
@@ -44,9 +53,8 @@ pub(super) async fn check(settings: &Settings, seams: &Seams) -> (Report, Vec<Tr
             }
         }
     });
-    let status = metrics.as_deref().and_then(|text| gauge(text, "holdfast_webhook_last_status"));
     // No answer, or none yet; whether events wait is seen in the database.
-    if let Some(status) = status.filter(|status| *status >= 300.0) {
+    if let Some(status) = gauge("holdfast_webhook_last_status").filter(|status| *status >= 300.0) {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -89,7 +97,7 @@ async fn get(seams: &Seams, address: String) -> Option<String> {
     answer.status.is_success().then(|| String::from_utf8_lossy(&answer.body).into_owned())
 }
 
-/// The value of a metric without labels.
+/// The value of a metric by its name, and its labels where it has any.
 fn gauge(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }

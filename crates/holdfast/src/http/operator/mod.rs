@@ -70,14 +70,17 @@ pub fn for_this_machine_only(router: Router) -> Router {
     }))
 }
 
-/// What it serves while the server starts: what is counted so far.
+/// What it serves while the server starts: what is counted and refused so far.
 #[expect(clippy::disallowed_methods, reason = "as above")]
 pub fn starting(metrics: Metrics) -> Router {
-    Router::new().route("/metrics", get(async move || rendered(&metrics, &Readiness::starting()))).fallback((
-        StatusCode::SERVICE_UNAVAILABLE,
-        [(header::RETRY_AFTER, "2")],
-        "The server is starting.\n",
-    ))
+    let starting =
+        || (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "2")], "The server is starting.\n");
+    let memory = metrics.memory.clone();
+    let why = async move |Path(id): Path<String>| memory.find(&id).map(Json).ok_or_else(starting);
+    Router::new()
+        .route("/metrics", get(async move || rendered(&metrics, &Readiness::starting())))
+        .route("/why/{request_id}", get(why))
+        .fallback(starting())
 }
 
 async fn metrics(State(operator): State<Operator>) -> Response {

@@ -9,6 +9,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::net::TcpListener;
 
 use super::processes::{serves, start};
+use crate::cli::doctor::codes;
 use crate::edge::client::{Raw, Reply};
 use crate::store::schema::of_the_version_before;
 use crate::testing::database::{Engine, Place};
@@ -111,6 +112,16 @@ async fn a_server_that_starts_says_so_and_takes_over_its_connections() {
     }
     let refused = asked(&mut operator, "GET /", "").await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("2")));
+    let told = place.run(&["doctor", "--json"]);
+    assert!(told.stdout.contains("it is still starting"), "{}", told.stdout);
+    assert!(!told.stdout.contains("no server answers"), "{}", told.stdout);
+    let failed = codes(&told, "failed");
+    assert!(!failed.iter().any(|code| code.ends_with("listen") || code == "database"), "{failed:?}");
+    let refused = asked(&mut raw, "GET /user/profile", "").await;
+    let told = place.run(&["why", refused.header("x-request-id").unwrap()]);
+    assert!(told.code == 0 && told.stdout.contains("503 database-unavailable"), "{}", told.whole());
+    let told = place.run(&["why", "no-such-request"]);
+    assert!(told.code == 1 && told.stderr.contains("is still starting"), "{}", told.whole());
     let foreign = operator.ask("GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n").await.unwrap();
     assert_eq!(foreign.status, 421);
 
