@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::args::WhoseArgs;
@@ -18,7 +17,8 @@ use crate::caller::OwnerId;
 use crate::connection::Connection;
 use crate::connection::state_in_words;
 use crate::connection::status::InstagramStatus;
-use crate::connections::refresh::Refreshed;
+use crate::connections::diagnose::Diagnosed;
+use crate::connections::refresh::{Refreshed, Skip};
 use crate::connections::{Connections, ServiceError};
 use crate::entropy::new_id;
 use crate::provider::{AppFault, DeathCause, LimitScope, Meaning, UserAction};
@@ -59,13 +59,28 @@ pub(super) async fn check(
     json: bool,
     printer: &mut Printer,
 ) -> Outcome {
-    let (desk, owner, _) = Desk::open(context, whose, Sealing::BesideServers, printer).await?;
+    let (desk, owner, connection) = Desk::open(context, whose, Sealing::BesideServers, printer).await?;
     audit::record(context, &desk.store, "connections.check", Some(owner.as_str()), None).await?;
     let began = context.clock.now();
-    let status = desk.connections.check(&owner).await.map_err(|error| failed(&error))?;
+    let asked = desk.connections.probe(&connection).await.map_err(|error| failed(&error))?;
+    let status = desk.connections.status(&owner).await?;
     show(&status, json, printer);
-    if let Some(remark) = unconfirmed(&status, began) {
-        printer.warning(remark);
+    // It stands although Instagram said nothing about it now.
+    if let Some(evidence) = status.evidence.as_ref().filter(|evidence| evidence.at < began) {
+        let why = match asked {
+            Ok(Diagnosed::Failed(meaning, _)) => {
+                format!(
+                    "Instagram was asked: {}; `holdfast doctor` says whether it answers",
+                    in_words(meaning)
+                )
+            }
+            Ok(_) => "its answer was not stored; look with `holdfast connections show`".to_owned(),
+            Err(skip) => {
+                let (why, remedy) = skipped(skip);
+                format!("{why}; {remedy}")
+            }
+        };
+        printer.warning(format!("this is as of {}: {why}", evidence.at));
     }
     Ok(if status.connected { ExitStatus::Success } else { ExitStatus::Failure })
 }
@@ -84,8 +99,10 @@ pub(super) async fn refresh(
     let name = new_id(&*context.entropy, now).map_err(told)?.to_string();
     let lease = store.claim(connection.id, &name, now, LEASE).await?;
     let Some(lease) = lease else {
-        return Err(Failure::no("the worker is working on this connection right now")
-            .mended_by("try again in a minute"));
+        return Err(Failure::no(
+            "a worker, here or on another replica, is refreshing this connection right now",
+        )
+        .mended_by("try again in three minutes, when its lease has ended even if it was killed"));
     };
     let refreshed = connections.refresh(&lease).await;
     store.release(&lease).await?;
@@ -93,13 +110,47 @@ pub(super) async fn refresh(
     show(&status, json, printer);
     match refreshed.map_err(|error| failed(&error))? {
         Refreshed::Renewed => Ok(ExitStatus::Success),
-        Refreshed::Skipped => Err(Failure::no(
-            "nothing was refreshed: there is no grant, or it has expired, or it is younger than HOLDFAST_REFRESH_MIN_AGE_S",
-        )),
+        Refreshed::Skipped(skip) => {
+            let (why, remedy) = skipped(skip);
+            Err(Failure::no(format!("nothing was refreshed: {why}")).mended_by(remedy))
+        }
         Refreshed::Failed(meaning) => {
             Err(Failure::no(format!("Instagram did not refresh the grant: {}", in_words(meaning))))
         }
     }
+}
+
+/// Why Instagram was not asked, and what to do.
+fn skipped(skip: Skip) -> (String, &'static str) {
+    const AGAIN: &str = "run this again then";
+    let (why, remedy) = match skip {
+        Skip::NotConfigured => {
+            ("no Instagram app is configured", "set INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET")
+        }
+        Skip::NotLinked => ("there is no grant", "the person has to connect first"),
+        Skip::Over => {
+            ("the connection has ended, or its grant has expired", "the person has to connect again")
+        }
+        Skip::TooYoung(at) => {
+            let why = format!("the grant is younger than HOLDFAST_REFRESH_MIN_AGE_S until {at}");
+            return (why, "run this again then; `holdfast connections check` asks about it now");
+        }
+        Skip::Waits(until) => return (format!("Instagram asked not to be asked before {until}"), AGAIN),
+        Skip::JustAsked => (
+            "Instagram was asked about it less than HOLDFAST_CHECK_INTERVAL_S ago",
+            "run this again after that time",
+        ),
+        Skip::Unreadable => {
+            ("the stored grant does not open", "run `holdfast doctor` and follow its check `sealed`")
+        }
+        Skip::Works => ("Instagram was asked: the grant works, and is not due", "nothing needs to be done"),
+        Skip::Replaced => (
+            "another process is replacing the grant, or the person has connected again",
+            "look with `holdfast connections show`",
+        ),
+        Skip::Postponed => ("there was not enough time left", "run this again"),
+    };
+    (why.to_owned(), remedy)
 }
 
 /// What Instagram's answer means, for an operator.
@@ -153,18 +204,6 @@ pub(super) async fn forget(
     ));
     printer.remark(receipt.revoke_hint);
     Ok(ExitStatus::Success)
-}
-
-/// What stands although Instagram said nothing about it since `began`.
-fn unconfirmed(status: &InstagramStatus, began: Timestamp) -> Option<String> {
-    let evidence = status.evidence.as_ref()?;
-    (evidence.at < began).then(|| {
-        format!(
-            "this is as of {}: Instagram gave no usable answer now, or was asked less than HOLDFAST_CHECK_INTERVAL_S ago; \
-             `holdfast doctor` says whether it answers",
-            evidence.at
-        )
-    })
 }
 
 fn show(status: &InstagramStatus, json: bool, printer: &mut Printer) {

@@ -1,6 +1,7 @@
 //! Asking Instagram now, because a person or an operator wants to know.
 
 use super::diagnose::{Diagnosed, Tools};
+use super::refresh::Skip;
 use super::{Connections, ServiceError};
 use crate::caller::OwnerId;
 use crate::clock::after;
@@ -16,28 +17,31 @@ impl Connections {
     /// from storage.
     pub async fn check(&self, owner: &OwnerId) -> Result<InstagramStatus, ServiceError> {
         if let Some(connection) = self.parts.store.connection(owner, ProviderId::INSTAGRAM).await? {
-            self.probe(&connection).await?;
+            let _ = self.probe(&connection).await?;
         }
         Ok(self.status(owner).await?)
     }
 
     /// Makes one `/me` call, if the grant has not expired, no wait is stored, and the app's rate
-    /// budget is not spent. Returns what it showed; `None`: it was not made, or shows nothing,
-    /// because a refresh replaces the grant.
-    pub async fn probe(&self, connection: &Connection) -> Result<Option<Diagnosed>, ServiceError> {
-        let Some(provider) = &self.parts.provider else { return Ok(None) };
+    /// budget is not spent. Returns what it showed, or why it was not made or shows nothing.
+    pub async fn probe(&self, connection: &Connection) -> Result<Result<Diagnosed, Skip>, ServiceError> {
+        let Some(provider) = &self.parts.provider else { return Ok(Err(Skip::NotConfigured)) };
+        let facts = connection.grant.filter(|_| connection.standing.state() != State::NotConnected);
+        let Some(facts) = facts else { return Ok(Err(Skip::NotLinked)) };
         let now = self.parts.clock.now();
-        let is_waiting = connection.waits_until(now).or(self.gate.spent_until(now)).is_some();
-        let Some(facts) = connection.grant.filter(|_| !is_waiting && !connection.has_expired(now)) else {
-            return Ok(None);
-        };
-        if connection.standing.state() == State::NotConnected || !self.may_ask(connection).await? {
-            return Ok(None);
+        if connection.has_expired(now) {
+            return Ok(Err(Skip::Over));
         }
-        let Some(grant) = self.grant(connection).await? else { return Ok(None) };
+        if let Some(until) = connection.waits_until(now).max(self.gate.spent_until(now)) {
+            return Ok(Err(Skip::Waits(until)));
+        }
+        if !self.may_ask(connection).await? {
+            return Ok(Err(Skip::JustAsked));
+        }
+        let Some(grant) = self.grant(connection).await? else { return Ok(Err(Skip::Unreadable)) };
         let tools = Tools { provider, grant: &grant, lease: None };
         let diagnosed = self.diagnose(Diagnosis::of_question(connection, facts, Call::Check), tools).await?;
-        Ok((!matches!(diagnosed, Diagnosed::Replaced)).then_some(diagnosed))
+        Ok(if matches!(diagnosed, Diagnosed::Replaced) { Err(Skip::Replaced) } else { Ok(diagnosed) })
     }
 
     /// Has the worker probe the connection as soon as Instagram may be asked.

@@ -25,7 +25,7 @@ mod clock_suspicion;
 pub mod complete;
 pub mod connect;
 mod data_deletions;
-mod diagnose;
+pub mod diagnose;
 pub mod disconnect;
 mod error;
 mod expiry;

@@ -48,7 +48,7 @@ impl Connections {
         let asked = ServiceError::of_one(self.probe(connection).await, |error| {
             tracing::warn!(connection = %connection.id, %error, "Instagram could not be asked whether a link is later than a message about it");
         })?;
-        if asked.flatten().is_none() { self.probe_soon(connection).await } else { Ok(()) }
+        if matches!(asked, Some(Ok(_))) { Ok(()) } else { self.probe_soon(connection).await }
     }
 
     /// Ends the connect attempts that hold a token of an account from before it was withdrawn, so

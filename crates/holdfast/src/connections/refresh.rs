@@ -34,19 +34,45 @@ const LONGEST_REFRESH: Duration = Duration::from_mins(1);
 pub enum Refreshed {
     /// A new grant is installed, or the earlier one restored.
     Renewed,
-    /// No new grant: not linked, expired, too young, only probed, or changed by others meanwhile.
-    Skipped,
+    /// No new grant, and why.
+    Skipped(Skip),
     /// The provider answered with a failure, which is recorded.
     Failed(Meaning),
+}
+
+/// Why Instagram was not asked, or not for a new grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// No app is configured.
+    NotConfigured,
+    /// There is no grant.
+    NotLinked,
+    /// The connection has ended, or its grant has expired.
+    Over,
+    /// The grant may not be refreshed before this time.
+    TooYoung(Timestamp),
+    /// Instagram may not be asked before this time.
+    Waits(Timestamp),
+    /// It was asked about the connection within the check interval.
+    JustAsked,
+    /// The stored grant does not open, which is recorded.
+    Unreadable,
+    /// The grant works, and need not be refreshed yet.
+    Works,
+    /// Another process replaces the grant, or the person has connected again.
+    Replaced,
+    /// The worker stops, or may ask nobody now.
+    Postponed,
 }
 
 impl From<Diagnosed> for Refreshed {
     fn from(diagnosed: Diagnosed) -> Self {
         match diagnosed {
             Diagnosed::RolledBack => Self::Renewed,
-            Diagnosed::Works | Diagnosed::Expired(_) | Diagnosed::Replaced | Diagnosed::Unasked => {
-                Self::Skipped
-            }
+            Diagnosed::Works => Self::Skipped(Skip::Works),
+            Diagnosed::Expired(_) => Self::Skipped(Skip::Over),
+            Diagnosed::Replaced => Self::Skipped(Skip::Replaced),
+            Diagnosed::Unasked => Self::Skipped(Skip::JustAsked),
             Diagnosed::Failed(meaning, _) => Self::Failed(meaning),
         }
     }
@@ -69,28 +95,27 @@ impl Connections {
     /// releases the lease in the same unit of work; no other outcome does.
     pub async fn refresh(&self, lease: &Lease) -> Result<Refreshed, ServiceError> {
         let connection = lease.connection();
-        let (Some(provider), Some(facts)) = (&self.parts.provider, connection.grant) else {
-            return Ok(Refreshed::Skipped);
-        };
+        let Some(provider) = &self.parts.provider else { return Ok(Refreshed::Skipped(Skip::NotConfigured)) };
+        let Some(facts) = connection.grant else { return Ok(Refreshed::Skipped(Skip::NotLinked)) };
         if lease.until() < after(self.parts.clock.now(), LONGEST_REFRESH) {
-            return Ok(Refreshed::Skipped);
+            return Ok(Refreshed::Skipped(Skip::Postponed));
         }
         let due = self.what_is_due(connection, facts)?;
         match due {
             Due::Over => {
                 self.end(lease).await?;
-                return Ok(Refreshed::Skipped);
+                return Ok(Refreshed::Skipped(Skip::Over));
             }
             Due::TooYoung(ripe) => {
                 self.reschedule(connection, Some(ripe)).await?;
-                return Ok(Refreshed::Skipped);
+                return Ok(Refreshed::Skipped(Skip::TooYoung(ripe)));
             }
             Due::Probe | Due::Refresh => {}
         }
         // Open the key first: without it, the answer could be neither stored nor journaled.
         let Some((grant, key)) = self.grant_and_key(connection).await? else {
             self.postpone_an_hour(connection).await?;
-            return Ok(Refreshed::Skipped);
+            return Ok(Refreshed::Skipped(Skip::Unreadable));
         };
         let tools = Tools { provider, grant: &grant, lease: Some(lease) };
         if matches!(due, Due::Probe) {
@@ -161,7 +186,7 @@ impl Connections {
             (Ok(_) | Err(_), None) => {}
         }
         if !stored? {
-            return Ok(Refreshed::Skipped);
+            return Ok(Refreshed::Skipped(Skip::Replaced));
         }
         self.incidents.passed(connection).await?;
         let is_doubted =
@@ -184,7 +209,7 @@ impl Connections {
             // Another check has just run; its result is stored or about to be.
             self.reschedule(connection, Some(after(self.parts.clock.now(), self.parts.check_interval)))
                 .await?;
-            return Ok(Refreshed::Skipped);
+            return Ok(Refreshed::Skipped(Skip::JustAsked));
         }
         let question = Diagnosis::of_question(connection, facts, Call::Probe);
         Ok(self.diagnose(question, tools).await?.into())

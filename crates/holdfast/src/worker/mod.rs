@@ -45,7 +45,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SharedClock, Throttle, after};
 use crate::connection::clock_repair::TOLERANCE;
-use crate::connections::refresh::Refreshed;
+use crate::connections::refresh::{Refreshed, Skip};
 use crate::connections::{Connections, ServiceError};
 use crate::lock::Lock;
 use crate::store::{Lease, Store};
@@ -209,7 +209,7 @@ impl Worker {
                 match outcome? {
                     Refreshed::Renewed => done.renewed += 1,
                     Refreshed::Failed(_) => done.failed += 1,
-                    Refreshed::Skipped => {}
+                    Refreshed::Skipped(_) => {}
                 }
             }
         }
@@ -278,7 +278,7 @@ impl Worker {
         let id = lease.connection().id;
         // The provider's health or budget may have changed since the batch was claimed.
         let asked = if stop.is_cancelled() || self.connections.provider_allows(1) == 0 {
-            Ok(Refreshed::Skipped)
+            Ok(Refreshed::Skipped(Skip::Postponed))
         } else {
             self.connections.refresh(&lease).await
         };
@@ -286,7 +286,8 @@ impl Worker {
         let outcome = match ServiceError::of_one(asked, log) {
             Ok(Some(outcome)) => Ok(outcome),
             Ok(None) => {
-                self.connections.postpone_an_hour(lease.connection()).await.map(|()| Refreshed::Skipped)
+                let postponed = self.connections.postpone_an_hour(lease.connection()).await;
+                postponed.map(|()| Refreshed::Skipped(Skip::Postponed))
             }
             Err(error) => Err(error),
         };

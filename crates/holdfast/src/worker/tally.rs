@@ -63,7 +63,7 @@ impl Tally {
         let (name, counted) = match outcome {
             Ok(Refreshed::Renewed) => (RENEWED, RENEWED),
             Ok(Refreshed::Failed(meaning)) => ("failed", reason_of(*meaning).as_str()),
-            Ok(Refreshed::Skipped) => (SKIPPED, SKIPPED),
+            Ok(Refreshed::Skipped(_)) => (SKIPPED, SKIPPED),
             Err(_) => (NOT_STORED, NOT_STORED),
         };
         self.refreshes.get_or_create(&[("outcome", counted)]).inc();

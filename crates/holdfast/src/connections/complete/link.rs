@@ -189,7 +189,7 @@ impl Connections {
                 let probed = ServiceError::of_one(self.probe(&holder).await, |error| {
                     tracing::warn!(connection = %holder.id, %error, "the present holder of an account could not be checked");
                 })?;
-                if let Some(Some(Diagnosed::Failed(meaning @ Meaning::Dead(_), _))) = probed {
+                if let Some(Ok(Diagnosed::Failed(meaning @ Meaning::Dead(_), _))) = probed {
                     self.believe(&holder, meaning).await?;
                 }
                 match self.parts.store.connection_by_id(holder.id).await? {

@@ -5,9 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::Fault;
+use http::Method;
 use sqlx::{Connection as _, Executor as _};
 
 use crate::testing::app::App;
+use crate::testing::database::execute_on;
 use crate::testing::program::{Place, WITHOUT_THE_NEWEST_MIGRATION};
 
 #[test]
@@ -340,6 +342,40 @@ fn an_operator_acts_on_connections_through_the_domain() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn why_nothing_was_asked_or_refreshed_is_told() {
+    let app = App::with(&[("HOLDFAST_WORKER", "off")], |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    let place =
+        app.environment.iter().fold(Place::new(), |place, (name, value)| place.with(name, value.as_str()));
+    let told = |command: &str| {
+        let ended = place.run(&["connections", command, Person::Ada.user_id()]);
+        (ended.code, ended.stderr)
+    };
+    let says = |command: &str, part: &str| {
+        let (_, stderr) = told(command);
+        assert!(stderr.contains(part), "{command}: {part}: {stderr}");
+    };
+    says("refresh", "younger than HOLDFAST_REFRESH_MIN_AGE_S until 20");
+    ada.send(Method::POST, "/user/instagram/check", None).await;
+    says("check", "Instagram was asked about it less than HOLDFAST_CHECK_INTERVAL_S ago; run this again");
+    let hence = |minutes: i64| app.clock.now().as_millisecond() + minutes * 60_000;
+    execute_on(&app.place, &format!("UPDATE connections SET retry_after = {}", hence(30))).await;
+    says("check", "Instagram asked not to be asked before 20");
+    let held = format!("UPDATE connections SET lease_owner = 'other', lease_until = {}", hence(2));
+    execute_on(&app.place, &held).await;
+    says("refresh", "a worker, here or on another replica, is refreshing this connection");
+    execute_on(
+        &app.place,
+        "UPDATE connections SET lease_owner = NULL, lease_until = NULL, retry_after = NULL",
+    )
+    .await;
+    ada.send(Method::DELETE, "/user/instagram", None).await;
+    says("refresh", "nothing was refreshed: there is no grant");
+    says("refresh", "the person has to connect first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_check_that_has_confirmed_nothing_says_so() {
     let app = App::with(&[("HOLDFAST_CHECK_INTERVAL_S", "0")], |_| {}).await;
     app.sign_in(Person::Ada).connect_account("ada.makes").await;
@@ -350,5 +386,10 @@ async fn a_check_that_has_confirmed_nothing_says_so() {
     assert_eq!((checked.code, checked.stderr.as_str()), (0, ""), "{}", checked.whole());
     app.instagram.set_fault(None, Fault::ServerErrorJson).unwrap();
     let checked = check();
-    assert!(checked.stderr.contains("Instagram gave no usable answer now"), "{}", checked.whole());
+    assert!(
+        checked.stderr.contains("Instagram was asked: there was no usable answer"),
+        "{}",
+        checked.whole()
+    );
+    app.instagram.clear(None).unwrap();
 }
