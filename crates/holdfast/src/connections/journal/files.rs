@@ -121,18 +121,11 @@ impl Directory {
     pub(super) fn write(&self, reservation: Option<Reservation>, token: &Journaled) -> io::Result<Entry> {
         let bytes = encode(token)?;
         let path = self.path(&token.origin);
-        let written = match reservation {
-            Some(mut reservation) => {
-                fill(&mut reservation.file, &bytes).and_then(|()| fs::rename(&reservation.path, &path))
-            }
-            None => Err(io::Error::other("nothing was reserved")),
-        };
+        let written = reservation.map(|reservation| reservation.hold(&bytes, &path));
         // There may be space now, even if the reservation failed or is gone.
-        if written.is_err() {
+        if !matches!(written, Some(Ok(()))) {
             make_directory(&self.0)?;
-            let reserved = path.with_extension(RESERVED);
-            fill(&mut create(&reserved)?, &bytes)?;
-            fs::rename(&reserved, &path)?;
+            Reservation::at(path.with_extension(RESERVED))?.hold(&bytes, &path)?;
         }
         Ok(Entry { path, directory: self.0.clone() })
     }
@@ -238,6 +231,18 @@ pub struct Reservation {
     file: File,
 }
 
+impl Reservation {
+    fn at(path: PathBuf) -> io::Result<Self> {
+        Ok(Self { file: create(&path)?, path })
+    }
+
+    /// Writes a token into it, which is called `path` from then on.
+    fn hold(mut self, bytes: &[u8], path: &Path) -> io::Result<()> {
+        fill(&mut self.file, bytes)?;
+        fs::rename(&self.path, path)
+    }
+}
+
 impl Drop for Reservation {
     fn drop(&mut self) {
         // Fails if a token was written into it. A leftover is small, and cleared at the next start.
@@ -246,7 +251,7 @@ impl Drop for Reservation {
 }
 
 fn reserve(path: PathBuf) -> io::Result<Reservation> {
-    let mut reservation = Reservation { file: create(&path)?, path };
+    let mut reservation = Reservation::at(path)?;
     reservation.file.write_all(&[0; RESERVED_BYTES])?;
     // Some file systems report a full disk only on sync.
     reservation.file.sync_all()?;

@@ -50,6 +50,20 @@ async fn a_reservation_is_given_back_and_a_killed_process_leaves_none() {
     assert_eq!(names(place.path()), ["server-0.lock"]);
 }
 
+/// As where the disk is full.
+#[tokio::test]
+async fn a_token_that_cannot_be_written_leaves_no_file() {
+    let place = tempfile::tempdir().unwrap();
+    let journal = Journal::in_directory(place.path().to_owned());
+    // It cannot get its name.
+    let name = format!("{}.grant", refresh(1).file_stem());
+    fs::create_dir(place.path().join(&name)).unwrap();
+    for reservation in [None, journal.reserve(refresh(1)).await] {
+        journal.write(reservation, "user_ada", refresh(1), Ok(b"sealed".to_vec())).discard();
+        assert_eq!(names(place.path()), [name.as_str()]);
+    }
+}
+
 #[tokio::test]
 async fn a_second_server_leaves_the_reservations_of_the_first() {
     let place = tempfile::tempdir().unwrap();
