@@ -62,6 +62,17 @@ pub enum KeyRingFault {
         /// The id.
         id: String,
     },
+    /// White space within an entry.
+    #[error(
+        "entry {position}: key `{id}` has a space or a line break within it; put a comma between two entries: \
+         `id:base64,id:base64`"
+    )]
+    Spaced {
+        /// Which entry.
+        position: usize,
+        /// The id.
+        id: String,
+    },
     /// Not standard base64.
     #[error("entry {position}: key `{id}` is not standard base64 (RFC 4648 section 4, with padding)")]
     NotBase64 {
@@ -162,8 +173,11 @@ fn parse_entry(position: usize, entry: &str, earlier: &[Named]) -> Result<Named,
     if id.is_empty() || id.len() > MAX_KEY_ID || !id.bytes().all(allowed) {
         return Err(KeyRingFault::BadId { position });
     }
-    let id = id.to_owned();
-    let Ok(decoded) = STANDARD.decode(encoded.trim()).map(Zeroizing::new) else {
+    let (id, encoded) = (id.to_owned(), encoded.trim());
+    if encoded.contains(char::is_whitespace) {
+        return Err(KeyRingFault::Spaced { position, id });
+    }
+    let Ok(decoded) = STANDARD.decode(encoded).map(Zeroizing::new) else {
         return Err(KeyRingFault::NotBase64 { position, id });
     };
     let mut bytes = KeyBytes::default();

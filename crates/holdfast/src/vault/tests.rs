@@ -94,6 +94,15 @@ fn every_fault_of_a_ring_is_reported_and_no_key_is_quoted() {
 }
 
 #[test]
+fn entries_on_lines_of_their_own_are_told_to_want_a_comma() {
+    let [one, two] = [key("a", 1), key("b", 9)];
+    let faults = KeyRing::parse(&format!("{one}\n{two}\n")).unwrap_err();
+    assert_eq!(faults.0, [KeyRingFault::Spaced { position: 1, id: "a".to_owned() }]);
+    assert!(faults.to_string().contains("put a comma between two entries"), "{faults}");
+    assert!(KeyRing::parse(&format!("{one},\n {two}\n")).is_ok());
+}
+
+#[test]
 fn nothing_secret_is_shown() {
     let vault = vault(&key("a", 1));
     let (user_key, _) = vault.new_user_key("user_a").unwrap();

@@ -61,11 +61,8 @@ pub(super) fn lines(
     // Enough to tell the two forms apart, without losing it.
     let mut start = Vec::new();
     reader.by_ref().take(BEGINNING).read_to_end(&mut start).map_err(|error| unreadable(&error))?;
-    if start.contains(&0) {
-        return Err(Failure::setup(
-            "the input is not in UTF-8",
-            "save it as UTF-8; Excel's \"Unicode Text\" and PowerShell's `>` write UTF-16",
-        ));
+    if let Some(at) = start.iter().position(|byte| *byte == 0) {
+        return Err(no_text(&start, at));
     }
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
     let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
@@ -84,6 +81,29 @@ pub(super) fn lines(
     } else {
         Ok(Box::new(table(reader)?))
     }
+}
+
+/// What input with a NUL at `at` is.
+fn no_text(start: &[u8], at: usize) -> Failure {
+    let halves = start.chunks_exact(2).filter(|pair| pair.contains(&0)).count();
+    if start.iter().all(|byte| *byte == 0) {
+        return Failure::setup(
+            "the input begins with nothing but NUL bytes",
+            "export it again: a crash or a full disk leaves such a file",
+        );
+    }
+    // Of names and tokens every other byte.
+    if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") || halves * 3 > start.len() {
+        return Failure::setup(
+            "the input is in UTF-16",
+            "save it as UTF-8; Excel's \"Unicode Text\" and PowerShell's `>` write UTF-16",
+        );
+    }
+    Failure::setup(
+        format!("the input is no text: byte {} is NUL", at + 1),
+        "give CSV or JSON lines in UTF-8, not a workbook, an archive or a compressed file; where it is text, remove the \
+         NUL bytes, as `tr -d '\\000'` does",
+    )
 }
 
 fn unreadable(error: &io::Error) -> Failure {
@@ -343,6 +363,20 @@ mod tests {
         ] {
             let failure = lines(Box::new(text)).map(|_| ()).unwrap_err();
             assert!(!failure.sentence.contains("IGAA1"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_told_as_what_it_is() {
+        for (text, told) in [
+            (&b"\xff\xfeu\0s\0e\0r\0_\0i\0d\0"[..], "in UTF-16"),
+            (b"u\0s\0e\0r\0_\0i\0d\0", "in UTF-16"),
+            (b"\0user_id,access_token\nuser_1,IGAA1\n", "byte 1 is NUL"),
+            (b"PK\x03\x04\x14\0\x06\0\x08\x01\x02\x03\x04\x05", "byte 6 is NUL"),
+            (&[0; 4096], "nothing but NUL bytes"),
+        ] {
+            let failure = lines(Box::new(text)).map(|_| ()).unwrap_err();
+            assert!(failure.sentence.contains(told), "{told}: {failure}");
         }
     }
 }
