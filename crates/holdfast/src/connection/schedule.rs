@@ -21,6 +21,9 @@ const FIRST_PAUSE: Duration = Duration::from_mins(1);
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 /// With less lifetime left than this, a failed refresh is retried at least every hour.
 const LAST_DAYS: Duration = Duration::from_hours(72);
+/// The pause after a limit whose end the provider does not name: part of a rolling hour is back by
+/// then, and calling while throttled lengthens it.
+pub const LIMITED_PAUSE: Duration = Duration::from_mins(5);
 /// The longest pause in the last days.
 pub const HOUR: Duration = Duration::from_hours(1);
 /// The canaries of an incident together ask once per this fraction of its age: a short incident is

@@ -18,6 +18,7 @@ use super::belief::is_believed;
 use super::clock_repair::LONGEST_WAIT;
 use super::observation::{Call, Confidence, Granted, Observation};
 use super::reasons::reason_of;
+use super::schedule::LIMITED_PAUSE;
 use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion};
 use crate::clock::after;
 use crate::provider::{Account, Failure, Meaning};
@@ -310,7 +311,8 @@ fn set_standing(next: &mut Connection, standing: Standing, now: Timestamp) {
 }
 
 fn fail(next: &mut Connection, call: Call, failure: &Failure, confidence: Confidence, now: Timestamp) {
-    if let Some(wait) = failure.retry_after {
+    let is_limited = matches!(failure.meaning, Meaning::RateLimited(_));
+    if let Some(wait) = failure.retry_after.or(is_limited.then_some(LIMITED_PAUSE)) {
         next.retry_after = Some(after(now, wait.min(LONGEST_WAIT)));
     }
     match call {

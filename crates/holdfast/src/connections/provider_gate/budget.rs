@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::{after, is_over};
+use crate::connection::schedule::LIMITED_PAUSE;
 use crate::lock::Lock;
 use crate::provider::{Failure, LimitScope, Meaning, Usage};
 
@@ -20,8 +21,6 @@ const SCARCE: u32 = 90;
 const SLOW: Duration = Duration::from_secs(1);
 /// The gap between two calls above [`SCARCE`].
 const SLOWER: Duration = Duration::from_secs(10);
-/// The pause once the budget is spent; part of its rolling hour is back by then.
-const SPENT: Duration = Duration::from_mins(5);
 /// A usage figure older than this is ignored.
 const STALE: Duration = Duration::from_hours(1);
 
@@ -50,7 +49,7 @@ impl Budget {
             0..CAREFUL => Duration::ZERO,
             CAREFUL..SCARCE => SLOW,
             SCARCE..100 => SLOWER,
-            100.. => limited.and_then(|each| each.retry_after).unwrap_or(SPENT),
+            100.. => limited.and_then(|each| each.retry_after).unwrap_or(LIMITED_PAUSE),
         };
         let mut state = self.state.lock();
         if percent >= 100 && state.percent < 100 {

@@ -96,6 +96,29 @@ async fn while_instagram_asks_us_to_wait_it_is_not_called() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_limit_without_an_end_is_waited_for_as_well() {
+    for code in [4, 17, 32, 341, 613, 80_002] {
+        let app = App::with(&[("HOLDFAST_WORKER", "off")], |_| {}).await;
+        let key = app.service_key().await;
+        let ada = Member::new(&app, Person::Ada, &key);
+        ada.here.connect_account(ada.account).await;
+        let limited = json!({"error": {"message": "too many calls", "type": "OAuthException", "code": code}});
+        app.instagram.script(None, Endpoint::Graph, 400, &limited.to_string(), Some(1)).unwrap();
+        assert_eq!(ada.service(Method::GET, "graph/me/media", None).await.body["status"], 400, "{code}");
+        let status = ada.here.status().await;
+        assert_eq!(status["reason"], "rate_limited", "{code}");
+        assert!(status["retry_after"].is_string(), "{code}: {status}");
+        let asked = app.instagram.call_counts();
+        let path = format!("/service/users/{}/instagram/graph/me/media", Person::Ada.user_id());
+        let told = app.request(Method::GET, &path, Some(&format!("Bearer {key}")), None).await;
+        assert_eq!(told.status, StatusCode::FAILED_DEPENDENCY, "{code}");
+        let wait: u64 = told.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((290..=300).contains(&wait), "{code}: {wait} s");
+        assert_eq!(app.instagram.call_counts(), asked, "{code}: asking again lengthens it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn instagrams_answer_arrives_as_it_was_sent() {
     let app = App::with(&[("HOLDFAST_WORKER", "off")], |_| {}).await;
     let key = app.service_key().await;
