@@ -1,21 +1,21 @@
 //! Importing grants of another system: each is proven with `/me`, then sealed and linked like one
 //! of ours.
 //!
-//! A grant is linked in one unit of work. Connected users are skipped without asking Instagram. So
-//! an import may stop anywhere and be started again.
+//! A grant is linked in one unit of work, and one that is in use is skipped without asking Instagram.
+//! So an import may stop anywhere and be started again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::caller::OwnerId;
 use crate::clock::after;
 use crate::connection::clock_repair::USUAL_LIFE;
 use crate::connection::observation::Observation;
-use crate::connection::transition::{apply, same_account};
+use crate::connection::transition::{apply, is_another_account, same_account};
 use crate::connection::{Connection, Reason, State};
 use crate::connections::complete::linking;
 use crate::connections::grants;
@@ -23,7 +23,7 @@ use crate::connections::listing::holders;
 use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
 use crate::digest::sha256;
-use crate::provider::{Account, Grant, LONGEST_LIFE, Meaning, ProviderId, SharedProvider};
+use crate::provider::{Account, Grant, LONGEST_LIFE, LimitScope, Meaning, ProviderId, SharedProvider};
 use crate::store::CommitOutcome;
 
 /// How often Instagram is asked about one grant.
@@ -32,6 +32,8 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(2);
 /// How long Instagram may give no useful answer before the rest is left for another run.
 const OUTAGE_PATIENCE: Duration = Duration::from_mins(2);
+/// The same while it limits the app: the app's budget is counted by the hour.
+const LIMIT_PATIENCE: Duration = Duration::from_mins(90);
 /// Pause between two checks whether Instagram may be asked.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// With less lifetime left than this, a grant is refreshed at once.
@@ -55,7 +57,7 @@ pub struct Offered {
 pub enum Imported {
     /// Proven and linked; on a dry run: proven.
     Linked,
-    /// The user is connected; nothing was asked or changed.
+    /// The user is connected, with this account as far as the token tells; nothing was changed.
     AlreadyConnected,
     /// The user has linked another account here, which stays.
     OtherAccountLinked,
@@ -86,6 +88,8 @@ pub struct Importer {
     dry_run: bool,
     /// When Instagram last answered usefully. Locked while a caller waits for its turn.
     answered: Mutex<Timestamp>,
+    /// Until when it waits because Instagram limits the app.
+    waits: watch::Sender<Option<Timestamp>>,
     /// Accounts that were linked, or would have been by a dry run, and to whom.
     predicted: Mutex<HashMap<Short, Short>>,
 }
@@ -95,7 +99,8 @@ impl Connections {
     pub fn importer(&self, dry_run: bool) -> Option<Importer> {
         let provider = self.parts.provider.clone()?;
         let answered = Mutex::new(self.parts.clock.now());
-        Some(Importer { connections: self.clone(), provider, dry_run, answered, predicted: Mutex::default() })
+        let (waits, predicted) = (watch::Sender::new(None), Mutex::default());
+        Some(Importer { connections: self.clone(), provider, dry_run, answered, waits, predicted })
     }
 }
 
@@ -108,12 +113,9 @@ pub struct Proven {
 }
 
 impl Importer {
-    /// Of these users, those who are connected already, in one question to the database: an import
-    /// that is started again is passed over most of its lines.
-    pub async fn connected_among(&self, owners: &[&OwnerId]) -> Result<HashSet<String>, ServiceError> {
-        let users: Vec<&str> = owners.iter().map(|owner| owner.as_str()).collect();
-        let linked = self.connections.parts.store.linked_among(&users, ProviderId::INSTAGRAM).await?;
-        Ok(linked.into_iter().collect())
+    /// Until when the importer waits because Instagram limits the app.
+    pub fn waits(&self) -> watch::Receiver<Option<Timestamp>> {
+        self.waits.subscribe()
     }
 
     /// Asks Instagram whose a grant is, unless the outcome is known without that. Waits for the
@@ -128,11 +130,31 @@ impl Importer {
             return Ok(Err(Imported::UserDeleted));
         }
         let present = parts.store.connection(owner, ProviderId::INSTAGRAM).await?;
-        if let Some(outcome) = present.as_ref().and_then(settled) {
-            return Ok(Err(outcome));
-        }
         let (grant, expiry_is_known) = to_grant(offered, parts.refresh.min_age, parts.clock.now());
-        Ok(self.identify(&grant).await.map(|account| Proven { grant, account, expiry_is_known }))
+        match present.as_ref().and_then(|present| Some((present, settled(present)?))) {
+            Some((present, Imported::AlreadyConnected)) => self.beside(present, &grant).await.map(Err),
+            Some((_, outcome)) => Ok(Err(outcome)),
+            None => {
+                let account = self.identify(&grant, TRIES).await;
+                Ok(account.map(|account| Proven { grant, account, expiry_is_known }))
+            }
+        }
+    }
+
+    /// The outcome of a grant whose user is connected: it may be another account's. Instagram is not
+    /// asked about the grant in use, which most are when an import is started again.
+    async fn beside(&self, present: &Connection, offered: &Grant) -> Result<Imported, ServiceError> {
+        if self.connections.uses(present, &offered.access_token).await? {
+            return Ok(Imported::AlreadyConnected);
+        }
+        Ok(match self.identify(offered, 1).await {
+            Ok(account) if is_another_account(present, &account) => Imported::OtherAccountLinked,
+            // A grant that does not work would connect nothing.
+            Ok(_) | Err(Imported::Unproven(Meaning::Dead(_) | Meaning::DeadUnexplained)) => {
+                Imported::AlreadyConnected
+            }
+            Err(outcome) => outcome,
+        })
     }
 
     /// Links a proven grant to `owner`. If two users have the same account, the first call wins.
@@ -147,8 +169,9 @@ impl Importer {
         }
     }
 
-    /// The grant's account, or the outcome without it.
-    async fn identify(&self, grant: &Grant) -> Result<Account, Imported> {
+    /// The grant's account, or the outcome without it. An unexplained death is believed when it has
+    /// been said `deaths` times.
+    async fn identify(&self, grant: &Grant, deaths: u32) -> Result<Account, Imported> {
         let mut tries = 0;
         loop {
             self.turn().await?;
@@ -165,25 +188,33 @@ impl Importer {
                 meaning = ?failure.meaning, detail = %failure.detail,
                 "the account of a grant to import could not be identified"
             );
-            // A single unexplained death may be wrong.
-            let may_pass = match failure.meaning {
-                Meaning::DeadUnexplained | Meaning::Unavailable | Meaning::RateLimited(_) => true,
+            let pause = failure.retry_after.unwrap_or(PAUSE).max(PAUSE);
+            let pause = match failure.meaning {
+                // A single one may be wrong.
+                Meaning::DeadUnexplained => (tries < deaths).then_some(PAUSE),
+                // The next turn comes when this is over.
+                Meaning::RateLimited(LimitScope::App) => Some(PAUSE),
+                // The others need not wait for this account.
+                Meaning::RateLimited(LimitScope::Account) if failure.retry_after.is_none() => None,
+                Meaning::Unavailable | Meaning::RateLimited(LimitScope::Account) => {
+                    Some(pause).filter(|pause| *pause <= OUTAGE_PATIENCE)
+                }
                 Meaning::Dead(_)
                 | Meaning::UserAction(_)
                 | Meaning::Permission
                 | Meaning::App(_)
                 | Meaning::Content
-                | Meaning::CodeRejected => false,
+                | Meaning::CodeRejected => None,
             };
-            if !may_pass || tries >= TRIES {
-                return Err(Imported::Unproven(failure.meaning));
+            match pause.filter(|_| tries < TRIES) {
+                Some(pause) => self.connections.parts.clock.sleep(pause).await,
+                None => return Err(Imported::Unproven(failure.meaning)),
             }
-            self.connections.parts.clock.sleep(failure.retry_after.unwrap_or(PAUSE).max(PAUSE)).await;
         }
     }
 
-    /// Waits until Instagram may be asked. Fails after [`OUTAGE_PATIENCE`] of an outage, for this
-    /// grant and those after it.
+    /// Waits until Instagram may be asked. Fails where an outage lasts for [`OUTAGE_PATIENCE`], or a
+    /// limit of the app's for [`LIMIT_PATIENCE`], for this grant and those after it.
     async fn turn(&self) -> Result<(), Imported> {
         let clock = &self.connections.parts.clock;
         loop {
@@ -192,10 +223,21 @@ impl Importer {
                 return Ok(());
             }
             let now = clock.now();
-            let is_throttled = self.connections.gate.spent_until(now).is_some();
-            if !is_throttled && after(*answered, OUTAGE_PATIENCE) <= now {
-                return Err(Imported::Unproven(Meaning::Unavailable));
-            }
+            match self.connections.gate.spent_until(now) {
+                Some(until) if until > after(*answered, LIMIT_PATIENCE) => {
+                    return Err(Imported::Unproven(Meaning::RateLimited(LimitScope::App)));
+                }
+                Some(until) => self.waits.send_if_modified(|told| {
+                    // Calls that were under way together end within moments.
+                    let is_news = told.is_none_or(|told| until > after(told, OUTAGE_PATIENCE));
+                    *told = if is_news { Some(until) } else { *told };
+                    is_news
+                }),
+                None if after(*answered, OUTAGE_PATIENCE) <= now => {
+                    return Err(Imported::Unproven(Meaning::Unavailable));
+                }
+                None => false,
+            };
             clock.sleep(LOOK_AGAIN).await;
         }
     }

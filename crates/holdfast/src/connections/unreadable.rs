@@ -4,6 +4,7 @@
 //! A key that only this process's ring lacks is no damage: another process may have it.
 
 use prometheus_client::registry::Registry;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::observation::Observation;
@@ -51,6 +52,23 @@ impl Connections {
                 self.record_unreadable(connection, facts, &error.to_string()).await
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether this token is that of the grant in use, as far as this process can open it.
+    pub(super) async fn uses(
+        &self,
+        connection: &Connection,
+        token: &SecretString,
+    ) -> Result<bool, ServiceError> {
+        let Some(facts) = connection.grant else { return Ok(false) };
+        match self.open_stored(connection, facts).await {
+            Ok(opened) => {
+                Ok(opened
+                    .is_some_and(|(grant, _)| grant.access_token.expose_secret() == token.expose_secret()))
+            }
+            Err(error) if error.concerns_all() => Err(error),
+            Err(_) => Ok(false),
         }
     }
 

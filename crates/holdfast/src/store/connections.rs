@@ -126,20 +126,6 @@ impl Store {
         self.read_one(statements::CONNECTION, values).await?.as_ref().map(rows::connection).transpose()
     }
 
-    /// Of these users, those whose connection is linked and needs no other grant.
-    pub async fn linked_among(
-        &self,
-        users: &[&str],
-        provider: ProviderId,
-    ) -> Result<Vec<String>, StoreError> {
-        let values = vec![serde_json::json!(users).to_string().into(), provider.as_str().into()];
-        let found = self.read(statements::USERS_LINKED, values).await?;
-        found
-            .iter()
-            .map(|row| row.text("user_id").map_err(|error| error.at("connections", "(many)")))
-            .collect()
-    }
-
     /// A connection by its id; for the worker and for provider callbacks.
     pub async fn connection_by_id(&self, id: Uuid) -> Result<Option<Connection>, StoreError> {
         let row = self.read_one(statements::CONNECTION_BY_ID, vec![id.into()]).await?;

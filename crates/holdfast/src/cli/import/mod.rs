@@ -23,7 +23,7 @@ use crate::caller::OwnerId;
 use crate::connections::ServiceError;
 use crate::connections::import::{Imported, Importer, Proven};
 use crate::names::names;
-use crate::provider::{DeathCause, Meaning};
+use crate::provider::{DeathCause, LimitScope, Meaning};
 use crate::settings::Purpose;
 use input::{Entry, Line, Unusable};
 
@@ -32,9 +32,6 @@ const PARALLEL: usize = 8;
 
 /// Lines that are proven or wait to be linked: linking may be slower than proving.
 const AHEAD: usize = 64;
-
-/// Lines whose users are looked up together: most of those of an import that is started again.
-const TOGETHER: usize = 256;
 
 names! {
     /// How a line ended.
@@ -87,13 +84,11 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     let (asked, mut answers) = mpsc::channel(AHEAD);
     let places = Arc::new(Semaphore::new(AHEAD));
     let asking = async {
-        let known = stream::iter(lines).chunks(TOGETHER).map(|lines| recall(&importer, lines)).buffered(1);
         // An error would mean that the semaphore was closed, which nobody does.
-        let placed = known
-            .flat_map(stream::iter)
-            .then(|known| async { (known, Arc::clone(&places).acquire_owned().await.ok()) });
+        let placed =
+            stream::iter(lines).then(|line| async { (line, Arc::clone(&places).acquire_owned().await.ok()) });
         let importer = &importer;
-        let proving = placed.map(|(known, place)| async move { (prove(importer, known).await, place) });
+        let proving = placed.map(|(line, place)| async move { (prove(importer, line).await, place) });
         let mut proven = std::pin::pin!(proving.buffered(PARALLEL));
         while let Some(line) = proven.next().await {
             // There is room for each that has a place, and the receiver lives longer than this.
@@ -104,8 +99,24 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     };
     let mut counts = HashMap::<Ending, u64>::new();
     let linking = async {
-        let mut settled = HashSet::new();
-        while let Some((line, _place)) = answers.recv().await {
+        let (mut settled, mut waits) = (HashSet::new(), importer.waits());
+        loop {
+            let (line, _place) = tokio::select! {
+                Ok(()) = waits.changed() => {
+                    if let Some(until) = *waits.borrow_and_update() {
+                        printer.remark(format!(
+                            "Instagram limits the app: waiting until {}; you can also stop now and start the import \
+                             again later",
+                            until.strftime("%H:%M:%S UTC"),
+                        ));
+                    }
+                    continue;
+                }
+                line = answers.recv() => match line {
+                    Some(line) => line,
+                    None => break,
+                },
+            };
             let ended = end(&importer, &mut settled, line?).await?;
             *counts.entry(ended.ending).or_default() += 1;
             printer.json(&ended.json());
@@ -128,40 +139,13 @@ struct Asked {
 /// An ending with its words.
 type Ended = (Ending, &'static str);
 
-/// A line, and whether its user is connected already.
-type Known = (Line, bool);
-
-/// Looks the lines' users up, all at once.
-async fn recall(importer: &Importer, lines: Vec<Line>) -> Vec<Result<Known, Failure>> {
-    let owners: Vec<&OwnerId> =
-        lines.iter().filter_map(|line| Some(&line.entry.as_ref().ok()?.owner)).collect();
-    match importer.connected_among(&owners).await {
-        Ok(connected) => {
-            let is_connected =
-                |line: &Line| line.entry.as_ref().is_ok_and(|entry| connected.contains(entry.owner.as_str()));
-            lines
-                .into_iter()
-                .map(|line| (is_connected(&line), line))
-                .map(|(known, line)| Ok((line, known)))
-                .collect()
-        }
-        Err(error) => {
-            let first = owners.first().map_or("the first line", |owner| owner.as_str());
-            vec![Err(stopped(&error, first))]
-        }
-    }
-}
-
 /// An error here would meet the following lines as well.
-async fn prove(importer: &Importer, known: Result<Known, Failure>) -> Result<Asked, Failure> {
-    let (Line { number, entry }, is_connected) = known?;
+async fn prove(importer: &Importer, line: Line) -> Result<Asked, Failure> {
+    let Line { number, entry } = line;
     let Entry { owner, offered } = match entry {
         Ok(entry) => entry,
         Err(why) => return Ok(Asked { number, entry: Err(why) }),
     };
-    if is_connected {
-        return Ok(Asked { number, entry: Ok((owner, Err(words(&Imported::AlreadyConnected)))) });
-    }
     let asked = match importer.prove(&owner, &offered).await {
         Ok(proven) => proven.map_err(|imported| words(&imported)),
         Err(error) => Err(ended_by(&error, &owner)?),
@@ -250,7 +234,10 @@ fn unproven(meaning: Meaning) -> (Ending, &'static str) {
             "Instagram does not accept the token; it must be a long-lived token of this app, by Instagram Login",
         ),
         Meaning::Unavailable => (Ending::TryAgain, "Instagram did not answer; start the import again later"),
-        Meaning::RateLimited(_) => {
+        Meaning::RateLimited(LimitScope::Account) => {
+            (Ending::TryAgain, "Instagram limits calls about this account; start the import again later")
+        }
+        Meaning::RateLimited(LimitScope::App) => {
             (Ending::TryAgain, "Instagram limits the app; start the import again later")
         }
         Meaning::UserAction(_) => (

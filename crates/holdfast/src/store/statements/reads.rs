@@ -53,15 +53,6 @@ statements! {
         ),
     );
     CONNECTION = connections_where!("c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0");
-    /// Of the users in the JSON list `$1`, those whose connection needs no other grant. One look-up
-    /// for each, whatever the planner expects.
-    USERS_LINKED = Sql::each(
-        "SELECT c.user_id FROM json_each($1) AS asked CROSS JOIN connections AS c WHERE c.user_id = asked.value AND \
-         c.provider = $2 AND c.ordinal = 0 AND c.state IN ('connected', 'degraded', 'action_required')",
-        "SELECT asked.user_id FROM jsonb_array_elements_text(CAST(CAST($1 AS TEXT) AS JSONB)) AS asked (user_id) CROSS JOIN \
-         LATERAL (SELECT c.state FROM connections AS c WHERE c.user_id = asked.user_id AND c.provider = $2 AND c.ordinal = 0 \
-         LIMIT 1) AS c WHERE c.state IN ('connected', 'degraded', 'action_required')",
-    );
     CONNECTION_BY_ID = connections_where!("c.id = $1");
     /// One claim per connection and gap, across replicas. A `probed_at` further ahead than the gap
     /// is from a clock that has been set back; one slightly ahead is from a caller that read the

@@ -55,14 +55,25 @@ async fn me(State(graph): State<Graph>, request: Request) -> Response {
     let token = token.trim_start_matches("Bearer ").trim_start_matches("IGAA").to_owned();
     let mut parts = token.split('_');
     let (kind, number) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    *graph.asked.lock().unwrap().entry(kind.to_owned()).or_default() += 1;
+    let asked = {
+        let mut asked = graph.asked.lock().unwrap();
+        let count = asked.entry(kind.to_owned()).or_default();
+        *count += 1;
+        *count
+    };
     let refused = |code: u32, subcode: u32, message: &str| {
         let error =
             json!({"message": message, "type": "OAuthException", "code": code, "error_subcode": subcode});
         (StatusCode::BAD_REQUEST, axum::Json(json!({"error": error}))).into_response()
     };
+    let limited = |code: u32, seconds: &'static str| {
+        ([("retry-after", seconds)], refused(code, 0, "too many calls")).into_response()
+    };
     match kind {
-        "good" => axum::Json(json!({
+        "throttled" => limited(4, "7200"),
+        "briefly" if asked == 1 => limited(4, "5"),
+        "busy" => limited(80_002, "7200"),
+        "good" | "briefly" => axum::Json(json!({
             "id": format!("9{number:0>16}"), "user_id": format!("17841{number:0>12}"),
             "username": format!("account.{number}"), "name": "A", "account_type": "BUSINESS",
         }))
@@ -237,6 +248,61 @@ async fn what_may_pass_is_asked_about_three_times() {
         (1, ["token_refused", "try_again"].map(String::from).to_vec())
     );
     assert_eq!(["foreign", "down"].map(|kind| graph.asked_about(kind)), [3, 3]);
+}
+
+/// As many lines as are asked about at once: what comes after them is asked later.
+fn fillers(from: usize) -> String {
+    (from..from + 8).map(|each| format!("user_{each},{}\n", token("good", each))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_is_told_and_waited_for_while_that_is_sensible() {
+    let (graph, url) = Graph::start().await;
+    let place = place(&url);
+    let input = format!("user_id,access_token\nuser_briefly,{}\n{}", token("briefly", 1), fillers(10));
+    let ended = place.feed(&["import", "-"], input.as_bytes());
+    assert_eq!((ended.code, graph.asked_about("briefly")), (0, 2), "{}", ended.whole());
+    assert!(ended.stderr.contains("Instagram limits the app: waiting until "), "{}", ended.stderr);
+    // Another account's limit is no reason to wait.
+    let input =
+        format!("user_id,access_token\nuser_busy,{}\nuser_1,{}\n", token("busy", 2), token("good", 3));
+    let ended = place.feed(&["import", "-"], input.as_bytes());
+    assert_eq!(outcomes(&ended.stdout), ["try_again", "imported"], "{}", ended.stderr);
+    assert_eq!((ended.code, graph.asked_about("busy")), (1, 1));
+    // Two hours are not waited for; what is left is for another run.
+    let input = |kind| {
+        let rest = fillers(40);
+        format!("user_id,access_token\nuser_throttled,{}\n{}{rest}", token(kind, 4), fillers(30))
+    };
+    let ended = place.feed(&["import", "-"], input("throttled").as_bytes());
+    let told = outcomes(&ended.stdout);
+    assert_eq!((ended.code, told.len()), (1, 17), "{}", ended.whole());
+    assert_eq!((&*told[0], &*told[16]), ("try_again", "try_again"), "{}", ended.whole());
+    assert!(ended.stdout.contains("Instagram limits the app"), "{}", ended.stdout);
+    let again = place.feed(&["import", "-"], input("good").as_bytes());
+    assert_eq!(again.code, 0, "{}", again.whole());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_account_of_somebody_connected_is_told() {
+    let (graph, url) = Graph::start().await;
+    let place = place(&url);
+    let import = |token: String| {
+        let ended =
+            place.feed(&["import", "-"], format!("user_id,access_token\nuser_1,{token}\n").as_bytes());
+        (ended.code, outcomes(&ended.stdout).remove(0), ended.stdout)
+    };
+    assert_eq!(import(token("good", 1)).1, "imported");
+    let (code, outcome, told) = import(token("good", 2));
+    assert_eq!((code, &*outcome), (1, "account_taken"), "{told}");
+    assert!(told.contains("has already linked another account here"), "{told}");
+    // The same account by another token, and one that connects nothing.
+    for token in [format!("IGAAgood_1_renewed_{TAIL}"), token("expired", 2), token("foreign", 2)] {
+        let (code, outcome, told) = import(token);
+        assert_eq!((code, &*outcome), (0, "already_connected"), "{told}");
+    }
+    assert_eq!(graph.asked_about("foreign"), 1);
+    assert_eq!(import(token("down", 2)).1, "try_again", "nobody knows whose it is");
 }
 
 #[tokio::test(flavor = "multi_thread")]
