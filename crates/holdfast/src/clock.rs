@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use jiff::civil::date;
+use jiff::fmt::temporal::Pieces;
 
 /// The current time, and waiting for a later one.
 pub trait Clock: Debug + Send + Sync + 'static {
@@ -106,6 +108,16 @@ pub fn from_millis(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
+/// The time that an RFC 3339 text names, held at the last representable instant: that is some hours
+/// before the end of the year 9999, which others write for "never". `None` for another text.
+pub fn parse_time(text: &str) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| {
+        let pieces = Pieces::parse(text).ok()?;
+        let is_at_the_end = pieces.date() >= date(9999, 12, 30);
+        (is_at_the_end && pieces.time().is_some() && pieces.offset().is_some()).then_some(Timestamp::MAX)
+    })
+}
+
 /// Longest sleep before the wall clock is read again: it may jump meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
@@ -198,6 +210,20 @@ impl Clock for ManualClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_time_of_rfc_3339_is_read() {
+        let at = |text: &str| parse_time(text).map(|at| at.to_string());
+        assert_eq!(at("2026-12-24t18:00:00.5+01:00").unwrap(), "2026-12-24T17:00:00.5Z");
+        assert_eq!(at("2016-12-31T23:59:60Z").unwrap(), "2016-12-31T23:59:59Z");
+        assert_eq!(at("0000-01-01T00:00:00Z").unwrap(), "0000-01-01T00:00:00Z");
+        for last in ["9999-12-30T23:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999-23:59"] {
+            assert_eq!(parse_time(last), Some(Timestamp::MAX), "{last}");
+        }
+        for wrong in ["", "9999-12-31", "9999-12-31T23:59:59", "9999-12-32T00:00:00Z", "soon", "1795435200"] {
+            assert_eq!(parse_time(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn a_throttle_admits_once_per_period_and_after_the_clock_was_set_back() {

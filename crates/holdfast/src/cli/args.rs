@@ -159,9 +159,13 @@ pub enum AuditCommand {
     /// Print the record as JSON lines, oldest first
     Export {
         /// Only entries from this time on (RFC 3339)
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = time)]
         since: Option<jiff::Timestamp>,
     },
+}
+
+fn time(text: &str) -> Result<jiff::Timestamp, &'static str> {
+    crate::clock::parse_time(text).ok_or("write a time such as 2026-11-23T12:00:00Z")
 }
 
 /// Options of `doctor`.

@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 
+use crate::clock::parse_time;
+
 /// RFC 3339, or unix seconds with or without a fraction, as `extract(epoch FROM …)` and other
 /// languages' clocks give one.
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
-    if let Ok(at) = text.parse() {
+    if let Some(at) = parse_time(text) {
         return Some(at);
     }
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));

@@ -11,6 +11,7 @@ use super::super::exit::Failure;
 use super::super::{instant, long_lines};
 use super::records::{Ending, Record, Records};
 use crate::caller::OwnerId;
+use crate::clock::{from_millis, parse_time};
 use crate::connections::import::Offered;
 
 /// A longer line holds no token of Instagram's.
@@ -243,10 +244,12 @@ fn offered(field: impl Fn(&str) -> Result<String, &'static str>) -> Result<Offer
     if token.len() > LONGEST_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("access_token has characters that tokens do not have, or is too long");
     }
-    let expires_at = time(&field("token_expires_at")?)
-        .map_err(|()| "token_expires_at is no time from 2010 to 2100, in RFC 3339 or unix seconds")?;
-    let obtained_at = time(&field("obtained_at")?)
-        .map_err(|()| "obtained_at is no time from 2010 to 2100, in RFC 3339 or unix seconds")?;
+    let expires_at = time(&field("token_expires_at")?).map_err(
+        |()| "token_expires_at is neither a time in RFC 3339 nor one in unix seconds, from 2010 to 2100",
+    )?;
+    let obtained_at = time(&field("obtained_at")?).map_err(
+        |()| "obtained_at is neither a time in RFC 3339 nor one in unix seconds, from 2010 to 2100",
+    )?;
     Ok(Offered { access_token: SecretString::from(token), obtained_at, expires_at })
 }
 
@@ -255,7 +258,11 @@ fn time(text: &str) -> Result<Option<Timestamp>, ()> {
     if text.is_empty() {
         return Ok(None);
     }
-    instant::parse(text).filter(|at| TIMES.contains(&at.as_second())).map(Some).ok_or(())
+    let at = instant::parse(text).ok_or(())?;
+    let held = at.as_second().clamp(TIMES.start, TIMES.end);
+    // A number far off may be in milliseconds; a date means "never", or "not known".
+    let is_meant = held == at.as_second() || parse_time(text).is_some();
+    if is_meant { Ok(Some(from_millis(held * 1000))) } else { Err(()) }
 }
 
 #[cfg(test)]
@@ -263,6 +270,16 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::*;
+
+    #[test]
+    fn a_date_far_off_is_not_known_and_a_number_a_mistake() {
+        let at = |text| time(text).map(|at| at.map(Timestamp::as_second));
+        for never in ["9999-12-31T23:59:59Z", "9999-12-31 23:59:59.999999+00", "9999-12-30T22:00:01Z"] {
+            assert_eq!(at(never), Ok(Some(TIMES.end)), "{never}");
+        }
+        assert_eq!(at("0001-01-01T00:00:00Z"), Ok(Some(TIMES.start)), "not known");
+        assert_eq!(at("253402300799"), Err(()), "as likely a mistake as milliseconds");
+    }
 
     type Read = (u64, Result<String, &'static str>);
 

@@ -78,6 +78,8 @@ async fn a_token_is_judged_as_of_another_time() {
     assert_eq!(ended.code, 1, "{}", ended.stdout);
     let rfc = SystemClock.now().to_string();
     assert_eq!(explain(place(&clerk), &["--at", &rfc], token.clone()).await.code, 0);
+    let ended = explain(place(&clerk), &["--at", "9999-12-31T23:59:59Z"], token.clone()).await;
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
     let ended = explain(place(&clerk), &["--at", "yesterday"], token).await;
     assert_eq!((ended.code, ended.stdout.as_str()), (2, ""));
 }

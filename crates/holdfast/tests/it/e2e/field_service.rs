@@ -163,6 +163,7 @@ async fn the_connections_of_all_users_are_found_by_state_reason_deadline_and_acc
         ("reason=expired", vec![]),
         ("state=connected&reason=revoked", vec![]),
         ("expires_before=2999-01-01T00:00:00Z", vec![ada, grace]),
+        ("expires_before=9999-12-31T23:59:59Z", vec![ada, grace]),
         ("expires_before=2999-01-01T00:00:00Z&state=reconnect_required", vec![grace]),
         ("expires_before=2020-01-01T00:00:00Z", vec![]),
         // Either id, as a webhook's `entry.id` has it, or the handle.

@@ -3,12 +3,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::prelude::*;
 use crate::caller::service::ServiceCaller;
+use crate::clock::parse_time;
 use crate::connection::{Reason, State as ConnectionState};
 use crate::connections::listing::{Filter, UserStatus, is_account_id};
 use crate::http::failure;
@@ -84,8 +84,8 @@ fn filter(wanted: &Wanted) -> Result<Filter, Problem> {
         Reason::parse(name).ok_or_else(wrong)
     });
     let expires_before = wanted.expires_before.as_deref().map(|time| {
-        time.parse::<Timestamp>()
-            .map_err(|_| malformed("expires_before must be a time such as 2026-12-24T18:00:00Z."))
+        parse_time(time)
+            .ok_or_else(|| malformed("expires_before must be a time such as 2026-12-24T18:00:00Z."))
     });
     // A backend that looks an unset variable up, or forgets the @, must not read that nobody has
     // the account.
