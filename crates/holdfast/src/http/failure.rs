@@ -25,21 +25,18 @@ const RENEWED_WITHIN: Duration = Duration::from_secs(5);
 /// What reading from the store can lead to.
 pub(super) const READING: [ProblemCode; 2] =
     [ProblemCode::Server(ServerCode::DatabaseUnavailable), ProblemCode::Server(ServerCode::Internal)];
+/// What writing to the store can lead to.
+pub(super) const WRITING: [ProblemCode; 3] = [
+    ProblemCode::Server(ServerCode::DatabaseUnavailable),
+    ProblemCode::Server(ServerCode::DatabaseFull),
+    ProblemCode::Server(ServerCode::Internal),
+];
 /// What a change to the caller's record can lead to.
-pub(super) const USERS: [ProblemCode; 4] = [
-    ProblemCode::Server(ServerCode::DatabaseUnavailable),
-    ProblemCode::Server(ServerCode::DatabaseFull),
-    ProblemCode::Server(ServerCode::Internal),
-    ProblemCode::Request(RequestCode::UserErased),
-];
+pub(super) const USERS: [ProblemCode; 4] =
+    [WRITING[0], WRITING[1], WRITING[2], ProblemCode::Request(RequestCode::UserErased)];
 /// What a change to a connection can lead to.
-pub(super) const CHANGING: [ProblemCode; 5] = [
-    ProblemCode::Server(ServerCode::DatabaseUnavailable),
-    ProblemCode::Server(ServerCode::DatabaseFull),
-    ProblemCode::Server(ServerCode::Internal),
-    ProblemCode::Request(RequestCode::UserErased),
-    ProblemCode::Request(RequestCode::ConcurrentChange),
-];
+pub(super) const CHANGING: [ProblemCode; 4] =
+    [WRITING[0], WRITING[1], WRITING[2], ProblemCode::Request(RequestCode::ConcurrentChange)];
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
@@ -67,8 +64,8 @@ impl From<ServiceError> for Problem {
         let cause = error.to_string();
         match error {
             ServiceError::Store(error) => error.into(),
-            ServiceError::Contended => RequestCode::ConcurrentChange.into(),
-            ServiceError::UserGone => RequestCode::UserErased.into(),
+            // Erased meanwhile: asked again, the route answers as for anybody who was erased before.
+            ServiceError::Contended | ServiceError::UserGone => RequestCode::ConcurrentChange.into(),
             ServiceError::KeyNotHere { .. } => Self::new(ServerCode::DatabaseUnavailable)
                 .with_detail("This server cannot open the stored data at the moment.")
                 .with_retry_after(Some(KEY_RETRY_AFTER))
@@ -108,6 +105,7 @@ pub(super) fn connect(error: ConnectError, clock: &dyn Clock) -> Problem {
             })
             .with_retry_after(Some(until(free_at, clock))),
         ConnectError::NotConfigured => Reason::NotConfigured.into(),
+        ConnectError::Service(ServiceError::UserGone) => RequestCode::UserErased.into(),
         ConnectError::Service(error) => error.into(),
     }
 }

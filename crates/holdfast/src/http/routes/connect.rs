@@ -36,6 +36,7 @@ pub(super) fn add(routes: Routes) -> Routes {
                     RequestCode::ReturnToNotAllowed.into(),
                     RequestCode::ReturnToMissing.into(),
                     RequestCode::TooManyAttempts.into(),
+                    RequestCode::UserErased.into(),
                     Reason::NotConfigured.into(),
                 ])
         })

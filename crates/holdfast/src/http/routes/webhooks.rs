@@ -19,7 +19,7 @@ pub(super) fn add(routes: Routes) -> Routes {
                      `user.deleted` erases the user and every grant.",
                 )
                 .response_with::<204, (), _>(|answer| answer.description("Stored, or nothing to do."))
-                .problems(&failure::CHANGING)
+                .problems(&failure::WRITING)
                 .problems(&[
                     RequestCode::SignatureInvalid.into(),
                     RequestCode::MalformedBody.into(),

@@ -57,6 +57,12 @@ async fn an_erased_user_is_told_so_and_stays_erased() {
         .map(|each| format!("{} {}", each.method, each.path))
         .collect();
     assert_eq!(there, known, "each operation about a user has its answer");
+    let document = body(&app.get("/openapi.json").await);
+    for (method, path, status, _) in ANSWERS {
+        let gone = &document["paths"][path][method.to_lowercase()]["responses"]["410"]["description"];
+        let is_described = gone.as_str().is_some_and(|told| told.contains("`user-erased`"));
+        assert_eq!(is_described, *status == 410, "{method} {path}");
+    }
 
     let asked = app.instagram.call_counts();
     // Twice: what the first round does must not change the second.
