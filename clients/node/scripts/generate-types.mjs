@@ -9,7 +9,7 @@ import openapiTS, { astToString } from "openapi-typescript";
 const SOURCE = new URL("../../../docs/reference/openapi.json", import.meta.url);
 const TARGET = new URL("../src/openapi.d.ts", import.meta.url);
 
-/** The document with nothing but the service API and what that refers to. */
+/** The document with nothing but the service API, the events, and what these refer to. */
 function serviceApi(document) {
   const paths = Object.fromEntries(
     Object.entries(document.paths).filter(([path]) => path.startsWith("/service/")),
@@ -23,6 +23,7 @@ function serviceApi(document) {
     }
   };
   collect(paths);
+  collect(document.webhooks);
   // Answers that these share with the routes of the signed-in person.
   for (const name of ["DisconnectReceipt", "HistoryPage"])
     collect({ $ref: `#/components/schemas/${name}` });

@@ -119,21 +119,13 @@ export interface ConnectionsQuery {
 export type ConnectionsPage = Schemas["ConnectionsPage"];
 
 /** Somebody's status changed, or their grant is about to expire. */
-export interface InstagramEvent {
-  type: "instagram.status" | "instagram.expiring_soon";
-  timestamp: string;
-  data: { user_id: string; status: InstagramStatus };
-}
+export type InstagramEvent = Schemas["InstagramEvent"];
 
 /** Many connections fail in the same way; that is over. */
-export interface IncidentEvent {
-  type: "incident.began" | "incident.ended";
-  timestamp: string;
-  data: { provider: string };
-}
+export type IncidentEvent = Schemas["IncidentEvent"];
 
 /** `type` says which. */
-export type HoldfastEvent = InstagramEvent | IncidentEvent;
+export type HoldfastEvent = Schemas["HoldfastEvent"];
 
 export interface Holdfast {
   /**

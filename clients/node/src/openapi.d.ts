@@ -19,7 +19,10 @@ export interface components {
             /** @description A signed address that expires; its failure says nothing about the connection. */
             profile_picture_url: string | null;
         };
-        /** @description The action that would help. */
+        /**
+         * @description The action that would help.
+         * @enum {string}
+         */
         Action: "none" | "connect" | "reconnect" | "wait" | "fix_at_instagram" | "contact_support";
         /** @description A connect attempt that began or ended. */
         AttemptLine: {
@@ -60,7 +63,10 @@ export interface components {
             /** @description When it happened. */
             at: string;
         };
-        /** @description The kind of event that our knowledge rests on. */
+        /**
+         * @description The kind of event that our knowledge rests on.
+         * @enum {string}
+         */
         EvidenceSource: "oauth" | "refresh" | "use" | "callback" | "clock";
         /** @description Instagram's own answer. */
         GraphAnswer: {
@@ -96,6 +102,44 @@ export interface components {
             entries: components["schemas"]["HistoryLine"][];
             /** @description The opaque cursor of the next page. */
             next: string | null;
+        };
+        /** @description An event to the app's backend; `type` says which. */
+        HoldfastEvent: components["schemas"]["InstagramEvent"] | components["schemas"]["IncidentEvent"];
+        /** @description Many connections fail in the same way; that is over. */
+        IncidentEvent: {
+            /**
+             * @description Which of the two.
+             * @enum {string}
+             */
+            type: "incident.began" | "incident.ended";
+            /** @description When it was noticed, RFC 3339. */
+            timestamp: string;
+            /** @description Where. */
+            data: components["schemas"]["IncidentEventData"];
+        };
+        /** @description Where the incident is. */
+        IncidentEventData: {
+            /** @description The provider: `instagram`. */
+            provider: string;
+        };
+        /** @description Somebody's status changed, or their grant is about to expire. */
+        InstagramEvent: {
+            /**
+             * @description Which of the two.
+             * @enum {string}
+             */
+            type: "instagram.status" | "instagram.expiring_soon";
+            /** @description When it happened, RFC 3339. */
+            timestamp: string;
+            /** @description Whose, and what is known. */
+            data: components["schemas"]["InstagramEventData"];
+        };
+        /** @description Whose status, and the status. */
+        InstagramEventData: {
+            /** @description Clerk user id, `user_…`. */
+            user_id: string;
+            /** @description As it is when the event is sent. Of two, the one with the greater `version` counts. */
+            status: components["schemas"]["InstagramStatus"];
         };
         /** @description A caller's Instagram connection, as far as we know. */
         InstagramStatus: {
@@ -159,13 +203,25 @@ export interface components {
             /** @description The id of the request, for the log. */
             request_id: string;
         };
-        /** @description What a client may do about it without a person: the `action` member. */
+        /**
+         * @description What a client may do about it without a person: the `action` member.
+         * @enum {string}
+         */
         ProblemAction: "refresh_session_token" | "sign_in" | "retry" | "look_first" | "fix_request" | "connect" | "reconnect" | "fix_at_instagram" | "contact_support";
-        /** @description Who is at fault, or whom we are waiting for: the `source` member. */
+        /**
+         * @description Who is at fault, or whom we are waiting for: the `source` member.
+         * @enum {string}
+         */
         ProblemSource: "session" | "service_key" | "request" | "instagram" | "clerk" | "database" | "server";
-        /** @description Why a connection is in its state. */
+        /**
+         * @description Why a connection is in its state.
+         * @enum {string}
+         */
         Reason: "user_disconnected" | "denied" | "attempt_expired" | "attempt_failed" | "account_moved" | "account_not_admitted" | "scopes_missing" | "refresh_failing" | "rate_limited" | "provider_unavailable" | "provider_incident" | "app_misconfigured" | "checkpoint" | "unconfirmed" | "restricted" | "consent_blocked" | "expired" | "revoked" | "password_changed" | "deauthorized" | "token_invalid" | "account_ineligible" | "key_lost" | "grant_unreadable" | "not_configured";
-        /** @description The state of a connection as the contract names it. */
+        /**
+         * @description The state of a connection as the contract names it.
+         * @enum {string}
+         */
         State: "not_connected" | "connecting" | "connected" | "degraded" | "action_required" | "reconnect_required" | "unavailable";
         /** @description A grant for use by the app's backend. */
         TokenAnswer: {

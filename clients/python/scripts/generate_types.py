@@ -17,7 +17,7 @@ HEAD = '''"""The types of the service API. Generated from docs/reference/openapi
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, Union
 
 '''
 
@@ -64,6 +64,9 @@ def type_of(schema: Any) -> str:
 
 def declaration(name: str, schema: dict[str, Any]) -> str:
     bases = [type_of(each) for each in schema.get("allOf", []) if "$ref" in each]
+    if all("$ref" in each for each in schema.get("anyOf", [{}])):
+        choices = "".join(f"    {type_of(each)},\n" for each in schema["anyOf"])
+        return f"\n{name} = Union[\n{choices}]\n"
     if "properties" not in schema and not bases:
         values = type_of(schema).removeprefix("Literal[").removesuffix("]").split(", ")
         return f"{name} = Literal[\n" + "".join(f"    {value},\n" for value in values) + "]\n"
@@ -86,8 +89,10 @@ def text() -> str:
     found: dict[str, None] = {}
     referred({path: item for path, item in DOCUMENT["paths"].items() if path.startswith("/service/")}, found)
     referred([{"$ref": f"#/components/schemas/{name}"} for name in SHARED], found)
+    referred(DOCUMENT["webhooks"], found)
     # Names for choices first, and what is built on others last: they are read when the module is.
-    ordered = sorted(found, key=lambda name: ("allOf" in SCHEMAS[name], "properties" in SCHEMAS[name], name))
+    built = lambda name: ["anyOf" in SCHEMAS[name], "allOf" in SCHEMAS[name], "properties" in SCHEMAS[name], name]
+    ordered = sorted(found, key=built)
     declared = "".join(declaration(name, SCHEMAS[name]) for name in ordered)
     return HEAD + declared.rstrip("\n") + "\n"
 

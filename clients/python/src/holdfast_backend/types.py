@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, Union
 
 Action = Literal[
     "none",
@@ -131,6 +131,27 @@ class HistoryPage(TypedDict):
     next: str | None
 
 
+class IncidentEvent(TypedDict):
+    type: Literal["incident.began", "incident.ended"]
+    timestamp: str
+    data: IncidentEventData
+
+
+class IncidentEventData(TypedDict):
+    provider: str
+
+
+class InstagramEvent(TypedDict):
+    type: Literal["instagram.status", "instagram.expiring_soon"]
+    timestamp: str
+    data: InstagramEventData
+
+
+class InstagramEventData(TypedDict):
+    user_id: str
+    status: InstagramStatus
+
+
 class _InstagramStatus(TypedDict):
     connected: bool
     state: State
@@ -195,3 +216,9 @@ class _UserStatus(TypedDict):
 
 class UserStatus(_UserStatus, total=False):
     error: str
+
+
+HoldfastEvent = Union[
+    InstagramEvent,
+    IncidentEvent,
+]

@@ -9,41 +9,12 @@ import hmac
 import json
 import re
 import time
-from typing import TYPE_CHECKING, Iterable, Literal, Protocol, Sequence, TypedDict, Union
+from typing import TYPE_CHECKING, Iterable, Protocol, Sequence
 
 if TYPE_CHECKING:
-    from .types import InstagramStatus
+    from .types import HoldfastEvent
 
 TOLERANCE_S = 5 * 60
-
-
-class Connection(TypedDict):
-    user_id: str
-    status: InstagramStatus
-
-
-class InstagramEvent(TypedDict):
-    """Somebody's status changed, or their grant is about to expire."""
-
-    type: Literal["instagram.status", "instagram.expiring_soon"]
-    timestamp: str
-    data: Connection
-
-
-class Incident(TypedDict):
-    provider: str
-
-
-class IncidentEvent(TypedDict):
-    """Many connections fail in the same way; that is over."""
-
-    type: Literal["incident.began", "incident.ended"]
-    timestamp: str
-    data: Incident
-
-
-#: `type` says which.
-Event = Union[InstagramEvent, IncidentEvent]
 
 
 class Headers(Protocol):
@@ -56,7 +27,7 @@ class WebhookError(Exception):
     """The event is not from Holdfast, or not from now."""
 
 
-def verify_webhook(body: bytes, headers: Headers, secret: str | Sequence[str]) -> Event:
+def verify_webhook(body: bytes, headers: Headers, secret: str | Sequence[str]) -> HoldfastEvent:
     """The event, once its signature and its time have been checked. `body`: the bytes as they arrived."""
     if not isinstance(body, bytes):
         raise WebhookError("the body's bytes as they arrived are needed")
@@ -75,7 +46,7 @@ def verify_webhook(body: bytes, headers: Headers, secret: str | Sequence[str]) -
     if not any(hmac.compare_digest(each, b"v1," + ours) for each in given for ours in expected):
         raise WebhookError("no signature fits the secret")
     try:
-        event: Event = json.loads(body)
+        event: HoldfastEvent = json.loads(body)
     except (ValueError, RecursionError):
         raise WebhookError("the event is not JSON") from None
     return event

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use aide::openapi::{Components, Info, License, OpenApi, ReferenceOr, SecurityScheme, Server, Tag};
+use aide::generate::in_context;
+use aide::openapi::{
+    Components, Info, License, OpenApi, PathItem, ReferenceOr, SecurityScheme, Server, Tag,
+};
 use aide::transform::TransformOperation;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::outbox::Event;
 
 /// The scheme of routes for the signed-in browser.
 pub const SESSION_TOKEN: &str = "session_token";
@@ -51,6 +56,7 @@ pub(super) fn skeleton(public_url: &str) -> OpenApi {
             tag(tags::CALLBACKS, "Called by Instagram, Meta and Clerk."),
             tag(tags::OPERATION, "For operators of this installation, and for readers."),
         ],
+        webhooks: [("event".to_owned(), ReferenceOr::Item(webhook()))].into_iter().collect(),
         components: Some(Components {
             security_schemes: [
                 (
@@ -121,6 +127,28 @@ pub(super) fn finished(api: OpenApi) -> Value {
     require_nullable(&mut document);
     unwrap_descriptions(&mut document);
     document
+}
+
+/// The request to `HOLDFAST_WEBHOOK_URL`.
+fn webhook() -> PathItem {
+    let event = in_context(|ctx| ctx.schema.subschema_for::<Event<'static>>());
+    let header = |name: &str, description: &str| json!({"name": name, "in": "header", "required": true, "description": description, "schema": {"type": "string"}});
+    let described = json!({"post": {
+        "operationId": "receiveEvent",
+        "summary": "An event, sent to `HOLDFAST_WEBHOOK_URL`",
+        "description": "Signed as Standard Webhooks have it, and sent at least once.",
+        "parameters": [
+            header("webhook-id", "The same whenever this event is sent again."),
+            header("webhook-timestamp", "When it was sent, in Unix seconds."),
+            header("webhook-signature", "`v1,` and the signature, by `HOLDFAST_WEBHOOK_SECRET`."),
+        ],
+        "requestBody": {"required": true, "content": {"application/json": {"schema": event}}},
+        "responses": {
+            "2XX": {"description": "Taken. After any other answer, or none, it is sent again, for a week."},
+        },
+    }});
+    // A test reads it in the document.
+    serde_json::from_value(described).unwrap_or_default()
 }
 
 /// Requires the members of answers that may be `null`: what an answer leaves out is never `null`.

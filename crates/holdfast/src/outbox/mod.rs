@@ -7,6 +7,7 @@
 //! is greater than any.
 
 mod batch;
+mod event;
 mod notices;
 mod receiver;
 
@@ -22,16 +23,16 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use self::batch::Sent;
 use self::batch::{Batch, Outcome};
+pub use self::event::Event;
+use self::event::{InstagramEvent, InstagramEventData, STATUS};
 pub use self::receiver::remedy_of_status;
 use self::receiver::{DeliveryError, Receiver};
 use crate::clock::{Backoff, SharedClock, after, still_ahead};
-use crate::connection::status::InstagramStatus;
 use crate::connections::Connections;
 use crate::entropy::{SharedEntropy, random};
 use crate::metric::{Labels, metrics};
@@ -40,8 +41,6 @@ use crate::store::{Notice, PendingEvent, Store, StoreError};
 use crate::telemetry::traces::in_span;
 use crate::transport::{Outgoing, SharedTransport};
 
-/// The type of the status event; for the others see [`notices`].
-const KIND: &str = "instagram.status";
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
@@ -58,25 +57,6 @@ const BACKOFF: Backoff =
 const GIVE_UP_AFTER: Duration = Duration::from_hours(7 * 24);
 /// The outbox is read at least this often, and this long after a database error.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
-
-/// The body of an event.
-#[derive(Debug, Serialize)]
-struct Message {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    /// When the status changed, or when it was noticed.
-    timestamp: Timestamp,
-    data: Data,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Data {
-    /// A user and their present status.
-    User { user_id: String, status: Box<InstagramStatus> },
-    /// The provider with an incident.
-    Incident { provider: &'static str },
-}
 
 /// The app's webhook endpoint.
 #[derive(Debug)]
@@ -304,18 +284,18 @@ impl Dispatcher {
 
     async fn deliver(&self, event: &PendingEvent) -> Result<Result<(), DeliveryError>, StoreError> {
         let status = Box::new(self.connections.status_for(event).await?);
-        let data = Data::User { user_id: event.user_id().to_owned(), status };
-        let message = Message { kind: KIND, timestamp: event.occurred_at, data };
-        Ok(self.post(&event.id, &message).await)
+        let data = InstagramEventData { user_id: event.user_id(), status };
+        let message = InstagramEvent { kind: STATUS, timestamp: event.occurred_at, data };
+        Ok(self.post(&event.id, &Event::Instagram(message)).await)
     }
 
-    async fn post(&self, id: &str, message: &Message) -> Result<(), DeliveryError> {
+    async fn post(&self, id: &str, message: &Event<'_>) -> Result<(), DeliveryError> {
         let delivery = self.send_signed(id, message).await;
         self.receiver.note(delivery);
         delivery
     }
 
-    async fn send_signed(&self, id: &str, message: &Message) -> Result<(), DeliveryError> {
+    async fn send_signed(&self, id: &str, message: &Event<'_>) -> Result<(), DeliveryError> {
         let answer = self.transport.send(self.request(id, message)?).await;
         self.last_status.set(answer.as_ref().map_or(0, |answer| answer.status.as_u16().into()));
         let answer = answer?;
@@ -334,7 +314,7 @@ impl Dispatcher {
         still_ahead(self.receiver.rests_until()?, BACKOFF.longest, now)
     }
 
-    fn request(&self, id: &str, message: &Message) -> Result<Outgoing, DeliveryError> {
+    fn request(&self, id: &str, message: &Event<'_>) -> Result<Outgoing, DeliveryError> {
         let body = serde_json::to_vec(message).map_err(|_| DeliveryError::Unwritable)?;
         let timestamp = self.clock.now().as_second().to_string();
         let signature = self.endpoint.key.sign(id, &timestamp, &body);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::Dispatcher;
+use super::event::{Event, IncidentEvent, IncidentEventData, InstagramEvent, InstagramEventData};
 use super::receiver::DeliveryError;
-use super::{Data, Dispatcher, Message};
 use crate::clock::after;
 use crate::store::{Notice, NoticeKind, StoreError};
 
@@ -12,7 +13,8 @@ const SOON: Duration = Duration::from_hours(7 * 24 + 1);
 
 impl Dispatcher {
     pub(super) async fn tell(&self, notice: &Notice) -> Result<Result<(), DeliveryError>, StoreError> {
-        let data = match (notice.kind, notice.user_id()) {
+        let (kind, timestamp) = (notice.kind.as_str(), notice.occurred_at);
+        let event = match (notice.kind, notice.user_id()) {
             (NoticeKind::ExpiringSoon, Some(user_id)) => {
                 let status = Box::new(self.connections.status_of_notice(notice).await?);
                 // Refreshed, ended or gone since it was noticed: there is nothing left to tell.
@@ -20,15 +22,16 @@ impl Dispatcher {
                 if !status.state.is_alive() || !status.token_expires_at.is_some_and(expires_soon) {
                     return Ok(Ok(()));
                 }
-                Data::User { user_id: user_id.to_owned(), status }
+                let data = InstagramEventData { user_id, status };
+                Event::Instagram(InstagramEvent { kind, timestamp, data })
             }
             (NoticeKind::ExpiringSoon, None) => return Ok(Ok(())),
             (NoticeKind::IncidentBegan | NoticeKind::IncidentEnded, _) => {
-                Data::Incident { provider: notice.provider.as_str() }
+                let data = IncidentEventData { provider: notice.provider.as_str() };
+                Event::Incident(IncidentEvent { kind, timestamp, data })
             }
         };
-        let message = Message { kind: notice.kind.as_str(), timestamp: notice.occurred_at, data };
         let id = format!("evt_{}", notice.subject.replace(':', "_"));
-        Ok(self.post(&id, &message).await)
+        Ok(self.post(&id, &event).await)
     }
 }

@@ -102,6 +102,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "metric",
             "names",
             "nearest",
+            "outbox",
             "overview",
             "per_thread",
             "provider",

@@ -112,6 +112,28 @@ fn references(document: &Value, value: &Value) {
 }
 
 #[test]
+fn the_events_to_the_app_are_described() {
+    let document = document("https://api.example.com");
+    let post = &document["webhooks"]["event"]["post"];
+    let schema = |reference: &Value| {
+        let pointer = reference["$ref"].as_str().unwrap().strip_prefix('#').unwrap();
+        document.pointer(pointer).unwrap().clone()
+    };
+    let event = schema(&post["requestBody"]["content"]["application/json"]["schema"]);
+    let kinds: Vec<Value> = event["anyOf"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|choice| schema(choice)["properties"]["type"]["enum"].clone())
+        .collect();
+    let expected = [
+        serde_json::json!(["instagram.status", "instagram.expiring_soon"]),
+        serde_json::json!(["incident.began", "incident.ended"]),
+    ];
+    assert_eq!(kinds, expected);
+}
+
+#[test]
 fn the_requirements_of_forward_authentication_are_parameters() {
     let document = document("https://api.example.com");
     let parameters = |path: &str| -> Vec<String> {
