@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 
 use aide::OperationInput;
+use aide::generate::GenContext;
+use aide::openapi::{HeaderStyle, Operation, Parameter, ReferenceOr};
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -12,6 +14,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 
 use super::answer_headers::AnswerHeaders;
+use super::openapi::parameter;
 use super::problem::{Problem, ServerCode};
 use crate::connection::status::InstagramStatus;
 use crate::digest::sha256;
@@ -97,7 +100,14 @@ impl<S: Sync> FromRequestParts<S> for KnownTags {
     }
 }
 
-impl OperationInput for KnownTags {}
+impl OperationInput for KnownTags {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        let schema = schemars::json_schema!({"type": "string"});
+        let parameter_data = parameter("If-None-Match", "`ETag` of the status that is known.", false, schema);
+        let parameter = Parameter::Header { parameter_data, style: HeaderStyle::Simple };
+        operation.parameters.push(ReferenceOr::Item(parameter));
+    }
+}
 
 /// The tags of a list, without `W/`. A tag may hold a comma, so the list is not simply split; what
 /// follows a malformed member is not looked at.

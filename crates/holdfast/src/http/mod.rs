@@ -34,6 +34,7 @@ pub mod memory;
 pub mod memory_metrics;
 pub mod metrics;
 mod openapi;
+mod openapi_headers;
 pub mod operator;
 mod pages;
 mod params;

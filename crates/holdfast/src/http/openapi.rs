@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use aide::generate::in_context;
 use aide::openapi::{
-    Components, Info, License, OpenApi, PathItem, ReferenceOr, SecurityScheme, Server, Tag,
+    Components, Info, License, OpenApi, ParameterData, ParameterSchemaOrContent, PathItem, ReferenceOr,
+    SchemaObject, SecurityScheme, Server, Tag,
 };
 use aide::transform::TransformOperation;
+use schemars::Schema;
 use serde_json::{Value, json};
 
+use super::openapi_headers;
 use crate::outbox::Event;
 
 /// The scheme of routes for the signed-in browser.
@@ -76,6 +79,22 @@ pub(super) fn skeleton(public_url: &str) -> OpenApi {
     }
 }
 
+/// A parameter that no type of a handler has.
+pub fn parameter(name: &str, description: &str, required: bool, json_schema: Schema) -> ParameterData {
+    let schema = SchemaObject { json_schema, external_docs: None, example: None };
+    ParameterData {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        required,
+        deprecated: None,
+        format: ParameterSchemaOrContent::Schema(schema),
+        example: None,
+        examples: std::iter::empty().collect(),
+        explode: None,
+        extensions: std::iter::empty().collect(),
+    }
+}
+
 /// Says what an operation is: its id, its section and a short title.
 pub trait About {
     /// With these.
@@ -124,6 +143,7 @@ pub(super) fn finished(api: OpenApi) -> Value {
             sort_responses(operation);
         }
     }
+    openapi_headers::complete(&mut document);
     require_nullable(&mut document);
     unwrap_descriptions(&mut document);
     document

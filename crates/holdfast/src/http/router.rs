@@ -61,6 +61,7 @@ use axum::handler::Handler;
 
 use super::authentication::{CallerOrNobody, NotImpersonated};
 use super::direct::{DirectHandlers, GetHandler};
+use super::openapi_headers::Sends as _;
 use super::problem::Problems;
 use super::public::PublicRoute;
 use super::state::AppState;
@@ -177,6 +178,11 @@ fn admitted(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperati
     move |op| anywhere(doc)(op).problems(&admission::PROBLEMS)
 }
 
+/// `doc` of a route that passes a verdict on.
+fn forwarded(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
+    move |op| admitted(doc)(op).repeats_problems()
+}
+
 impl<Who> Routes<Who> {
     /// A route that reads.
     pub fn get<H, I, O, T>(self, path: &'static str, handler: H, doc: Doc) -> Self
@@ -258,7 +264,7 @@ impl Routes<Person> {
         T: ForOthers + 'static,
     {
         let every = axum::routing::any(handler.clone());
-        let methods = get_with(handler.clone(), admitted(doc)).merge(every);
+        let methods = get_with(handler.clone(), forwarded(doc)).merge(every);
         self.add_get(path, handler, methods)
     }
 }

@@ -8,6 +8,7 @@ use aide::operation::OperationOutput;
 use aide::transform::TransformOperation;
 
 use super::{Body, MEDIA_TYPE, Problem, ProblemCode};
+use crate::http::openapi_headers;
 
 /// Adds no answers by itself: which problems an operation has is said by its extractors and by
 /// [`Problems`].
@@ -24,8 +25,9 @@ impl Problem {
     /// status already, the codes that it lacks are added to it.
     pub fn describe(ctx: &mut GenContext, operation: &mut Operation, codes: &[ProblemCode]) {
         let responses = &mut operation.responses.get_or_insert_default().responses;
-        for (status, names) in by_status(codes) {
-            match responses.get_mut(&StatusCode::Code(status)) {
+        for (status, codes) in by_status(codes) {
+            let names = codes.iter().map(|code| format!("`{}`", code.entry().code));
+            let response = match responses.get_mut(&StatusCode::Code(status)) {
                 Some(ReferenceOr::Item(known)) => {
                     for name in names {
                         if known.description.contains(&name) {
@@ -39,12 +41,21 @@ impl Problem {
                     }
                     let media = || media_type(ctx);
                     known.content.entry(MEDIA_TYPE.to_owned()).or_insert_with(media);
+                    known
                 }
-                Some(ReferenceOr::Reference { .. }) => {}
+                Some(ReferenceOr::Reference { .. }) => continue,
                 None => {
-                    let made = ReferenceOr::Item(response(ctx, &names.join(", ")));
-                    responses.insert(StatusCode::Code(status), made);
+                    let made = response(ctx, &names.collect::<Vec<_>>().join(", "));
+                    let made = responses.entry(StatusCode::Code(status)).or_insert(ReferenceOr::Item(made));
+                    let ReferenceOr::Item(made) = made else { continue };
+                    made
                 }
+            };
+            if status == http::StatusCode::UNAUTHORIZED {
+                openapi_headers::add(response, &[openapi_headers::WWW_AUTHENTICATE]);
+            }
+            if codes.into_iter().any(|code| Self::new(code).retry_after_seconds().is_some()) {
+                openapi_headers::add(response, &[openapi_headers::RETRY_AFTER]);
             }
         }
     }
@@ -64,11 +75,10 @@ impl Problems for TransformOperation<'_> {
     }
 }
 
-fn by_status(codes: &[ProblemCode]) -> BTreeMap<u16, Vec<String>> {
-    let mut by_status = BTreeMap::<u16, Vec<String>>::new();
+fn by_status(codes: &[ProblemCode]) -> BTreeMap<u16, Vec<ProblemCode>> {
+    let mut by_status = BTreeMap::<u16, Vec<ProblemCode>>::new();
     for code in codes {
-        let entry = code.entry();
-        by_status.entry(entry.status.as_u16()).or_default().push(format!("`{}`", entry.code));
+        by_status.entry(code.entry().status.as_u16()).or_default().push(*code);
     }
     by_status
 }

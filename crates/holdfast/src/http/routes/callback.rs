@@ -22,6 +22,7 @@ pub(super) fn add(routes: Routes) -> Routes {
                      usable attempt it is a page that says what happened.",
                 )
                 .response_with::<303, (), _>(|answer| answer.description("On to `return_to`."))
+                .sends(303, &[openapi_headers::LOCATION])
                 .response_with::<400, Page, _>(|answer| {
                     answer.description("`callback-without-attempt`, as a page.")
                 })

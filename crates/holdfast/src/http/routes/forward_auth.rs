@@ -7,22 +7,20 @@
 
 use std::convert::Infallible;
 
-use aide::openapi::{
-    Parameter, ParameterData, ParameterSchemaOrContent, PathStyle, QueryStyle, ReferenceOr, SchemaObject,
-};
+use aide::openapi::{Parameter, PathStyle, QueryStyle, ReferenceOr};
 use aide::transform::TransformOperation;
 use aide::{OperationInput, OperationOutput};
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use schemars::Schema;
 
 use super::prelude::*;
 use crate::caller::Caller;
 use crate::http::answer_headers::AnswerHeaders;
 use crate::http::authentication::CallerOrNobody;
 use crate::http::forward_auth::{PATH, WITH_ORIGINAL};
+use crate::http::openapi::parameter;
 
 const X_AUTH_USER: HeaderName = HeaderName::from_static("x-auth-user");
 const X_AUTH_SESSION: HeaderName = HeaderName::from_static("x-auth-session");
@@ -50,14 +48,14 @@ pub(super) fn add(routes: Routes) -> Routes {
                      parameter is refused: a misspelt requirement would let everybody pass.",
                 )
                 .problems(&REQUIREMENTS);
-            with_query(op).response::<200, ()>()
+            with_query(op).response::<200, ()>().sends(200, &openapi_headers::IDENTITY)
         })
         .any(WITH_ORIGINAL[0], forward_auth, |op| op.hidden(true))
         .any(WITH_ORIGINAL[1], forward_auth, |op| {
             let op = op
                 .about("forwardAuthWithPath", tags::FORWARD_AUTH, "The same for proxies that append the original address")
                 .description("The rest of the path and the query come from the client and are ignored.");
-            with_path(op).response::<200, ()>()
+            with_path(op).response::<200, ()>().sends(200, &openapi_headers::IDENTITY)
         })
         .done()
 }
@@ -83,7 +81,7 @@ fn with_query(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
             _ => format!("{description} Repeated, or separated by commas."),
         };
         op.inner_mut().parameters.push(ReferenceOr::Item(Parameter::Query {
-            parameter_data: parameter(name, description, false, schema),
+            parameter_data: parameter(name, &description, false, schema),
             allow_reserved: false,
             style: QueryStyle::Form,
             allow_empty_value: None,
@@ -95,25 +93,10 @@ fn with_query(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
 /// The handler ignores what follows the address, so nothing derives this parameter from it.
 fn with_path(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
     let schema = schemars::json_schema!({"type": "string"});
-    let parameter_data = parameter("path", "The original path; ignored.".to_owned(), true, schema);
+    let parameter_data = parameter("path", "The original path; ignored.", true, schema);
     let parameter = Parameter::Path { parameter_data, style: PathStyle::Simple };
     op.inner_mut().parameters.push(ReferenceOr::Item(parameter));
     op
-}
-
-fn parameter(name: &str, description: String, required: bool, json_schema: Schema) -> ParameterData {
-    let schema = SchemaObject { json_schema, external_docs: None, example: None };
-    ParameterData {
-        name: name.to_owned(),
-        description: Some(description),
-        required,
-        deprecated: None,
-        format: ParameterSchemaOrContent::Schema(schema),
-        example: None,
-        examples: std::iter::empty().collect(),
-        explode: None,
-        extensions: std::iter::empty().collect(),
-    }
 }
 
 const REQUIREMENTS: [ProblemCode; 4] = [

@@ -28,6 +28,7 @@ pub(super) fn add(routes: Routes) -> Routes {
                 )
                 .response_with::<200, Json<Readiness>, _>(|answer| answer.description("Ready."))
                 .response_with::<503, Json<Readiness>, _>(|answer| answer.description("Not ready, and why."))
+                .sends(503, &[openapi_headers::RETRY_AFTER])
         })
         .done()
 }

@@ -25,6 +25,8 @@ pub(super) fn add(routes: Routes) -> Routes {
                 )
                 .response_with::<200, Json<InstagramStatus>, _>(|answer| answer.description("The status."))
                 .response_with::<304, (), _>(|answer| answer.description("Unchanged since the given `ETag`."))
+                .sends(200, &[openapi_headers::ETAG])
+                .sends(304, &[openapi_headers::ETAG])
                 .problems(&failure::READING)
         })
         .post("/user/instagram/check", check, |op| {

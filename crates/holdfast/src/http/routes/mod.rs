@@ -22,6 +22,7 @@ mod prelude {
     pub(super) use super::super::body::{Json, OptionalJson};
     pub(super) use super::super::detached::Detached;
     pub(super) use super::super::openapi::{About, tags};
+    pub(super) use super::super::openapi_headers::{self, Sends};
     pub(super) use super::super::problem::{Problem, ProblemCode, Problems, RequestCode, ServerCode};
     pub(super) use super::super::public::PublicRoute;
     pub(super) use super::super::router::Routes;

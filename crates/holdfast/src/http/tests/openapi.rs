@@ -112,6 +112,33 @@ fn references(document: &Value, value: &Value) {
 }
 
 #[test]
+fn answers_list_the_headers_that_they_are_sent_with() {
+    let document = document("https://api.example.com");
+    let headers = |method: &str, path: &str, status: &str| -> Vec<String> {
+        let headers = &document["paths"][path][method]["responses"][status]["headers"];
+        headers.as_object().unwrap().keys().cloned().collect()
+    };
+    let complete = "/user/instagram/connect/{attempt_id}/complete";
+    let graph = "/service/users/{user_id}/instagram/graph/{path}";
+    for (method, path, status, expected) in [
+        ("get", "/user/instagram/status", "200", &["ETag", "X-Request-Id"][..]),
+        ("get", "/user/instagram/status", "304", &["ETag", "X-Request-Id"]),
+        ("get", "/user/instagram/status", "401", &["WWW-Authenticate", "X-Request-Id"]),
+        ("get", "/user/instagram/status", "429", &["Retry-After", "X-Request-Id"]),
+        ("post", complete, "409", &["Retry-After", "X-Request-Id"]),
+        ("post", complete, "424", &["Retry-After", "X-Request-Id"]),
+        ("post", "/user/instagram/connect", "424", &["X-Request-Id"]),
+        ("get", "/instagram/callback", "303", &["Location", "X-Request-Id"]),
+        ("get", "/readyz", "503", &["Retry-After", "X-Request-Id"]),
+        ("get", "/forward-auth", "401", &["WWW-Authenticate", "X-Auth-Problem", "X-Request-Id"]),
+    ] {
+        assert_eq!(headers(method, path, status), expected, "{method} {path} {status}");
+    }
+    assert!(headers("get", "/forward-auth/{path}", "200").contains(&"X-Auth-Org-Role".to_owned()));
+    assert!(headers("delete", graph, "200").contains(&"X-App-Usage".to_owned()));
+}
+
+#[test]
 fn the_events_to_the_app_are_described() {
     let document = document("https://api.example.com");
     let post = &document["webhooks"]["event"]["post"];

@@ -2,7 +2,7 @@
 //! [`App`](crate::testing::app::App) gets is held against the document, so that whatever any of
 //! these tests provokes has to be described.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use holdfast::standin::clerk::Person;
@@ -17,10 +17,58 @@ use crate::testing::leaks;
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| holdfast::http::document("https://api.example.com"));
 
+/// What an answer of any server may carry, or of ours whatever the route: not described.
+const COMMON: [&str; 17] = [
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "allow",
+    "cache-control",
+    "connection",
+    "content-length",
+    "content-security-policy",
+    "content-type",
+    "cross-origin-opener-policy",
+    "date",
+    "referrer-policy",
+    "strict-transport-security",
+    "transfer-encoding",
+    "vary",
+    "x-accel-buffering",
+    "x-content-type-options",
+    "x-frame-options",
+];
+
 /// Fails where the document does not know the answer.
 pub fn assert_described(method: &Method, path: &str, answer: &Answer) {
     let kind = answer.headers.get("content-type").and_then(|kind| kind.to_str().ok());
     assert_told(method, path, answer.status, kind, &answer.body);
+    let sent = answer.headers.keys().map(http::HeaderName::as_str).collect();
+    if let Some(what) = undescribed_headers(&DOCUMENT, method, path, answer.status, &sent) {
+        panic!("{method} {path}: {what}");
+    }
+}
+
+/// Which of the answer's headers the document lacks, or which of the document's the answer lacks.
+fn undescribed_headers(
+    document: &Value,
+    method: &Method,
+    path: &str,
+    status: StatusCode,
+    sent: &BTreeSet<&str>,
+) -> Option<String> {
+    let path = path.split('?').next().unwrap_or_default();
+    let described = &operation(document, method, path)?["responses"][status.as_str()]["headers"];
+    let described: BTreeMap<String, &Value> =
+        described.as_object()?.iter().map(|(name, header)| (name.to_lowercase(), header)).collect();
+    let is_told = |name: &str| COMMON.contains(&name) || described.contains_key(name);
+    if let Some(name) = sent.iter().find(|name| !is_told(name)) {
+        return Some(format!("{status} carries {name}, which is not described"));
+    }
+    let missing = described.iter().find(|(name, header)| {
+        let pointer = header["$ref"].as_str().unwrap().strip_prefix('#').unwrap();
+        document.pointer(pointer).unwrap()["required"] == true && !sent.contains(name.as_str())
+    });
+    missing.map(|(name, _)| format!("{status} lacks {name}"))
 }
 
 fn assert_told(method: &Method, path: &str, status: StatusCode, kind: Option<&str>, body: &[u8]) {
@@ -116,6 +164,22 @@ fn an_answer_that_the_document_does_not_list_is_noticed() {
     assert_eq!(undescribed(&DOCUMENT, &Method::PUT, path, StatusCode::METHOD_NOT_ALLOWED, None), None);
     let graph = "/service/users/user_x/instagram/graph/me/media";
     assert!(operation(&DOCUMENT, &Method::GET, graph).is_some());
+}
+
+#[test]
+fn a_header_that_the_document_does_not_list_is_noticed() {
+    let (get, status) = (Method::GET, "/user/instagram/status");
+    let told = |code: u16, sent: &[&str]| {
+        let sent = sent.iter().copied().collect();
+        undescribed_headers(&DOCUMENT, &get, status, StatusCode::from_u16(code).unwrap(), &sent)
+    };
+    assert_eq!(told(200, &["x-request-id", "etag", "date"]), None);
+    assert!(told(200, &["x-request-id"]).unwrap().contains("lacks etag"));
+    assert!(told(200, &["x-request-id", "etag", "location"]).unwrap().contains("location"));
+    assert_eq!(told(401, &["x-request-id", "www-authenticate"]), None);
+    assert!(told(401, &["x-request-id"]).unwrap().contains("lacks www-authenticate"));
+    assert_eq!(told(503, &["x-request-id", "retry-after"]), None);
+    assert!(told(404, &["x-request-id", "retry-after"]).is_none(), "it has no such answer");
 }
 
 /// Ways to spoil a request that no operation takes as it is: what is put behind the address, into a

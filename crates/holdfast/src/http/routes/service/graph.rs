@@ -54,6 +54,7 @@ fn answered(op: TransformOperation<'_>) -> TransformOperation<'_> {
     op.response_with::<200, Json<GraphAnswer>, _>(|answer| {
         answer.description("Instagram's own answer, wrapped.")
     })
+    .sends(200, &openapi_headers::USAGE)
 }
 
 fn calling() -> Vec<ProblemCode> {

@@ -34,13 +34,15 @@ pub(super) fn add(routes: Routes) -> Routes {
                 .description("Reads storage only; with `If-None-Match` an unchanged status is a 304.")
                 .response_with::<200, Json<InstagramStatus>, _>(|answer| answer.description("The status."))
                 .response_with::<304, (), _>(|answer| answer.description("Unchanged since the given `ETag`."))
+                .sends(200, &[openapi_headers::ETAG])
+                .sends(304, &[openapi_headers::ETAG])
                 .problems(&failure::READING)
                 .problems(&[RequestCode::UserNotFound.into()])
         })
         .get("/service/users/{user_id}/instagram/history", history, |op| {
             op.about("serviceHistory", tags::SERVICE, "Every change of a user's connection, newest first")
                 .description(history::ABOUT)
-                .problems(&failure::CHANGING)
+                .problems(&failure::READING)
                 .problems(&[RequestCode::UserNotFound.into()])
         })
         .post("/service/users/{user_id}/instagram/check", check, |op| {
