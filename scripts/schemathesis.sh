@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 readonly VERSION=4.32.5 PORT=${PORT:-0}
 venv=${CARGO_TARGET_DIR:-$PWD/target}/schemathesis
 binary=${HOLDFAST_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/debug/holdfast}
+export -n HOLDFAST_BIN # The program takes it for a misspelt setting.
 
 [ -x "$binary" ] || cargo build --locked --package holdfast
 if [ ! -x "$venv/bin/schemathesis" ]; then

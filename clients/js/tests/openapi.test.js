@@ -225,23 +225,23 @@ const binary = process.env.HOLDFAST_BIN;
 
 /** What somebody might do to the server without thinking of the client, and how it shows. */
 const drifts = [
-  ["a new reason", ({ Reason }) => Reason.oneOf.push({ const: "bored" }), /status 200: .*"reason"/],
+  ["a new reason", ({ Reason }) => Reason.enum.push("bored"), /status 200: .*"reason"/],
   [
     "a new state",
-    ({ State }) => State.oneOf.push({ const: "hibernating" }),
+    ({ State }) => State.enum.push("hibernating"),
     /status 200: .*"state"/,
   ],
   [
     "a new action",
-    ({ Action }) => Action.oneOf.push({ const: "call_mum" }),
+    ({ Action }) => Action.enum.push("call_mum"),
     /status 200: .*"action"/,
   ],
   [
     "a new kind of evidence",
-    ({ EvidenceSource }) => EvidenceSource.oneOf.push({ const: "dream" }),
+    ({ EvidenceSource }) => EvidenceSource.enum.push("dream"),
     /status 200: .*"evidence"/,
   ],
-  ["a reason that is gone", ({ Reason }) => Reason.oneOf.pop(), /status 200: .*"reason"/],
+  ["a reason that is gone", ({ Reason }) => Reason.enum.pop(), /status 200: .*"reason"/],
   [
     "a field that is gone",
     ({ InstagramStatus }) => delete InstagramStatus.properties.evidence,

@@ -266,6 +266,8 @@ impl OperationInput for NotImpersonated {
 impl OperationInput for CallerOrNobody {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         Caller::operation_input(ctx, operation);
+        // Or nothing, where credentials are optional.
+        operation.security.push(std::iter::empty().collect());
     }
 }
 

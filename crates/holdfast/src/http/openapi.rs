@@ -146,7 +146,27 @@ pub(super) fn finished(api: OpenApi) -> Value {
     openapi_headers::complete(&mut document);
     require_nullable(&mut document);
     unwrap_descriptions(&mut document);
+    list_choices(&mut document);
     document
+}
+
+/// Writes a choice of constants as an `enum`: generators of clients do not read it otherwise, and
+/// one refuses every value but the first. What each means goes where some of them look for it.
+fn list_choices(document: &mut Value) {
+    let schemas = document["components"]["schemas"].as_object_mut();
+    for schema in schemas.into_iter().flat_map(|schemas| schemas.values_mut()) {
+        let choices =
+            schema["oneOf"].as_array().filter(|all| all.iter().all(|each| each["const"].is_string()));
+        let Some(choices) = choices else { continue };
+        let of_each = |member: &str| choices.iter().map(|each| each[member].clone()).collect::<Value>();
+        let (values, meanings) = (of_each("const"), of_each("description"));
+        *schema = json!({
+            "description": schema["description"],
+            "type": "string",
+            "enum": values,
+            "x-enum-descriptions": meanings,
+        });
+    }
 }
 
 /// The request to `HOLDFAST_WEBHOOK_URL`.

@@ -139,6 +139,18 @@ fn answers_list_the_headers_that_they_are_sent_with() {
 }
 
 #[test]
+fn a_choice_is_an_enum_and_says_what_each_value_means() {
+    let document = document("https://api.example.com");
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        assert!(schema["oneOf"].is_null(), "{name}: generators of clients read that wrongly");
+    }
+    let state = &document["components"]["schemas"]["State"];
+    let (values, meanings) = (&state["enum"], &state["x-enum-descriptions"]);
+    assert_eq!((&values[2], &meanings[2]), (&"connected".into(), &"Linked and usable.".into()));
+    assert_eq!(values.as_array().unwrap().len(), meanings.as_array().unwrap().len());
+}
+
+#[test]
 fn the_events_to_the_app_are_described() {
     let document = document("https://api.example.com");
     let post = &document["webhooks"]["event"]["post"];

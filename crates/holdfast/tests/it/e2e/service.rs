@@ -103,7 +103,7 @@ async fn a_limit_without_an_end_is_waited_for_as_well() {
         let ada = Member::new(&app, Person::Ada, &key);
         ada.here.connect_account(ada.account).await;
         let limited = json!({"error": {"message": "too many calls", "type": "OAuthException", "code": code}});
-        app.instagram.script(None, Endpoint::Graph, 400, &limited.to_string(), Some(1)).unwrap();
+        app.instagram.script(None, Endpoint::Graph, 400, limited.to_string(), Some(1)).unwrap();
         assert_eq!(ada.service(Method::GET, "graph/me/media", None).await.body["status"], 400, "{code}");
         let status = ada.here.status().await;
         assert_eq!(status["reason"], "rate_limited", "{code}");

@@ -187,10 +187,9 @@ fn schema_of(body: &mut Markup, schema: &Value) {
     if let Some(description) = schema.get("description").and_then(Value::as_str) {
         markup!(body, r#"<p class="soft">{}</p>"#, prose(description));
     }
-    let variants = schema.get("oneOf").and_then(Value::as_array);
     let values = schema.get("enum").and_then(Value::as_array);
     let properties = schema.get("properties").and_then(Value::as_object);
-    if variants.is_none() && values.is_none() && properties.is_none() {
+    if values.is_none() && properties.is_none() {
         return;
     }
     markup!(body, "<table><tbody>");
@@ -199,14 +198,10 @@ fn schema_of(body: &mut Markup, schema: &Value) {
         markup!(body, "<tr><td><code>{}</code></td><td>{}</td>", name, shape(property));
         markup!(body, "<td>{}</td></tr>", description);
     }
-    for variant in variants.into_iter().flatten() {
-        let value = variant.get("const").or_else(|| variant.pointer("/enum/0")).and_then(Value::as_str);
-        let description = prose(text(variant, "/description"));
-        let value = value.unwrap_or("…");
-        markup!(body, "<tr><td><code>{}</code></td><td>{}</td></tr>", value, description);
-    }
-    for value in values.into_iter().flatten() {
-        markup!(body, "<tr><td><code>{}</code></td></tr>", value.as_str().unwrap_or("…"));
+    for (at, value) in values.into_iter().flatten().enumerate() {
+        let meaning = prose(text(schema, &format!("/x-enum-descriptions/{at}")));
+        let value = value.as_str().unwrap_or("…");
+        markup!(body, "<tr><td><code>{}</code></td><td>{}</td></tr>", value, meaning);
     }
     markup!(body, "</tbody></table>");
 }

@@ -1,12 +1,13 @@
 //! A Graph call with the grant injected. Instagram's own answer comes back wrapped: its status says
 //! nothing about our caller.
 
+use aide::openapi::{MediaType, Parameter, QueryStyle, ReferenceOr, RequestBody, SchemaObject};
 use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -17,6 +18,7 @@ use crate::caller::service::ServiceCaller;
 use crate::http::body::RawBody;
 use crate::http::failure;
 use crate::http::layers::GRAPH_CALL;
+use crate::http::openapi::parameter;
 use crate::http::params::Path;
 use crate::provider::PassThrough;
 
@@ -40,17 +42,37 @@ pub(super) fn add(routes: Routes) -> Routes {
             let op = op.about("graphPost", tags::SERVICE, "As above, with a body").description(
                 "JSON, a form, or multipart.",
             );
-            answered(op).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
+            answered(with_body(op)).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
         })
         .delete(GRAPH_CALL, graph_with_body, |op| {
             let op = op.about("graphDelete", tags::SERVICE, "As above, deleting");
-            answered(op).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
+            answered(with_body(op)).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
         })
         .done()
 }
 
+/// Whatever Instagram takes.
+fn with_body(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
+    let object = || json_schema!({"type": "object", "additionalProperties": true});
+    let anything = || MediaType {
+        schema: Some(SchemaObject { json_schema: object(), external_docs: None, example: None }),
+        ..MediaType::default()
+    };
+    let kinds = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"];
+    let content = kinds.map(|kind| (kind.to_owned(), anything())).into_iter().collect();
+    op.inner_mut().request_body = Some(ReferenceOr::Item(RequestBody { content, ..RequestBody::default() }));
+    op
+}
+
 /// Wrapped, whatever Instagram's own status was.
-fn answered(op: TransformOperation<'_>) -> TransformOperation<'_> {
+fn answered(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
+    let schema = json_schema!({"type": "object", "additionalProperties": {"type": "string"}});
+    op.inner_mut().parameters.push(ReferenceOr::Item(Parameter::Query {
+        parameter_data: parameter("query", "Parameters of the call, such as `fields`.", false, schema),
+        allow_reserved: false,
+        style: QueryStyle::Form,
+        allow_empty_value: None,
+    }));
     op.response_with::<200, Json<GraphAnswer>, _>(|answer| {
         answer.description("Instagram's own answer, wrapped.")
     })
