@@ -18,7 +18,7 @@ const HEADERS: [(&str, bool, &str); 17] = [
     (IDENTITY[4], false, "The caller's permissions in it, separated by commas."),
     (IDENTITY[5], false, "Who acts in the caller's name."),
     (IDENTITY[6], false, "A JWT that says the same, signed with `HOLDFAST_FORWARD_AUTH_SECRET`."),
-    (X_AUTH_PROBLEM, true, "The body once more, for proxies that hand on headers only."),
+    (X_AUTH_PROBLEM, false, "The body once more, for proxies that hand on headers only."),
     (USAGE[0], false, "Meta's own, as received."),
     (USAGE[1], false, "Meta's own, as received."),
     (USAGE[2], false, "Meta's own, as received."),
