@@ -133,7 +133,7 @@ impl fmt::Debug for Answer {
 /// [`TransportError::reached`] is false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// No connection could be made: name resolution, refusal, the TLS handshake.
+    /// No connection could be made, or not in time: name resolution, refusal, the TLS handshake.
     #[error("no connection could be made")]
     Connect,
     /// The other side's certificate is not accepted; nothing was sent.
@@ -286,10 +286,11 @@ impl Transport for ReqwestTransport {
 
 /// Keeps the kind and drops the rest: a reqwest error prints the URL it failed on.
 fn classify(error: &reqwest::Error) -> TransportError {
-    if error.is_timeout() {
-        TransportError::Timeout
-    } else if error.is_connect() {
+    // Of a connection that takes too long both are true, and nothing was sent.
+    if error.is_connect() {
         certificate_fault(error).map_or(TransportError::Connect, TransportError::Certificate)
+    } else if error.is_timeout() {
+        TransportError::Timeout
     } else if error.is_builder() {
         TransportError::Unsendable
     } else {
@@ -313,6 +314,19 @@ fn certificate_fault(error: &(dyn std::error::Error + 'static)) -> Option<Certif
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_takes_too_long_has_sent_nothing() {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        // Full with one connection that nobody accepts: further ones are dropped, as by a firewall.
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _first = tokio::net::TcpStream::connect(address).await.unwrap();
+        let url = Url::parse(&format!("http://{address}/")).unwrap();
+        let sent = ReqwestTransport::new().unwrap().send(Outgoing::new(Method::POST, url)).await;
+        assert_eq!(sent.unwrap_err(), TransportError::Connect);
+    }
 
     #[test]
     fn retry_after_is_seconds_or_any_form_of_an_http_date() {
