@@ -205,8 +205,8 @@ impl TransportError {
 pub struct ReqwestTransport {
     /// For http alone: it knows no root certificates, and so needs none.
     plain: reqwest::Client,
-    /// Built when it is first needed.
-    secure: Arc<OnceLock<Result<reqwest::Client, TransportError>>>,
+    /// Built when it is first needed; where that fails, the next request tries again.
+    secure: Arc<OnceLock<reqwest::Client>>,
     turns: Arc<Lock<HashMap<String, Arc<Semaphore>>>>,
 }
 
@@ -226,8 +226,11 @@ impl ReqwestTransport {
         if scheme == "http" {
             return Ok(&self.plain);
         }
-        let secure = || Self::builder().build().map_err(|_| TransportError::NoRoots);
-        self.secure.get_or_init(secure).as_ref().map_err(|error| *error)
+        if let Some(client) = self.secure.get() {
+            return Ok(client);
+        }
+        let client = Self::builder().build().map_err(|_| TransportError::NoRoots)?;
+        Ok(self.secure.get_or_init(|| client))
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that builds an HTTP client")]
