@@ -200,6 +200,8 @@ function refusal(answer) {
     const document = JSON.parse(answer.body);
     if (typeof document.code !== "string" || typeof document.source !== "string") return undefined;
     if (answer.status === 401 && document.source !== "session") return undefined;
+    // Any other limit is one on this backend's own address.
+    if (answer.status === 429 && document.code !== "stop-repeating") return undefined;
     const headers = PASSED_ON.map((name) => [name, answer.headers.get(name)]).filter(
       ([, value]) => value !== null,
     );

@@ -214,7 +214,21 @@ test("a refusal is passed on in Holdfast's words, and not remembered", async () 
   assert.equal(server.count(), 2);
 });
 
+const limit = (code) => [
+  429,
+  { ...PROBLEM, "retry-after": "60" },
+  JSON.stringify({ code, source: "request" }),
+];
+
+test("that a refused token comes too often is the caller's to know", async () => {
+  const server = await serve(() => limit("stop-repeating"));
+  const verdict = await createHoldfast({ url: server.url }).verify(asking("Bearer x"));
+  assert.deepEqual([verdict.status, verdict.problem.code], [429, "stop-repeating"]);
+  assert.equal(verdict.headers["retry-after"], "60");
+});
+
 for (const [what, answer] of [
+  ["a limit on this backend's own address", limit("too-many-requests")],
   ["a page", [200, { "content-type": "text/html" }, "<!doctype html>"]],
   ["a 401 that is not Holdfast's", [401, { "www-authenticate": "Basic" }, "no"]],
   ["a 401 about something else", [401, PROBLEM, `{"source":"service_key"}`]],

@@ -360,6 +360,7 @@ class Verify(unittest.TestCase):
             (302, {"location": "http://127.0.0.1:1/"}, b""),
             (500, PROBLEM, b'{"source":"server"}'),
             (403, PROBLEM, b'{"title":"Forbidden","status":403}'),
+            (429, PROBLEM, b'{"code":"too-many-requests","source":"request"}'),  # of this backend's own address
             (503, PROBLEM, b"[" * 100_000),
         ]
         for answer in answers:
@@ -773,7 +774,7 @@ class Asgi(unittest.TestCase):
             for url, status, code, header in [
                 (server.url, 401, 1008, b"www-authenticate"),
                 ("http://127.0.0.1:1", 503, 1013, b"retry-after"),
-                (crowded.url, 429, 1013, b"retry-after"),
+                (crowded.url, 503, 1013, b"retry-after"),
                 (looping.url, 429, 1008, b"retry-after"),
             ]:
                 start, body = sent_to(url, {"websocket.http.response": {}})

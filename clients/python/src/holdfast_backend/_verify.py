@@ -279,6 +279,8 @@ def _refusal(answer: Answer) -> Refusal | None:
         return None
     if answer.status == 401 and document.get("source") != "session":
         return None
+    if answer.status == 429 and document.get("code") != "stop-repeating":
+        return None  # a limit on this backend's own address
     return refuse(answer.status, document, [(name, answer.headers[name]) for name in PASSED_ON if name in answer.headers])
 
 

@@ -145,7 +145,8 @@ settings! {
         default: Fallback::Absent("no limit other than `HOLDFAST_MAX_REQUESTS`"),
         form: "a number",
         doc: "The number of requests of one client address (IPv6: one /64 network) handled at a time; further ones get 429 \
-              `too-many-requests`. Set it only if `HOLDFAST_TRUSTED_PROXIES` names every proxy in front.",
+              `too-many-requests`. Set it only if `HOLDFAST_TRUSTED_PROXIES` names every proxy in front. A backend \
+              that asks `/forward-auth` for its callers does so from one address.",
         read: parse::number,
     }
     HTTP2: bool {

@@ -307,6 +307,7 @@ codes! {
             meaning: "This client address has reached its limit of concurrent requests.",
             causes: [
                 "A program sends requests without waiting for answers.",
+                "A backend that asks /forward-auth for its callers does so from one address.",
                 "A proxy is missing from HOLDFAST_TRUSTED_PROXIES, so everybody behind it counts as one \
                  client.",
             ],
