@@ -63,11 +63,19 @@ impl FromStr for Network {
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
-        let address: IpAddr = address.parse().map_err(|_| NetworkError::Address)?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(longest), |text| text.parse().map_err(|_| NetworkError::Prefix))?;
-        if prefix > longest { Err(NetworkError::Prefix) } else { Ok(Self { address, prefix }) }
+        let written: IpAddr = address.parse().map_err(|_| NetworkError::Address)?;
+        // IPv4 in the clothes of IPv6 has 96 bits more, and counts as what it is.
+        let address = written.to_canonical();
+        let longest = bits(address);
+        let prefix =
+            prefix.map_or(Ok(bits(written)), |text| text.parse().map_err(|_| NetworkError::Prefix))?;
+        let prefix = prefix.checked_sub(bits(written) - longest).filter(|prefix| *prefix <= longest);
+        prefix.map(|prefix| Self { address, prefix }).ok_or(NetworkError::Prefix)
     }
+}
+
+fn bits(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
 }
 
 impl Network {
@@ -225,6 +233,9 @@ mod tests {
         assert!(contains("10.0.0.7", "10.0.0.7") && !contains("10.0.0.7", "10.0.0.6"));
         assert!(contains("10.0.0.6/31", "10.0.0.7"));
         assert!(contains("0.0.0.0/0", "203.0.113.9") && !contains("0.0.0.0/0", "::1"));
+        assert!(contains("::ffff:10.0.0.1", "10.0.0.1") && !contains("::ffff:10.0.0.1", "10.0.0.2"));
+        assert!(contains("::ffff:10.0.0.0/104", "10.9.0.1") && !contains("::ffff:10.0.0.0/104", "11.0.0.1"));
+        assert!(proxies(&["::ffff:0.0.0.0/96"]).believes_anybody());
         assert!(contains("::/0", "2001:db8::1") && !contains("::/0", "10.0.0.1"));
         assert!(
             contains("2001:db8::/33", "2001:db8:7fff::1") && !contains("2001:db8::/33", "2001:db8:8000::1")
@@ -233,6 +244,7 @@ mod tests {
             ("proxy.internal", NetworkError::Address),
             ("10.0.0.0/33", NetworkError::Prefix),
             ("::/129", NetworkError::Prefix),
+            ("::ffff:10.0.0.0/129", NetworkError::Prefix),
             ("10.0.0.0/", NetworkError::Prefix),
             ("10.0.0.0/-1", NetworkError::Prefix),
             ("/8", NetworkError::Address),

@@ -28,17 +28,14 @@ fn bits(address: IpAddr) -> Vec<bool> {
 fn is_in(network: &str, address: IpAddr) -> bool {
     let (base, length) = network.split_once('/').unwrap_or((network, ""));
     let base: IpAddr = base.parse().expect("the network was read");
-    let (own, other) = (octets(base), bits(address));
-    let length = if length.is_empty() { own.len() } else { length.parse().expect("the network was read") };
+    let (own, other) = (bits(base), bits(address));
+    let cut = if base.is_ipv6() { 128 - own.len() } else { 0 };
+    let length = if length.is_empty() {
+        own.len()
+    } else {
+        length.parse::<usize>().expect("the network was read") - cut
+    };
     own.len() == other.len() && own[..length] == other[..length]
-}
-
-/// As [`bits`], of an address as it is written.
-fn octets(address: IpAddr) -> Vec<bool> {
-    match address {
-        IpAddr::V4(_) => bits(address),
-        IpAddr::V6(address) => (0..128).rev().map(|at| address.to_bits() >> at & 1 == 1).collect(),
-    }
 }
 
 /// What a proxy appends: an address, in brackets, or with its port. A zone (`%1`) says something on
