@@ -20,9 +20,8 @@ const NO_CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
 );
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
-/// Adds what every answer of a server at `public_url` carries; a page has set its own content
-/// policy already.
-pub(super) fn complete(headers: &mut HeaderMap, id: &RequestId, public_url: &str, now: Timestamp) {
+/// Adds what every answer carries; a page has set its own content policy already.
+pub(super) fn complete(headers: &mut HeaderMap, id: &RequestId, now: Timestamp) {
     make_room(headers);
     headers.insert(X_REQUEST_ID, id.header());
     date(headers, now);
@@ -32,9 +31,11 @@ pub(super) fn complete(headers: &mut HeaderMap, id: &RequestId, public_url: &str
     headers.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(NO_CONTENT_POLICY);
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if public_url.starts_with("https://") {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
-    }
+}
+
+/// Makes browsers ask the host of this answer, and those below it, over TLS alone.
+pub(super) fn require_tls(headers: &mut HeaderMap) {
+    headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
 }
 
 /// Makes room for the headers of an answer, so that the map grows once at most.

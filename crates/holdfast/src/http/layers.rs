@@ -15,7 +15,7 @@ use http::{HeaderMap, Method, StatusCode, Version};
 use jiff::Timestamp;
 
 use super::admission::{Admission, Admitted, TurnedAway};
-use super::answer_headers::complete;
+use super::answer_headers::{complete, require_tls};
 use super::context::{Context, Whose};
 use super::cors::{Cors, Mark};
 use super::failure::LOOK_FIRST;
@@ -216,6 +216,10 @@ impl<'a> UnderWay<'a> {
         self.route.as_ref().map(Template::as_str)
     }
 
+    fn is_for_proxy(&self) -> bool {
+        self.template().is_some_and(is_forward_auth)
+    }
+
     /// Whether it changes something at Instagram. Every other request may be sent again: it acts
     /// once, however often it is sent.
     fn changes_at_instagram(&self) -> bool {
@@ -254,7 +258,7 @@ impl<'a> UnderWay<'a> {
             return (problem_page::render(problem, id, &response), told);
         }
         let document = problem::document(problem, &self.edge.public_url, id);
-        if self.template().is_some_and(is_forward_auth) {
+        if self.is_for_proxy() {
             problem::repeat_in_header(&document, response.headers_mut());
         }
         (problem::render(problem, document, response), told)
@@ -266,7 +270,11 @@ impl<'a> UnderWay<'a> {
         let problem = response.extensions_mut().remove::<Problem>();
         let (mut response, told) = self.rendered(problem.as_ref(), response);
         let ended = edge.clock.now_fine();
-        complete(response.headers_mut(), id, &edge.public_url, ended);
+        complete(response.headers_mut(), id, ended);
+        // A proxy hands a verdict on under the name of the app's host, for which this is no rule.
+        if edge.public_url.starts_with("https://") && !self.is_for_proxy() {
+            require_tls(response.headers_mut());
+        }
 
         let code = told.as_ref().map(|(code, _)| code.entry().code);
         let trace_id = span.as_ref().map(|span| {

@@ -35,7 +35,7 @@ fn answer(edge: &Edge, status: StatusCode) -> Response<Bytes> {
     let body = document(&problem, &edge.public_url, id.as_str());
     let mut response = render(&problem, body.clone(), problem.clone().into_response());
     let headers = response.headers_mut();
-    complete(headers, &id, &edge.public_url, edge.clock.now());
+    complete(headers, &id, edge.clock.now());
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, EVERY_ORIGIN);
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));

@@ -17,7 +17,7 @@ use tower::ServiceExt;
 use super::super::admission::{Admission, RequestLimits};
 use super::super::layers::{Edge, GRAPH_CALL, not_found};
 use super::super::metrics::Metrics;
-use super::super::problem::{Problem, ServerCode};
+use super::super::problem::{Problem, RequestCode, ServerCode};
 use super::super::server::PeerAddr;
 use super::super::{layered, layers};
 use crate::client_address::Network;
@@ -69,6 +69,9 @@ fn stage_with(limits: RequestLimits, proxies: &[&str]) -> Stage {
         .route("/stuck", get(std::future::pending::<()>))
         .route(GRAPH_CALL, any(std::future::pending::<()>))
         .route("/instagram/callback", get(|| async { Problem::new(ServerCode::DatabaseUnavailable) }))
+        .route("/forward-auth", any(|| async { Problem::new(RequestCode::NotAMember) }))
+        .route("/forward-auth/", any(|| async { Problem::new(RequestCode::NotAMember) }))
+        .route("/forward-auth/{*path}", any(|| async { Problem::new(RequestCode::NotAMember) }))
         .route("/healthz", get(|| async { "alive" }));
     let origins = [APP, PREVIEWS].map(|each| OriginPattern::parse(each).unwrap()).to_vec().into();
     let router = layered(router.fallback(not_found), layers(Arc::clone(&edge), &origins));
@@ -376,6 +379,19 @@ async fn every_answer_has_security_headers() {
         assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
         assert!(headers.contains_key("strict-transport-security"), "the public address is https");
         assert_eq!(headers["cache-control"], "no-store");
+    }
+}
+
+/// A proxy hands a refusal on under the name of the app's host, and browsers apply this to all of it.
+#[tokio::test]
+async fn a_verdict_for_a_proxy_makes_no_rule_for_the_apps_host() {
+    let stage = stage(1);
+    for path in ["/forward-auth", "/forward-auth/", "/forward-auth/api/things"] {
+        for method in [Method::GET, Method::OPTIONS] {
+            let response = send(&stage, method.clone(), path, &[]).await;
+            assert!(!response.headers().contains_key("strict-transport-security"), "{method} {path}");
+            assert_eq!(response.headers()["x-content-type-options"], "nosniff", "{method} {path}");
+        }
     }
 }
 
