@@ -25,6 +25,7 @@ impl Reader {
 
         let derived = publishable_key.as_ref().map(PublishableKey::issuer);
         let derived = derived.or_else(|| jwks_url.as_ref().and_then(jwks_issuer));
+        let is_own_known = named_issuers.is_some() || derived.is_some();
         let mut issuers = named_issuers.clone().unwrap_or_else(|| derived.into_iter().collect());
         let proxy = self.read(&table::CLERK_PROXY_URL);
         let proxies = proxy.map(|proxy| proxy_issuers(proxy, allowed_origins)).unwrap_or_default();
@@ -49,7 +50,7 @@ impl Reader {
             jwks_url.or_else(|| publishable_key.as_ref().and_then(|key| Url::parse(&key.jwks_url()).ok()));
         let parties = named_parties.unwrap_or_else(|| allowed_origins.to_vec());
         if purpose == Purpose::Serve {
-            self.require_clerk(&issuers, &parties);
+            self.require_clerk(&issuers, is_own_known, &parties);
         }
         Some(ClerkSettings {
             publishable_key,
@@ -69,7 +70,7 @@ impl Reader {
 
     /// The server cannot do without a source of keys, and should not do without an issuer and a
     /// party.
-    fn require_clerk(&mut self, issuers: &[String], parties: &[OriginPattern]) {
+    fn require_clerk(&mut self, issuers: &[String], is_own_known: bool, parties: &[OriginPattern]) {
         let is_keyless = self.is_missing(&table::CLERK_PUBLISHABLE_KEY)
             && self.is_missing(&table::CLERK_JWT_KEY)
             && self.is_missing(&table::CLERK_SECRET_KEY)
@@ -80,13 +81,22 @@ impl Reader {
                 "no source of Clerk's keys is configured",
                 "set CLERK_PUBLISHABLE_KEY, or CLERK_JWT_KEY, CLERK_JWKS_URL or CLERK_SECRET_KEY",
             );
-        } else if issuers.is_empty()
+        } else if !is_own_known
             && self.is_missing(&table::CLERK_PUBLISHABLE_KEY)
             && self.is_missing(&table::CLERK_ISSUER)
         {
+            let what = if issuers.is_empty() {
+                "no issuer is known, so every token with a good signature is accepted, whatever its issuer"
+                    .to_owned()
+            } else {
+                let only = issuers.join(", ");
+                format!(
+                    "tokens of the Clerk instance's own address would be refused: only {only} is accepted"
+                )
+            };
             self.warn(
                 table::CLERK_ISSUER.env,
-                "no issuer is known, so every token with a good signature is accepted, whatever its issuer",
+                what,
                 "set CLERK_PUBLISHABLE_KEY, or CLERK_ISSUER (https://clerk.YOUR-DOMAIN)",
             );
         }

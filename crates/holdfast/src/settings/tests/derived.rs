@@ -137,6 +137,32 @@ fn c5_proxies_and_satellites_are_further_issuers() {
     );
 }
 
+#[test]
+fn an_address_that_would_be_the_only_issuer_is_told() {
+    let key = ("HOLDFAST_ENCRYPTION_KEYS", "k:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    let secret_key = ("CLERK_SECRET_KEY", "sk_test_0123456789abcdefghijklmnop");
+    let told = |more: &[(&str, &str)]| {
+        let environment = Environment::of([key, secret_key].iter().chain(more).copied());
+        let settings = load(&environment, None, Purpose::Serve).unwrap();
+        let about = settings.warnings.into_iter().find(|each| each.name == "CLERK_ISSUER");
+        about.map(|each| each.what).unwrap_or_default()
+    };
+    for (name, value, issuer) in [
+        ("CLERK_PROXY_URL", "https://app.example.com/__clerk", "https://app.example.com/__clerk"),
+        ("CLERK_DOMAIN", "shop.example", "https://clerk.shop.example"),
+    ] {
+        let what = told(&[(name, value)]);
+        assert!(what.contains("would be refused") && what.contains(issuer), "{name}: {what}");
+        for known in [
+            ("CLERK_PUBLISHABLE_KEY", "pk_test_Y2xlcmsuZXhhbXBsZS5jb20k"),
+            ("CLERK_ISSUER", "https://clerk.example.com"),
+            ("CLERK_JWKS_URL", "https://clerk.example.com/.well-known/jwks.json"),
+        ] {
+            assert_eq!(told(&[(name, value), known]), "", "{known:?} ends it");
+        }
+    }
+}
+
 /// The keys stay those of the instance that the server began with: with the issuer of another one
 /// every token would be refused.
 #[test]
