@@ -38,8 +38,8 @@ pub fn policy(clerk: &ClerkSettings) -> Policy {
 pub fn key_source(clerk: &ClerkSettings) -> Option<KeySource> {
     KeySource::choose(KeySettings {
         jwt_key: clerk.jwt_key.clone(),
-        jwks_url: clerk.jwks_url.clone().filter(|_| clerk.jwks_url_is_named),
-        frontend_api: clerk.publishable_key.as_ref().map(|key| key.frontend_api_host().to_owned()),
+        jwks_url: clerk.jwks_url.clone(),
+        frontend_apis: clerk.frontend_apis.clone(),
         secret_key: clerk.secret_key.clone(),
         api_url: clerk.api_url.clone(),
     })

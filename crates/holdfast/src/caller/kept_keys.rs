@@ -134,9 +134,7 @@ impl FetchJwks for KeepingFetcher {
         Box::pin(async {
             let (fetched, source) = self.inner.get(self.clock.now()).await?;
             let as_of = before(self.clock.now(), fetched.age);
-            // A document without a key must not replace one with keys.
             if let Some(kept) = &self.kept
-                && KeySet::from_jwks(&fetched.document).is_ok()
                 && let Err(error) = kept.save(source, &fetched.document, as_of)
             {
                 tracing::warn!(%error, "Clerk's keys cannot be saved for the next start");
@@ -149,8 +147,10 @@ impl FetchJwks for KeepingFetcher {
 /// A cache of fetched keys that starts with those kept by the process before.
 pub(super) fn fetching(fetcher: JwksFetcher, kept: Option<KeptKeys>, clock: &SharedClock) -> KeyCache {
     let restored = kept.as_ref().and_then(|kept| kept.load(&fetcher.sources(), clock.now()));
-    if let Some(Record { source, fetched_at, document, .. }) = &restored {
-        fetcher.note(source, document.as_bytes(), from_millis(*fetched_at));
+    if let Some(Record { source, fetched_at, document, .. }) = &restored
+        && let Ok(document) = KeySet::from_jwks(document.as_bytes())
+    {
+        fetcher.note(source, document.keys, from_millis(*fetched_at));
     }
     let fetcher = KeepingFetcher { inner: fetcher, kept, clock: clock.clone() };
     let keys = KeyCache::fetching(fetcher, CacheOptions::default());

@@ -32,7 +32,7 @@ pub enum KeySource {
         url: Url,
         /// Where keys are fetched if that address gives none. `None` where the address was
         /// configured explicitly.
-        otherwise: Option<BackendKeys>,
+        otherwise: Option<Box<Self>>,
     },
     /// `/v1/jwks` of the Backend API.
     BackendApi(BackendKeys),
@@ -130,8 +130,8 @@ pub struct KeySettings {
     pub jwt_key: Option<String>,
     /// `CLERK_JWKS_URL`.
     pub jwks_url: Option<Url>,
-    /// The Frontend API's host, from `CLERK_PUBLISHABLE_KEY`.
-    pub frontend_api: Option<String>,
+    /// Where the Frontend API lists its keys, the first asked first.
+    pub frontend_apis: Vec<Url>,
     /// `CLERK_SECRET_KEY`.
     pub secret_key: Option<SecretKey>,
     /// `CLERK_API_URL`.
@@ -141,9 +141,9 @@ pub struct KeySettings {
 impl KeySource {
     /// The most explicit source that the configuration has: the pinned key, the JWKS address, the
     /// publishable key (and behind it the secret key), the secret key. `None` where it has none of
-    /// them, or a host that is no host.
+    /// them.
     pub fn choose(settings: KeySettings) -> Option<Self> {
-        let KeySettings { jwt_key, jwks_url, frontend_api, secret_key, api_url } = settings;
+        let KeySettings { jwt_key, jwks_url, frontend_apis, secret_key, api_url } = settings;
         if let Some(pem) = jwt_key {
             return Some(Self::Pinned(pem));
         }
@@ -153,11 +153,9 @@ impl KeySource {
             let of_backend = backend_api.filter(|api| is_backend_jwks(&url) && same_origin(&url, &api.base));
             return Some(of_backend.map_or(Self::Jwks { url, otherwise: None }, Self::BackendApi));
         }
-        if let Some(host) = frontend_api {
-            let url = Url::parse(&format!("https://{host}/.well-known/jwks.json")).ok()?;
-            return Some(Self::Jwks { url, otherwise: backend_api });
-        }
-        backend_api.map(Self::BackendApi)
+        frontend_apis.into_iter().rfold(backend_api.map(Self::BackendApi), |otherwise, url| {
+            Some(Self::Jwks { url, otherwise: otherwise.map(Box::new) })
+        })
     }
 }
 
@@ -174,8 +172,8 @@ pub fn same_origin(one: &Url, other: &Url) -> bool {
 /// Fetches a key set through the transport.
 #[derive(Debug)]
 pub(crate) struct JwksFetcher {
-    first: Source,
-    otherwise: Option<Source>,
+    /// Asked in this order until one gives keys.
+    sources: Vec<Source>,
     transport: SharedTransport,
     /// What was given last.
     given: Lock<Option<Given>>,
@@ -209,71 +207,71 @@ impl Source {
 }
 
 impl JwksFetcher {
-    /// A fetcher from a public address, and from the Backend API where that fails.
-    pub(crate) fn public(url: Url, otherwise: Option<&BackendKeys>, transport: SharedTransport) -> Self {
-        let otherwise = otherwise.map(|api| Source::new(api.keys()));
-        Self { first: Source::new(public_keys(url)), otherwise, transport, given: Lock::default() }
-    }
-
-    /// A fetcher from the Backend API.
-    pub(crate) fn backend_api(api: &BackendKeys, transport: SharedTransport) -> Self {
-        Self { first: Source::new(api.keys()), otherwise: None, transport, given: Lock::default() }
+    /// A fetcher from that source, and from those behind it.
+    pub(crate) fn new(source: &KeySource, transport: SharedTransport) -> Self {
+        let (mut sources, mut next) = (Vec::new(), Some(source));
+        while let Some(source) = next.take() {
+            match source {
+                KeySource::Pinned(_) => {}
+                KeySource::BackendApi(api) => sources.push(Source::new(api.keys())),
+                KeySource::Jwks { url, otherwise } => {
+                    sources.push(Source::new(public_keys(url.clone())));
+                    next = otherwise.as_deref();
+                }
+            }
+        }
+        Self { sources, transport, given: Lock::default() }
     }
 
     /// The names of the sources that it asks.
     pub(super) fn sources(&self) -> Vec<&str> {
-        std::iter::once(&self.first).chain(&self.otherwise).map(|source| &*source.name).collect()
+        self.sources.iter().map(|source| &*source.name).collect()
     }
 
-    /// Notes a usable document as given by that source: in this process, or in one before.
-    pub(super) fn note(&self, source: &str, document: &[u8], at: Timestamp) {
-        if let Ok(document) = KeySet::from_jwks(document) {
-            let source = source.to_owned();
-            *self.given.lock() = Some(Given { keys: document.keys, source, at });
-        }
+    /// Notes keys as given by that source: in this process, or in one before.
+    pub(super) fn note(&self, source: &str, keys: KeySet, at: Timestamp) {
+        *self.given.lock() = Some(Given { keys, source: source.to_owned(), at });
     }
 
-    /// The document, and the name of its source.
+    /// A document with keys, and the name of its source.
     pub(crate) async fn get(&self, now: Timestamp) -> Result<(Fetched, &str), FetchError> {
-        let (fetched, source) = self.get_from_either(now).await?;
-        self.note(&source.name, &fetched.document, now);
-        Ok((fetched, &source.name))
-    }
-
-    async fn get_from_either(&self, now: Timestamp) -> Result<(Fetched, &Source), FetchError> {
-        let first = self.send(&self.first.request).await.map(|fetched| (fetched, &self.first));
-        let (Err(error), Some(otherwise)) = (&first, &self.otherwise) else { return first };
-        tracing::warn!(%error, "Clerk's Frontend API gives no keys; the Backend API is tried");
-        match self.send(&otherwise.request).await {
-            Ok(fetched) if self.may_stand_in(otherwise, &fetched.document, now) => Ok((fetched, otherwise)),
-            Ok(_) => {
-                tracing::error!(
-                    "CLERK_SECRET_KEY belongs to another Clerk instance than CLERK_PUBLISHABLE_KEY: the Backend API has \
-                     none of the present keys, and its keys are not used"
-                );
-                first
-            }
-            Err(second) => {
-                tracing::warn!(error = %second, "Clerk's Backend API gives no keys either");
-                first
+        let mut first = None;
+        for source in &self.sources {
+            let host = source.request.url.host_str();
+            match self.ask(&source.request).await {
+                Ok((fetched, keys)) if first.is_none() || self.may_stand_in(source, &keys, now) => {
+                    self.note(&source.name, keys, now);
+                    return Ok((fetched, &source.name));
+                }
+                Ok(_) => tracing::error!(
+                    host,
+                    "this host has the keys of another Clerk instance, none of the present ones, and they are not used: \
+                     CLERK_PUBLISHABLE_KEY, CLERK_SECRET_KEY and CLERK_PROXY_URL must be of one instance"
+                ),
+                Err(error) => {
+                    if self.sources.len() > 1 {
+                        tracing::warn!(host, %error, "Clerk's keys cannot be had from this host");
+                    }
+                    first.get_or_insert(error);
+                }
             }
         }
+        Err(first.unwrap_or_else(|| FetchError::NoAnswer("there is nobody to ask".to_owned())))
     }
 
-    /// Whether this document of another source than the first may replace the present keys: not
-    /// where they are good, and of another instance. An instance names its keys after itself, the
-    /// new ones too.
-    fn may_stand_in(&self, source: &Source, document: &[u8], now: Timestamp) -> bool {
+    /// Whether keys of another source than the first may replace the present ones: not where those
+    /// are good, and of another instance. An instance names its keys after itself, the new ones too.
+    fn may_stand_in(&self, source: &Source, offered: &KeySet, now: Timestamp) -> bool {
         let given = self.given.lock();
-        let (Some(given), Ok(offered)) = (&*given, KeySet::from_jwks(document)) else { return true };
-        let shares_a_name = || given.keys.kids().any(|kid| offered.keys.kids().any(|each| each == kid));
+        let Some(given) = &*given else { return true };
+        let shares_a_name = || given.keys.kids().any(|kid| offered.kids().any(|each| each == kid));
         given.source == source.name
             || now > after(given.at, CacheOptions::default().max_age)
-            || offered.keys.shares_a_key_with(&given.keys)
+            || offered.shares_a_key_with(&given.keys)
             || shares_a_name()
     }
 
-    async fn send(&self, request: &Outgoing) -> Result<Fetched, FetchError> {
+    async fn ask(&self, request: &Outgoing) -> Result<(Fetched, KeySet), FetchError> {
         let answer = self.transport.send(request.clone()).await.map_err(|error| match error {
             TransportError::TooLarge => FetchError::TooLarge,
             TransportError::Connect
@@ -285,8 +283,9 @@ impl JwksFetcher {
         })?;
         match answer.status {
             StatusCode::OK => {
+                let keys = KeySet::from_jwks(&answer.body)?.keys;
                 let age = answer.headers.get(header::AGE).and_then(|value| value.to_str().ok());
-                Ok(Fetched::with_age(answer.body.into(), age))
+                Ok((Fetched::with_age(answer.body.into(), age), keys))
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
                 if request.headers.contains_key(header::AUTHORIZATION) =>
@@ -300,13 +299,18 @@ impl JwksFetcher {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::transport::ReqwestTransport;
 
     fn everything() -> KeySettings {
         KeySettings {
             jwt_key: Some("pem".to_owned()),
             jwks_url: Url::parse("https://keys.example.com/jwks").ok(),
-            frontend_api: Some("clerk.example.com".to_owned()),
+            frontend_apis: ["app", "clerk"]
+                .map(|host| Url::parse(&format!("https://{host}.example.com/jwks.json")).unwrap())
+                .to_vec(),
             secret_key: SecretKey::parse("sk_test_x"),
             api_url: Url::parse("https://api.clerk.com").unwrap(),
         }
@@ -322,11 +326,22 @@ mod tests {
             matches!(chosen(&settings), Some(KeySource::Jwks { url, otherwise: None }) if url.as_str() == "https://keys.example.com/jwks")
         );
         settings.jwks_url = None;
-        assert!(matches!(chosen(&settings), Some(KeySource::Jwks { url, otherwise: Some(_) })
-            if url.as_str() == "https://clerk.example.com/.well-known/jwks.json"));
-        settings.frontend_api = None;
-        assert!(matches!(chosen(&settings), Some(KeySource::BackendApi(_))));
+        let asked = |source: Option<KeySource>| -> Vec<String> {
+            let transport = Arc::new(ReqwestTransport::new().unwrap());
+            let sources = JwksFetcher::new(&source.unwrap(), transport).sources;
+            sources.iter().map(|each| each.request.url.to_string()).collect()
+        };
+        let public = ["https://app.example.com/jwks.json", "https://clerk.example.com/jwks.json"];
+        let all = [public[0], public[1], "https://api.clerk.com/v1/jwks"];
+        assert_eq!(asked(chosen(&settings)), all, "each where the one before gives none");
         settings.secret_key = None;
+        assert_eq!(asked(chosen(&settings)), public);
+        let alone = KeySettings { frontend_apis: Vec::new(), ..everything() };
+        assert!(matches!(
+            chosen(&KeySettings { jwt_key: None, jwks_url: None, ..alone }),
+            Some(KeySource::BackendApi(_))
+        ));
+        settings.frontend_apis.clear();
         assert!(chosen(&settings).is_none());
     }
 

@@ -84,10 +84,9 @@ impl SessionVerifier {
         let fetching = |fetcher| fetching(fetcher, config.kept_keys, &clock);
         let keys = match config.keys {
             KeySource::Pinned(pem) => KeyCache::pinned(KeySet::from_pem(&pem)?),
-            KeySource::Jwks { url, otherwise } => {
-                fetching(JwksFetcher::public(url, otherwise.as_ref(), transport))
+            fetched @ (KeySource::Jwks { .. } | KeySource::BackendApi(_)) => {
+                fetching(JwksFetcher::new(&fetched, transport))
             }
-            KeySource::BackendApi(api) => fetching(JwksFetcher::backend_api(&api, transport)),
         };
         let skew_ms = config.policy.clock_skew_ms;
         let verifier = Verifier::new(config.policy);

@@ -4,7 +4,7 @@
 use clerk_session::{OriginPattern, PublishableKey};
 use url::Url;
 
-use super::load::Reader;
+use super::load::{Reader, is_in_the_clear};
 use super::parse::ProxyAddress;
 use super::{ClerkSettings, Purpose, table};
 use crate::address::is_on_the_internet;
@@ -28,6 +28,7 @@ impl Reader {
         let is_own_known = named_issuers.is_some() || derived.is_some();
         let mut issuers = named_issuers.clone().unwrap_or_else(|| derived.into_iter().collect());
         let proxy = self.read(&table::CLERK_PROXY_URL);
+        let frontend_apis = publishable_key.as_ref().map(|key| frontend_apis(key, proxy.as_ref()));
         let proxies = proxy.map(|proxy| proxy_issuers(proxy, allowed_origins)).unwrap_or_default();
         self.judge_spellings(table::CLERK_ISSUER.env, named_issuers.as_deref().unwrap_or_default());
         self.judge_spellings(table::CLERK_PROXY_URL.env, &proxies);
@@ -45,9 +46,6 @@ impl Reader {
         if let Some(parties) = &named_parties {
             self.judge_parties(parties, allowed_origins);
         }
-        let jwks_url_is_named = jwks_url.is_some();
-        let jwks_url =
-            jwks_url.or_else(|| publishable_key.as_ref().and_then(|key| Url::parse(&key.jwks_url()).ok()));
         let parties = named_parties.unwrap_or_else(|| allowed_origins.to_vec());
         if purpose == Purpose::Serve {
             self.require_clerk(&issuers, is_own_known, &parties);
@@ -58,7 +56,7 @@ impl Reader {
             secret_key,
             api_url: api_url?,
             jwks_url,
-            jwks_url_is_named,
+            frontend_apis: frontend_apis.unwrap_or_default(),
             issuers,
             parties,
             parties_mode: self.read(&table::CLERK_AUTHORIZED_PARTIES_MODE)?,
@@ -208,6 +206,19 @@ fn proxy_issuers(proxy: ProxyAddress, origins: &[OriginPattern]) -> Vec<String> 
             .map(|origin| format!("{origin}{path}"))
             .collect(),
     }
+}
+
+/// Where the Frontend API lists its keys, in the order of Clerk's SDKs: at the app's proxy, then at
+/// the publishable key's host. Not at a proxy given as a path: an allowed origin is trusted to
+/// call, not to name keys.
+fn frontend_apis(key: &PublishableKey, proxy: Option<&ProxyAddress>) -> Vec<Url> {
+    let proxied = match proxy {
+        Some(ProxyAddress::Whole(address)) => Some(address.clone()),
+        Some(ProxyAddress::Path(_)) | None => None,
+    };
+    let bases = proxied.into_iter().chain([key.issuer()]);
+    let addresses = bases.filter_map(|base| Url::parse(&format!("{base}/.well-known/jwks.json")).ok());
+    addresses.filter(|url| !is_in_the_clear(url)).collect()
 }
 
 /// How Clerk spells an issuer that is written otherwise: https, the host in lower case, no port that

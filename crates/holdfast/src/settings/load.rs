@@ -364,7 +364,7 @@ fn redirect_uri(public_url: &Url) -> Url {
 }
 
 /// Without TLS, and not to this machine itself.
-fn is_in_the_clear(url: &Url) -> bool {
+pub(super) fn is_in_the_clear(url: &Url) -> bool {
     url.scheme() == "http" && !is_this_machine(url)
 }
 

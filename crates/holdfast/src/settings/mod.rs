@@ -148,10 +148,10 @@ pub struct ClerkSettings {
     pub secret_key: Option<SecretKey>,
     /// Backend API.
     pub api_url: Url,
-    /// Where the keys are; `None` where only the pinned key or the Backend API gives them.
+    /// Where the keys are, if the configuration says so.
     pub jwks_url: Option<Url>,
-    /// Whether that address was named, and not derived from the publishable key.
-    pub jwks_url_is_named: bool,
+    /// Else where the Frontend API lists them, the first asked first; none without a publishable key.
+    pub frontend_apis: Vec<Url>,
     /// What `iss` must be; `None` where nothing says so.
     pub issuers: Vec<String>,
     /// What `azp` may be.

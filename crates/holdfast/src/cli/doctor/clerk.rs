@@ -45,17 +45,21 @@ pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams, report: &mut Rep
     // The Backend API's own list, named as the address: it wants the secret key, and is the same
     // question.
     let named_backend = backend.as_ref().is_some_and(|request| clerk.jwks_url.as_ref() == Some(&request.url));
-    let public = clerk.jwks_url.clone().filter(|_| !named_backend).map(public_keys);
-    let host = clerk.jwks_url.as_ref().and_then(Url::host_str).unwrap_or("Clerk").to_owned();
-    let (public, backend) = tokio::join!(keys_of(seams, public), keys_of(seams, backend));
-    let (public, first) = public.unzip();
-    let (backend, second) = backend.unzip();
+    let public = match &clerk.jwks_url {
+        Some(_) if named_backend => &[],
+        Some(named) => std::slice::from_ref(named),
+        None => &*clerk.frontend_apis,
+    };
+    let (public, backend) = tokio::join!(first_with_keys(seams, public), keys_of(seams, backend));
+    let (public, host) = public.unzip();
+    let ((public, first), (backend, second)) = (public.unzip(), backend.unzip());
+    let host = host.unwrap_or_default();
     if let Some(told) = &backend {
         report.add(check_secret(clerk, told));
     }
     // The loader has read this very key.
     let pinned = clerk.jwt_key.as_deref().and_then(|pem| KeySet::from_pem(pem).ok());
-    check_source(clerk, &host, public.as_ref(), backend.as_ref(), report);
+    check_source(clerk, host, public.as_ref(), backend.as_ref(), report);
     check_instance(public.as_ref(), backend.as_ref(), pinned.as_ref(), report);
     let known = [public.as_ref(), backend.as_ref()]
         .into_iter()
@@ -167,7 +171,7 @@ fn check_source(
     }
     report.add(if clerk.jwt_key.is_some() {
         Check::passed(code::CLERK_KEYS, "pinned by CLERK_JWT_KEY; no network is needed")
-    } else if has_backend && !clerk.jwks_url_is_named {
+    } else if has_backend && clerk.jwks_url.is_none() {
         Check::warning(code::CLERK_KEYS, format!("{why}; `serve` gets them from the Backend API"))
     } else if public.is_none() && backend.is_some_and(KeysAnswer::is_fault_of_ours) {
         // The secret key is the only source, and has its own failed check.
@@ -208,6 +212,23 @@ fn check_instance(
             )
         });
     }
+}
+
+/// What the first address says that lists keys, else the first of all; and its host.
+async fn first_with_keys<'a>(
+    seams: &Seams,
+    addresses: &'a [Url],
+) -> Option<((KeysAnswer, Option<f64>), &'a str)> {
+    let mut first = None;
+    for url in addresses {
+        let told = keys_of(seams, Some(public_keys(url.clone()))).await;
+        let told = told.map(|told| (told, url.host_str().unwrap_or("Clerk")));
+        if told.as_ref().is_some_and(|((answer, _), _)| answer.keys().is_some()) {
+            return told;
+        }
+        first = first.or(told);
+    }
+    first
 }
 
 /// What a source says, and how far our clock is ahead of its. `None` where there is no such source.

@@ -31,20 +31,20 @@ pub(super) async fn load(
         let text = String::from_utf8_lossy(&read(path)?).into_owned();
         return Ok(Ok(pinned(&text, &path.display().to_string())?));
     }
-    match app::key_source(clerk) {
+    match &app::key_source(clerk) {
         None => Err(Failure::setup(
             "no key to verify the token with is configured",
             "set CLERK_PUBLISHABLE_KEY, or give --jwks FILE or --jwt-key FILE",
         )),
-        Some(KeySource::Pinned(pem)) => Ok(Ok(pinned(&pem, "CLERK_JWT_KEY")?)),
-        Some(KeySource::Jwks { url, otherwise }) => {
+        Some(KeySource::Pinned(pem)) => Ok(Ok(pinned(pem, "CLERK_JWT_KEY")?)),
+        Some(source @ KeySource::Jwks { url, .. }) => {
             // Of the address only the host: the rest may be nobody's business.
             let named = format!("the keys at {}", url.host_str().unwrap_or_default());
-            let fetcher = |transport| JwksFetcher::public(url, otherwise.as_ref(), transport);
+            let fetcher = |transport| JwksFetcher::new(source, transport);
             Ok(fetch(&named, fetcher, printer).await)
         }
-        Some(KeySource::BackendApi(api)) => {
-            let fetcher = |transport| JwksFetcher::backend_api(&api, transport);
+        Some(source @ KeySource::BackendApi(_)) => {
+            let fetcher = |transport| JwksFetcher::new(source, transport);
             Ok(fetch("the keys of Clerk's Backend API", fetcher, printer).await)
         }
     }

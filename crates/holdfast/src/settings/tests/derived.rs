@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn urls(urls: &[Url]) -> Vec<&str> {
+    urls.iter().map(Url::as_str).collect()
+}
+
 #[test]
 fn what_is_derived_follows_what_is_set() {
     let settings = tools([
@@ -12,10 +16,7 @@ fn what_is_derived_follows_what_is_set() {
     .unwrap();
     assert_eq!(settings.public_url.as_str(), "http://127.0.0.1:9000/");
     assert_eq!(settings.clerk.issuers, ["https://clerk.example.com"]);
-    assert_eq!(
-        settings.clerk.jwks_url.as_ref().map(Url::as_str),
-        Some("https://clerk.example.com/.well-known/jwks.json")
-    );
+    assert_eq!(urls(&settings.clerk.frontend_apis), ["https://clerk.example.com/.well-known/jwks.json"]);
     assert_eq!(texts(&settings.clerk.parties), ["https://app.example.com"]);
     assert_eq!(returns(&settings), ["https://app.example.com"]);
 }
@@ -135,6 +136,24 @@ fn c5_proxies_and_satellites_are_further_issuers() {
         tools([("CLERK_DOMAIN", "https://clerk.shop.example/")]).unwrap().clerk.issuers,
         ["https://clerk.shop.example"]
     );
+}
+
+/// As in Clerk's SDKs. An allowed origin may call, but is not trusted to name keys.
+#[test]
+fn where_an_app_proxies_clerk_keys_are_asked_for_there_first() {
+    let own = "https://clerk.example.com/.well-known/jwks.json";
+    for (name, value, first) in [
+        ("CLERK_PROXY_URL", "https://app.example.com/__clerk", Some("https://app.example.com/__clerk")),
+        ("CLERK_PROXY_URL", "/__clerk", None),
+        ("CLERK_PROXY_URL", "http://app.example.com/__clerk", None),
+        ("CLERK_DOMAIN", "shop.example", None),
+    ] {
+        let origins = ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com");
+        let settings = tools([("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY), origins, (name, value)]).unwrap();
+        let first = first.map(|base| format!("{base}/.well-known/jwks.json"));
+        let wanted: Vec<_> = first.into_iter().chain([own.to_owned()]).collect();
+        assert_eq!(urls(&settings.clerk.frontend_apis), wanted, "{name}={value}");
+    }
 }
 
 #[test]

@@ -105,6 +105,27 @@ async fn keys_come_from_files_as_well() {
     assert_eq!(explain(files().with("CLERK_JWT_KEY", pem.clone()), &[], token).await.code, 0);
 }
 
+/// Where an app proxies Clerk, the publishable key's host need not even have a name.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_come_through_the_proxy_and_else_from_the_next_source() {
+    let clerk = clerk().await;
+    let proxied = |proxy: &str| {
+        Place::new()
+            .with("CLERK_PUBLISHABLE_KEY", "pk_test_bm93aGVyZS5pbnZhbGlkJA==")
+            .with("CLERK_PROXY_URL", proxy)
+            .with("CLERK_ISSUER", clerk.issuer())
+            .with("CLERK_AUTHORIZED_PARTIES", ORIGIN)
+    };
+    let ended = explain(proxied(&clerk.issuer()), &[], token(&clerk)).await;
+    assert_eq!(ended.code, 0, "{}", ended.whole());
+    let secret_key = clerk.secret_key();
+    let elsewhere = proxied(&format!("{}/nowhere", clerk.issuer()))
+        .with("CLERK_API_URL", clerk.url())
+        .with("CLERK_SECRET_KEY", secrecy::ExposeSecret::expose_secret(&secret_key));
+    let ended = explain(elsewhere, &[], token(&clerk)).await;
+    assert_eq!(ended.code, 0, "{}", ended.whole());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_cannot_be_had_are_no_refusal() {
     let clerk = clerk().await;
