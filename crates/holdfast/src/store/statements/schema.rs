@@ -38,7 +38,8 @@ statements! {
     /// Comes first in its transaction: the primary key makes a second migrator wait, then fail.
     MIGRATION_RECORD = Sql::both("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)");
     /// Run at the beginning of each Postgres session, because PgBouncer refuses settings at its
-    /// start: limits, durability, and a planner that uses indexes, whatever it expects.
+    /// start: limits, isolation (a lock must show what was committed while it was waited for),
+    /// durability, and a planner that uses indexes, whatever it expects.
     ///
     /// Its expectations come from statistics, which may be missing or from when a table was small,
     /// and the plan of a prepared statement may be older still. No statement of a request or of the
@@ -47,9 +48,9 @@ statements! {
     SESSION_SETTINGS = Sql::each(
         "SELECT 1",
         "SELECT set_config(name, CASE name WHEN 'statement_timeout' THEN '5s' WHEN 'idle_in_transaction_session_timeout' \
-         THEN '30s' WHEN 'synchronous_commit' THEN 'on' WHEN 'max_parallel_workers_per_gather' THEN '0' WHEN \
+         THEN '30s' WHEN 'default_transaction_isolation' THEN 'read committed' WHEN 'synchronous_commit' THEN 'on' WHEN 'max_parallel_workers_per_gather' THEN '0' WHEN \
          'idle_session_timeout' THEN '0' ELSE 'off' END, \
-         false) FROM pg_settings WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', \
+         false) FROM pg_settings WHERE name IN ('statement_timeout', 'default_transaction_isolation', 'idle_in_transaction_session_timeout', \
          'idle_session_timeout', 'synchronous_commit', 'max_parallel_workers_per_gather', 'enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', \
          'enable_mergejoin', 'jit')",
     );
