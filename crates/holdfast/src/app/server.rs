@@ -99,12 +99,15 @@ impl Server {
         let exporting = self.exporter.take().map(|exporter| tokio::spawn(exporter.run(finished.clone())));
         let tasks = TaskTracker::new();
         self.start_tasks(&tasks);
-        let state = self.state.clone();
+        let (state, overview) = (self.state.clone(), self.overview.clone());
         let stopped_at = self.until_told(serving, shutdown).await;
         tasks.close();
         let finishing = async {
             tasks.wait().await;
             state.detached().idle().await;
+            if let Err(error) = overview.keep_tally().await {
+                tracing::debug!(%error, "the counts of the last refreshes were not stored");
+            }
         };
         let clock = &*state.edge.clock;
         tokio::select! {

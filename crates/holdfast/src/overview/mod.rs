@@ -139,18 +139,12 @@ impl Overview {
 
     /// Updates until stopped.
     pub async fn run(&self, stop: CancellationToken) {
-        stop.run_until_cancelled(self.look_forever()).await;
-        // The last refreshes were counted during the shutdown.
-        if let Err(error) = self.keep_tally().await {
-            tracing::debug!(%error, "the counts of the last refreshes were not stored");
-        }
-    }
-
-    async fn look_forever(&self) {
         let mut said = Throttle::default();
         loop {
             let began = self.clock.now();
-            let looked = self.look().await;
+            let Some(looked) = stop.run_until_cancelled(self.look()).await else { return };
+            // Never left half-way: what was taken and not stored would be lost.
+            let looked = looked.and(self.keep_tally().await);
             let now = self.clock.now();
             if let Err(error) = &looked
                 && said.admits(SAID_EVERY, now)
@@ -159,7 +153,10 @@ impl Overview {
             }
             // Wrong where the clock was set meanwhile.
             let took = now.duration_since(began).try_into().unwrap_or(Duration::ZERO);
-            self.clock.sleep(pause(looked.is_ok(), took)).await;
+            let pausing = self.clock.sleep(pause(looked.is_ok(), took));
+            if stop.run_until_cancelled(pausing).await.is_none() {
+                return;
+            }
         }
     }
 
@@ -182,25 +179,33 @@ impl Overview {
         }
         // The journal matters most while the database is away, and then nothing below is seen.
         self.snapshot.store(Arc::new(seen.clone()));
-        let asked = clock.now();
-        seen.soonest_expiry = store.soonest_expiry().await?;
-        seen.database_took = clock.now().duration_since(asked).try_into().unwrap_or(Duration::ZERO);
-        seen.counts = store.connection_counts().await?;
-        seen.overdue = store.overdue(before(now, OVERDUE_AFTER)).await?;
-        seen.expiring_unrenewed = store.expiring_unrenewed(after(now, LAST_DAYS)).await?;
-        seen.late_deletions = store.late_deletions(before(now, LATE_AFTER)).await?;
-        let lasts = seen.counts.iter().any(|each| each.standing.reason() == Some(Reason::ProviderIncident));
-        if store.notice_incident(ProviderId::INSTAGRAM, lasts, now).await? {
-            tracing::info!(lasts, "an incident at the provider started or ended");
+        let mut failed = Failed::default();
+        failed.or_set(&mut seen.counts, store.connection_counts().await)?;
+        if failed.0.is_none() {
+            let reason = Some(Reason::ProviderIncident);
+            let lasts = seen.counts.iter().any(|each| each.standing.reason() == reason);
+            let mut is_news = false;
+            failed.or_set(&mut is_news, store.notice_incident(ProviderId::INSTAGRAM, lasts, now).await)?;
+            if is_news {
+                tracing::info!(lasts, "an incident at the provider started or ended");
+            }
         }
-        seen.incident_since = store.incident_since(ProviderId::INSTAGRAM).await?;
-        store.notice_expiring(now, EXPIRING_WITHIN).await?;
-        seen.taken_at = Some(now);
-        let seen = Arc::new(seen);
-        self.snapshot.store(Arc::clone(&seen));
-        self.keep_tally().await?;
+        let asked = clock.now();
+        failed.or_set(&mut seen.soonest_expiry, store.soonest_expiry().await)?;
+        seen.database_took = clock.now().duration_since(asked).try_into().unwrap_or(Duration::ZERO);
+        failed.or_set(&mut seen.overdue, store.overdue(before(now, OVERDUE_AFTER)).await)?;
+        let unrenewed = store.expiring_unrenewed(after(now, LAST_DAYS)).await;
+        failed.or_set(&mut seen.expiring_unrenewed, unrenewed)?;
+        failed.or_set(&mut seen.late_deletions, store.late_deletions(before(now, LATE_AFTER)).await)?;
+        failed.or_set(&mut seen.incident_since, store.incident_since(ProviderId::INSTAGRAM).await)?;
+        failed.or_set(&mut 0, store.notice_expiring(now, EXPIRING_WITHIN).await)?;
+        seen.taken_at = if failed.0.is_none() { Some(now) } else { seen.taken_at };
         let is_due = seen.slowly_at.is_none_or(|at| is_over(at, SLOWLY, now));
-        if is_due { self.rest().await } else { Ok(()) }
+        self.snapshot.store(Arc::new(seen));
+        if is_due {
+            failed.or_set(&mut (), self.rest().await)?;
+        }
+        failed.0.map_or(Ok(()), Err)
     }
 
     /// Updates the slow-changing facts.
@@ -213,17 +218,19 @@ impl Overview {
         let Self { store, clock, .. } = self;
         let now = clock.now();
         let mut seen = Snapshot::clone(&self.snapshot());
-        seen.expiring = store.expiring(now, MOST_DAYS).await?;
-        seen.tables = store.table_rows().await?;
-        seen.keys = store.key_ages().await?;
-        seen.refreshes = store.refreshes(hour(now)).await?;
-        seen.slowly_at = Some(now);
+        let mut failed = Failed::default();
+        failed.or_set(&mut seen.expiring, store.expiring(now, MOST_DAYS).await)?;
+        failed.or_set(&mut seen.tables, store.table_rows().await)?;
+        failed.or_set(&mut seen.keys, store.key_ages().await)?;
+        failed.or_set(&mut seen.refreshes, store.refreshes(hour(now)).await)?;
+        seen.slowly_at = if failed.0.is_none() { Some(now) } else { seen.slowly_at };
         self.snapshot.store(Arc::new(seen));
-        Ok(())
+        failed.0.map_or(Ok(()), Err)
     }
 
-    /// Adds the new counts of this process's worker to the stored ones.
-    async fn keep_tally(&self) -> Result<(), StoreError> {
+    /// Adds the new counts of this process's worker to the stored ones; once more when the worker
+    /// has ended.
+    pub async fn keep_tally(&self) -> Result<(), StoreError> {
         let Self { store, clock, tally, .. } = self;
         let hour = hour(clock.now());
         let mut failed = None;
@@ -234,6 +241,22 @@ impl Overview {
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+}
+
+/// The first error of a look: what could not be gathered stays as it was, and hides nothing else.
+#[derive(Default)]
+struct Failed(Option<StoreError>);
+
+impl Failed {
+    /// Takes in a fact that was gathered. An error ends the look: the database is away.
+    fn or_set<T>(&mut self, fact: &mut T, gathered: Result<T, StoreError>) -> Result<(), StoreError> {
+        match gathered {
+            Ok(gathered) => *fact = gathered,
+            Err(error) if error.is_of_the_database() => return Err(error),
+            Err(error) => self.0 = self.0.take().or(Some(error)),
+        }
+        Ok(())
     }
 }
 
