@@ -16,6 +16,10 @@ use crate::provider::ProviderId;
 /// journal.
 pub const SPENT: Duration = Duration::from_mins(2);
 
+/// How long a claim excludes others; after this, the work counts as abandoned. Longer than the sum
+/// of the time limits of all calls of one completion.
+pub const BUSY: Duration = Duration::from_secs(45);
+
 /// A closed attempt answers a repeated callback with its completion for at most this long.
 const REPEATABLE: Duration = Duration::from_hours(1);
 

@@ -47,20 +47,18 @@ impl Connections {
         owner: &OwnerId,
         now: Timestamp,
     ) -> Result<(), ServiceError> {
-        let open = self.parts.store.open_attempts(owner, ProviderId::INSTAGRAM).await?;
-        self.parts.store.close_attempts(owner, ProviderId::INSTAGRAM, now).await?;
-        if open.is_empty() {
+        let closed = self.parts.store.close_attempts(owner, ProviderId::INSTAGRAM, now).await?;
+        if closed.is_empty() {
             return Ok(());
         }
-        for attempt in &open {
-            self.parts.journal.forget(attempt.id);
+        for id in &closed {
+            self.parts.journal.forget(*id);
         }
         let Some(connection) = self.parts.store.connection(owner, ProviderId::INSTAGRAM).await? else {
             return Ok(());
         };
         let outcome = Some(AttemptOutcome::Disconnected);
-        let notes =
-            open.iter().map(|attempt| noted(&connection, AttemptNote { id: attempt.id, outcome }, now));
+        let notes = closed.iter().map(|id| noted(&connection, AttemptNote { id: *id, outcome }, now));
         let changes = ChangeSet { history: notes.collect(), ..ChangeSet::default() };
         // A conflict loses only these history entries; the disconnecting goes on.
         self.parts.store.commit(&changes).await?;
@@ -114,7 +112,7 @@ impl Connections {
         attempt: &Attempt,
     ) -> Result<Option<(Option<String>, Timestamp)>, ServiceError> {
         let Some(sealed) = &attempt.sealed else { return Ok(None) };
-        let key = self.user_key(&attempt.user_id).await?;
+        let key = self.stored_user_key(&attempt.user_id).await?;
         let seal = RowSeal::of_attempt(&key, attempt);
         Ok(match attempt.stage {
             AttemptStage::Returned | AttemptStage::Redeeming => attempt.returned_at.map(|at| (None, at)),

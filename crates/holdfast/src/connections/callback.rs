@@ -170,7 +170,7 @@ impl Connections {
         if let (Some(sealed), Some(code)) = (&attempt.sealed_completion, code)
             && !attempt.has_expired(now)
         {
-            let key = self.user_key(&attempt.user_id).await?;
+            let key = self.stored_user_key(&attempt.user_id).await?;
             if let Some(completion) = RowSeal::of_attempt(&key, attempt).open_completion(sealed, code)? {
                 return Ok(completed(attempt, &completion));
             }

@@ -147,7 +147,7 @@ impl Connections {
         if matches!(observation, Observation::ExpiryPassed) {
             return Ok(Diagnosed::Expired(recorded));
         }
-        self.incidents.passed(connection).await?;
+        self.incidents.passed(connection).await;
         Ok(Diagnosed::Works)
     }
 
@@ -253,7 +253,7 @@ impl Connections {
         let earlier = stored.iter().find(|each| each.version < facts.version && each.expires_at > now);
         let Some(earlier) = earlier else { return Ok(false) };
         let opened = async {
-            let key = self.user_key(&connection.user_id).await?;
+            let key = self.stored_user_key(&connection.user_id).await?;
             let grant = RowSeal::of_connection(&key, connection).open_grant(earlier)?;
             Ok((key, grant))
         };

@@ -25,6 +25,9 @@ pub enum ServiceError {
         /// The expected content.
         what: &'static str,
     },
+    /// The data key that sealed a stored value is missing.
+    #[error("the user's data key is missing; restore the row of user_keys from a backup")]
+    NoDataKey,
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyExhausted),
@@ -46,6 +49,7 @@ impl ServiceError {
             | Self::Vault(_)
             | Self::KeyNotHere { .. }
             | Self::Content { .. }
+            | Self::NoDataKey
             | Self::Entropy(_)
             | Self::Contended
             | Self::UserGone => false,

@@ -27,6 +27,15 @@ pub async fn user_key(store: &Store, vault: &Vault, user_id: &str) -> Result<Use
     open_user_key(vault, user_id, &winner)
 }
 
+/// The owner's stored data key. Never makes one: it would block restoring the right one.
+pub async fn stored_user_key(store: &Store, vault: &Vault, user_id: &str) -> Result<UserKey, ServiceError> {
+    match store.user_key(user_id).await? {
+        Some(wrapped) => open_user_key(vault, user_id, &wrapped),
+        None if store.has_user(user_id).await? => Err(ServiceError::NoDataKey),
+        None => Err(ServiceError::UserGone),
+    }
+}
+
 /// The owner's data key; a new one with what is to be stored of it.
 pub async fn user_key_or_new(
     store: &Store,

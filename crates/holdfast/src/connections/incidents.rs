@@ -38,6 +38,8 @@ const RECOUNT: Duration = Duration::from_secs(15);
 const ALARM_GAP: Duration = Duration::from_hours(1);
 /// Taken back at a look at most.
 const TAKEN_BACK: usize = 1000;
+/// Made due by one that works: somebody may wait for its answer.
+const MADE_DUE: usize = 500;
 
 /// Tells an incident from what people did themselves.
 #[derive(Debug, Clone)]
@@ -119,25 +121,28 @@ impl Incidents {
         self.store.proven_last_before(first_at, connection.id, now, limit).await
     }
 
-    /// Makes the connections due that wait for the same shared trouble as `before`, which has
-    /// worked.
-    pub async fn passed(&self, before: &Connection) -> Result<(), StoreError> {
+    /// Makes connections due that wait for the same shared trouble as `before`, which has worked.
+    /// Each of them that works does so too, so all are tried before long. A failure is logged: the
+    /// call that worked stays one.
+    pub async fn passed(&self, before: &Connection) {
         let Some(reason @ (Reason::ProviderIncident | Reason::AppMisconfigured)) = before.standing.reason()
         else {
-            return Ok(());
+            return;
         };
         if !self.mechanisms.has(Mechanism::Canaries) {
-            return Ok(());
+            return;
         }
-        let made_due = self.store.make_due(reason, self.clock.now()).await?;
-        if made_due > 0 {
-            tracing::info!(
+        match self.store.make_due(reason, self.clock.now(), MADE_DUE).await {
+            Ok(0) => {}
+            Ok(made_due) => tracing::info!(
                 reason = reason.as_str(),
                 made_due,
-                "one connection works again: all others are tried now"
-            );
+                "one connection works again: others are tried now"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, "one connection works again, but the others could not be made due");
+            }
         }
-        Ok(())
     }
 
     /// Whether there are too few connections to tell an incident.

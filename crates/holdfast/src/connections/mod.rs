@@ -45,11 +45,13 @@ pub mod refresh;
 mod switch;
 pub mod unreadable;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 
 use self::app_refusals::AppRefusals;
 use self::clock_suspicion::ClockSuspicion;
@@ -109,6 +111,7 @@ pub struct Connections {
     /// Grants that were found damaged.
     unreadable: Counter,
     app_refusals: AppRefusals,
+    pass_through_turns: Arc<Semaphore>,
     mechanisms: Mechanisms,
 }
 
@@ -124,6 +127,7 @@ impl Connections {
             clock_suspicion: ClockSuspicion::default(),
             unreadable: Counter::default(),
             app_refusals: AppRefusals::default(),
+            pass_through_turns: Arc::new(Semaphore::new(pass_through::PASS_THROUGH_TURNS)),
             mechanisms: Mechanisms::default(),
         }
     }
@@ -228,6 +232,11 @@ impl Connections {
     /// The user's data key, created on first use.
     pub(super) async fn user_key(&self, user_id: &str) -> Result<UserKey, ServiceError> {
         grants::user_key(&self.parts.store, &self.parts.vault, user_id).await
+    }
+
+    /// The user's data key, which has sealed something.
+    pub(super) async fn stored_user_key(&self, user_id: &str) -> Result<UserKey, ServiceError> {
+        grants::stored_user_key(&self.parts.store, &self.parts.vault, user_id).await
     }
 
     /// The schedule for a decision made now.

@@ -1,10 +1,12 @@
 //! Using a grant on behalf of the app's own backend.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnose::{Diagnosed, Tools};
 use super::{Connections, ServiceError};
 use crate::caller::OwnerId;
+use crate::clock::within;
 use crate::connection::diagnosis::Diagnosis;
 use crate::connection::observation::{Call, Observation};
 use crate::connection::reasons::reason_of;
@@ -13,6 +15,12 @@ use crate::connection::{Connection, GrantFacts, Reason};
 use crate::provider::{
     Failure, Grant, Meaning, NotPassed, PassThrough, PassedThrough, ProviderId, SharedProvider,
 };
+
+/// Calls of the app's backend at a time: fewer than may go to one host, so that they never keep a
+/// refresh, a check or a completion waiting, whose failure would say something of the connection.
+pub(super) const PASS_THROUGH_TURNS: usize = 40;
+/// Longest wait for a turn.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The grant in use, with the connection's status.
 #[derive(Debug)]
@@ -51,6 +59,9 @@ pub enum UseError {
     /// The call was answered, with more than is passed on.
     #[error("the answer is too large to be passed on")]
     AnswerTooLarge,
+    /// As many calls are under way as may be at a time; this one was not made.
+    #[error("too many calls to Instagram are under way")]
+    Crowded,
     /// Instagram refused a grant that a refresh is replacing: the next one is there in a moment.
     #[error("the grant is being replaced")]
     Replaced,
@@ -106,7 +117,13 @@ impl Connections {
     ) -> Result<PassedThrough, UseError> {
         let tools = Tools { provider, grant, lease: None };
         let changes = call.method != http::Method::GET;
-        match provider.pass_through(grant, call).await {
+        let turns = Arc::clone(&self.pass_through_turns).acquire_owned();
+        // An error would mean that the semaphore was closed, which nobody does.
+        let turn = within(PATIENCE, &*self.parts.clock, turns).await.and_then(Result::ok);
+        let turn = turn.ok_or(UseError::Crowded)?;
+        let passed = provider.pass_through(grant, call).await;
+        drop(turn);
+        match passed {
             Ok(answer) => {
                 // The app's calls use up what the worker's calls are counted against.
                 self.gate.learn_usage(answer.usage, answer.failure.as_ref());

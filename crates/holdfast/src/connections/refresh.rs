@@ -188,7 +188,7 @@ impl Connections {
         if !stored? {
             return Ok(Refreshed::Skipped(Skip::Replaced));
         }
-        self.incidents.passed(connection).await?;
+        self.incidents.passed(connection).await;
         let is_doubted =
             connection.suspicion.is_some() || connection.failures > 0 && is_proven_by_use(connection);
         if is_doubted || Box::pin(self.describe(connection, tools.provider, &renewed)).await? {
@@ -239,7 +239,7 @@ impl Connections {
         linked_at: Option<Timestamp>,
         from_version: i64,
     ) -> Result<bool, ServiceError> {
-        let key = self.user_key(&token.user_id).await?;
+        let key = self.stored_user_key(&token.user_id).await?;
         let seal = RowSeal {
             key: &key,
             user_id: &token.user_id,

@@ -146,7 +146,8 @@ impl Connections {
 fn is_damage(error: &ServiceError) -> bool {
     match error {
         ServiceError::Vault(VaultError::KeyMissing { .. } | VaultError::Tampered | VaultError::Malformed)
-        | ServiceError::Content { .. } => true,
+        | ServiceError::Content { .. }
+        | ServiceError::NoDataKey => true,
         ServiceError::Vault(VaultError::Entropy(_))
         | ServiceError::Store(_)
         | ServiceError::KeyNotHere { .. }

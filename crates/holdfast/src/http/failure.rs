@@ -70,9 +70,10 @@ impl From<ServiceError> for Problem {
                 .with_detail("This server cannot open the stored data at the moment.")
                 .with_retry_after(Some(KEY_RETRY_AFTER))
                 .with_cause(cause),
-            ServiceError::Vault(_) | ServiceError::Content { .. } | ServiceError::Entropy(_) => {
-                Self::new(ServerCode::Internal).with_cause(cause)
-            }
+            ServiceError::Vault(_)
+            | ServiceError::Content { .. }
+            | ServiceError::NoDataKey
+            | ServiceError::Entropy(_) => Self::new(ServerCode::Internal).with_cause(cause),
         }
     }
 }
@@ -196,6 +197,9 @@ pub(super) fn using(error: UseError) -> Problem {
             let detail = format!("Instagram did not answer. {LOOK_FIRST}");
             Problem::new(reason).with_action(ProblemAction::LookFirst).with_detail(detail)
         }
+        UseError::Crowded => {
+            Problem::new(ServerCode::Overloaded).with_retry_after(Some(Duration::from_secs(1)))
+        }
         UseError::Replaced => Problem::new(Reason::ProviderUnavailable)
             .with_detail("The access to Instagram is being renewed at this moment.")
             .with_retry_after(Some(RENEWED_WITHIN)),
@@ -223,6 +227,7 @@ mod tests {
             | ServiceError::Vault(_)
             | ServiceError::KeyNotHere { .. }
             | ServiceError::Content { .. }
+            | ServiceError::NoDataKey
             | ServiceError::Entropy(_)
             | ServiceError::Contended
             | ServiceError::UserGone => {}
@@ -282,6 +287,7 @@ mod tests {
         let own = [
             ServiceError::KeyNotHere { key_id: "one".to_owned() },
             ServiceError::Content { what: "a grant" },
+            ServiceError::NoDataKey,
             ServiceError::Entropy(crate::entropy::EntropyExhausted),
             ServiceError::Contended,
             ServiceError::UserGone,

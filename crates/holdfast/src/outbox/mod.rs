@@ -37,7 +37,7 @@ use crate::connections::Connections;
 use crate::entropy::{SharedEntropy, random};
 use crate::metric::{Labels, metrics};
 use crate::standard_webhooks::SigningKey;
-use crate::store::{Notice, PendingEvent, Store, StoreError};
+use crate::store::{Notice, PendingEvent, Store, StoreError, UNREADABLE_RESTS};
 use crate::telemetry::traces::in_span;
 use crate::transport::{Outgoing, SharedTransport};
 
@@ -221,7 +221,16 @@ impl Dispatcher {
         let events = self.store.claim_events(now, room).await?;
         let mut claimed: Vec<_> = events.into_iter().map(Pending::Event).collect();
         if claimed.len() < room {
-            let notices = self.store.claim_notices(now, room - claimed.len()).await?;
+            let notices = self.store.claim_notices(now, room - claimed.len()).await;
+            let notices = notices.or_else(|error| {
+                // The claimed events are sent all the same.
+                if claimed.is_empty() {
+                    Err(error)
+                } else {
+                    self.failed(&error);
+                    Ok(Vec::new())
+                }
+            })?;
             claimed.extend(notices.into_iter().map(Pending::Notice));
         }
         // Where nothing could be claimed, another replica has it.
@@ -249,8 +258,8 @@ impl Dispatcher {
 
     async fn send(&self, pending: Pending) -> Result<Outcome, StoreError> {
         let delivered = match &pending {
-            Pending::Event(event) => in_span("event delivery", self.deliver(event)).await?,
-            Pending::Notice(notice) => in_span("notice delivery", self.tell(notice)).await?,
+            Pending::Event(event) => in_span("event delivery", self.deliver(event)).await,
+            Pending::Notice(notice) => in_span("notice delivery", self.tell(notice)).await,
         };
         let now = self.clock.now();
         let (id, occurred_at, tries) = match &pending {
@@ -258,12 +267,19 @@ impl Dispatcher {
             Pending::Notice(notice) => (notice.subject.as_str(), notice.occurred_at, notice.tries),
         };
         let (outcome, next) = match delivered {
-            Ok(()) => (Outcome::Delivered, None),
-            Err(error) if now >= after(occurred_at, GIVE_UP_AFTER) => {
+            Err(error) if error.is_of_one_row() => {
+                if self.store.is_news("event", id) {
+                    tracing::error!(event = id, %error, "an event waits for the row that it is about");
+                }
+                (Outcome::Failed, Some(after(now, UNREADABLE_RESTS)))
+            }
+            Err(error) => return Err(error),
+            Ok(Ok(())) => (Outcome::Delivered, None),
+            Ok(Err(error)) if now >= after(occurred_at, GIVE_UP_AFTER) => {
                 tracing::debug!(event = id, %error, tries, "an event is given up");
                 (Outcome::GivenUp, None)
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 let pause = self.pause(tries);
                 tracing::debug!(
                     event = id, %error, tries, retry_in_s = pause.as_secs(),

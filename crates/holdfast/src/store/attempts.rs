@@ -1,5 +1,7 @@
 //! Connect attempts, and the status read that joins them: reading.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -45,7 +47,8 @@ impl Store {
         row.as_ref().map(rows::attempt).transpose()
     }
 
-    /// The caller's attempts that are not closed, oldest first, expired ones included.
+    /// The caller's attempts that are not closed, oldest first, expired ones included. Unreadable
+    /// rows are skipped.
     pub async fn open_attempts(
         &self,
         owner: &OwnerId,
@@ -67,7 +70,8 @@ impl Store {
         provider: ProviderId,
     ) -> Result<Vec<Attempt>, StoreError> {
         let values = vec![user_id.into(), provider.as_str().into()];
-        self.read(statements::ATTEMPTS_OPEN, values).await?.iter().map(rows::attempt).collect()
+        let found = self.read(statements::ATTEMPTS_OPEN, values).await?;
+        Ok(self.read_each(&found, rows::attempt)?.values)
     }
 
     /// Whether the person of this attempt declined another one at the provider after `since`, and not
@@ -119,29 +123,31 @@ impl Store {
             .await
     }
 
-    /// Closes every attempt of the caller as expired and deletes their secrets, even during
-    /// completion.
+    /// Closes every attempt of the caller as expired and deletes their secrets, even during completion, and
+    /// whether or not it can be read. Returns their ids, in the order of their beginning.
     pub async fn close_attempts(
         &self,
         owner: &OwnerId,
         provider: ProviderId,
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Vec<Uuid>, StoreError> {
         let outcome = AttemptOutcome::Expired.to_name();
         let values = vec![owner.as_str().into(), provider.as_str().into(), outcome.into(), now.into()];
         let change = Change { user_id: owner.as_str().to_owned(), provider, version: None };
         let closed = engine::retrying(|| async {
             let mut unit = self.begin_of(owner.as_str()).await?;
-            let closed = unit.run(statements::ATTEMPTS_CLOSE, values.clone()).await?;
-            if closed > 0 {
+            let closed = unit.rows(statements::ATTEMPTS_CLOSE, values.clone()).await?;
+            if !closed.is_empty() {
                 self.inner.changes.notify(&mut unit, &change).await?;
             }
             unit.commit().await?;
             Ok(closed)
         })
         .await?;
-        self.inner.changes.tell((closed > 0).then_some(change));
-        Ok(closed)
+        self.inner.changes.tell((!closed.is_empty()).then_some(change));
+        // Ids that begin with the time.
+        let ids: BTreeSet<Uuid> = closed.iter().filter_map(|row| row.id("id").ok()).collect();
+        Ok(ids.into_iter().collect())
     }
 }
 

@@ -5,9 +5,12 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::engine::{Row, Unreadable};
-use super::statements::{Sql, statements};
+use super::statements::{Sql, by_index, statements};
 use super::{Store, StoreError, rows};
 use crate::clock::from_millis;
+
+/// Acts changed by one statement: one user may have hundreds of thousands, and time is limited.
+const FORGOTTEN_AT_ONCE: usize = 500;
 
 statements! {
     AUDIT_INSERT = Sql::both("INSERT INTO audit (id, at, actor, action, user_id, detail) VALUES ($1, $2, $3, $4, $5, $6)");
@@ -17,7 +20,16 @@ statements! {
     );
     AUDIT_OF_KEY = Sql::both("SELECT id FROM audit WHERE action = 'keys.retire' AND detail = $1 LIMIT 1");
     /// Acts that concern an erased user stay, without the user id.
-    AUDIT_FORGET = Sql::both("UPDATE audit SET user_id = NULL WHERE user_id = $1");
+    AUDIT_FORGET = by_index!(
+        "UPDATE audit",
+        "sqlite_autoindex_audit_1",
+        " SET user_id = NULL WHERE id IN (SELECT id FROM audit WHERE user_id = $1 LIMIT $2 + 0)",
+    );
+    /// The next erased users, and whether acts still name them.
+    AUDIT_OF_ERASED = Sql::both(
+        "SELECT d.user_id, (SELECT a.id FROM audit AS a WHERE a.user_id = d.user_id LIMIT 1) AS act FROM deleted_users AS d \
+         WHERE d.user_id > $1 ORDER BY d.user_id LIMIT $2 + 0",
+    );
 }
 
 /// An act to be recorded.
@@ -85,6 +97,36 @@ impl Store {
         let values = vec![after.at.into(), after.id.into(), rows::limit(limit)];
         let found = self.read(AUDIT_PAGE, values).await?;
         found.iter().map(|row| rows::read(row, "audit", "id", read)).collect()
+    }
+
+    /// Takes a user's id out of the record, in at most `steps` steps.
+    pub(super) async fn forget_acts(&self, user_id: &str, steps: usize) -> Result<(), StoreError> {
+        for _ in 0..steps {
+            let values = vec![user_id.into(), rows::limit(FORGOTTEN_AT_ONCE)];
+            if self.write(AUDIT_FORGET, values).await? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the acts that still name one of the next `limit` erased users after `from`: the
+    /// erasure was cut short, or the act was under way. Returns the last of these users.
+    pub async fn forget_acts_of_erased(
+        &self,
+        from: &str,
+        limit: usize,
+    ) -> Result<Option<String>, StoreError> {
+        let found = self.read(AUDIT_OF_ERASED, vec![from.into(), rows::limit(limit)]).await?;
+        let read = |row: &Row| Ok((row.text("user_id")?, row.opt_text("act")?.is_some()));
+        let mut reached = None;
+        for (user_id, is_named) in rows::read_all(&found, "deleted_users", read)? {
+            if is_named {
+                self.forget_acts(&user_id, usize::MAX).await?;
+            }
+            reached = Some(user_id);
+        }
+        Ok(reached)
     }
 
     /// Fails if an operator has retired this key of the ring, as far as the record goes back: one

@@ -223,19 +223,22 @@ impl Store {
         self.read(sql, values).await?.iter().map(rows::connection).collect()
     }
 
-    /// How many connections are in which standing.
+    /// How many connections are in which standing. Those in one that this version does not know are
+    /// left out.
     pub async fn connection_counts(&self) -> Result<Vec<ConnectionCount>, StoreError> {
         let found = self.read(statements::CONNECTION_COUNTS, Vec::new()).await?;
-        rows::read_all(&found, "connections", |row| {
+        let count = |row: &Row| {
             Ok(ConnectionCount {
                 provider: rows::provider(row)?,
                 standing: rows::standing(row)?,
                 amount: rows::amount(row)?,
             })
-        })
+        };
+        // The log names the reason of such a group.
+        Ok(self.read_each(&found, |row| rows::read(row, "connections", "reason", count))?.values)
     }
 
-    /// The caller's history, newest first.
+    /// The caller's history, newest first. Unreadable rows are skipped.
     pub async fn history(
         &self,
         owner: &OwnerId,
@@ -252,16 +255,12 @@ impl Store {
             // One more than asked for tells whether there is another page.
             rows::limit(limit.saturating_add(1)),
         ];
-        let mut read: Vec<(HistoryEntry, HistoryCursor)> = self
-            .read(statements::HISTORY, values)
-            .await?
-            .iter()
-            .map(history_entry)
-            .collect::<Result<_, _>>()?;
-        let more = read.len() > limit;
-        read.truncate(limit);
-        let next = read.last().filter(|_| more).map(|(_, cursor)| *cursor);
-        Ok(HistoryPage { entries: read.into_iter().map(|(entry, _)| entry).collect(), next })
+        let mut found = self.read(statements::HISTORY, values).await?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let cursor = |row| rows::read(row, "connection_history", "connection_id", history_cursor);
+        let next = found.last().filter(|_| more).map(cursor).transpose()?;
+        Ok(HistoryPage { entries: self.read_each(&found, history_entry)?.values, next })
     }
 
     /// The connection that an attempt is about. Holding the attempt is the proof.
@@ -343,25 +342,27 @@ impl Store {
     }
 }
 
-fn history_entry(row: &Row) -> Result<(HistoryEntry, HistoryCursor), StoreError> {
+fn history_cursor(row: &Row) -> Result<HistoryCursor, Unreadable> {
+    Ok(HistoryCursor { version: row.int("version")?, position: row.int("position")? })
+}
+
+fn history_entry(row: &Row) -> Result<HistoryEntry, StoreError> {
     rows::read(row, "connection_history", "connection_id", |row| {
-        let (version, position) = (row.int("version")?, row.int("position")?);
         let standing = rows::standing(row)?;
         let attempt = match row.opt_id("attempt_id")? {
             Some(id) => Some(AttemptNote { id, outcome: rows::outcome(row, "attempt_outcome")? }),
             None => None,
         };
-        let entry = HistoryEntry {
+        Ok(HistoryEntry {
             connection_id: row.id("connection_id")?,
             at: row.time("at")?,
-            version,
+            version: row.int("version")?,
             state: standing.state(),
             reason: standing.reason(),
             evidence: rows::evidence(row)?,
             detail: row.opt_text("detail")?,
             attempt,
-        };
-        Ok((entry, HistoryCursor { version, position }))
+        })
     })
 }
 

@@ -7,8 +7,11 @@ use uuid::Uuid;
 
 use super::engine::{Failure, Row, Unreadable};
 use super::outbox::Subject;
-use super::{Change, SealedGrant, Store, StoreError, Unit, engine, rows, statements};
+use super::{Change, SealedGrant, Store, StoreError, Unit, Value, engine, rows, statements};
 use crate::vault::{Sentinel, WrappedKey};
+
+/// Users whose lost key is given up in one unit of work: a statement's time is limited.
+const GIVEN_UP_AT_ONCE: usize = 500;
 
 /// A user's data key with its owner; for rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,35 +164,45 @@ impl Store {
 
     /// Gives up a key of the ring whose bytes are lost, with all that only it could open: data
     /// keys, grants, open attempts. The connections become `reconnect_required`, `key_lost`.
-    /// Returns how many.
+    /// Returns how many. Goes in steps, and on from where it was cut short.
     pub async fn give_up_key(&self, key_id: &str, now: Timestamp) -> Result<usize, StoreError> {
-        let (lost, changes) = engine::retrying(|| async {
-            let mut unit = self.begin().await?;
-            unit.row(statements::SENTINEL_LOCK, vec![key_id.into()]).await?;
-            let detail = format!("the encryption key {key_id} was given up as lost");
-            let values = vec![key_id.into(), now.into(), detail.into()];
-            unit.run(statements::LOST_KEY_HISTORY, values).await?;
-            unit.run(statements::LOST_KEY_GRANTS, vec![key_id.into()]).await?;
-            let lost = unit.rows(statements::LOST_KEY_CONNECTIONS, vec![key_id.into(), now.into()]).await?;
-            let attempts = unit.rows(statements::LOST_KEY_ATTEMPTS, vec![key_id.into()]).await?;
-            let mut changes = Vec::with_capacity(lost.len() + attempts.len());
-            for row in lost.iter().chain(&attempts) {
-                // A row that cannot be read concerns nobody who could be told.
-                let Ok((id, change)) = given_up(row) else { continue };
-                self.inner.changes.notify(&mut unit, &change).await?;
-                if let Some(id) = id {
-                    self.put_event(&mut unit, Subject::Connection(id, &change), now).await?;
-                }
-                changes.push(change);
-            }
-            unit.run(statements::LOST_KEY_USER_KEYS, vec![key_id.into()]).await?;
-            unit.run(statements::SENTINEL_DELETE, vec![key_id.into()]).await?;
-            unit.commit().await?;
-            Ok((lost.len(), changes))
-        })
-        .await?;
-        self.inner.changes.tell(changes);
+        let mut lost = 0;
+        while let Retired::StillNeeded(_) = self.retire_key(key_id).await? {
+            let (connections, changes) = engine::retrying(|| self.give_up_next(key_id, now)).await?;
+            self.inner.changes.tell(changes);
+            lost += connections;
+        }
         Ok(lost)
+    }
+
+    async fn give_up_next(&self, key_id: &str, now: Timestamp) -> Result<(usize, Vec<Change>), Failure> {
+        let mut unit = self.begin().await?;
+        // No key is made meanwhile for a user of this step.
+        unit.row(statements::SENTINEL_LOCK, vec![key_id.into()]).await?;
+        let next = vec![key_id.into(), rows::limit(GIVEN_UP_AT_ONCE)];
+        let next = unit.row(statements::LOST_KEY_NEXT, next).await?;
+        let last = next.map(|row| row.opt_text("last")).transpose();
+        let last = last.map_err(|error| error.at("user_keys", "(many)"))?.flatten();
+        let users = vec![key_id.into(), last.into()];
+        let with = |more: Vec<Value>| [users.clone(), more].concat();
+        let detail = format!("the encryption key {key_id} was given up as lost");
+        unit.run(statements::LOST_KEY_HISTORY, with(vec![now.into(), detail.into()])).await?;
+        unit.run(statements::LOST_KEY_GRANTS, users.clone()).await?;
+        let lost = unit.rows(statements::LOST_KEY_CONNECTIONS, with(vec![now.into()])).await?;
+        let attempts = unit.rows(statements::LOST_KEY_ATTEMPTS, users.clone()).await?;
+        let mut changes = Vec::with_capacity(lost.len() + attempts.len());
+        for row in lost.iter().chain(&attempts) {
+            // A row that cannot be read concerns nobody who could be told.
+            let Ok((id, change)) = given_up(row) else { continue };
+            self.inner.changes.notify(&mut unit, &change).await?;
+            if let Some(id) = id {
+                self.put_event(&mut unit, Subject::Connection(id, &change), now).await?;
+            }
+            changes.push(change);
+        }
+        unit.run(statements::LOST_KEY_USER_KEYS, users).await?;
+        unit.commit().await?;
+        Ok((lost.len(), changes))
     }
 }
 

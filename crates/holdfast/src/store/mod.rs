@@ -65,6 +65,7 @@ pub use overview::{PoolUse, Refreshes, ServerFacts, TableRows};
 pub use service_keys::{NewServiceKey, ServiceKey};
 pub use sweep::{HistoryStep, Kept};
 pub use trouble::{Struck, Trouble};
+pub use unreadable::UNREADABLE_RESTS;
 pub use users::{EventOutcome, SEEN_EVERY, Synced, UserRecord, Visit};
 
 use crate::clock::SharedClock;

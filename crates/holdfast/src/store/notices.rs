@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::engine::{Row, Unreadable};
 use super::statements::{Sql, statements};
+use super::unreadable::UNREADABLE_RESTS;
 use super::{StatusFacts, Store, StoreError, engine, rows};
 use crate::clock::after;
 use crate::names::names;
@@ -174,10 +175,16 @@ impl Store {
     }
 
     /// Claims up to `limit` notices that are due at `now`. Nobody else gets them for a minute.
+    /// Unreadable rows are postponed.
     pub async fn claim_notices(&self, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError> {
         let values = vec![now.into(), after(now, EVENT_HOLD).into(), rows::limit(limit)];
         let claimed = self.write_rows(NOTICES_CLAIM, values).await?;
-        claimed.iter().map(|row| rows::read(row, "notices", "subject", read)).collect()
+        let each = self.read_each(&claimed, |row| rows::read(row, "notices", "subject", read))?;
+        for subject in each.unreadable {
+            let until = after(now, UNREADABLE_RESTS);
+            self.write(NOTICE_RESCHEDULE, vec![subject.into(), until.into()]).await?;
+        }
+        Ok(each.values)
     }
 
     /// Marks a notice as delivered or given up: it is not sent again.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::engine::{Failure, Row, Unit, Unreadable};
 use super::notices::EVENT_HOLD;
+use super::unreadable::UNREADABLE_RESTS;
 use super::{Change, StatusFacts, Store, StoreError, engine, rows, statements};
 use crate::clock;
 use crate::provider::ProviderId;
@@ -107,10 +108,20 @@ impl Store {
     }
 
     /// Claims up to `limit` events that are due at `now`. Nobody else gets them for a minute.
+    /// Unreadable rows are postponed.
     pub async fn claim_events(&self, now: Timestamp, limit: usize) -> Result<Vec<PendingEvent>, StoreError> {
         let values = vec![now.into(), clock::after(now, EVENT_HOLD).into(), rows::limit(limit)];
         let claimed = self.write_rows(statements::OUTBOX_CLAIM, values).await?;
-        claimed.iter().map(|row| rows::read(row, "outbox", "event_id", read)).collect()
+        let each = self.read_each(&claimed, |row| rows::read(row, "outbox", "user_id", read))?;
+        for user_id in each.unreadable {
+            let values = vec![
+                user_id.into(),
+                clock::after(now, EVENT_HOLD).into(),
+                clock::after(now, UNREADABLE_RESTS).into(),
+            ];
+            self.write(statements::OUTBOX_POSTPONE, values).await?;
+        }
+        Ok(each.values)
     }
 
     /// Deletes an event that was delivered or given up. A newer one that has replaced it stays.

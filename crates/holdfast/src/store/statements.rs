@@ -48,6 +48,8 @@ macro_rules! by_index {
     };
 }
 
+pub(super) use by_index;
+
 /// Every table of the migrations, for `concat!`.
 macro_rules! table_names {
     () => {

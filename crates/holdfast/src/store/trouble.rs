@@ -104,10 +104,11 @@ impl Store {
         self.readable(statements::CONNECTIONS_FALLEN, values, limit, rows::connection).await
     }
 
-    /// Makes every connection that is degraded by `reason` due at `now`: its cause has passed.
-    /// Answers how many.
-    pub async fn make_due(&self, reason: Reason, now: Timestamp) -> Result<u64, StoreError> {
-        self.write(statements::CONNECTIONS_MAKE_DUE, vec![reason.as_str().into(), now.into()]).await
+    /// Makes up to `limit` connections that are degraded by `reason` due at `now`, the longest
+    /// degraded first. Answers how many.
+    pub async fn make_due(&self, reason: Reason, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let values = vec![reason.as_str().into(), now.into(), rows::limit(limit)];
+        self.write(statements::CONNECTIONS_MAKE_DUE, values).await
     }
 }
 

@@ -11,7 +11,7 @@ use crate::clock::Throttle;
 use crate::lock::Lock;
 
 /// How long such a row is postponed, and any row in trouble is not logged again.
-pub(super) const UNREADABLE_RESTS: Duration = Duration::from_hours(1);
+pub const UNREADABLE_RESTS: Duration = Duration::from_hours(1);
 /// With more rows than these, some are logged more often.
 const REMEMBERED: usize = 1000;
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::engine::{Failure, Row};
 use super::outbox::Subject;
-use super::{Change, Store, StoreError, Unit, audit, engine, notices, rows, statements};
+use super::{Change, Store, StoreError, Unit, engine, notices, rows, statements};
 use crate::caller::OwnerId;
 use crate::clerk::webhook::{SignedEvent, UserChange};
 use crate::clerk::{Fact, User, UserFacts};
@@ -16,6 +16,10 @@ use crate::provider::ProviderId;
 /// When a person was last seen is written at most this often: a page that polls must not cost a
 /// write each time.
 pub const SEEN_EVERY: Duration = Duration::from_mins(1);
+/// Entries of a user's history erased by one statement: they grow with use, and time is limited.
+const ERASED_AT_ONCE: usize = 500;
+/// Steps through the audit record of an erased user while the sender waits; the sweep goes on.
+const ACT_STEPS: usize = 20;
 
 /// A record after a synchronisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +86,11 @@ impl Store {
         }))
     }
 
+    /// Whether the user has a record.
+    pub async fn has_user(&self, user_id: &str) -> Result<bool, StoreError> {
+        Ok(self.read_one(statements::USER, vec![user_id.into()]).await?.is_some())
+    }
+
     /// Makes or refreshes the caller's record. Dated facts replace older ones; token claims are as
     /// old as the token, and partial. `None` where the user was erased: there is no record, and none
     /// is made.
@@ -126,12 +135,17 @@ impl Store {
     /// Applies an event that Clerk signed, once, whatever the order of arrival. `user.deleted`
     /// erases: record, data key, connections, history, grants and attempts, in one unit of work. A
     /// tombstone stays, so that neither a late event nor a session token that still lives brings
-    /// the user back.
+    /// the user back. A long history goes before, and what the audit record says of the user after
+    /// it, in steps.
     pub async fn apply_clerk_event(
         &self,
         event: &SignedEvent,
         now: Timestamp,
     ) -> Result<EventOutcome, StoreError> {
+        if matches!(event.change(), UserChange::Deleted) {
+            let values = vec![event.user_id().into(), rows::limit(ERASED_AT_ONCE)];
+            while self.write(statements::HISTORY_ERASE, values.clone()).await? > 0 {}
+        }
         let (outcome, erased) = engine::retrying(|| self.apply_event(event, now)).await?;
         if let Some(providers) = erased {
             self.after_erasure(event.user_id(), providers).await;
@@ -189,7 +203,6 @@ impl Store {
         let providers: Vec<_> = providers.iter().filter_map(|row| rows::provider(row).ok()).collect();
         unit.run(statements::TOMBSTONE_INSERT, vec![user_id.into(), now.into()]).await?;
         unit.run(statements::USER_DELETE, vec![user_id.into()]).await?;
-        unit.run(audit::AUDIT_FORGET, vec![user_id.into()]).await?;
         unit.run(notices::NOTICES_FORGET, vec![user_id.into()]).await?;
         for provider in &providers {
             let change = Change { user_id: user_id.to_owned(), provider: *provider, version: None };
@@ -207,6 +220,9 @@ impl Store {
             version: None,
         }));
         self.scrub().await;
+        if let Err(error) = self.forget_acts(&user_id, ACT_STEPS).await {
+            tracing::warn!(%error, "the audit record still names an erased user; the next sweep mends that");
+        }
     }
 }
 

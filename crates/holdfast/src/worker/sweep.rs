@@ -134,6 +134,12 @@ impl Sweeper {
             from = reached;
             self.clock.sleep(REST).await;
         }
+        let mut from = String::new();
+        while !stop.is_cancelled() {
+            let Some(reached) = self.store.forget_acts_of_erased(&from, STEP).await? else { break };
+            from = reached;
+            self.clock.sleep(REST).await;
+        }
         self.swept_at.set(now.as_second());
         Ok(())
     }

@@ -65,7 +65,7 @@ impl Connections {
         provider: &SharedProvider,
         mut attempt: Attempt,
     ) -> Result<(), CompleteError> {
-        let key = self.user_key(&attempt.user_id).await?;
+        let key = self.stored_user_key(&attempt.user_id).await?;
         loop {
             let sealed = attempt.sealed.clone().ok_or(ServiceError::Content { what: "connect attempt" })?;
             let seal = RowSeal::of_attempt(&key, &attempt);

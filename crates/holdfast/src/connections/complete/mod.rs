@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::caller::OwnerId;
 use crate::clock::after;
 use crate::connection::Reason;
-use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
+use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage, BUSY};
 use crate::connection::status::InstagramStatus;
 use crate::connections::connect::hash;
 use crate::connections::{Connections, ServiceError};
@@ -79,9 +79,6 @@ pub enum CompleteError {
     Service(#[from] ServiceError),
 }
 
-/// How long a claim excludes others; after this, the work counts as abandoned. Longer than the sum
-/// of the time limits of all calls of one completion.
-const BUSY: Duration = Duration::from_secs(45);
 /// A parallel request waits this long for the outcome.
 const PATIENCE: Duration = Duration::from_secs(9);
 /// The wait told to a client whose [`PATIENCE`] ended without an outcome.

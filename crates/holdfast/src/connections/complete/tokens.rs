@@ -98,7 +98,7 @@ impl Connections {
             let wanted =
                 attempt.filter(|attempt| attempt.user_id == token.user_id && step.is_news_at(attempt.stage));
             let Some(attempt) = wanted else { return Ok(false) };
-            let key = self.user_key(&attempt.user_id).await?;
+            let key = self.stored_user_key(&attempt.user_id).await?;
             let seal = RowSeal::of_attempt(&key, &attempt);
             // A token that does not open must not replace a secret that may.
             match step {

@@ -18,7 +18,10 @@ impl Connections {
         let mut replayed = 0;
         for token in all.into_iter().take_while(|_| !stop.is_cancelled()) {
             let done = ServiceError::of_one(self.replay(&token).await, |error| {
-                tracing::error!(row = %token.origin.row(), %error, "a journaled token cannot be stored; its file is kept");
+                let row = token.origin.row().to_string();
+                if self.parts.store.is_news("journaled token", &row) {
+                    tracing::error!(row, %error, "a journaled token cannot be stored; its file is kept");
+                }
             })?;
             replayed += usize::from(done == Some(true));
         }

@@ -19,7 +19,7 @@ statements! {
          '') = $1 ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0");
     ATTEMPTS_CLOSE = Sql::both(
         "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
-         revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed'",
+         revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed' RETURNING id",
     );
     /// Those begun within an attempt's lifetime (ten minutes), so that few rows are read, however
     /// many are closed. One that waits for the provider lives longer, and does not count after

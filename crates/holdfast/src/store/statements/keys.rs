@@ -2,11 +2,11 @@
 
 use super::Sql;
 
-/// Selects the users whose data key a lost key sealed; see
+/// Selects the users whose data key a lost key sealed, as far as the condition goes; see
 /// [`Store::give_up_key`](crate::store::Store::give_up_key).
 macro_rules! of_lost_key {
-    () => {
-        "user_id IN (SELECT user_id FROM user_keys WHERE key_id = $1)"
+    ($($and:literal)?) => {
+        concat!("user_id IN (SELECT user_id FROM user_keys WHERE key_id = $1" $(, $and)?, ")")
     };
 }
 
@@ -45,31 +45,35 @@ statements! {
         "SELECT COUNT(*) AS amount FROM attempts WHERE stage <> 'closed' AND ",
         of_lost_key!()
     ));
+    /// The last of the next users of a lost key.
+    LOST_KEY_NEXT = Sql::both(
+        "SELECT MAX(user_id) AS last FROM (SELECT user_id FROM user_keys WHERE key_id = $1 ORDER BY user_id LIMIT $2 + 0) AS next",
+    );
     LOST_KEY_HISTORY = Sql::both(concat!(
         "INSERT INTO connection_history (connection_id, version, position, at, state, reason, detail) SELECT id, \
-         version + 1, 0, $2, 'reconnect_required', 'key_lost', $3 FROM connections WHERE grant_version IS NOT NULL AND ",
-        of_lost_key!()
+         version + 1, 0, $3, 'reconnect_required', 'key_lost', $4 FROM connections WHERE grant_version IS NOT NULL AND ",
+        of_lost_key!(" AND user_id <= $2")
     ));
     LOST_KEY_GRANTS = Sql::both(concat!(
         "DELETE FROM grants WHERE connection_id IN (SELECT id FROM connections WHERE ",
-        of_lost_key!(),
+        of_lost_key!(" AND user_id <= $2"),
         ")"
     ));
     LOST_KEY_CONNECTIONS = Sql::both(concat!(
         "UPDATE connections SET state = 'reconnect_required', reason = 'key_lost', grant_version = NULL, \
          grant_obtained_at = NULL, grant_expires_at = NULL, next_refresh_at = NULL, retry_after = NULL, \
-         suspicion_grant_version = NULL, suspicion_first_at = NULL, failures = 0, since = $2, evidence_source = NULL, \
+         suspicion_grant_version = NULL, suspicion_first_at = NULL, failures = 0, since = $3, evidence_source = NULL, \
          evidence_at = NULL, lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1, version = version + 1 \
          WHERE grant_version IS NOT NULL AND ",
-        of_lost_key!(),
+        of_lost_key!(" AND user_id <= $2"),
         " RETURNING id, user_id, provider, version"
     ));
     LOST_KEY_ATTEMPTS = Sql::both(concat!(
         "DELETE FROM attempts WHERE stage <> 'closed' AND ",
-        of_lost_key!(),
+        of_lost_key!(" AND user_id <= $2"),
         " RETURNING CAST(NULL AS TEXT) AS id, user_id, provider, CAST(NULL AS BIGINT) AS version"
     ));
-    LOST_KEY_USER_KEYS = Sql::both("DELETE FROM user_keys WHERE key_id = $1");
+    LOST_KEY_USER_KEYS = Sql::both("DELETE FROM user_keys WHERE key_id = $1 AND user_id <= $2");
     SERVICE_KEY_INSERT = Sql::both("INSERT INTO service_keys (id, name, hash, created_at) VALUES ($1, $2, $3, $4)");
     SERVICE_KEYS = Sql::both(
         "SELECT id, name, created_at, last_used_at, revoked_at FROM service_keys ORDER BY created_at, id",

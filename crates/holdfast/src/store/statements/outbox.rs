@@ -60,6 +60,8 @@ statements! {
     /// Only this event: a newer one that has replaced it stays.
     OUTBOX_REMOVE = Sql::both("DELETE FROM outbox WHERE user_id = $1 AND provider = $2 AND event_id = $3");
     OUTBOX_RESCHEDULE = Sql::both("UPDATE outbox SET due_at = $4 WHERE user_id = $1 AND provider = $2 AND event_id = $3");
+    /// What a claim has just held until `$2`.
+    OUTBOX_POSTPONE = Sql::both("UPDATE outbox SET due_at = $3 WHERE user_id = $1 AND due_at = $2");
     OUTBOX_NEXT = Sql::both("SELECT MIN(due_at) AS at FROM outbox");
     /// An event that is under way the first time is not late.
     OUTBOX_LATE = Sql::both(

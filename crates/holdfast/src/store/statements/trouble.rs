@@ -53,6 +53,22 @@ macro_rules! struck_since {
     };
 }
 
+macro_rules! held {
+    () => {
+        concat!(
+            troubled!(),
+            " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND +next_refresh_at > $2 ORDER BY since \
+             LIMIT $3 + 0"
+        )
+    };
+}
+
+macro_rules! make_due {
+    () => {
+        "SET next_refresh_at = $2, version = version + 1 WHERE id IN (SELECT id FROM held)"
+    };
+}
+
 statements! {
     /// Reads only the connections in trouble.
     TROUBLE = by_index!(
@@ -94,13 +110,18 @@ statements! {
         " AND c.grant_version IS NOT NULL AND COALESCE(c.state, '') IN ('reconnect_required', 'action_required') AND c.since > $1 AND COALESCE(c.reason, '') = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0 OFFSET $4 + 0"
     );
     /// The status shows the next refresh, so the version grows.
-    CONNECTIONS_MAKE_DUE = by_index!(
-        "UPDATE connections",
-        "connections_troubled",
+    CONNECTIONS_MAKE_DUE = Sql::each(
         concat!(
-            " SET next_refresh_at = $2, version = version + 1 WHERE ",
-            troubled!(),
-            " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND +next_refresh_at > $2"
+            "WITH held AS MATERIALIZED (SELECT id FROM connections INDEXED BY connections_troubled WHERE ",
+            held!(),
+            ") UPDATE connections INDEXED BY sqlite_autoindex_connections_1 ",
+            make_due!()
+        ),
+        concat!(
+            "WITH held AS MATERIALIZED (SELECT id FROM connections WHERE ",
+            held!(),
+            " FOR UPDATE SKIP LOCKED) UPDATE connections ",
+            make_due!()
         ),
     );
 }

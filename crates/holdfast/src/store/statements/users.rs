@@ -22,6 +22,11 @@ statements! {
     );
     /// Also deletes keys, connections, history, grants and attempts (`ON DELETE CASCADE`).
     USER_DELETE = Sql::both("DELETE FROM users WHERE id = $1");
+    HISTORY_ERASE = Sql::both(
+        "DELETE FROM connection_history WHERE (connection_id, version, position) IN (SELECT h.connection_id, h.version, \
+         h.position FROM connections AS c JOIN connection_history AS h ON h.connection_id = c.id WHERE c.user_id = $1 LIMIT \
+         $2 + 0)",
+    );
     USER_PROVIDERS = Sql::both("SELECT DISTINCT provider FROM connections WHERE user_id = $1");
     TOMBSTONE = Sql::both("SELECT user_id FROM deleted_users WHERE user_id = $1");
     TOMBSTONE_INSERT = Sql::both(

@@ -288,3 +288,22 @@ async fn a_backend_reads_the_history_checks_and_disconnects() {
     let answer = app.request(Method::DELETE, &user, Some(&ada.authorization()), None).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
 }
+
+/// Each call waits for Instagram, and people who check meanwhile are told nothing of that.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_the_backend_keep_no_check_waiting_and_one_too_many_is_told_so() {
+    let app = App::start().await;
+    let users = three(&app).await;
+    let key = app.service_key().await;
+    app.instagram.arm(Some("ada.makes"), Fault::Hang, Some(Endpoint::Graph), None).unwrap();
+    let path = format!("/service/users/{}/instagram/graph/me/media", users[0]);
+    let calls = futures_util::future::join_all((0..45).map(|_| service(&app, &key, Method::GET, &path)));
+    let check = async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        app.sign_in(Person::Grace).send(Method::POST, "/user/instagram/check", None).await.json()
+    };
+    let (told, checked) = tokio::join!(calls, check);
+    assert_eq!((&checked["state"], &checked["evidence"]["source"]), (&json!("connected"), &json!("use")));
+    let crowded = told.iter().filter(|(status, told)| *status == 503 && told["code"] == "overloaded").count();
+    assert_eq!(crowded, 5, "{told:?}");
+}

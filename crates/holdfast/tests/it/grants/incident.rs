@@ -1,11 +1,12 @@
 //! Trouble of many at once: nobody is told to reconnect for it, and it passes by itself. Trouble
 //! of one is believed in time.
 
+use holdfast::clock::Clock as _;
 use holdfast::connection::{Reason, Standing, State};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Health, RefreshEffect, World};
-use crate::testing::database::{TestDb, on_each_engine};
+use crate::testing::database::{Engine, TestDb, on_each_engine, slow};
 
 async fn five_hundred_due(db: &TestDb) -> (Replica, Vec<uuid::Uuid>) {
     let world = World::new(RefreshEffect::BothValid, db.clock.clone());
@@ -16,6 +17,43 @@ async fn five_hundred_due(db: &TestDb) -> (Replica, Vec<uuid::Uuid>) {
     }
     one.clock.advance(31 * DAY);
     (one, all)
+}
+
+/// What one success brings about ends within the time of a statement, however many are held, and
+/// its failure is not the failure of what worked.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_large_incident_costs_nobody_the_call_that_ended_it() {
+    on_each_engine(async |db| {
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let (ada, grace) = (one.link("ada").await, one.link("grace").await);
+        let due = one.clock.now().as_millisecond() + 86_400_000;
+        let held: String = (0..2000)
+            .map(|n| {
+                format!(
+                    "INSERT INTO users (id, created_at, updated_at) VALUES ('u{n}', 1, 1); INSERT INTO connections (id, user_id, \
+                     provider, state, reason, account_id, scopes, missing_scopes, grant_version, grant_obtained_at, \
+                     grant_expires_at, next_refresh_at, since, linked_at, failures, version) VALUES ('{}', 'u{n}', 'instagram', \
+                     'degraded', 'provider_incident', 'a{n}', '[]', '[]', 1, 1, {due} + 1, {due}, {n}, 1, 1, 1);",
+                    uuid::Uuid::from_u128(n + 7)
+                )
+            })
+            .collect();
+        let both = "UPDATE connections SET state = 'degraded', reason = 'provider_incident' WHERE grant_version IS NOT NULL";
+        db.execute(&format!("BEGIN; {held} {both}; COMMIT")).await;
+        if db.engine == Engine::Postgres {
+            slow(db, "connections", "UPDATE").await;
+        }
+        let waiting = format!("SELECT COUNT(*) FROM connections WHERE next_refresh_at = {due}");
+        one.connections.check(&owner("ada")).await.expect("it is answered");
+        assert_eq!(one.now(ada.id).await.standing, Standing::CONNECTED);
+        assert_eq!(db.count(&waiting).await, 1500, "each that works makes others due");
+
+        db.execute("UPDATE connections SET version = 9223372036854775807 WHERE id LIKE '00000000-0000-0000-%'").await;
+        one.connections.check(&owner("grace")).await.expect("it is answered");
+        assert_eq!(one.now(grace.id).await.standing, Standing::CONNECTED);
+    })
+    .await;
 }
 
 async fn count(one: &Replica, standing: Standing) -> u64 {

@@ -8,7 +8,7 @@ use holdfast::connection::{Connection, Standing};
 use std::sync::Arc;
 use uuid::Uuid;
 
-use super::setup::{DAY, MINUTE, Replica};
+use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{RefreshEffect, World};
 use crate::testing::database::{TestDb, on_each_engine};
 
@@ -154,6 +154,74 @@ async fn a_journaled_grant_of_an_unreadable_row_waits_and_the_others_are_stored(
             let again = Replica::new("last", db.store.clone(), &db.clock, &world, Some(&directory));
             assert!(world.is_alive(&again.token(name).await.expect("a grant")), "{name}");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_an_unreadable_attempt_can_disconnect_and_read_the_history() {
+    on_each_engine(async |db| {
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let ada = one.link("ada").await;
+        let (attempt, _) = one.come_back("ada").await;
+        db.execute("UPDATE attempts SET stage = 'of_a_later_version' WHERE stage <> 'closed'").await;
+        one.connections.disconnect(&owner("ada")).await.expect("it disconnects");
+        assert_eq!(one.store.sealed_grants(ada.id).await, Ok(Vec::new()));
+        let page =
+            async |limit| one.connections.history(&owner("ada"), None, limit).await.expect("it answers");
+        let all = page(9).await.entries;
+        let ended = all.iter().filter_map(|entry| entry.attempt).find(|note| note.id == attempt);
+        assert!(ended.is_some(), "{all:?}");
+
+        let newest = &all[0];
+        db.execute(&format!(
+            "UPDATE connection_history SET reason = 'of_a_later_version' WHERE version = {} AND at = {}",
+            newest.version,
+            newest.at.as_millisecond()
+        ))
+        .await;
+        assert!(page(9).await.entries.len() < all.len());
+        assert!(page(1).await.next.is_some(), "the next page is found all the same");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_in_an_unknown_standing_hide_no_others_from_the_figures() {
+    on_each_engine(async |db| {
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let bad = one.link("bad").await.id;
+        one.link("ada").await;
+        spoil(db, &[bad]).await;
+        let counts = one.store.connection_counts().await.expect("they are counted");
+        assert_eq!(
+            counts.iter().map(|each| (each.standing, each.amount)).collect::<Vec<_>>(),
+            [(Standing::CONNECTED, 1)]
+        );
+    })
+    .await;
+}
+
+/// The bytes are damaged, or the data key is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journaled_token_makes_no_key_in_the_place_of_a_missing_one() {
+    on_each_engine(async |db| {
+        let one = Replica::new(
+            "one",
+            db.store.clone(),
+            &db.clock,
+            &World::new(RefreshEffect::BothValid, db.clock.clone()),
+            None,
+        );
+        one.link("ada").await;
+        db.execute("DELETE FROM user_keys").await;
+        let vault = &one.vault;
+        let found = holdfast::connections::grants::stored_user_key(&one.store, vault, "user_ada").await;
+        assert!(matches!(found, Err(holdfast::connections::ServiceError::NoDataKey)));
+        let found = holdfast::connections::grants::stored_user_key(&one.store, vault, "user_nobody").await;
+        assert!(matches!(found, Err(holdfast::connections::ServiceError::UserGone)));
     })
     .await;
 }

@@ -93,6 +93,39 @@ async fn an_event_tells_the_status_once() {
     .await;
 }
 
+/// As a later version wrote them before it was rolled back: an event, a notice, and a connection that
+/// an event is about.
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_rows_hold_up_no_events() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        let odd = linked(&store, "odd", "2").await;
+        linked(&store, "ada", "1").await;
+        let now = db.clock.now().as_millisecond() - 1;
+        db.execute(&format!(
+            "UPDATE connections SET state = 'degraded', reason = 'of_a_later_version' WHERE id = '{}'; \
+             INSERT INTO outbox (user_id, provider, event_id, occurred_at, due_at) VALUES ('user_x', 'of_a_later_version', \
+             'evt_x', {now}, {now}); \
+             INSERT INTO notices (subject, kind, provider, occurred_at, due_at) VALUES ('x', 'of_a_later_version', 'instagram', \
+             {now}, {now});",
+            odd.id
+        ))
+        .await;
+        let sent = sender.tick().await.expect("the database answers");
+        assert_eq!(sent, Sent { delivered: 1, failed: 1, given_up: 0 });
+        assert_eq!(app.taken()[0].body["data"]["user_id"], owner("ada").as_str());
+        db.clock.advance(Duration::from_mins(59));
+        assert_eq!(sender.tick().await.unwrap(), NOTHING, "they rest for an hour");
+        db.execute("UPDATE connections SET state = 'connected', reason = NULL").await;
+        db.clock.advance(Duration::from_mins(2));
+        assert_eq!(sender.tick().await.unwrap(), DELIVERED);
+        store.close().await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_app_did_not_take_is_sent_again_with_the_same_id() {
     on_each_engine(async |db| {

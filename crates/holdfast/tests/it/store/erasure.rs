@@ -14,7 +14,7 @@ use super::fixtures::{
     DAY, INSTAGRAM, advance, attempt, begin, connection, grant, in_parallel, insert, later, linked, owner,
     unlink,
 };
-use crate::testing::database::{Engine, TestDb, on_each_engine, start_of_time};
+use crate::testing::database::{Engine, TestDb, on_each_engine, slow, start_of_time};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn erasing_a_user_leaves_a_tombstone_and_nothing_else() {
@@ -35,6 +35,37 @@ async fn erasing_a_user_leaves_a_tombstone_and_nothing_else() {
         let open = attempt(&ada, 1);
         assert_eq!(store.commit(&advance(&open, |_| {}).1).await, Ok(CommitOutcome::UserDeleted));
         assert_eq!(store.user(&ada).await, Ok(None), "refused writes leave no record");
+    })
+    .await;
+}
+
+/// A grant that is taken often, and an attempt an hour for a year, are many rows of one user.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_of_many_rows_is_erased_in_time() {
+    on_each_engine(async |db| {
+        let connection = linked(&db.store, "ada", "1").await;
+        let act = |n: usize| {
+            format!("INSERT INTO audit (id, at, actor, action, user_id) VALUES ('{n:032x}', {n}, 'x', 'grant.taken', 'user_ada');")
+        };
+        let entry = |n: usize| {
+            format!("INSERT INTO connection_history (connection_id, version, position, at, state) VALUES ('{}', 9, {n}, {n}, 'connected');", connection.id)
+        };
+        let rows = (0..2000).map(|n| act(n) + &entry(n)).collect::<String>();
+        db.execute(&format!("BEGIN; {rows} COMMIT")).await;
+        if db.engine == Engine::Postgres {
+            slow(db, "audit", "UPDATE").await;
+            slow(db, "connection_history", "DELETE").await;
+        }
+        erase(&db.store, &owner("ada"), later(DAY)).await.expect("it erases");
+        assert_eq!(db.store.user(&owner("ada")).await, Ok(None));
+        assert_eq!(db.count("SELECT COUNT(*) FROM connection_history").await, 0);
+        assert_eq!(db.count("SELECT COUNT(*) FROM audit WHERE user_id IS NULL").await, 2000);
+        // By a request that was under way, or left by a crash.
+        db.execute(&(act(3000) + &act(3001).replace("user_ada", "user_grace"))).await;
+        assert_eq!(db.store.forget_acts_of_erased("", 9).await, Ok(Some("user_ada".to_owned())));
+        assert_eq!(db.store.forget_acts_of_erased("user_ada", 9).await, Ok(None));
+        assert_eq!(db.count("SELECT COUNT(*) FROM audit WHERE user_id = 'user_grace'").await, 1);
+        assert_eq!(db.count("SELECT COUNT(*) FROM audit WHERE user_id = 'user_ada'").await, 0);
     })
     .await;
 }

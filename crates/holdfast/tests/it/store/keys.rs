@@ -9,16 +9,16 @@ use holdfast::clock::Clock as _;
 use holdfast::connection::{Reason, Standing};
 use holdfast::connections::grants::{RowSeal, renew_user_key};
 use holdfast::entropy::SystemEntropy;
-use holdfast::store::{DataDeletion, NewServiceKey, Retired, StoreError, Unfinished, Visit};
+use holdfast::store::{DataDeletion, KeyUse, NewServiceKey, Retired, StoreError, Unfinished, Visit};
 use holdfast::vault::{KeyRing, Location, SentinelError, Vault};
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::events::erase;
-use super::fixtures::{DAY, INSTAGRAM, in_parallel, later, owner};
+use super::fixtures::{DAY, INSTAGRAM, in_parallel, later, linked, owner};
 use crate::grants::setup::{Replica, ring_entry};
 use crate::grants::world::{RefreshEffect, World};
-use crate::testing::database::{on_each_engine, start_of_time};
+use crate::testing::database::{Engine, on_each_engine, slow, start_of_time};
 
 fn vault(ids: &[(&str, u8)]) -> Vault {
     let list: Vec<_> = ids
@@ -267,6 +267,29 @@ async fn a_key_that_is_lost_takes_what_it_sealed_along_and_nothing_else() {
         assert_eq!(db.store.user_key("user_ada").await, Ok(None));
         assert_eq!(one.now(grace.id).await.standing, Standing::CONNECTED);
         assert_eq!(db.store.give_up_key("one", db.clock.now()).await, Ok(0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_key_of_many_users_is_given_up_in_steps() {
+    on_each_engine(async |db| {
+        let ada = linked(&db.store, "ada", "1").await;
+        db.execute(&format!(
+            "BEGIN; INSERT INTO key_ring_sentinel SELECT 'one', blob, 1 FROM grants; {} \
+             INSERT INTO user_keys SELECT id, 'one', blob, 1 FROM users CROSS JOIN grants; COMMIT",
+            (0..2000)
+                .map(|n| format!("INSERT INTO users (id, created_at, updated_at) VALUES ('user_{n}', 1, 1);"))
+                .collect::<String>()
+        ))
+        .await;
+        if db.engine == Engine::Postgres {
+            slow(db, "user_keys", "DELETE").await;
+        }
+        assert_eq!(db.store.give_up_key("one", db.clock.now()).await, Ok(1));
+        assert_eq!(db.store.key_use().await, Ok(KeyUse::new()));
+        assert_eq!(db.store.sealed_grants(ada.id).await, Ok(Vec::new()));
+        assert_eq!(db.count("SELECT COUNT(*) FROM connection_history WHERE reason = 'key_lost'").await, 1);
     })
     .await;
 }

@@ -231,6 +231,17 @@ pub async fn count_on(engine: Engine, url: &str, sql: &str) -> i64 {
     }
 }
 
+/// Lets each row of a Postgres table take 3 ms, so that two thousand are as long as a hundred
+/// thousand: longer than a statement may take.
+pub async fn slow(db: &TestDb, table: &str, act: &str) {
+    db.execute(&format!(
+        "CREATE OR REPLACE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS \
+         'BEGIN PERFORM pg_sleep(0.003); IF TG_OP = ''DELETE'' THEN RETURN OLD; END IF; RETURN NEW; END'; \
+         CREATE TRIGGER slow_{table} BEFORE {act} ON {table} FOR EACH ROW EXECUTE FUNCTION dawdle()"
+    ))
+    .await;
+}
+
 /// Runs `test` on a new database of each engine, one after the other.
 pub async fn on_each_engine(test: impl AsyncFn(&TestDb)) {
     for engine in [Engine::Sqlite, Engine::Postgres] {
