@@ -420,8 +420,8 @@ async fn keys_come_from_the_backend_api_too_and_a_wrong_secret_key_refuses_nobod
     assert!(!wrong.can_judge());
 }
 
-fn backend_api(base: Url, secret_key: &SecretString) -> Box<KeySource> {
-    Box::new(KeySource::BackendApi(BackendKeys { base, secret_key: as_read(secret_key) }))
+fn backend_api(base: Url, secret_key: &SecretString) -> KeySource {
+    KeySource::BackendApi(BackendKeys { base, secret_key: as_read(secret_key) })
 }
 
 /// A proxy or a name that is gone takes the Frontend API with it, and not what Clerk's own SDKs
@@ -431,7 +431,7 @@ async fn where_the_publishable_keys_host_gives_no_keys_the_backend_api_does() {
     let clerk = Clerk::start().await;
     let nowhere = || clerk.standin.url().join("nowhere/.well-known/jwks.json").unwrap();
     let with = |secret_key: &SecretString| {
-        let otherwise = Some(backend_api(clerk.standin.url(), secret_key));
+        let otherwise = Some(Box::new(backend_api(clerk.standin.url(), secret_key)));
         verifier(
             &clerk,
             ClerkConfig { keys: KeySource::Jwks { url: nowhere(), otherwise }, ..config(&clerk) },
@@ -450,7 +450,7 @@ async fn where_that_host_answers_with_something_else_the_backend_api_does() {
     let clerk = Clerk::start().await;
     for (what, page) in [("a page", "<!doctype html><title>app</title>"), ("no key", r#"{"keys":[]}"#)] {
         let address = serving(Router::new().fallback(move || async move { page })).await;
-        let otherwise = Some(backend_api(clerk.standin.url(), &clerk.standin.secret_key()));
+        let otherwise = Some(Box::new(backend_api(clerk.standin.url(), &clerk.standin.secret_key())));
         let keys = KeySource::Jwks { url: address.parse().unwrap(), otherwise };
         let verifier = verifier(&clerk, ClerkConfig { keys, ..config(&clerk) });
         assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted, "{what}");
@@ -481,7 +481,7 @@ async fn the_secret_keys_instance_never_replaces_the_keys_of_the_publishable_key
     let on = Arc::new(AtomicBool::new(true));
     let url = switched(&clerk, &on).await;
     let start = |of: &Clerk| {
-        let otherwise = Some(backend_api(of.standin.url(), &of.standin.secret_key()));
+        let otherwise = Some(Box::new(backend_api(of.standin.url(), &of.standin.secret_key())));
         let keys = KeySource::Jwks { url: url.clone(), otherwise };
         let kept_keys = Some(kept(directory.path()));
         verifier(&clerk, ClerkConfig { keys, kept_keys, ..config(&clerk) })
