@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::engine::{self, Engine, Sqlite};
 use super::{MigrateError, OpenError, SchemaState, Store, StoreError, StoreOptions};
 use crate::clock::SharedClock;
+use crate::entropy::{self, EntropyExhausted, SystemEntropy};
 
 /// What a restored database needs of the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,9 @@ pub enum BackupError {
     /// The database could not be copied.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// There is no name for the copy.
+    #[error(transparent)]
+    Entropy(#[from] EntropyExhausted),
 }
 
 impl Store {
@@ -73,11 +77,10 @@ impl Store {
     pub async fn backup(&self, target: &Path) -> Result<(), BackupError> {
         let Engine::Sqlite(sqlite) = &self.inner.engine else { return Err(BackupError::NotSqlite) };
         refuse_existing(target)?;
-        // Half a copy must never have the name of a whole one.
-        let draft = Draft(beside(target, ".copying"));
+        // Half a copy must never have the name of a whole one, nor that of another backup's half.
+        let own = u64::from_ne_bytes(entropy::random(&SystemEntropy)?);
+        let draft = Draft(beside(target, &format!(".copying-{own:016x}")));
         let text = draft.0.to_str().ok_or_else(|| BackupError::Path(target.to_owned()))?;
-        // Left by a backup that was killed; nobody else writes there.
-        draft.remove();
         // SQLite accepts an empty file, but would itself create one that everybody may read.
         let copy = create_private(&draft.0).map_err(|error| match error {
             BackupError::File { source, .. } => unwritten(target, source),
@@ -94,8 +97,9 @@ impl Store {
 }
 
 /// Copies `source` to the path in `options`, which must be free and not in use. The copy is checked
-/// completely before it gets its name; `source` is not changed. Its connections get versions that
-/// were never used before, and where events are sent, the app hears of all of them.
+/// completely before it gets its name; `source` is not changed. Where it is a database as a crash
+/// left it, the log beside it comes along. Its connections get versions that were never used
+/// before, and where events are sent, the app hears of all of them.
 pub async fn restore(
     source: &Path,
     options: &StoreOptions,
@@ -114,16 +118,22 @@ pub async fn restore(
     let draft = Draft(beside(&target, ".restoring"));
     // Left by a restore that was killed; nobody else writes there.
     draft.remove();
-    let mut original = File::open(source).map_err(|error| at(source, error))?;
-    let mut copy = create_private(&draft.0).map_err(|error| match error {
-        BackupError::File { source: why, .. } => unwritten(&target, why),
-        other => other,
-    })?;
-    copy_whole(source, &mut original, &target, &mut copy)?;
+    // It would write to both while they are copied.
+    if engine::is_served(source) == Some(true) {
+        return Err(OpenError::InUse(source.to_owned()).into());
+    }
+    let copy = copy_whole(source, &target, &draft.0)?;
+    let log = beside(source, "-wal");
+    if log.exists() {
+        copy_whole(&log, &target, &beside(&draft.0, "-wal"))?;
+    }
     let restored = check(source, &draft.0, options, clock).await.map_err(|error| match error {
-        BackupError::Open(OpenError::NoRoom(_)) | BackupError::Store(StoreError::Full(_)) => {
-            BackupError::NoRoom(target.clone())
-        }
+        BackupError::Open(OpenError::NoRoom(_))
+        | BackupError::Store(StoreError::Full(_))
+        | BackupError::Migrate(
+            MigrateError::Failed { source: StoreError::Full(_), .. }
+            | MigrateError::Store(StoreError::Full(_)),
+        ) => BackupError::NoRoom(target.clone()),
         other => other,
     })?;
     copy.sync_all()
@@ -132,22 +142,27 @@ pub async fn restore(
     Ok(restored)
 }
 
-/// Copies all of `original`; an error names the file that it is of.
-fn copy_whole(source: &Path, original: &mut File, target: &Path, copy: &mut File) -> Result<(), BackupError> {
+/// Copies the file `original` to `draft`; an error names the file that it is of.
+fn copy_whole(original: &Path, target: &Path, draft: &Path) -> Result<File, BackupError> {
+    let mut from = File::open(original).map_err(|error| at(original, error))?;
+    let mut copy = create_private(draft).map_err(|error| match error {
+        BackupError::File { source, .. } => unwritten(target, source),
+        other => other,
+    })?;
     let mut buffer = vec![0; 128 * 1024];
     loop {
-        let read = match original.read(&mut buffer) {
-            Ok(0) => return Ok(()),
+        let read = match from.read(&mut buffer) {
+            Ok(0) => return Ok(copy),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(at(source, error)),
+            Err(error) => return Err(at(original, error)),
         };
         copy.write_all(&buffer[..read]).map_err(|error| unwritten(target, error))?;
     }
 }
 
 /// A SQLite database, and the files beside it.
-const FILES: [&str; 3] = ["", "-wal", "-shm"];
+const FILES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
 /// A copy that is removed unless it was given its final name: one that failed must not stand in the
 /// way of the next.
@@ -202,12 +217,12 @@ fn damaged(source: &Path, found: String) -> BackupError {
 
 async fn inspect(source: &Path, store: &Store) -> Result<Restored, BackupError> {
     let Engine::Sqlite(sqlite) = &store.inner.engine else { return Err(BackupError::NotSqlite) };
-    let found = sqlite.integrity().await?;
-    if found != "ok" {
-        return Err(damaged(source, found));
-    }
+    require_sound(source, sqlite).await?;
     if !store.is_migrated().await? {
         return Err(BackupError::NotOurs(source.to_owned()));
+    }
+    if let Some(version) = store.changed_migration().await? {
+        return Err(MigrateError::Changed { version }.into());
     }
     // The events need the present tables, and the server would do the same.
     let migrated = match store.schema_state().await? {
@@ -215,8 +230,20 @@ async fn inspect(source: &Path, store: &Store) -> Result<Restored, BackupError> 
         SchemaState::Current | SchemaState::Ahead { .. } => 0,
     };
     store.renumber().await?;
+    // Only the file gets its name: what it grows by must find room, too.
+    if !sqlite.checkpoint().await? {
+        return Err(StoreError::Busy("its write-ahead log is in use".to_owned()).into());
+    }
+    require_sound(source, sqlite).await?;
     let valid = store.service_keys().await?.into_iter().filter(|key| key.revoked_at.is_none());
     Ok(Restored { migrated, valid_service_keys: valid.count() })
+}
+
+async fn require_sound(source: &Path, sqlite: &Sqlite) -> Result<(), BackupError> {
+    match sqlite.integrity().await?.as_str() {
+        "ok" => Ok(()),
+        found => Err(damaged(source, found.to_owned())),
+    }
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

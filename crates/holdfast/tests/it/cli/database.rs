@@ -393,3 +393,51 @@ async fn a_check_that_has_confirmed_nothing_says_so() {
     );
     app.instagram.clear(None).unwrap();
 }
+
+/// What somebody has copied by hand from a machine that died.
+#[test]
+fn a_raw_copy_is_restored_with_its_log_and_not_while_it_is_served() {
+    let place = Place::new();
+    place.run(&["migrate"]);
+    let file = place.path().join("holdfast.db");
+    let server = rusqlite::Connection::open(&file).unwrap();
+    server
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; \
+             INSERT INTO users (id, created_at, updated_at) VALUES ('user_ada', 1, 1)",
+        )
+        .unwrap();
+    for suffix in ["", "-wal"] {
+        let name = |base: &str| place.path().join(format!("{base}{suffix}"));
+        fs::copy(name("holdfast.db"), name("raw.db")).unwrap();
+    }
+    drop(server);
+    move_database_away(&place);
+    let lock = fs::File::create(place.path().join("raw.db.lock")).unwrap();
+    lock.lock().unwrap();
+    let served = place.run(&["restore", "raw.db"]);
+    assert!(served.code == 2 && served.stderr.contains("another process uses raw.db"), "{}", served.whole());
+    drop(lock);
+    let restored = place.run(&["restore", "raw.db"]);
+    assert_eq!(restored.code, 0, "{}", restored.whole());
+    let users =
+        rusqlite::Connection::open(&file)
+            .unwrap()
+            .query_row("SELECT COUNT(*) FROM users", [], |row| row.get::<_, i64>(0));
+    assert_eq!(users, Ok(1), "what stood in the log alone");
+}
+
+#[test]
+fn a_backup_that_no_server_would_start_on_is_not_restored() {
+    let place = Place::new();
+    place.run(&["migrate"]);
+    assert_eq!(place.run(&["backup", "copy.db"]).code, 0);
+    let copy = rusqlite::Connection::open(place.path().join("copy.db")).unwrap();
+    copy.execute_batch("UPDATE schema_migrations SET checksum = x'00' WHERE version = 3").unwrap();
+    drop(copy);
+    move_database_away(&place);
+    let ended = place.run(&["restore", "copy.db"]);
+    let told = "migration 3 in the database differs";
+    assert!(ended.code == 2 && ended.stderr.contains(told), "{}", ended.whole());
+    assert!(!place.path().join("holdfast.db").exists());
+}

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use super::staged_troubles::fill;
 use crate::cli::doctor::{codes, run};
+use crate::outbox::endpoint::SECRET;
 use crate::testing::app::App;
 use crate::testing::database::{self, Engine, execute_on};
 use crate::testing::ports::ReservedPort;
@@ -429,4 +430,56 @@ async fn what_only_the_running_server_knows_is_asked_of_it() {
     assert_failed(&ended, &["budget"], "spent");
     assert!(codes(&ended, "warning").contains(&"refused-origins".to_owned()), "{}", ended.stdout);
     assert!(ended.stdout.contains("https://www.app.example.com called at"), "{}", ended.stdout);
+}
+
+/// The log of what a restore adds may find room, and the file that takes it over none.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_disk_that_is_nearly_full_a_restore_is_whole_or_none() {
+    let outside = outside().await;
+    let place = all_on_the_disk(&outside)
+        .with("HOLDFAST_WEBHOOK_URL", "https://app.example.com/events")
+        .with("HOLDFAST_WEBHOOK_SECRET", SECRET);
+    let ended = tokio::task::spawn_blocking(move || {
+        let first = "export HOLDFAST_DATABASE_URL=sqlite://first.db; \"$0\" migrate >/dev/null";
+        let made = place.run_within(first, &["--version"]);
+        assert_eq!(made.code, 0, "{}", made.whole());
+        let file = |name: &str| rusqlite::Connection::open(place.path().join(name)).unwrap();
+        let copy = place.path().join("copy.db");
+        file("first.db")
+            .execute_batch(&format!(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) INSERT INTO users (id, \
+                 created_at, updated_at) SELECT 'user_' || i, 1, 1 FROM n; INSERT INTO connections (id, user_id, provider, \
+                 state, scopes, missing_scopes, since, version) SELECT printf('00000000-0000-7000-8000-%012d', rowid), id, \
+                 'instagram', 'not_connected', '[]', '[]', 1, 4 FROM users; VACUUM INTO '{}'",
+                copy.display()
+            ))
+            .unwrap();
+        let mut codes = Vec::new();
+        for size in (1500..4100).step_by(200) {
+            let before = format!(
+                "{} && (\"$0\" restore copy.db; echo $? > code) 2>told >/dev/null; cp disk/holdfast.db* . 2>/dev/null; true",
+                disk_of(&format!("{size}k"))
+            );
+            place.run_in_own_mounts(&before, &["--version"]);
+            let code = std::fs::read_to_string(place.path().join("code")).unwrap();
+            let told = std::fs::read_to_string(place.path().join("told")).unwrap();
+            let restored = place.path().join("holdfast.db");
+            if code.trim() == "0" {
+                let whole = file("holdfast.db")
+                    .query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0));
+                assert_eq!(whole.as_deref(), Ok("ok"), "{size}");
+                let events = file("holdfast.db")
+                    .query_row("SELECT COUNT(*) FROM outbox", [], |row| row.get::<_, i64>(0));
+                assert_eq!(events, Ok(4000), "{size}");
+                std::fs::remove_file(&restored).unwrap();
+            } else {
+                assert!(told.contains("no room for the copy"), "{size}: {told}");
+            }
+            assert!(!restored.exists(), "{size}");
+            codes.push(code.trim().to_owned());
+        }
+        codes
+    });
+    let codes = ended.await.unwrap();
+    assert!(codes.contains(&"0".to_owned()) && codes.contains(&"2".to_owned()), "{codes:?}");
 }

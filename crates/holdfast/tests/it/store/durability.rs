@@ -204,3 +204,28 @@ async fn a_backup_is_restored_only_to_a_free_place_and_only_if_it_is_sound() {
     assert!(left.iter().all(|name| name != "other.db"), "{left:?}");
     db.remove().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_backups_to_one_name_neither_spoils_the_other() {
+    let db = TestDb::new(Engine::Sqlite).await;
+    for number in 0..40 {
+        linked(&db.store, &format!("u{number}"), &number.to_string()).await;
+    }
+    let other = db.replica().await;
+    let copies = tempfile::tempdir().expect("a directory");
+    for number in 0..20 {
+        let target = copies.path().join(format!("{number}.db"));
+        let (one, another) = tokio::join!(db.store.backup(&target), other.backup(&target));
+        for each in [&one, &another] {
+            assert!(matches!(each, Ok(()) | Err(BackupError::Exists(_))), "{each:?}");
+        }
+        assert!(one.is_ok() || another.is_ok());
+        let copy = rusqlite::Connection::open(&target).expect("it opens");
+        let users = copy.query_row("SELECT COUNT(*) FROM users", [], |row| row.get::<_, i64>(0));
+        assert_eq!(users, Ok(40));
+    }
+    let left = std::fs::read_dir(copies.path()).unwrap().count();
+    assert_eq!(left, 20, "nothing else is left");
+    other.close().await;
+    db.remove().await;
+}
