@@ -35,7 +35,14 @@ pub async fn migrate(context: &Context, printer: &mut Printer) -> Outcome {
 
 /// What the role lacks to migrate, and what mends it.
 pub(super) fn why_not_migrate(facts: &ServerFacts) -> Option<(String, String)> {
-    let (role, schema) = (&facts.role, facts.schema.as_deref().unwrap_or("public"));
+    let role = &facts.role;
+    let Some(schema) = &facts.schema else {
+        let remedy = format!(
+            "name one in HOLDFAST_DATABASE_URL, or as a superuser: ALTER ROLE {role} RESET search_path, and GRANT USAGE, CREATE ON \
+             SCHEMA public TO {role}"
+        );
+        return Some((format!("search_path names no schema that exists and that {role} may use"), remedy));
+    };
     if !facts.may_create {
         let remedy = format!(
             "as the database's owner: GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}; or run `holdfast migrate` as the owner"

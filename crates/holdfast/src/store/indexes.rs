@@ -11,8 +11,8 @@ statements! {
     /// The names of the valid indexes.
     INDEXES = Sql::each(
         "SELECT name FROM sqlite_master WHERE type = 'index'",
-        "SELECT CAST(c.relname AS TEXT) AS name FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN \
-         pg_namespace AS n ON n.oid = c.relnamespace WHERE i.indisvalid AND n.nspname = current_schema()",
+        "SELECT CAST(c.relname AS TEXT) AS name FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid \
+         WHERE i.indisvalid AND pg_table_is_visible(i.indrelid)",
     );
 }
 

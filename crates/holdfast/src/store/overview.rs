@@ -35,7 +35,7 @@ statements! {
          COUNT(*) FROM data_deletions UNION ALL SELECT 'outbox', COUNT(*) FROM outbox UNION ALL SELECT 'audit', COUNT(*) \
          FROM audit UNION ALL SELECT 'notices', COUNT(*) FROM notices",
         "SELECT CAST(relname AS TEXT) AS name, CAST(n_live_tup AS BIGINT) AS amount FROM pg_stat_user_tables WHERE \
-         schemaname = current_schema() AND relname IN ('users', 'connections', 'grants', 'connection_history', 'attempts', \
+         pg_table_is_visible(relid) AND relname IN ('users', 'connections', 'grants', 'connection_history', 'attempts', \
          'clerk_events', 'deleted_users', 'data_deletions', 'outbox', 'audit', 'notices')",
     );
     /// The oldest row of each swept table, by an index on its age.
@@ -56,34 +56,42 @@ statements! {
     DELETIONS_LATE =
         Sql::both("SELECT COUNT(*) AS amount FROM data_deletions WHERE completed_at IS NULL AND requested_at <= $1");
     SENTINEL_AGES = Sql::both("SELECT key_id, created_at FROM key_ring_sentinel ORDER BY created_at, key_id");
-    /// SQLite has no server, no role and no bound.
+    /// Whoever may not see the state of a standby sees that there is one. SQLite has no server, no
+    /// role and no bound. The schema is that of the tables, and before there
+    /// are any the one that they will be made in.
     SERVER_FACTS = Sql::each(
         "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, NULL AS own_limit, 1 AS may_create, NULL \
-         AS other_owner, 0 AS is_read_only, '' AS encoding",
+         AS other_owner, 0 AS is_read_only, '' AS encoding, 0 AS lacks_standby",
         concat!(
-            "SELECT CAST(current_user AS TEXT) AS role, CAST(current_schema() AS TEXT) AS schema, \
+            "SELECT CAST(current_user AS TEXT) AS role, CAST(COALESCE((SELECT CAST(CAST(relnamespace AS regnamespace) AS TEXT) FROM \
+             pg_catalog.pg_class WHERE oid = to_regclass('schema_migrations')), current_schema()) AS TEXT) AS schema, \
              CAST(current_setting('server_version_num') AS BIGINT) AS version, CAST(current_setting('max_connections') AS \
              BIGINT) AS max_connections, (SELECT CAST(MIN(most) AS BIGINT) FROM (SELECT rolconnlimit AS most FROM \
              pg_catalog.pg_roles WHERE rolname = current_user AND NOT rolsuper UNION ALL SELECT datconnlimit FROM \
              pg_catalog.pg_database WHERE datname = current_database()) AS limits WHERE most >= 0) AS own_limit, CAST(CASE WHEN \
              COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE) THEN 1 ELSE 0 END AS BIGINT) AS may_create, \
-             (SELECT CAST(MIN(tableowner) AS TEXT) FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename \
-             IN ('schema_migrations', ",
+             (SELECT CAST(MIN(pg_get_userbyid(relowner)) AS TEXT) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p') AND \
+             pg_table_is_visible(oid) AND relname IN ('schema_migrations', ",
             table_names!(),
-            ") AND NOT pg_has_role(tableowner, 'USAGE')) AS other_owner, \
+            ") AND NOT pg_has_role(relowner, 'USAGE')) AS other_owner, \
              CAST(CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 \
-             ELSE 0 END AS BIGINT) AS is_read_only, CAST(current_setting('server_encoding') AS TEXT) AS encoding",
+             ELSE 0 END AS BIGINT) AS is_read_only, CAST(current_setting('server_encoding') AS TEXT) AS encoding, \
+             CAST(CASE WHEN COALESCE(current_setting('synchronous_standby_names', true), '') <> '' AND NOT EXISTS (SELECT 1 FROM \
+             pg_catalog.pg_stat_replication WHERE COALESCE(sync_state, 'sync') IN ('sync', 'quorum')) THEN 1 ELSE 0 END AS BIGINT) \
+             AS lacks_standby",
         ),
     );
     LACKING_RIGHT = Sql::each(
         "SELECT NULL AS lacking",
         concat!(
-            "SELECT CAST(MIN(wanted || ' on table ' || tablename) AS TEXT) AS lacking FROM pg_catalog.pg_tables, (VALUES \
-             ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS rights (wanted) WHERE schemaname = current_schema() AND \
-             (tablename IN (",
+            "SELECT CAST(MIN(wanted || ' on table ' || relname) AS TEXT) AS lacking FROM pg_catalog.pg_class, (VALUES \
+             ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE'), ('BYPASSRLS')) AS rights (wanted) WHERE relkind IN ('r', 'p') AND \
+             pg_table_is_visible(oid) AND (relname IN (",
             table_names!(),
-            ") OR tablename = 'schema_migrations' AND wanted = 'SELECT') AND NOT has_table_privilege(quote_ident(schemaname) || \
-             '.' || quote_ident(tablename), wanted)",
+            ") OR relname = 'schema_migrations' AND wanted IN ('SELECT', 'BYPASSRLS')) AND CASE WHEN wanted <> 'BYPASSRLS' THEN \
+             NOT has_table_privilege(oid, wanted) ELSE relrowsecurity AND (relforcerowsecurity OR NOT pg_has_role(relowner, \
+             'USAGE')) AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = current_user AND (rolsuper OR \
+             rolbypassrls)) END",
         ),
     );
 }
@@ -110,6 +118,8 @@ pub struct ServerFacts {
     pub is_read_only: bool,
     /// `server_encoding`, such as `UTF8` or `LATIN1`.
     pub encoding: String,
+    /// Whether commits wait for a standby that is away.
+    pub lacks_standby: bool,
 }
 
 /// How the connections to the database are used.
@@ -243,13 +253,14 @@ impl Store {
                 other_owner: row.opt_text("other_owner")?,
                 is_read_only: row.int("is_read_only")? == 1,
                 encoding: row.text("encoding")?,
+                lacks_standby: row.int("lacks_standby")? == 1,
             })
         };
         read().map(Some).map_err(|error| error.at("(server)", "(all)"))
     }
 
     /// A right on an existing table that a server needs and its role lacks, such as
-    /// `UPDATE on table connections`.
+    /// `UPDATE on table connections`, or `BYPASSRLS` where row level security would hide rows.
     pub async fn lacking_right(&self) -> Result<Option<String>, StoreError> {
         let row = self.read_one(LACKING_RIGHT, Vec::new()).await?;
         row.map_or(Ok(None), |row| row.opt_text("lacking")).map_err(|error| error.at("(server)", "(all)"))

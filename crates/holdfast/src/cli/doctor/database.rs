@@ -97,7 +97,13 @@ async fn check_opened(
     let is_current = check_schema(store, report).await?;
     match facts {
         Ok(Some(facts)) => match answered(store.lacking_right().await)? {
-            Ok(lacking) => check_role(&facts, lacking, is_current, report),
+            Ok(lacking) => {
+                let may_read = lacking.is_none();
+                check_role(&facts, lacking, is_current, report);
+                if !may_read {
+                    return Ok(());
+                }
+            }
             Err(error) => report.add(unknown_role(&error)),
         },
         Ok(None) => {}
@@ -127,6 +133,14 @@ fn check_use(facts: &ServerFacts, report: &mut Report) -> bool {
                      database",
                 ),
         );
+        return false;
+    }
+    if facts.lacks_standby {
+        let what = "synchronous_standby_names is set, and no standby of these follows: no write ends";
+        report.add(Check::failed(code::DATABASE, what).mended_by(
+            "bring a standby back; or, which gives up the second copy, as a superuser: ALTER SYSTEM RESET \
+             synchronous_standby_names; SELECT pg_reload_conf()",
+        ));
         return false;
     }
     report.add(if facts.version < OLDEST_POSTGRES {
@@ -182,10 +196,17 @@ fn unknown_role(error: &StoreError) -> Check {
 fn check_role(facts: &ServerFacts, lacking: Option<String>, is_current: bool, report: &mut Report) {
     let (role, schema) = (&facts.role, facts.schema.as_deref().unwrap_or("public"));
     report.add(if let Some(lacking) = lacking {
-        let grant =
-            format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}");
-        Check::failed(code::DATABASE_ROLE, format!("{role} lacks {lacking}"))
-            .mended_by(format!("as the database's owner: {grant}"))
+        let remedy = if lacking.starts_with("BYPASSRLS") {
+            format!(
+                "row level security would hide rows; as a superuser: ALTER ROLE {role} BYPASSRLS, or for each table of \
+                 Holdfast: ALTER TABLE {schema}.… DISABLE ROW LEVEL SECURITY"
+            )
+        } else {
+            format!(
+                "as the database's owner: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
+            )
+        };
+        Check::failed(code::DATABASE_ROLE, format!("{role} lacks {lacking}")).mended_by(remedy)
     } else if let Some((what, remedy)) = why_not_migrate(facts) {
         if is_current {
             Check::warning(code::DATABASE_ROLE, format!("{what}, which a later upgrade may need"))
@@ -219,6 +240,8 @@ async fn check_schema(store: &Store, report: &mut Report) -> Result<bool, Unansw
                 ));
                 true
             }
+            // The check of the role names the right.
+            Err(StoreError::Denied(_)) => false,
             Err(error) => {
                 report.add(Check::failed(code::SCHEMA, error.to_string()));
                 false
@@ -236,6 +259,7 @@ async fn check_schema(store: &Store, report: &mut Report) -> Result<bool, Unansw
             report.add(Check::failed(code::SCHEMA, what).mended_by("use the newer program"));
             false
         }
+        Err(StoreError::Denied(_)) => false,
         Err(error) => {
             report.add(Check::failed(code::SCHEMA, error.to_string()));
             false

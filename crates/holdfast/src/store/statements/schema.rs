@@ -16,8 +16,10 @@ statements! {
     );
     MIGRATIONS_TABLE_EXISTS = Sql::each(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'",
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() AND \
-         table_name = 'schema_migrations'",
+        // Found as every statement finds its tables: along the search path, whatever the role may do
+        // with it. Another program's table of that name has no checksums.
+        "SELECT CAST(attname AS TEXT) AS name FROM pg_catalog.pg_attribute WHERE attrelid = \
+         to_regclass('schema_migrations') AND attname = 'checksum'",
     );
     /// Tables under our names: another program's, where no migration was applied.
     TABLES_OF_OUR_NAMES = Sql::each(
@@ -45,6 +47,9 @@ statements! {
     /// and the plan of a prepared statement may be older still. No statement of a request or of the
     /// worker gains by reading a whole table, however small. The settings are found by name,
     /// because other databases with Postgres' protocol lack some.
+    ///
+    /// Without `row_security`, a statement fails where a policy would hide rows: a grant that is
+    /// not seen would be reported as deleted.
     SESSION_SETTINGS = Sql::each(
         "SELECT 1",
         "SELECT set_config(name, CASE name WHEN 'statement_timeout' THEN '5s' WHEN 'idle_in_transaction_session_timeout' \
@@ -52,7 +57,7 @@ statements! {
          'idle_session_timeout' THEN '0' ELSE 'off' END, \
          false) FROM pg_settings WHERE name IN ('statement_timeout', 'default_transaction_isolation', 'idle_in_transaction_session_timeout', \
          'idle_session_timeout', 'synchronous_commit', 'max_parallel_workers_per_gather', 'enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', \
-         'enable_mergejoin', 'jit')",
+         'enable_mergejoin', 'jit', 'row_security')",
     );
 }
 

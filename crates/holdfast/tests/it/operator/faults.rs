@@ -13,7 +13,7 @@ use crate::outbox::endpoint::SECRET;
 use crate::store::schema::of_the_version_before;
 use crate::testing::database::{Engine, count_on, create_database};
 use crate::testing::ports::ReservedPort;
-use crate::testing::postgres_server::server;
+use crate::testing::postgres_server::{OwnServer, server};
 use crate::testing::program::{Place, installation_in, outside, ring_entry};
 use crate::testing::waiting::until;
 use holdfast::standin::Outside;
@@ -557,4 +557,75 @@ async fn a_publishable_key_whose_host_is_not_there_is_a_warning_where_the_backen
     let (_, ended) = run(place, &["doctor", "--json"]).await;
     assert_eq!(ended.code, 0, "{}", ended.stdout);
     assert!(codes(&ended, "warning").contains(&"clerk-keys".to_owned()), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hides_tables_from_the_role_is_named() {
+    let outside = outside().await;
+    let name = create_database(None).await;
+    let (url, role) = (server().url(&name), format!("seeing_{name}"));
+    let admin = async |sql: &str| crate::testing::database::execute(&url, sql).await.unwrap();
+    let place = installation_in(&outside).with("HOLDFAST_DATABASE_URL", url.as_str());
+    let (place, ended) = run(place, &["migrate"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    admin(&format!(
+        "CREATE ROLE {role} LOGIN; GRANT USAGE, CREATE ON SCHEMA public TO {role}; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+    ))
+    .await;
+    let mut as_role: url::Url = url.parse().unwrap();
+    as_role.set_username(&role).unwrap();
+    let mut place = place.with("HOLDFAST_DATABASE_URL", as_role.as_str());
+    for (change, failed, told, back) in [
+        (
+            "ALTER TABLE grants ENABLE ROW LEVEL SECURITY".to_owned(),
+            &["database-role"][..],
+            format!("{role} lacks BYPASSRLS on table grants"),
+            "ALTER TABLE grants DISABLE ROW LEVEL SECURITY".to_owned(),
+        ),
+        (
+            // The schema that a search path of `"$user", public` names first.
+            format!("CREATE SCHEMA {role} AUTHORIZATION {role}"),
+            &[],
+            "every index is there".to_owned(),
+            format!("DROP SCHEMA {role}"),
+        ),
+        (
+            format!("ALTER ROLE {role} SET search_path = nowhere"),
+            &["database-role"],
+            "search_path names no schema that exists".to_owned(),
+            format!("ALTER ROLE {role} RESET search_path"),
+        ),
+        (
+            format!("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}"),
+            &["database-role"],
+            format!("ON ALL TABLES IN SCHEMA public TO {role}"),
+            "SELECT 1".to_owned(),
+        ),
+    ] {
+        admin(&change).await;
+        let ended;
+        (place, ended) = run(place, &["doctor", "--json"]).await;
+        assert_eq!(codes(&ended, "failed"), failed, "{change}: {}", ended.stdout);
+        assert!(ended.stdout.contains(&told), "{change}: {}", ended.stdout);
+        admin(&back).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_that_wait_for_a_standby_that_is_away_are_named() {
+    let outside = outside().await;
+    let server = OwnServer::start();
+    let place = installation_in(&outside).with("HOLDFAST_DATABASE_URL", server.url());
+    let (place, ended) = run(place, &["migrate"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    for sql in ["ALTER SYSTEM SET synchronous_standby_names = 'away'", "SELECT pg_reload_conf()"] {
+        crate::testing::database::execute(&server.url(), sql).await.unwrap();
+    }
+    let setting =
+        "SELECT COUNT(*) FROM pg_settings WHERE name = 'synchronous_standby_names' AND setting = 'away'";
+    until("it is set", async || count_on(Engine::Postgres, &server.url(), setting).await == 1).await;
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["database"], "{}", ended.stdout);
+    assert!(ended.stdout.contains("ALTER SYSTEM RESET synchronous_standby_names"), "{}", ended.stdout);
 }

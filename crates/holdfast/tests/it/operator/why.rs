@@ -290,3 +290,35 @@ async fn a_page_that_says_what_went_wrong_names_its_request() {
     let id = answer.headers["x-request-id"].to_str().unwrap();
     assert!(answer.text().contains(id), "{}", answer.text());
 }
+
+/// A row that is not seen is not deleted, whatever the answer says.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_a_policy_hides_are_no_absent_ones() {
+    let place = Place::new(Engine::Postgres).await;
+    let mut url: url::Url = place.url.parse().unwrap();
+    let role = format!("hidden_{}", url.path().trim_start_matches('/'));
+    let admin = async |sql: String| execute(&place.url, &sql).await.unwrap();
+    admin(format!(
+        "DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+    ))
+    .await;
+    url.set_username(&role).unwrap();
+    let no_worker = &[("HOLDFAST_WORKER", "off")];
+    let app = App::on(Place::at(url.into()), Arc::new(SystemClock), no_worker, |_| {}).await;
+    app.is_ready().await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    admin("ALTER TABLE connections ENABLE ROW LEVEL SECURITY".to_owned()).await;
+    for (method, path) in [(Method::GET, "/user/instagram/status"), (Method::DELETE, "/user/instagram")] {
+        ada.send(method, path, None).await.is(503, "database-unavailable");
+    }
+    let ready = app.get("/readyz").await.json();
+    let problem = "its role lacks a right: run holdfast doctor";
+    let checks = ready["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|check| check["name"] == "database" && check["problem"] == problem), "{ready}");
+    admin(format!("ALTER ROLE {role} BYPASSRLS")).await;
+    app.is_ready().await;
+    assert_eq!(ada.send(Method::GET, "/user/instagram/status", None).await.good()["state"], "connected");
+    ada.send(Method::DELETE, "/user/instagram", None).await.good();
+}

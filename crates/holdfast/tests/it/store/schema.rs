@@ -1,13 +1,15 @@
 //! Migrations, and every statement on the schema they lead to.
 
-use holdfast::clock::SystemClock;
+use holdfast::clock::{ManualClock, SystemClock};
 use holdfast::store::{MigrateError, OpenError, SchemaState, Store, StoreOptions};
 use std::sync::Arc;
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use super::fixtures::{in_parallel, linked};
-use crate::testing::database::{Engine, Place, create_database, execute, on_each_engine, postgres_url};
+use super::fixtures::{INSTAGRAM, in_parallel, linked, owner};
+use crate::testing::database::{
+    Engine, Place, TestDb, create_database, execute, on_each_engine, postgres_url, start_of_time,
+};
 use crate::testing::leaks::Watch;
 use crate::testing::waiting::until;
 
@@ -158,5 +160,39 @@ async fn a_migration_that_waits_for_a_reader_lets_others_read() {
     assert!(!migrating.is_finished());
     reader.execute("COMMIT").await.expect("it ends");
     assert_eq!(migrating.await.expect("it ends").expect("it migrates"), 7);
+    store.close().await;
+}
+
+/// As an administrator does who wants to keep other programs' tables apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_comes_before_the_one_of_the_tables_hides_nothing() {
+    let db = TestDb::new(Engine::Postgres).await;
+    linked(&db.store, "ada", "1").await;
+    db.execute("CREATE SCHEMA holdfast AUTHORIZATION holdfast").await;
+    let store = db.replica().await;
+    assert_eq!(store.schema_state().await, Ok(SchemaState::Current));
+    assert_eq!(store.migrate().await.expect("there is nothing to do"), 0);
+    assert_eq!(store.missing_indexes().await, Ok(Vec::new()));
+    assert_eq!(store.server_facts().await.unwrap().unwrap().schema.as_deref(), Some("public"));
+    assert!(store.connection(&owner("ada"), INSTAGRAM).await.expect("it reads").is_some());
+    store.close().await;
+    db.remove().await;
+}
+
+/// Rails, for one, has a table of that name.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_programs_migrations_in_another_schema_are_not_ours() {
+    let place = Place::empty().await;
+    execute(
+        &place.url,
+        "CREATE TABLE schema_migrations (version TEXT); CREATE TABLE users (id TEXT); \
+         CREATE SCHEMA holdfast AUTHORIZATION holdfast",
+    )
+    .await
+    .expect("it is set up");
+    let clock = Arc::new(ManualClock::new(start_of_time()));
+    let store = Store::open(&StoreOptions::serve(place.url.as_str()), clock).await.expect("it opens");
+    assert_eq!(store.migrate().await.expect("it migrates"), migrations());
+    store.ping().await.expect("it has its tables");
     store.close().await;
 }
