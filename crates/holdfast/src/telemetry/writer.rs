@@ -21,8 +21,8 @@ metrics! {
     /// What is counted of the log.
     TABLE;
     DROPPED = Counter "log_lines_dropped",
-        "Lines of the log that were dropped, because standard error was not read in time",
-        "Whoever collects the log is too slow or stands still. Requests are answered all the same.";
+        "Lines of the log that were dropped, because standard error was not read in time or could not be written",
+        "Whoever collects the log is too slow or stands still, or its disk is full. Requests are answered all the same.";
 }
 
 /// Bytes of lines that wait to be written.
@@ -129,25 +129,33 @@ impl MakeWriter<'_> for LogWriter {
 
 /// Writes what comes, several lines at once where they wait.
 fn write(messages: &Receiver<Message>, mut out: impl Write, counts: &Counts) {
-    let (mut text, mut flushed, mut told) = (Vec::new(), Vec::new(), 0);
+    let (mut text, mut lines, mut flushed, mut told) = (Vec::new(), 0, Vec::new(), 0);
     while let Ok(first) = messages.recv() {
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
                 Message::Line(line) => {
                     text.extend_from_slice(&line);
+                    lines += 1;
                     counts.waiting_bytes.fetch_sub(line.len() + OF_EACH, Ordering::Relaxed);
                 }
                 Message::Flush(written) => flushed.push(written),
             }
             next = if text.len() < TOGETHER { messages.try_recv().ok() } else { None };
         }
-        // There is nobody to tell that the log cannot be written.
-        let _ = out.write_all(&text);
+        let is_written = out.write_all(&text).is_ok();
+        if !is_written {
+            counts.dropped.fetch_add(lines, Ordering::Relaxed);
+        }
         text.clear();
+        lines = 0;
         let dropped = counts.dropped.load(Ordering::Relaxed);
-        if dropped > told && counts.waiting_bytes.load(Ordering::Relaxed) == 0 {
-            tracing::warn!(lines = dropped - told, "lines of the log were dropped: it was not read in time");
+        // Told once it can be written: otherwise that line would be the next to tell of.
+        if is_written && dropped > told && counts.waiting_bytes.load(Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                lines = dropped - told,
+                "lines of the log were dropped: it was not read in time, or could not be written"
+            );
             told = dropped;
         }
         flushed.clear();
@@ -203,6 +211,17 @@ mod tests {
             taken += read.recv().unwrap().len();
         }
         assert_eq!(taken, (lines - dropped) * line.len(), "every other line is whole");
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted() {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut log = LogWriter::start(full).unwrap();
+        for _ in 0..3 {
+            log.write_all(b"lost\n").unwrap();
+        }
+        log.flush();
+        assert_eq!(log.counts.dropped.load(Ordering::Relaxed), 3);
     }
 
     #[test]

@@ -95,6 +95,12 @@ impl Connections {
         let mut conflicts = Conflicts::default();
         loop {
             let attempt = self.parts.store.attempt(attempt_id).await?;
+            if attempt.is_none() {
+                tracing::warn!(
+                    attempt = %attempt_id,
+                    "a journaled token is deleted: the database lacks its attempt, as after the user was erased or a backup restored"
+                );
+            }
             let wanted =
                 attempt.filter(|attempt| attempt.user_id == token.user_id && step.is_news_at(attempt.stage));
             let Some(attempt) = wanted else { return Ok(false) };

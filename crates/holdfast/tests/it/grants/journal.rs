@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use holdfast::clock::Clock as _;
+use holdfast::clock::{Clock as _, ManualClock};
 use holdfast::connection::Standing;
+use holdfast::store::{Store, StoreOptions};
 use uuid::Uuid;
 
 use super::setup::{DAY, Replica};
 use super::world::{RefreshEffect, World};
-use crate::testing::database::{TestDb, on_each_engine};
+use crate::testing::database::{Engine, Place, TestDb, execute_on, on_each_engine, start_of_time};
+use crate::testing::leaks::Watch;
 
 /// The database goes away while Instagram answers, so that the answer is the only copy of the new
 /// grant.
@@ -113,4 +115,38 @@ async fn a_data_deletion_leaves_no_grant_in_the_journal() {
         assert_eq!(files(), 0, "gone when it answers");
     })
     .await;
+}
+
+/// As after a backup from before the attempt was restored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journaled_token_that_the_database_knows_nothing_of_does_not_go_without_a_word() {
+    let watch = Watch::start();
+    let place = Place::new(Engine::Sqlite).await;
+    let clock = Arc::new(ManualClock::new(start_of_time()));
+    let options = StoreOptions { exclusive: false, ..StoreOptions::serve(place.url.as_str()) };
+    let open = async || Store::open(&options, clock.clone()).await.expect("it opens");
+    let store = open().await;
+    store.migrate().await.expect("it migrates");
+    let world = World::new(RefreshEffect::OldDead, clock.clone());
+    let directory = place.directory.path().join("journal");
+    let one = Replica::new("one", open().await, &clock, &world, Some(&directory));
+    let (attempt, completion) = one.come_back("ada").await;
+    let away = one.store.clone();
+    world.after("extend", move |_| {
+        let away = away.clone();
+        async move { away.close().await }.boxed()
+    });
+    let done = one.connections.complete(&super::setup::owner("ada"), attempt, &completion).await;
+    done.expect_err("the database is away");
+    world.no_hook();
+    let left = || std::fs::read_dir(&directory).unwrap().count();
+    assert!(left() > 0);
+    execute_on(&place, "DELETE FROM attempts").await;
+    let again = Replica::new("again", store.clone(), &clock, &world, Some(&directory));
+    again.tick().await;
+    assert_eq!(left(), 0);
+    let log = String::from_utf8(watch.log()).unwrap();
+    let said = log.lines().find(|line| line.contains("the database lacks its attempt"));
+    assert!(said.is_some_and(|line| line.contains(&attempt.to_string())), "{log}");
+    store.close().await;
 }
