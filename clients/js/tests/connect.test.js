@@ -775,19 +775,66 @@ test("an app that an address has opened, or not: React Native's getInitialURL() 
   assert.equal(outcome, "complete");
 });
 
-test("routers hear that the address has changed", async (t) => {
-  const { client } = await setUp(t);
+test("routers hear that the address has changed, also one that listens a moment later", async (t) => {
+  const { client, time } = await setUp(t);
   const { replaced, heard } = openPage(t, CALLBACK);
-  await client.completeFromUrl();
-  assert.deepEqual(
-    heard.map(({ type, state }) => [type, state]),
-    [["popstate", { key: "kept" }]],
-  );
+  client.completeFromUrl();
+  const told = { type: "popstate", state: { key: "kept" } };
+  const hears = (count) =>
+    assert.deepEqual(
+      heard.map(({ type, state }) => ({ type, state })),
+      Array(count).fill(told),
+    );
+  hears(1);
+  await time.advance(10_000);
+  hears(2);
   assert.deepEqual(
     replaced.map(({ url }) => url),
     ["https://app.example.com/settings?tab=2"],
   );
 });
+
+for (const ms of [0, 900, 4_900])
+  test(`a router that writes the address back after ${ms} ms: it is cleaned again, and told`, async (t) => {
+    const { client, time } = await setUp(t);
+    const { heard } = openPage(t, CALLBACK);
+    client.completeFromUrl();
+    await time.advance(ms);
+    const before = heard.length;
+    globalThis.location.href = CALLBACK;
+    await time.advance(1_000);
+    assert.equal(globalThis.location.href, "https://app.example.com/settings?tab=2");
+    assert.ok(heard.length > before);
+  });
+
+test("a page that has gone on meanwhile, or has an outcome of another attempt, is left alone", async (t) => {
+  const { client, time } = await setUp(t);
+  openPage(t, CALLBACK);
+  client.completeFromUrl();
+  await time.advance(500);
+  const next = CALLBACK.replace("s3cret", "another");
+  globalThis.location.href = next;
+  await time.advance(10_000);
+  assert.equal(globalThis.location.href, next);
+});
+
+for (const [own, back] of [
+  ["?flag&c=a%20b&d=%7E", "&"],
+  ["?flag&c=a%20b#/route?x&instagram=ada", "&"],
+  ["#top&", "?"],
+  ["", "?"],
+])
+  test(`what an app has in its address stays as it is written: ${own || "nothing"}`, async (t) => {
+    const { client } = await setUp(t);
+    const address = `https://app.example.com/settings${own}`;
+    const { pathname, search, hash } = new URL(address);
+    openPage(
+      t,
+      `https://app.example.com${pathname}${search}${back}instagram=complete&attempt=a1&completion=s3cret${hash}`,
+    );
+    await client.completeFromUrl();
+    assert.equal(globalThis.location.href, address);
+  });
 
 test("a popup where storage is forbidden leaves for Instagram all the same", async (t) => {
   forbidStorage(t);

@@ -1,4 +1,5 @@
 /** What Instagram's way back leaves in the address, and the address without it. */
+import { LOOK_AGAIN } from "./limits.js";
 
 /** @typedef {import("../holdfast-client.d.ts").ConnectOutcome} ConnectOutcome */
 
@@ -10,42 +11,51 @@
 /**
  * What an address says of an attempt, and `rest`, the address without that. An app may have
  * parameters of its own by the same names: the server's come last, and never one without the
- * others.
+ * others. The app's own text stays as it is.
  * @param {string | URL | Location} address
  */
 function parseReturn(address) {
-  const url = new URL(/** @type {URL} */ (address));
-  const { href, searchParams } = url;
+  const { href, searchParams } = new URL(/** @type {URL} */ (address));
+  let rest = href;
   /** @param {string} name */
   const take = (name) => {
-    const value = /** @type {string} */ (searchParams.getAll(name).at(-1));
-    searchParams.delete(name, value);
-    return value;
+    rest = rest.replace(RegExp(`^([^#]*[?&])${name}=[^&#]*&?`), "$1");
+    return /** @type {string} */ (searchParams.getAll(name).at(-1));
   };
   const outcome = /** @type {ConnectOutcome["outcome"]} */ (take("instagram"));
   const attempt = take("attempt");
   const value = take(outcome === "complete" ? "completion" : "reason");
-  return /^(complete|denied|failed|expired)$/.test(outcome) && attempt && value
-    ? { rest: url.href.replace(/#_$/, ""), outcome, attempt, value } // Meta appends it
-    : { rest: href };
+  if (!/^(complete|denied|failed|expired)$/.test(outcome) || !attempt || !value)
+    return { rest: href };
+  rest = rest.replace(/^([^#]*)[?&](?=#|$)/, "$1").replace(/#_$/, ""); // Meta appends it
+  return { rest, outcome, attempt, value };
 }
 
 /** With which the page was opened: a router may redirect before anybody asks. Taken once. */
 let opened = /** @type {string | undefined} */ (globalThis.location?.href);
 
 /**
- * What an address says of an attempt. The secret is taken out of this page's address at once.
+ * What an address says of an attempt. The secret is taken out of this page's address at once, and
+ * again where a router writes back what it had read before: those that listen by then are told.
  * @param {string | URL | Location | null | undefined} address
+ * @param {import("../holdfast-client.d.ts").Clock} clock
  */
-export function takeReturn(address) {
+export function takeReturn(address, clock) {
   let found = /** @type {ReturnType<typeof parseReturn>} */ (address ? parseReturn(address) : {});
   if (globalThis.location?.href === String(address)) {
-    if (found.outcome) {
-      history.replaceState(history.state, "", found.rest);
-      // Routers have read the address before and would write it back: the event tells them.
-      dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
-    } else found = parseReturn(opened ?? location);
+    if (!found.outcome) found = parseReturn(opened ?? location);
     opened = undefined;
+    if (found.outcome) {
+      const clean = (/** @type {boolean} */ tells) => {
+        const { rest, value } = parseReturn(location);
+        const isThere = value === found.value;
+        if (isThere) history.replaceState(history.state, "", rest);
+        if (isThere || tells)
+          dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
+      };
+      clean(false);
+      for (const ms of LOOK_AGAIN) clock.setTimeout(() => clean(!ms), ms);
+    }
   }
   return /** @type {Return} */ (found);
 }

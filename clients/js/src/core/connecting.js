@@ -79,7 +79,7 @@ export function createConnecting(
 
   /** @type {import("../holdfast-client.d.ts").HoldfastClient["completeFromUrl"]} */
   function completeFromUrl(address = globalThis.location) {
-    const { outcome, attempt, value } = takeReturn(address); // before anything asynchronous
+    const { outcome, attempt, value } = takeReturn(address, clock); // before anything asynchronous
     if (outcome === "complete") {
       const until = clock.now() + ATTEMPT_LIFE;
       unfinished.keep({ attempt, completion: value, until });

@@ -43,3 +43,5 @@ export const LONGEST_EVENT = 65_536;
 export const NAVIGATION_GRACE = 10_000;
 /** An attempt lives 10 minutes from its beginning; what is older is of no use. */
 export const ATTEMPT_LIFE = 600_000;
+/** When a router may have written back the address that it had read before it was cleaned. */
+export const LOOK_AGAIN = [0, 1_000, 5_000];
