@@ -363,8 +363,8 @@ export type ConnectOutcome =
       attempt: string | null;
       reason: string | null;
       status: null;
-      /** What the server answered to the completion, where it came to that. */
-      error?: AnyHoldfastError | undefined;
+      /** What the server answered to the completion; that of a `reason` where it came to none. */
+      error: AnyHoldfastError;
     };
 
 export type HoldfastPhase =

@@ -50,7 +50,11 @@ export function describeError(error, { sentences } = en) {
 /** @type {typeof import("./states.d.ts").describe} */
 export function describe({ phase, status, error, isCompleting, isStale = true }, locale = en) {
   const { states, sentences, labels } = locale;
-  if (isCompleting) return states.completing;
+  const failure = error && describeError(error, locale);
+  if (isCompleting)
+    return failure
+      ? { ...states.completing, alert: failure, label: labels.retry, press: "retry" }
+      : states.completing;
   const {
     state = phase,
     action,
@@ -62,7 +66,6 @@ export function describe({ phase, status, error, isCompleting, isStale = true },
   const { title, sentence } =
     states[/** @type {"idle"} */ (state)] ?? states[connected ? "connected" : "not_connected"];
   const said = sentences[reason] ?? (why ? (sentences.reason ?? why) : sentence);
-  const failure = error && describeError(error, locale);
   const button = /** @type {Name} */ (BUTTONS[phase] ?? BUTTONS[state] ?? BUTTONS[action]);
   const beside = /** @type {Name} */ (BUTTONS[/** @type {string} */ (error?.code)]);
   const isLastHeard = isStale && status && error && !isJudged(error);

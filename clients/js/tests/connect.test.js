@@ -6,7 +6,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HoldfastRequestError, HoldfastServiceError } from "../src/holdfast-client.js";
 import { createFakeClient } from "../src/fake.js";
+import { de } from "../src/locales/de.js";
+import { en } from "../src/locales/en.js";
 import { connectInPopup } from "../src/popup.js";
+import { describe } from "../src/states.js";
 import { connected, faults, json, problem } from "./support/scripted-server.js";
 import {
   alternating,
@@ -233,26 +236,58 @@ test("a return whose parameters something on the way has put into another order"
   assert.equal(globalThis.location.href, "https://app.example.com/?x=1");
 });
 
-for (const [outcome, reason] of [
-  ["denied", "user_denied"],
-  ["failed", "attempt_failed"],
-  ["expired", "attempt_expired"],
+for (const [outcome, reason, code] of [
+  ["denied", "user_denied", "denied"],
+  ["failed", "attempt_failed", "attempt_failed"],
+  ["expired", "attempt_expired", "attempt_expired"],
 ]) {
   test(`${outcome}: says so, cleans the address, reads the state, posts nothing`, async (t) => {
     const { server, client, time } = await setUp(t);
     openPage(t, `https://app.example.com/?instagram=${outcome}&attempt=a1&reason=${reason}`);
-    assert.deepEqual(await client.completeFromUrl(), {
-      outcome,
-      attempt: "a1",
-      reason,
-      status: null,
-    });
+    const { error, ...told } = await client.completeFromUrl();
+    assert.deepEqual(told, { outcome, attempt: "a1", reason, status: null });
+    assert.equal(error.code, code);
     assert.equal(globalThis.location.href, "https://app.example.com/");
     await time.settle();
     await time.settle();
     assert.deepEqual(server.routes(), ["GET /user/instagram/status"]);
+    assert.equal(client.getSnapshot().error, null, "the status says it");
+  });
+
+  test(`a reconnect that was ${outcome}: where an account is linked, the snapshot says so`, async (t) => {
+    const { server, client, time } = await setUp(t);
+    server.state.status = connected;
+    client.subscribe(() => {});
+    client.completeFromUrl(
+      `https://app.example.com/?instagram=${outcome}&attempt=a1&reason=${reason}`,
+    );
+    await time.advance(5_000);
+    const { status, error, isStale } = client.getSnapshot();
+    assert.deepEqual([status.state, error.code, isStale], ["connected", code, false]);
+    for (const locale of [en, de])
+      assert.equal(describe(client.getSnapshot(), locale).alert, locale.sentences[code]);
+    await client.connect();
+    assert.equal(client.getSnapshot().error, null);
   });
 }
+
+test("that a reconnect was declined is not told to the next person", async (t) => {
+  const { server, signIn, client, time } = await setUp(t);
+  server.state.status = connected;
+  let answer;
+  server.script("GET /user/instagram/status", (request, response) => {
+    server.script("GET /user/instagram/status");
+    answer = () => json(response, 200, connected);
+  });
+  client.completeFromUrl("https://app.example.com/?instagram=denied&attempt=a1&reason=denied");
+  while (!answer) await time.settle();
+  signIn.become("user_2", "sess_9");
+  client.sessionChanged();
+  answer();
+  await time.advance(1_000);
+  await client.status();
+  assert.equal(client.getSnapshot().error, null);
+});
 
 test("a completion survives a short outage", async (t) => {
   const { server, time, client } = await setUp(t);
@@ -538,6 +573,117 @@ for (const [what, answer, route] of [
     assert.equal((await outcome).status.state, "connected");
     assert.equal(client.getSnapshot().error, null);
   });
+
+for (const everywhere of [true, false])
+  test(`503 with an hour's Retry-After, once, to ${everywhere ? "everything" : "the completion"}: it says why, and finishes while the attempt lives`, async (t) => {
+    const { server, time, client } = await setUp(t);
+    const away = (request, response) =>
+      problem(response, 503, "database-unavailable", { headers: { "retry-after": "3600" } });
+    if (everywhere) server.state.answer = away;
+    else server.script(COMPLETE, away);
+    client.subscribe(() => {});
+    const outcome = client.completeFromUrl(CALLBACK);
+    await time.advance(5_000);
+    const { title, alert, label, press } = describe(client.getSnapshot());
+    assert.equal(title, en.states.completing.title);
+    assert.deepEqual([alert, label, press], [en.sentences.service, "Try again", "retry"]);
+    server.state.answer = null;
+    server.script(COMPLETE);
+    await time.advance(110_000);
+    assert.equal(server.routes().filter((route) => route === COMPLETE).length, 1);
+    await time.advance(10_000);
+    assert.equal((await outcome).status.state, "connected");
+  });
+
+test("a press on Try again hands in at once, though the server had asked for an hour", async (t) => {
+  const { server, time, client } = await setUp(t);
+  server.state.answer = (request, response) =>
+    problem(response, 503, "database-unavailable", { headers: { "retry-after": "3600" } });
+  const outcome = client.completeFromUrl(CALLBACK);
+  client.subscribe(() => {});
+  await time.advance(20_000);
+  server.state.answer = null;
+  client.retry();
+  await time.advance(0);
+  assert.equal((await outcome).status.state, "connected");
+  const { error, isCompleting } = client.getSnapshot();
+  assert.deepEqual([error, isCompleting], [null, false]);
+});
+
+for (const [seconds, within] of [
+  [4, 2],
+  [8, 23],
+  [15, 16],
+])
+  test(`a drop of ${seconds} s right after coming back costs no minute`, async (t) => {
+    const { server, time, client } = await setUp(t);
+    server.state.answer = faults.reset;
+    const outcome = client.completeFromUrl(CALLBACK);
+    client.subscribe(() => {});
+    await time.advance(seconds * 1_000);
+    server.state.answer = null;
+    await time.advance(within * 1_000);
+    assert.equal(client.getSnapshot().isCompleting, false);
+    assert.equal((await outcome).status.state, "connected");
+  });
+
+test("a drop right after coming back ends when the browser says that it is online again", async (t) => {
+  const page = openPageEvents(t);
+  const { server, time, client } = await setUp(t);
+  server.state.answer = faults.reset;
+  client.completeFromUrl(CALLBACK);
+  client.subscribe(() => {});
+  await time.advance(4_000);
+  server.state.answer = null;
+  page.tell("online");
+  await time.advance(0);
+  assert.equal(client.getSnapshot().status?.state, "connected");
+});
+
+for (const [what, getToken] of [
+  ["fails", () => Promise.reject(new Error("offline"))],
+  ["takes too long", () => new Promise(() => {})],
+])
+  test(`back while asking for a token ${what}: nothing was sent, so that it costs nothing`, async (t) => {
+    const { server, time, signIn, reload } = await setUp(t);
+    let ask = getToken;
+    const client = reload({ getToken: (options) => ask(options) });
+    client.completeFromUrl(CALLBACK);
+    client.subscribe(() => {});
+    await time.advance(40_000);
+    assert.equal(server.requests.length, 0);
+    ask = signIn.getToken;
+    await time.advance(40_000);
+    assert.equal(client.getSnapshot().status?.state, "connected");
+    assert.equal(client.getSnapshot().live, "stream");
+    assert.equal(client.getSnapshot().isCompleting, false);
+  });
+
+for (const [what, isAway] of [
+  ["the completion cannot be taken, and reading fails every other time", (count) => count % 2],
+  ["the completion cannot be taken, and reading fails two times of three", (count) => count % 3],
+  ["the completion cannot be taken, and reading is well", () => false],
+])
+  for (const reads of [false, true])
+    test(`${what}${reads ? ", and the app reads whenever it is told something" : ""}: no loop`, async (t) => {
+      const { server, time, client } = await setUp(t);
+      server.script(COMPLETE, faults.reset);
+      server.script("GET /user/events", faults.html);
+      let count = 0;
+      server.script("GET /user/instagram/status", (request, response) => {
+        count += 1;
+        if (isAway(count)) return faults.reset(request);
+        json(response, 200, connected);
+      });
+      client.completeFromUrl(CALLBACK);
+      client.subscribe(() => reads && client.status().catch(() => {}));
+      const asked = () => server.routes().filter((route) => !reads || route === COMPLETE).length;
+      await time.advance(59_999);
+      assert.ok(asked() <= 8, `${asked()} in the first minute`);
+      const before = asked();
+      await time.advance(480_000);
+      assert.ok(asked() - before <= 17, `${asked() - before} in eight more`);
+    });
 
 test("a clock that is put back by an hour does not prolong what is handed in", async (t) => {
   const storage = openStorage(t);

@@ -227,6 +227,14 @@ test("back from Instagram it says that it finishes, whatever the state still is"
   };
   assert.deepEqual(describe(back), en.states.completing);
   assert.equal(describe({ ...back, isCompleting: false }).title, "Connecting");
+  const error = new HoldfastNetworkError({ code: "request-failed" });
+  for (const locale of [en, de])
+    assert.deepEqual(describe({ ...back, error }, locale), {
+      ...locale.states.completing,
+      alert: locale.sentences.network,
+      label: locale.labels.retry,
+      press: "retry",
+    });
 });
 
 test("a refused session has a button, also beside a status that was known", () => {

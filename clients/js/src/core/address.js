@@ -1,5 +1,5 @@
 /** What Instagram's way back leaves in the address, and the address without it. */
-import { LOOK_AGAIN } from "./limits.js";
+import { LOOK_AGAIN_AFTER, LOOK_ONCE_MORE_AFTER } from "./limits.js";
 
 /** @typedef {import("../holdfast-client.d.ts").ConnectOutcome} ConnectOutcome */
 
@@ -11,24 +11,32 @@ import { LOOK_AGAIN } from "./limits.js";
 /**
  * What an address says of an attempt, and `rest`, the address without that. An app may have
  * parameters of its own by the same names: the server's come last, and never one without the
- * others. The app's own text stays as it is.
- * @param {string | URL | Location} address
+ * others. The app's own text stays as it is written.
+ * @param {unknown} address
  */
 function parseReturn(address) {
-  const { href, searchParams } = new URL(/** @type {URL} */ (address));
+  const href = String(address);
   let rest = href;
   /** @param {string} name */
   const take = (name) => {
-    rest = rest.replace(RegExp(`^([^#]*[?&])${name}=[^&#]*&?`), "$1");
-    return /** @type {string} */ (searchParams.getAll(name).at(-1));
+    let value = ""; // nothing in it needs an escape
+    rest = rest.replace(RegExp(`^([^#]*[?&])${name}=([^&#]*)&?`), (_, before, text) => {
+      value = text;
+      return before;
+    });
+    return value;
   };
   const outcome = /** @type {ConnectOutcome["outcome"]} */ (take("instagram"));
   const attempt = take("attempt");
   const value = take(outcome === "complete" ? "completion" : "reason");
-  if (!/^(complete|denied|failed|expired)$/.test(outcome) || !attempt || !value)
-    return { rest: href };
-  rest = rest.replace(/^([^#]*)[?&](?=#|$)/, "$1").replace(/#_$/, ""); // Meta appends it
-  return { rest, outcome, attempt, value };
+  return /^(complete|denied|failed|expired)$/.test(outcome) && attempt && value
+    ? {
+        rest: rest.replace(/^([^#]*)[?&](?=#|$)/, "$1").replace(/#_$/, ""), // Meta appends it
+        outcome,
+        attempt,
+        value,
+      }
+    : { rest: href };
 }
 
 /** With which the page was opened: a router may redirect before anybody asks. Taken once. */
@@ -41,20 +49,21 @@ let opened = /** @type {string | undefined} */ (globalThis.location?.href);
  * @param {import("../holdfast-client.d.ts").Clock} clock
  */
 export function takeReturn(address, clock) {
-  let found = /** @type {ReturnType<typeof parseReturn>} */ (address ? parseReturn(address) : {});
+  let found = parseReturn(address);
   if (globalThis.location?.href === String(address)) {
-    if (!found.outcome) found = parseReturn(opened ?? location);
+    if (!found.outcome) found = parseReturn(opened);
     opened = undefined;
     if (found.outcome) {
-      const clean = (/** @type {boolean} */ tells) => {
+      /** @param {boolean} [tells] */
+      const clean = (tells) => {
         const { rest, value } = parseReturn(location);
         const isThere = value === found.value;
-        if (isThere) history.replaceState(history.state, "", rest);
-        if (isThere || tells)
-          dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
+        const { state } = history;
+        if (isThere) history.replaceState(state, "", rest);
+        if (isThere || tells) dispatchEvent(new PopStateEvent("popstate", { state }));
       };
-      clean(false);
-      for (const ms of LOOK_AGAIN) clock.setTimeout(() => clean(!ms), ms);
+      clean();
+      for (const ms of [0, LOOK_AGAIN_AFTER, LOOK_ONCE_MORE_AFTER]) clock.setTimeout(() => clean(!ms), ms);
     }
   }
   return /** @type {Return} */ (found);

@@ -58,7 +58,8 @@ export function createHoldfastClient(options) {
    * vain draw on it.
    */
   const allowance = createAllowance(clock, ONE_MORE_EVERY);
-  const store = createStore(clock, transport, operation, allowance, session);
+  const onRecovery = () => connecting.wake(1);
+  const store = createStore(clock, transport, operation, allowance, session, onRecovery);
   const connecting = createConnecting(
     options,
     base,
@@ -170,6 +171,7 @@ export function createHoldfastClient(options) {
       session.pardon();
       asked.clear(); // what has failed may be asked again at once
       connecting.resume();
+      connecting.wake(0);
       const status = store.read();
       status.then(live.wake, ignore);
       return status;

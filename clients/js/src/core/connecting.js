@@ -3,12 +3,19 @@
  * in between.
  */
 import { takeReturn, thisPage } from "./address.js";
-import { asHoldfastError, unreadableAnswer } from "./errors.js";
-import { ATTEMPT_LIFE, NAVIGATION_GRACE } from "./limits.js";
+import { asHoldfastError, HoldfastRequestError, isUnsent, unreadableAnswer } from "./errors.js";
+import {
+  ATTEMPT_LIFE,
+  HAND_IN_WITHIN,
+  LONG_SINCE,
+  LONGEST_PAUSE,
+  NAVIGATION_GRACE,
+} from "./limits.js";
 import { byAddressBar } from "./options.js";
-import { callBack } from "./store.js";
+import { ignore } from "./pending.js";
 import { permits } from "./problem.js";
-import { pauseAfter } from "./timing.js";
+import { callBack } from "./store.js";
+import { pauseAfter, within } from "./timing.js";
 import { createUnfinished } from "./unfinished.js";
 
 const CONNECT = "/user/instagram/connect";
@@ -43,7 +50,6 @@ export function createConnecting(
   /** What is being handed in, and the promise of how that ends. */
   let current = /** @type {Unfinished | null} */ (null);
   let completing = /** @type {Promise<ConnectOutcome | null> | null} */ (null);
-
   /** A press begins anew: the page is put away, or did not leave after all. */
   function release() {
     connecting = null;
@@ -85,8 +91,15 @@ export function createConnecting(
       unfinished.keep({ attempt, completion: value, until });
       completing = null;
     } else if (outcome) {
-      store.read();
-      return Promise.resolve(tell(outcome, attempt, value));
+      const code = outcome === "denied" ? outcome : `attempt_${outcome}`;
+      /** @type {any} */
+      const error = new HoldfastRequestError({ code });
+      const person = session.key();
+      store.read().then(({ account }) => {
+        // A status without an account says so by itself.
+        if (account && person === session.key()) store.fail(error, true);
+      }, ignore);
+      return Promise.resolve(tell(outcome, attempt, value, error));
     }
     return resume();
   }
@@ -129,20 +142,25 @@ export function createConnecting(
     const isFor = (user) => (kept.user ?? user) === user && kept.not !== user;
     let ms = 0;
     for (let failures = 0; ; failures += 1) {
-      for (; (ms ||= allowance.take()); ms = 0) {
-        await /** @type {Promise<void>} */ (
-          new Promise((resolve) => clock.setTimeout(resolve, ms))
-        );
+      while ((ms ||= allowance.take())) {
+        const pause = () => new Promise((resolve) => (self.wake = resolve));
+        const cost = await within(clock, ms, pause).catch(ignore);
         if (current !== kept) return null;
+        ms = 0;
+        if (cost >= 0) {
+          allowance.giveBack(-cost);
+          break;
+        }
       }
       try {
         const status = store.learn(await write("POST", path, { completion }, isFor));
         if (!isOpen()) return null;
         unfinished.keep(null);
-        return tell("complete", attempt, null, { status });
+        return tell("complete", attempt, null, undefined, status);
       } catch (cause) {
         const error = asHoldfastError(cause);
         const user = session.user();
+        if (isUnsent(error)) allowance.giveBack();
         // Answered elsewhere, or not this person's business.
         if (!isOpen() || (user && !isFor(user))) return null;
         if (error.kind === "session") throw error; // it waits for a session that is accepted
@@ -153,15 +171,17 @@ export function createConnecting(
               ? { ...kept, user: undefined, not: user ?? "?" }
               : null,
           );
-          tell("failed", attempt, error.code, { error });
+          tell("failed", attempt, error.code, error);
           throw error;
         }
-        // A short outage is not shown; what Instagram says is, since it may take minutes.
-        if (error.problem?.reason || (failures && error.kind !== "request"))
-          store.fail(error, true);
         kept.user ??= user;
         unfinished.keep(kept);
-        ms = pauseAfter(error, failures);
+        // Where reading fails too, it is for the page's reads to find out when that ends.
+        const isElsewhere = store.get().isStale && store.hasListeners();
+        ms = Math.min(HAND_IN_WITHIN, pauseAfter(error, isElsewhere ? LONG_SINCE : failures));
+        // A short outage is not shown; what Instagram says is, since it may take minutes.
+        if (error.problem?.reason || ms > LONGEST_PAUSE || (failures && error.kind !== "request"))
+          store.fail(error, true);
       }
     }
   }
@@ -170,23 +190,29 @@ export function createConnecting(
    * @param {ConnectOutcome["outcome"]} outcome
    * @param {string} attempt
    * @param {string | null} reason
-   * @param {{ status: ConnectOutcome["status"] } | { error: ConnectOutcome["error"] }} [more]
+   * @param {ConnectOutcome["error"]} error
+   * @param {ConnectOutcome["status"]} [status]
    */
-  function tell(outcome, attempt, reason, more) {
-    const facts = { outcome, attempt, reason, status: null, ...more };
-    const told = /** @type {ConnectOutcome} */ (facts);
+  function tell(outcome, attempt, reason, error, status = null) {
+    const told = /** @type {ConnectOutcome} */ ({ outcome, attempt, reason, status, error });
     callBack(onReturn, told);
     return told;
   }
 
-  return {
+  const self = {
     connect,
     completeFromUrl,
     resume,
+    /**
+     * Ends the pause before the next try, which is made though the allowance may be used up, and
+     * costs so much of it from then on.
+     */
+    wake: /** @type {(cost: number) => void} */ (ignore),
     /** Another person may connect at once, or have something to finish here. */
     restart() {
       connecting = completing = current = null;
       resume();
     },
   };
+  return self;
 }

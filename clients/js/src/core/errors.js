@@ -45,6 +45,12 @@ export const unreadableAnswer = () => new HoldfastServiceError({ code: "unreadab
 export const sessionChanged = () => new HoldfastSessionError({ code: "session-changed" });
 
 /**
+ * Was there no token to send anything with?
+ * @param {{ code: string }} error
+ */
+export const isUnsent = ({ code }) => /^(signed-out|token-(failed|timeout))$/.test(code);
+
+/**
  * Any exception as one of ours.
  * @param {unknown} cause
  */

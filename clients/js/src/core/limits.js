@@ -13,6 +13,8 @@ export const LONGEST_RETRY_AFTER = 3_600_000;
 /** A back-off begins and ends here. */
 export const SHORTEST_PAUSE = 1_000;
 export const LONGEST_PAUSE = 60_000;
+/** So many failures that a back-off has become that long. */
+export const LONG_SINCE = 9;
 /** So many requests at once without a person's asking, and how long until there may be one more. */
 export const MOST_AT_ONCE = 6;
 export const ONE_MORE_EVERY = 30_000;
@@ -43,5 +45,8 @@ export const LONGEST_EVENT = 65_536;
 export const NAVIGATION_GRACE = 10_000;
 /** An attempt lives 10 minutes from its beginning; what is older is of no use. */
 export const ATTEMPT_LIFE = 600_000;
+/** A completion is tried again by then, whatever `Retry-After` says: its attempt does not wait. */
+export const HAND_IN_WITHIN = 120_000;
 /** When a router may have written back the address that it had read before it was cleaned. */
-export const LOOK_AGAIN = [0, 1_000, 5_000];
+export const LOOK_AGAIN_AFTER = 1_000;
+export const LOOK_ONCE_MORE_AFTER = 5_000;

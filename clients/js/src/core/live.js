@@ -2,7 +2,7 @@
  * Live updates while somebody listens: a stream where one can be had, else polling. Nothing that
  * changes is missed, and nothing is asked for more often than the allowance lets it.
  */
-import { unreadableAnswer } from "./errors.js";
+import { isUnsent, unreadableAnswer } from "./errors.js";
 import { createNoticeReader } from "./event-stream.js";
 import {
   FIRST_BYTES,
@@ -86,7 +86,7 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask) {
         }
       } catch (cause) {
         const error = /** @type {AnyHoldfastError} */ (cause);
-        if (error.code === "signed-out") allowance.giveBack(); // nothing was sent
+        if (isUnsent(error)) allowance.giveBack();
         ms = pauseAfter(error, failures);
         failures += 1;
       }

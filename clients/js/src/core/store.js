@@ -43,8 +43,9 @@ export function callBack(callback, value) {
  * @param {import("./client.js").Operation} operation
  * @param {import("./timing.js").Allowance} allowance of the open page
  * @param {import("./session.js").Session} session
+ * @param {() => void} onRecovery reading had failed, and the server is well again
  */
-export function createStore(clock, transport, operation, allowance, session) {
+export function createStore(clock, transport, operation, allowance, session, onRecovery) {
   const listeners = /** @type {Set<(snapshot: HoldfastSnapshot) => void>} */ (new Set());
   let snapshot = INITIAL;
   /** The newest read, while it is under way. */
@@ -77,6 +78,7 @@ export function createStore(clock, transport, operation, allowance, session) {
   function learn(next, isRead) {
     if (!next?.state) throw unreadableAnswer();
     budget = whileWell;
+    const { isStale } = snapshot;
     const known = snapshot.status ?? next;
     // What is said again stays the same object; the answer to an action may have been overtaken by
     // a notice.
@@ -86,10 +88,11 @@ export function createStore(clock, transport, operation, allowance, session) {
     set({
       phase: "ready",
       status,
-      error: isRead && !snapshot.isStale ? snapshot.error : null,
+      error: isRead && !isStale ? snapshot.error : null,
       isStale: false,
       updatedAt: clock.now(),
     });
+    if (isStale) onRecovery();
     return status;
   }
 

@@ -71,7 +71,10 @@ export function createAllowance({ now }, oneMoreEvery) {
       left -= 1;
       return 0;
     },
-    /** What was taken was not needed, or did no harm. It never holds more than at first. */
+    /**
+     * What was taken was not needed, or did no harm. It never holds more than at first. Less than
+     * none takes in advance.
+     */
     giveBack(count = 1) {
       left += count;
     },

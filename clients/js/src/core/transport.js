@@ -43,8 +43,9 @@ export function createTransport(
    */
   return async (method, path, options = {}) => {
     const route = method + path;
-    holds.get(route)?.();
-    const { headers, body, stream } = options;
+    const { headers, body, stream, isFor } = options;
+    // A completion has pauses of its own: its attempt does not live as long as a hold may.
+    isFor || holds.get(route)?.();
     const answer = await session.authorize((token) => {
       const limit = new AbortController();
       const work = async () => {

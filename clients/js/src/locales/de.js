@@ -76,7 +76,7 @@ export const de = {
     "different-account": "Es kam ein anderes Instagram-Konto zurück als das verbundene.",
     "attempt-expired": "Der Versuch hat zu lange gedauert. Verbinde das Konto noch einmal.",
     "attempt-not-yours": "Diesen Versuch hat jemand anderes begonnen.",
-    "too-many-attempts": "Das waren zu viele Versuche. Warte eine Weile und beginne dann neu.",
+    "too-many-attempts": "Du hast zu oft angefangen. Versuche es in ein paar Minuten noch einmal.",
     "impersonation-not-allowed": "Das geht nicht, während du für jemand anderen angemeldet bist.",
     "session-pending": "Deine Anmeldung ist noch nicht abgeschlossen.",
   },
