@@ -78,6 +78,39 @@ describe("the demo page", () => {
     assertHealthy();
   });
 
+  test("who declines to reconnect is told that nothing was changed", async (t) => {
+    const { page, assertHealthy } = await visit(t, all);
+    await signInAs(page, "Ada Lovelace");
+    if (await page.locator("#disconnect").isHidden()) await connect(page, "ada.makes");
+    await faultButton(page, "Remove the app").click();
+    await checkButton(page).click();
+    await expectState(page, "reconnect_required");
+    await leaveForInstagram(page);
+    await consent.deny(page).click();
+
+    await expectState(page, "reconnect_required");
+    await page.getByText("You declined at Instagram. Nothing was changed.").waitFor();
+    await connect(page, "ada.makes");
+    assertHealthy();
+  });
+
+  test("a browser that keeps nothing: the page works for as long as it is open", async (t) => {
+    const { page, assertHealthy } = await visit(t, all);
+    await page.addInitScript(() => {
+      for (const name of ["localStorage", "sessionStorage"])
+        Object.defineProperty(window, name, {
+          get() {
+            throw new DOMException("The operation is insecure.", "SecurityError");
+          },
+        });
+    });
+    await page.reload();
+    await signInAs(page, "Grace Hopper");
+    await expectSignedInAs(page, "Grace Hopper");
+    await page.locator("#notice").waitFor({ state: "hidden" });
+    assertHealthy();
+  });
+
   test("who leaves a permission out is connected, and told which one is missing", async (t) => {
     const { page, assertHealthy } = await visit(t, all);
     await signInAs(page, "Edsger Dijkstra");

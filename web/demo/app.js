@@ -154,10 +154,11 @@ async function main() {
   showSession();
   if (session.current()) client.sync();
   const outcome = await returned.catch(() => null);
-  // For the comparison: what the page asks from now on.
-  if (outcome) client.status().catch(() => {});
+  if (!outcome) return;
+  // For the comparison, too: what the page asks from now on.
+  await client.status().catch(() => {});
   // A status without a connection says so by itself.
-  if (outcome && account()) sayOrHide(byId("notice"), OUTCOMES[outcome.outcome]);
+  if (account()) sayOrHide(byId("notice"), OUTCOMES[outcome.outcome]);
 }
 
 function showSteps(current) {

@@ -38,14 +38,23 @@ export function createSession(clerkUrl, onChange) {
    * `{id, user}`; kept for the tab, so that it outlives the way to Instagram and back. Never a
    * token.
    */
-  let session = JSON.parse(sessionStorage.getItem(KEY));
+  let session = null;
+  try {
+    session = JSON.parse(sessionStorage.getItem(KEY));
+  } catch {
+    // The browser keeps nothing: then whoever is back from Instagram signs in again.
+  }
   let cached = null;
 
   function become(next) {
     session = next;
     cached = null;
-    if (next) sessionStorage.setItem(KEY, JSON.stringify(next));
-    else sessionStorage.removeItem(KEY);
+    try {
+      if (next) sessionStorage.setItem(KEY, JSON.stringify(next));
+      else sessionStorage.removeItem(KEY);
+    } catch {
+      // For this page only.
+    }
     onChange();
   }
 

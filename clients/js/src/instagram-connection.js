@@ -66,16 +66,17 @@ function useButtons(instagram, busy) {
  */
 function Account({ username, name, profile_picture_url: src }) {
   const [broken, setBroken] = React.useState(/** @type {string | null} */ (null));
-  const initials = (name || username || "?").split(/\s+/, 2).map(([first]) => first);
+  const initials = (name?.trim() || username || "?").split(/\s+/, 2).map(([first]) => first);
   const picture =
     src && src !== broken && h("img", { src, alt: "", onError: () => setBroken(src) });
   return h(
     "p",
     { className: "hf-account" },
     h("span", { className: "hf-picture", "aria-hidden": true }, picture || initials.join("")),
-    h("b", null, username && `@${username}`),
+    // Neither turns the other around, whatever the directions of name, handle and page.
+    h("b", null, h("bdi", { dir: "ltr" }, username && `@${username}`)),
     " ",
-    h("span", null, name),
+    h("bdi", null, name),
   );
 }
 
@@ -83,7 +84,7 @@ function Account({ username, name, profile_picture_url: src }) {
 export function InstagramConnection({ headingLevel = 2, className = "", locale: given }) {
   const { locale: inherited } = useHoldfast();
   const locale = given ?? inherited ?? en;
-  const { lang, labels } = locale;
+  const { lang, dir = "ltr", labels } = locale;
   const instagram = useInstagram();
   const { phase, status, isConnecting } = instagram;
   const button = useButtons(instagram, labels.busy);
@@ -102,6 +103,7 @@ export function InstagramConnection({ headingLevel = 2, className = "", locale: 
       role: "group",
       tabIndex: -1,
       lang,
+      dir,
       className: `hf-connection ${className}`,
       "data-state": state,
       "aria-label": "Instagram",

@@ -58,7 +58,8 @@ export function connectInPopup(client, options) {
 async function begin(client, options) {
   // In the press itself: later a browser would block it.
   const popup = globalThis.open?.("", "_blank", FEATURES);
-  if (!popup) return client.connect(options);
+  // Some blockers return a window that is closed already.
+  if (!popup || popup.closed) return client.connect(options);
   try {
     const attempt = await client.connect({ ...options, navigate: false });
     if (popup.closed) return attempt; // the person has thought better of it

@@ -29,6 +29,8 @@ type StateTexts = {
 export interface Locale {
   /** BCP 47: for times, and for the `lang` attribute. */
   readonly lang: string;
+  /** Of writing: "ltr" if not given. */
+  readonly dir?: "ltr" | "rtl" | undefined;
   /** Complete by type: a state or phase without a text does not compile. */
   readonly states: StateTexts;
   /**

@@ -982,6 +982,17 @@ for (const [own, back] of [
     assert.equal(globalThis.location.href, address);
   });
 
+for (const [what, popup] of [
+  ["nothing", null],
+  ["a window that is closed", { closed: true }],
+])
+  test(`a popup blocker that gives ${what}: the page itself leaves`, async (t) => {
+    install(t, "open", () => popup);
+    const { client, departures } = await setUp(t);
+    const { authorize_url } = await connectInPopup(client);
+    assert.deepEqual(departures, [authorize_url]);
+  });
+
 test("a popup where storage is forbidden leaves for Instagram all the same", async (t) => {
   forbidStorage(t);
   const visited = [];

@@ -11,6 +11,7 @@ import { get } from "svelte/store";
 import { createRenderer, createSSRApp } from "vue";
 import { renderToString } from "vue/server-renderer";
 import { createFakeClient, fakeStatus } from "../src/fake.js";
+import { describe } from "../src/states.js";
 import { readme, readmeBlock } from "./support/code-blocks.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -134,7 +135,48 @@ test("Svelte: a store that follows, for as long as somebody subscribes", async (
   stop();
   client.setStatus(fakeStatus("not_connected"));
   assert.deepEqual(seen, ["loading", "connected"]);
-  assert.equal(get(store).status.state, "connected");
+  assert.equal(get(store).status.state, "not_connected");
+});
+
+test("Svelte: a store that nobody has looked at yet has nothing of who was there when it was made", async (t) => {
+  const { instagram } = await moduleOf(t, readmeBlock("js", "// Svelte"));
+  const client = createFakeClient(fakeStatus("connected"));
+  const store = instagram(client);
+  client.setStatus(fakeStatus("not_connected"));
+  const seen = [];
+  store.subscribe(({ phase, status }) => seen.push(status?.state ?? phase))();
+  assert.ok(!seen.includes("connected"), String(seen));
+  assert.equal(seen.at(-1), "not_connected");
+});
+
+test("the popup's page, pasted behind the page without a framework: a press opens the popup", async () => {
+  const start = 'import { createHoldfastClient } from "holdfast-client";\nimport { ';
+  const client = createFakeClient(fakeStatus("not_connected"));
+  client.completeFromUrl = async () => null;
+  client.sessionChanged = () => {};
+  const pressed = [];
+  const button = {};
+  const parts = {
+    createHoldfastClient: () => client,
+    closePopup() {},
+    connectInPopup: async () => void pressed.push("popup"),
+    describe,
+    button,
+    another: {},
+    document: { querySelector: (selector) => (selector === "#connect" ? button : {}) },
+    window: {},
+    ...{ baseUrl: "", getToken() {}, getSessionId() {} },
+  };
+  for (const what of ["describe", "closePopup"]) {
+    const code = readmeBlock("js", start + what).replace(/^import .*$/gm, "");
+    new Function(...Object.keys(parts), code)(...Object.values(parts));
+  }
+  for (const state of ["not_connected", "connecting", "reconnect_required", "action_required"]) {
+    client.setStatus(fakeStatus(state));
+    button.onclick();
+  }
+  assert.deepEqual(pressed, ["popup", "popup", "popup"]);
+  assert.equal(client.calls.at(-1).name, "check");
 });
 
 test("what was read is for the session that is still there, or for nobody", async (t) => {

@@ -63,7 +63,8 @@ export function takeReturn(address, clock) {
         if (isThere || tells) dispatchEvent(new PopStateEvent("popstate", { state }));
       };
       clean();
-      for (const ms of [0, LOOK_AGAIN_AFTER, LOOK_ONCE_MORE_AFTER]) clock.setTimeout(() => clean(!ms), ms);
+      for (const ms of [0, LOOK_AGAIN_AFTER, LOOK_ONCE_MORE_AFTER])
+        clock.setTimeout(() => clean(!ms), ms);
     }
   }
   return /** @type {Return} */ (found);

@@ -132,6 +132,30 @@ for (const [what, url] of [
   });
 }
 
+test("a name of blanks: the handle's initial; from right to left: it turns nothing around", async (t) => {
+  const account = { ...connected.account, name: "  " };
+  const app = await openApp(t, {
+    browser,
+    prepare: ({ server }) => (server.state.status = { ...connected, account }),
+  });
+  await shows(app, /@ada\.makes/);
+  assert.equal(await app.page.locator(".hf-picture").innerText(), "A");
+  assert.equal(await app.page.locator(".hf-connection").getAttribute("dir"), "ltr");
+  await until(() => app.server.streams.size === 1, "the stream");
+  const name = "עדה לאבלייס";
+  app.server.announce({ ...connected, account: { ...account, name }, version: 3 });
+  await shows(app, /עדה/);
+  assert.deepEqual(
+    await app.page
+      .locator(".hf-account bdi")
+      .evaluateAll((parts) => parts.map(({ dir, textContent }) => [dir, textContent])),
+    [
+      ["ltr", "@ada.makes"],
+      ["", name],
+    ],
+  );
+});
+
 /**
  * As a browser's translation does: each text of the page gives way to elements that hold another
  * one.
@@ -260,6 +284,24 @@ test("in a popup: it finishes, closes, and the page that opened it knows", async
   );
   assert.equal(count(app, COMPLETE), 1);
 });
+
+for (const code of ["denied", "expired"])
+  test(`a reconnect in a popup that was ${code}: the page that opened it says so`, async (t) => {
+    const app = await openApp(t, { browser, page: "popup.html", prepare: isConnected });
+    const back = new URL(app.url);
+    const query = { instagram: code, attempt: "a1", reason: "user_denied" };
+    for (const [name, value] of Object.entries(query)) back.searchParams.set(name, value);
+    app.server.state.authorizeUrl = back.href;
+    await shows(app, /connected/);
+    const opened = app.context.waitForEvent("page");
+    await app.page.getByRole("button", { name: "Connect" }).click();
+    const popup = await opened;
+    if (!popup.isClosed()) await popup.waitForEvent("close");
+    const error = app.page.getByRole("alert");
+    await until(async () => (await error.innerText()) || (await app.pass(100)), "why it failed");
+    const reason = code === "denied" ? code : `attempt_${code}`;
+    assert.equal(await error.innerText(), sentences[reason]);
+  });
 
 for (const [status, code, another] of [
   [409, "different-account", true],
