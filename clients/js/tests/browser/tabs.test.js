@@ -71,7 +71,7 @@ test("the tab that holds the stream is closed: another takes it over", async (t)
   const opened = () => server.routes().filter((route) => route === "GET /user/events").length;
   await until(() => opened() === 2 && server.streams.size === 1, "the next stream");
   server.announce({ ...notConnected, reason: "denied", error: "Declined.", version: 5 });
-  for (const page of pages) if (page !== leader) await shows(page, /Declined/);
+  for (const page of pages) if (page !== leader) await shows(page, /declined at Instagram/);
 });
 
 test("what one session is told is not handed to a tab of another", async (t) => {
@@ -102,10 +102,10 @@ test("what one session is told is not handed to a tab of another", async (t) => 
   // Whoever wrongly heard the first would have heard it before the second, which comes later.
   tell(second, { ...notConnected, reason: "denied", error: "Declined.", version: 5 });
   const [theirs, others] = isStrangers ? [[stranger], pages] : [pages, [stranger]];
-  for (const page of others) await shows(page, /Declined/);
+  for (const page of others) await shows(page, /declined at Instagram/);
   for (const page of theirs) await shows(page, /@ada/);
   const shown = (page) => page.evaluate(() => window.everShown);
-  for (const page of theirs) assert.doesNotMatch(await shown(page), /Declined/);
+  for (const page of theirs) assert.doesNotMatch(await shown(page), /declined at Instagram/);
   for (const page of others) assert.doesNotMatch(await shown(page), /@ada/);
 });
 
