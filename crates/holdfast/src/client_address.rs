@@ -54,7 +54,7 @@ pub enum NetworkError {
     #[error("has a part that is not an IP address")]
     Address,
     /// The prefix is longer than the address, or no number.
-    #[error("has a prefix length that does not fit its address")]
+    #[error("has a prefix length that does not fit its address (IPv4 written as IPv6: 96 and more)")]
     Prefix,
 }
 

@@ -75,12 +75,11 @@ pub(super) async fn check(
                 )
             }
             Ok(_) => "its answer was not stored; look with `holdfast connections show`".to_owned(),
-            Err(skip) => {
-                let (why, remedy) = skipped(skip);
-                format!("{why}; {remedy}")
-            }
+            Err(skip) => unasked(skip),
         };
         printer.warning(format!("this is as of {}: {why}", evidence.at));
+    } else if let (Err(skip), None) = (asked, &status.evidence) {
+        printer.warning(unasked(skip));
     }
     Ok(if status.connected { ExitStatus::Success } else { ExitStatus::Failure })
 }
@@ -118,6 +117,11 @@ pub(super) async fn refresh(
             Err(Failure::no(format!("Instagram did not refresh the grant: {}", in_words(meaning))))
         }
     }
+}
+
+fn unasked(skip: Skip) -> String {
+    let (why, remedy) = skipped(skip);
+    format!("Instagram was not asked: {why}; {remedy}")
 }
 
 /// Why Instagram was not asked, and what to do.

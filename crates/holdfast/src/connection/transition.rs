@@ -311,9 +311,16 @@ fn set_standing(next: &mut Connection, standing: Standing, now: Timestamp) {
 }
 
 fn fail(next: &mut Connection, call: Call, failure: &Failure, confidence: Confidence, now: Timestamp) {
-    let is_limited = matches!(failure.meaning, Meaning::RateLimited(_));
-    if let Some(wait) = failure.retry_after.or(is_limited.then_some(LIMITED_PAUSE)) {
-        next.retry_after = Some(after(now, wait.min(LONGEST_WAIT)));
+    match (failure.retry_after, failure.meaning) {
+        (Some(wait), _) => next.retry_after = Some(after(now, wait.min(LONGEST_WAIT))),
+        // A guess: it shortens no wait that was told, and does not outlast the grant.
+        (None, Meaning::RateLimited(_)) => {
+            let left = next.grant.map(|facts| facts.expires_at.duration_since(now));
+            let left = left.and_then(|left| Duration::try_from(left).ok()).filter(|left| !left.is_zero());
+            let pause = left.map_or(LIMITED_PAUSE, |left| LIMITED_PAUSE.min(left / 4));
+            next.retry_after = next.waits_until(now).max(Some(after(now, pause)));
+        }
+        (None, _) => {}
     }
     match call {
         Call::Refresh | Call::Probe => next.failures = next.failures.saturating_add(1),

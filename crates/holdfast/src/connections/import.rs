@@ -149,10 +149,10 @@ impl Importer {
         }
         Ok(match self.identify(offered, 1).await {
             Ok(account) if is_another_account(present, &account) => Imported::OtherAccountLinked,
+            // Whose it is may yet be told.
+            Err(outcome @ Imported::Unproven(Meaning::Unavailable | Meaning::RateLimited(_))) => outcome,
             // A grant that does not work would connect nothing.
-            Ok(_) | Err(Imported::Unproven(Meaning::Dead(_) | Meaning::DeadUnexplained)) => {
-                Imported::AlreadyConnected
-            }
+            Ok(_) | Err(Imported::Unproven(_)) => Imported::AlreadyConnected,
             Err(outcome) => outcome,
         })
     }
@@ -188,6 +188,9 @@ impl Importer {
                 meaning = ?failure.meaning, detail = %failure.detail,
                 "the account of a grant to import could not be identified"
             );
+            if is_about_the_grant(failure.meaning) {
+                *self.answered.lock().await = self.connections.parts.clock.now();
+            }
             let pause = failure.retry_after.unwrap_or(PAUSE).max(PAUSE);
             let pause = match failure.meaning {
                 // A single one may be wrong.
@@ -312,6 +315,22 @@ impl Importer {
     }
 }
 
+/// Whether a refusal says that Instagram answers, and serves the app.
+fn is_about_the_grant(meaning: Meaning) -> bool {
+    match meaning {
+        Meaning::Dead(_)
+        | Meaning::DeadUnexplained
+        | Meaning::UserAction(_)
+        | Meaning::Content
+        | Meaning::RateLimited(LimitScope::Account) => true,
+        Meaning::Unavailable
+        | Meaning::App(_)
+        | Meaning::Permission
+        | Meaning::CodeRejected
+        | Meaning::RateLimited(LimitScope::App) => false,
+    }
+}
+
 /// The outcome for a connection that needs no grant, or must not get one.
 fn settled(connection: &Connection) -> Option<Imported> {
     match connection.standing.state() {
@@ -333,7 +352,9 @@ fn to_grant(offered: &Offered, min_age: Duration, now: Timestamp) -> (Grant, boo
     let expires_at = known.unwrap_or_else(|| after(now, USUAL_LIFE));
     let derived = known.and_then(|at| at.checked_sub(USUAL_LIFE).ok());
     let old_enough = now.checked_sub(min_age).unwrap_or(now);
-    let obtained_at = offered.obtained_at.or(derived).unwrap_or(old_enough).min(now);
+    // So long ago that its grant would have ended is no time that a store means.
+    let told = offered.obtained_at.filter(|at| after(*at, LONGEST_LIFE) > now);
+    let obtained_at = told.or(derived).unwrap_or(old_enough).min(now);
     let grant = Grant { access_token: offered.access_token.clone(), scopes: None, obtained_at, expires_at };
     (grant, known.is_some())
 }

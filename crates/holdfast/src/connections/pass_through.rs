@@ -120,10 +120,9 @@ impl Connections {
         let turns = Arc::clone(&self.pass_through_turns).acquire_owned();
         // An error would mean that the semaphore was closed, which nobody does.
         let turn = within(PATIENCE, &*self.parts.clock, turns).await.and_then(Result::ok);
-        let turn = turn.ok_or(UseError::Crowded)?;
-        let passed = provider.pass_through(grant, call).await;
-        drop(turn);
-        match passed {
+        // Held to the end: an answer against the grant is followed by a question about it.
+        let _turn = turn.ok_or(UseError::Crowded)?;
+        match provider.pass_through(grant, call).await {
             Ok(answer) => {
                 // The app's calls use up what the worker's calls are counted against.
                 self.gate.learn_usage(answer.usage, answer.failure.as_ref());

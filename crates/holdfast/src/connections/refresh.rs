@@ -239,6 +239,17 @@ impl Connections {
         linked_at: Option<Timestamp>,
         from_version: i64,
     ) -> Result<bool, ServiceError> {
+        let Some(current) = self.parts.store.connection_by_id(connection_id).await? else {
+            tracing::warn!(
+                connection = %connection_id, user = %token.user_id,
+                "a journaled token is deleted: the database does not know its connection, as after a restore"
+            );
+            return Ok(false);
+        };
+        // Its key may have been given up with the grant.
+        if current.grant.is_none() {
+            return Ok(false);
+        }
         let key = self.stored_user_key(&token.user_id).await?;
         let seal = RowSeal {
             key: &key,

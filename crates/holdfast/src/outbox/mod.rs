@@ -267,6 +267,10 @@ impl Dispatcher {
             Pending::Notice(notice) => (notice.subject.as_str(), notice.occurred_at, notice.tries),
         };
         let (outcome, next) = match delivered {
+            Err(error) if error.is_of_one_row() && now >= after(occurred_at, GIVE_UP_AFTER) => {
+                tracing::debug!(event = id, %error, tries, "an event is given up");
+                (Outcome::GivenUp, None)
+            }
             Err(error) if error.is_of_one_row() => {
                 if self.store.is_news("event", id) {
                     tracing::error!(event = id, %error, "an event waits for the row that it is about");

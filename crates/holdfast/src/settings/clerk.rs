@@ -208,15 +208,15 @@ fn proxy_issuers(proxy: ProxyAddress, origins: &[OriginPattern]) -> Vec<String> 
     }
 }
 
-/// Where the Frontend API lists its keys, in the order of Clerk's SDKs: at the app's proxy, then at
-/// the publishable key's host. Not at a proxy given as a path: an allowed origin is trusted to
-/// call, not to name keys.
+/// Where the Frontend API lists its keys: at the publishable key's host and, where that gives none,
+/// at the app's proxy, which names no other instance's keys then. Not at a proxy given as a path:
+/// an allowed origin is trusted to call, not to name keys.
 fn frontend_apis(key: &PublishableKey, proxy: Option<&ProxyAddress>) -> Vec<Url> {
     let proxied = match proxy {
         Some(ProxyAddress::Whole(address)) => Some(address.clone()),
         Some(ProxyAddress::Path(_)) | None => None,
     };
-    let bases = proxied.into_iter().chain([key.issuer()]);
+    let bases = [key.issuer()].into_iter().chain(proxied);
     let addresses = bases.filter_map(|base| Url::parse(&format!("{base}/.well-known/jwks.json")).ok());
     addresses.filter(|url| !is_in_the_clear(url)).collect()
 }

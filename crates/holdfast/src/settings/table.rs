@@ -295,8 +295,8 @@ settings! {
         default: Fallback::Absent("none"),
         form: "https://host/path, or /path",
         doc: "The address at which your app proxies Clerk's Frontend API; it is accepted as a further issuer of session \
-              tokens. A path stands for that path at each allowed origin. Keys are fetched from a whole https address first, and \
-              from the publishable key's host if it gives none.",
+              tokens. A path stands for that path at each allowed origin. Keys are fetched from a whole https address if the \
+              publishable key's host gives none.",
         read: parse::clerk_proxy,
     }
     CLERK_DOMAIN: String {

@@ -10,6 +10,16 @@ use super::{Kept, Store, StoreError, rows, statements};
 /// Overdue refreshes are counted up to this.
 const MOST_OVERDUE: usize = 100_000;
 
+/// On Postgres, the schema of our tables: where `schema_migrations` is ours, which has checksums;
+/// before there is one, where tables are made.
+macro_rules! own_schema {
+    () => {
+        "COALESCE((SELECT c.relnamespace FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND \
+         a.attname = 'checksum' WHERE c.oid = to_regclass('schema_migrations')), (SELECT oid FROM pg_catalog.pg_namespace WHERE \
+         nspname = current_schema()))"
+    };
+}
+
 statements! {
     SOONEST_EXPIRY = Sql::both(
         "SELECT MIN(grant_expires_at) AS at FROM connections WHERE state IN ('connected', 'degraded', 'action_required')",
@@ -63,15 +73,20 @@ statements! {
         "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, NULL AS own_limit, 1 AS may_create, NULL \
          AS other_owner, 0 AS is_read_only, '' AS encoding, 0 AS lacks_standby",
         concat!(
-            "SELECT CAST(current_user AS TEXT) AS role, CAST(COALESCE((SELECT CAST(CAST(relnamespace AS regnamespace) AS TEXT) FROM \
-             pg_catalog.pg_class WHERE oid = to_regclass('schema_migrations')), current_schema()) AS TEXT) AS schema, \
+            "SELECT CAST(current_user AS TEXT) AS role, CAST(CAST(CAST(",
+            own_schema!(),
+            " AS regnamespace) AS TEXT) AS TEXT) AS schema, \
              CAST(current_setting('server_version_num') AS BIGINT) AS version, CAST(current_setting('max_connections') AS \
              BIGINT) AS max_connections, (SELECT CAST(MIN(most) AS BIGINT) FROM (SELECT rolconnlimit AS most FROM \
              pg_catalog.pg_roles WHERE rolname = current_user AND NOT rolsuper UNION ALL SELECT datconnlimit FROM \
              pg_catalog.pg_database WHERE datname = current_database()) AS limits WHERE most >= 0) AS own_limit, CAST(CASE WHEN \
-             COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE) THEN 1 ELSE 0 END AS BIGINT) AS may_create, \
+             COALESCE(has_schema_privilege(",
+            own_schema!(),
+            ", 'CREATE'), FALSE) THEN 1 ELSE 0 END AS BIGINT) AS may_create, \
              (SELECT CAST(MIN(pg_get_userbyid(relowner)) AS TEXT) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p') AND \
-             pg_table_is_visible(oid) AND relname IN ('schema_migrations', ",
+             relnamespace = ",
+            own_schema!(),
+            " AND relname IN ('schema_migrations', ",
             table_names!(),
             ") AND NOT pg_has_role(relowner, 'USAGE')) AS other_owner, \
              CAST(CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 \
@@ -86,7 +101,9 @@ statements! {
         concat!(
             "SELECT CAST(MIN(wanted || ' on table ' || relname) AS TEXT) AS lacking FROM pg_catalog.pg_class, (VALUES \
              ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE'), ('BYPASSRLS')) AS rights (wanted) WHERE relkind IN ('r', 'p') AND \
-             pg_table_is_visible(oid) AND (relname IN (",
+             relnamespace = ",
+            own_schema!(),
+            " AND (relname IN (",
             table_names!(),
             ") OR relname = 'schema_migrations' AND wanted IN ('SELECT', 'BYPASSRLS')) AND CASE WHEN wanted <> 'BYPASSRLS' THEN \
              NOT has_table_privilege(oid, wanted) ELSE relrowsecurity AND (relforcerowsecurity OR NOT pg_has_role(relowner, \

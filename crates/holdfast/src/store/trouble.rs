@@ -104,8 +104,8 @@ impl Store {
         self.readable(statements::CONNECTIONS_FALLEN, values, limit, rows::connection).await
     }
 
-    /// Makes up to `limit` connections that are degraded by `reason` due at `now`, the longest
-    /// degraded first. Answers how many.
+    /// Makes up to `limit` connections that are degraded by `reason` due at `now`, those first
+    /// that were tried least in vain. Answers how many.
     pub async fn make_due(&self, reason: Reason, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
         let values = vec![reason.as_str().into(), now.into(), rows::limit(limit)];
         self.write(statements::CONNECTIONS_MAKE_DUE, values).await

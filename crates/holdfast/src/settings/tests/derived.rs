@@ -140,9 +140,9 @@ fn c5_proxies_and_satellites_are_further_issuers() {
 
 /// As in Clerk's SDKs. An allowed origin may call, but is not trusted to name keys.
 #[test]
-fn where_an_app_proxies_clerk_keys_are_asked_for_there_first() {
+fn where_an_app_proxies_clerk_keys_are_asked_for_there_too() {
     let own = "https://clerk.example.com/.well-known/jwks.json";
-    for (name, value, first) in [
+    for (name, value, proxied) in [
         ("CLERK_PROXY_URL", "https://app.example.com/__clerk", Some("https://app.example.com/__clerk")),
         ("CLERK_PROXY_URL", "/__clerk", None),
         ("CLERK_PROXY_URL", "http://app.example.com/__clerk", None),
@@ -150,8 +150,8 @@ fn where_an_app_proxies_clerk_keys_are_asked_for_there_first() {
     ] {
         let origins = ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com");
         let settings = tools([("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY), origins, (name, value)]).unwrap();
-        let first = first.map(|base| format!("{base}/.well-known/jwks.json"));
-        let wanted: Vec<_> = first.into_iter().chain([own.to_owned()]).collect();
+        let proxied = proxied.map(|base| format!("{base}/.well-known/jwks.json"));
+        let wanted: Vec<_> = [own.to_owned()].into_iter().chain(proxied).collect();
         assert_eq!(urls(&settings.clerk.frontend_apis), wanted, "{name}={value}");
     }
 }

@@ -48,8 +48,8 @@ statements! {
     /// worker gains by reading a whole table, however small. The settings are found by name,
     /// because other databases with Postgres' protocol lack some.
     ///
-    /// Without `row_security`, a statement fails where a policy would hide rows: a grant that is
-    /// not seen would be reported as deleted.
+    /// Without `row_security`, a statement fails where a policy applies, which may hide rows: a
+    /// grant that is not seen would be reported as deleted.
     SESSION_SETTINGS = Sql::each(
         "SELECT 1",
         "SELECT set_config(name, CASE name WHEN 'statement_timeout' THEN '5s' WHEN 'idle_in_transaction_session_timeout' \

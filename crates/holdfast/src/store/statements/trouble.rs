@@ -57,8 +57,8 @@ macro_rules! held {
     () => {
         concat!(
             troubled!(),
-            " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND +next_refresh_at > $2 ORDER BY since \
-             LIMIT $3 + 0"
+            " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND +next_refresh_at > $2 ORDER BY failures, \
+             since LIMIT $3 + 0"
         )
     };
 }
