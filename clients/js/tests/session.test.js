@@ -701,3 +701,14 @@ test("without ids, what nobody looks at any more is not shown to whoever looks n
   await time.advance(0);
   assert.equal(shown(app), "user_2");
 });
+
+test("a session that can have no other token costs a few requests a minute, and no more", async (t) => {
+  const { server, time, signIn, client } = await setUp(t, {
+    getSessionId: undefined,
+    getToken: async (options) => (options?.skipCache ? null : signIn.token()),
+  });
+  server.state.fault = "401";
+  client.subscribe(() => {});
+  await time.advance(60_000);
+  assert.ok(server.requests.length <= 8, `${server.requests.length} requests`);
+});

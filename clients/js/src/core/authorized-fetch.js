@@ -90,18 +90,24 @@ export function authorizedFetch(options) {
         { mayProve: !first },
       );
     };
-    const answer = ask().catch((error) => {
-      if (isOwn(error.status, error.problem)) {
-        // There was no other token. The one that there is may still be good for others.
-        session.pardon();
-        if (!own) return ask(); // it was another request's
-        tried = own.token;
-        return own;
-      }
-      // Whoever it is now may read; what the other person did is theirs alone.
-      if (error.code === "session-changed" && /^(GET|HEAD)$/i.test(method)) return ask();
-      throw error;
-    });
+    let isAgain = false;
+    /** @returns {Promise<Sent>} */
+    const settle = () =>
+      ask().catch((error) => {
+        if (isOwn(error.status, error.problem)) {
+          // There was no other token. The one that there is may still be good for others.
+          session.pardon();
+          if (!own) return settle(); // it was another request's
+          tried = own.token;
+          return own;
+        }
+        // Whoever it is now may read; what the other person did is theirs alone.
+        if (isAgain || error.code !== "session-changed" || !/^(GET|HEAD)$/i.test(method))
+          throw error;
+        isAgain = true;
+        return settle();
+      });
+    const answer = settle();
     first ??= answer.catch(() => (first = null));
     /** Also while it waits for others. */
     let giveUp = ignore;

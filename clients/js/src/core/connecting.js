@@ -91,13 +91,14 @@ export function createConnecting(
       unfinished.keep({ attempt, completion: value, until });
       completing = null;
     } else if (outcome) {
-      const code = outcome === "denied" ? outcome : `attempt_${outcome}`;
       /** @type {any} */
-      const error = new HoldfastRequestError({ code });
-      const person = session.key();
+      const error = new HoldfastRequestError({
+        code: outcome === "denied" ? outcome : `attempt_${outcome}`,
+      });
+      const since = session.present();
       store.read().then(({ account }) => {
         // A status without an account says so by itself.
-        if (account && person === session.key()) store.fail(error, true);
+        if (account && since === session.present()) store.fail(error, true);
       }, ignore);
       return Promise.resolve(tell(outcome, attempt, value, error));
     }

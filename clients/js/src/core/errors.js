@@ -46,9 +46,10 @@ export const sessionChanged = () => new HoldfastSessionError({ code: "session-ch
 
 /**
  * Was there no token to send anything with?
- * @param {{ code: string }} error
+ * @param {{ code: string, sent?: unknown }} error With `sent`, a request had been sent.
  */
-export const isUnsent = ({ code }) => /^(signed-out|token-(failed|timeout))$/.test(code);
+export const isUnsent = ({ code, sent }) =>
+  !sent && /^(signed-out|token-(failed|timeout))$/.test(code);
 
 /**
  * Any exception as one of ours.

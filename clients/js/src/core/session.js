@@ -207,7 +207,10 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
           const error = new HoldfastSessionError(facts);
           refused = { token, error };
           if (isLast || !permits(facts, /refresh/)) refuse(error);
-          token = await replacement(since);
+          token = await replacement(since).catch((cause) => {
+            cause.sent = 1; // it is not given back
+            throw cause;
+          });
           answer = await exchange();
         }
         return accept(answer);
