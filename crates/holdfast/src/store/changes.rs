@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::engine::{Engine, Failure, Postgres, Unit};
 use super::statements::{self, Sql};
-use crate::clock::SharedClock;
+use crate::clock::{Clock as _, SharedClock, SystemClock};
 use crate::entropy::{self, SystemEntropy};
 use crate::provider::ProviderId;
 
@@ -128,6 +128,7 @@ async fn listen(
     // Said once for each outage, not with each try.
     let mut is_told = false;
     loop {
+        let connected = SystemClock.now_fine();
         match postgres.listener(CHANNEL).await {
             Ok(mut listener) => {
                 listening.send_replace(true);
@@ -138,12 +139,19 @@ async fn listen(
                     if let Some(change) = heard.and_then(|notice| decode(&replica, notice.payload())) {
                         let _ = local.send(change);
                     }
+                    // Nothing is heard at a former primary.
+                    if postgres.is_demoted_after(connected) {
+                        break;
+                    }
                 }
                 listening.send_replace(false);
-                is_told = true;
-                tracing::warn!(
-                    "the listener for changes on other replicas lost its connection; reconnecting"
-                );
+                // Readiness tells of a former primary, and for as long as it is met.
+                if !postgres.is_demoted_after(connected) {
+                    is_told = true;
+                    tracing::warn!(
+                        "the listener for changes on other replicas lost its connection; reconnecting"
+                    );
+                }
             }
             Err(failure) => {
                 let error = failure.into_error();

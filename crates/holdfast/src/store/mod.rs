@@ -40,6 +40,7 @@ mod unreadable;
 mod users;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
@@ -124,6 +125,8 @@ struct Inner {
     logged_rows: LoggedRows,
     strangers: Strangers,
     turns: Turns,
+    /// Whether the write-ahead log may still hold what was deleted.
+    is_unscrubbed: AtomicBool,
     outbox: bool,
     link: Option<SharedLink>,
 }
@@ -162,6 +165,8 @@ impl Store {
         match store.schema_state().await {
             Ok(SchemaState::Ahead { found, known }) => Err(OpenError::SchemaNewer { found, known }),
             Ok(SchemaState::Current | SchemaState::Behind(_)) => Ok(store),
+            // `doctor` says what to grant.
+            Err(StoreError::Denied(_)) if !options.exclusive => Ok(store),
             Err(error) => Err(store.unanswered(error).await),
         }
     }
@@ -196,9 +201,18 @@ impl Store {
         link: Option<SharedLink>,
     ) -> Self {
         let changes = Changes::start(&engine, &clock);
-        let (logged_rows, strangers, turns) = (LoggedRows::default(), Strangers::default(), Turns::default());
-        let inner =
-            Inner { engine, clock, changes, status_reads, logged_rows, strangers, turns, outbox, link };
+        let inner = Inner {
+            engine,
+            clock,
+            changes,
+            status_reads,
+            logged_rows: LoggedRows::default(),
+            strangers: Strangers::default(),
+            turns: Turns::default(),
+            is_unscrubbed: AtomicBool::new(false),
+            outbox,
+            link,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -209,7 +223,14 @@ impl Store {
         }
         let row = self.read_one(statements::PING, Vec::new()).await?;
         let is_read_only = row.is_some_and(|row| row.text("read_only").is_ok_and(|setting| setting == "on"));
-        if is_read_only { Err(StoreError::read_only()) } else { Ok(()) }
+        match &self.inner.engine {
+            Engine::Postgres(postgres) if is_read_only => {
+                postgres.note_demotion();
+                Err(StoreError::read_only())
+            }
+            Engine::Sqlite(sqlite) => sqlite.require_writes().await,
+            Engine::Postgres(_) | Engine::Driven(_) => Ok(()),
+        }
     }
 
     /// Asks the database to prepare every statement, so that a schema which was changed by hand is
@@ -296,21 +317,34 @@ impl Store {
         .await
     }
 
-    /// Removes deleted data from the file and from the write-ahead log. Postgres has VACUUM for
-    /// that.
+    /// Removes deleted data from the file and from the write-ahead log; where a reader still uses
+    /// that, [`Store::finish_scrub`] does. Postgres has VACUUM for that.
     async fn scrub(&self) {
         if let Engine::Sqlite(sqlite) = &self.inner.engine {
             // Where the database cannot be reached, the next checkpoint empties it.
             let Ok(_operation) = self.enter().await else { return };
-            match sqlite.checkpoint().await {
-                Ok(true) => {}
-                Ok(false) => {
-                    tracing::debug!(
-                        "a reader still uses the write-ahead log; the next checkpoint empties it"
-                    );
-                }
-                Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied"),
+            self.scrubbed(sqlite.checkpoint().await);
+        }
+    }
+
+    /// Removes from the write-ahead log what could not be removed when it was deleted, because a
+    /// backup or another long read needed the log. Waits for nobody.
+    pub async fn finish_scrub(&self) {
+        if self.inner.is_unscrubbed.load(Ordering::Relaxed)
+            && let Engine::Sqlite(sqlite) = &self.inner.engine
+        {
+            self.scrubbed(sqlite.checkpoint_at_once().await);
+        }
+    }
+
+    fn scrubbed(&self, outcome: Result<bool, StoreError>) {
+        self.inner.is_unscrubbed.store(!matches!(outcome, Ok(true)), Ordering::Relaxed);
+        match outcome {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::debug!("a reader still uses the write-ahead log; it is emptied afterwards");
             }
+            Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied"),
         }
     }
 }

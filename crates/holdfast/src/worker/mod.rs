@@ -9,7 +9,7 @@
 //!
 //! [`Worker::tick`] does once what is due now, also in tests and the simulation:
 //!
-//! 1. stores the tokens of the [journal](crate::connections::journal);
+//! 1. empties SQLite's log of what was deleted, and stores the tokens of the [journal](crate::connections::journal);
 //! 2. ends or resumes connect attempts;
 //! 3. repairs stored times, daily and after a jump of the clock;
 //! 4. tries damaged grants again, each minute;
@@ -185,6 +185,7 @@ impl Worker {
 
     async fn tick_until(&self, stop: &CancellationToken) -> Result<Done, ServiceError> {
         let connections = &self.connections;
+        self.store.finish_scrub().await;
         let renewed = log_unless_database_down("journaled tokens", connections.replay_journal(stop).await)?;
         let attempts =
             log_unless_database_down("connect attempts", connections.advance_attempts(BATCH, stop).await)?;

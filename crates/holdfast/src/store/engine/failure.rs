@@ -32,6 +32,8 @@ pub(in crate::store) enum Violation {
 
 /// Postgres' lock_not_available: the lock was not free within `lock_timeout`.
 const LOCK_TIMEOUT: &str = "55P03";
+/// Postgres' read_only_sql_transaction.
+pub(super) const READ_ONLY: &str = "25006";
 
 impl Failure {
     /// Whether a lock was not free in time.
@@ -75,7 +77,11 @@ impl From<sqlx::Error> for Failure {
         let unavailable = |why: &str| StoreError::Unavailable(why.to_owned());
         match error {
             sqlx::Error::Database(error) => of_database(&*error),
-            sqlx::Error::Io(error) => Self::Again(StoreError::Unavailable(error.kind().to_string())),
+            // Its own text names what a certificate lacks; others may quote an address.
+            sqlx::Error::Io(error) => Self::Again(unavailable(&match error.get_ref() {
+                Some(inner) if inner.is::<rustls::Error>() => format!("TLS fails: {inner}"),
+                _ => error.kind().to_string(),
+            })),
             sqlx::Error::PoolTimedOut => Self::Final(unavailable("no connection within the time limit")),
             sqlx::Error::PoolClosed => Self::Final(unavailable("the store is closed")),
             sqlx::Error::WorkerCrashed => Self::Again(unavailable("the connection's worker ended")),
@@ -151,9 +157,13 @@ fn of_postgres(code: &str) -> Failure {
         "42501" => Failure::Final(StoreError::Denied(text)),
         // undefined_table, undefined_column.
         "42P01" | "42703" => Failure::Final(StoreError::Missing(text)),
+        "3F000" => {
+            Failure::Final(StoreError::Missing(format!("search_path names no schema that exists ({text})")))
+        }
         "57014" | LOCK_TIMEOUT => Failure::Final(StoreError::Busy(text)),
         _ if code.starts_with("08") => Failure::Again(StoreError::Unavailable(text)),
-        "25006" => Failure::Final(StoreError::read_only()),
+        READ_ONLY => Failure::Final(StoreError::read_only()),
+        "28P01" => Failure::Final(StoreError::Unavailable(format!("it rejects the password ({text})"))),
         // Insufficient resources, wrong credentials, unknown database.
         _ if code.starts_with("53") || code.starts_with("28") || code.starts_with("3D") => {
             Failure::Final(StoreError::Unavailable(text))
@@ -192,6 +202,16 @@ mod tests {
             let failure = of_postgres(code);
             assert!(matches!(failure, Failure::Again(StoreError::Unavailable(_))), "{code}: {failure:?}");
         }
+    }
+
+    #[test]
+    fn what_keeps_us_out_while_running_is_told_in_words() {
+        let expired = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        let failed = std::io::Error::new(std::io::ErrorKind::InvalidData, expired);
+        let told = Failure::from(sqlx::Error::Io(failed)).into_error().to_string();
+        assert!(told.contains("TLS fails") && told.contains("Expired"), "{told}");
+        assert!(of_postgres("28P01").into_error().to_string().contains("rejects the password"));
+        assert!(of_postgres("3F000").into_error().to_string().contains("search_path"));
     }
 
     #[test]

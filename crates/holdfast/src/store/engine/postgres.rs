@@ -1,15 +1,20 @@
 //! Postgres, and databases with its protocol and SQL (CockroachDB, YugabyteDB).
 
+use std::borrow::Cow;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _, Row as _};
 
+use super::failure::READ_ONLY;
 use super::{Failure, PostgresQuery, Row, pooler};
-use crate::clock::{SystemClock, within};
+use crate::clock::{Clock as _, SystemClock, before, within};
+use crate::lock::Lock;
 use crate::store::{OpenError, PoolUse, StoreError, statements};
 
 pub(super) const MAX_CONNECTIONS: u32 = 10;
@@ -32,6 +37,23 @@ pub(in crate::store) struct Postgres {
     status_lines: PgPool,
     options: PgConnectOptions,
     notices: bool,
+    demotion: Demotion,
+}
+
+/// When a server was last found to take no writes. Connections from before lead to a former primary,
+/// where others would by now lead to the new one.
+#[derive(Debug, Clone, Default)]
+struct Demotion(Arc<Lock<Option<Timestamp>>>);
+
+impl Demotion {
+    fn note(&self) {
+        *self.0.lock() = Some(SystemClock.now_fine());
+    }
+
+    fn is_after(&self, connected: Timestamp) -> bool {
+        // A time ahead of the clock is from before that was set back, and tells nothing.
+        self.0.lock().is_some_and(|at| connected < at && at <= SystemClock.now_fine())
+    }
 }
 
 impl Postgres {
@@ -72,33 +94,32 @@ impl Postgres {
         Self::check_address(url)?;
         // PgBouncer refuses a session that begins with `extra_float_digits`; no column is a float.
         let options = Self::read_address(url)?.application_name("holdfast").extra_float_digits(None);
-        let connecting = pool_of(MAX_CONNECTIONS).connect_with(options.clone());
+        let demotion = Demotion::default();
+        let connecting = pool_of(MAX_CONNECTIONS, &demotion).connect_with(options.clone());
         let connected = connecting.await;
         // Such a pooler may be why it failed.
         if pooler::is_between(&options).await {
             return Err(OpenError::Unreachable {
-                why: format!(
-                    "{} is a pooler that gives every transaction another session",
-                    host_of(&options)
-                ),
-                remedy: "let it pool sessions (PgBouncer: `pool_mode = session`), or name Postgres itself in HOLDFAST_DATABASE_URL",
+                why: format!("{} {TEARS_APART}", host_of(&options)),
+                remedy: POOL_SESSIONS,
             });
         }
         let pool = match connected {
             Ok(pool) => pool,
-            Err(error) => return Err(not_let_in(asked_directly(error, &options).await, &options)),
+            Err(error) => return Err(explained(error, &options).await),
         };
-        let status_lines = pool_of(Self::STATUS_CONNECTIONS).connect_lazy_with(options.clone());
-        assert_durable(&pool, &options).await?;
-        let version = show(&pool, &options, "SELECT version()").await?;
-        Ok(Self { pool, status_lines, options, notices: !version.contains("CockroachDB") })
+        let status_lines = pool_of(Self::STATUS_CONNECTIONS, &demotion).connect_lazy_with(options.clone());
+        let mut opened = Self { pool, status_lines, options, notices: true, demotion };
+        opened.assert_durable().await?;
+        opened.notices = !opened.show("SELECT version()").await?.contains("CockroachDB");
+        Ok(opened)
     }
 
     /// Why a statement after opening failed.
     pub(in crate::store) async fn unanswered(&self, error: StoreError) -> OpenError {
         if matches!(error, StoreError::Unavailable(_)) {
-            let cause = asked_directly(sqlx::Error::PoolTimedOut, &self.options).await;
-            if let found @ OpenError::TooFewConnections { .. } = not_let_in(cause, &self.options) {
+            let found = explained(sqlx::Error::PoolTimedOut, &self.options).await;
+            if matches!(found, OpenError::TooFewConnections { .. }) {
                 return found;
             }
         }
@@ -107,7 +128,17 @@ impl Postgres {
 
     /// A connection of the pool for reads of statuses.
     pub(in crate::store) async fn status_line(&self) -> Result<Line, Failure> {
-        Ok(Line::of(&self.status_lines).await?)
+        Ok(self.line_of(&self.status_lines).await?)
+    }
+
+    /// A server was found to take no writes: no connection is used again.
+    pub(in crate::store) fn note_demotion(&self) {
+        self.demotion.note();
+    }
+
+    /// Whether a connection that was made by then may lead to a former primary.
+    pub(in crate::store) fn is_demoted_after(&self, connected: Timestamp) -> bool {
+        self.demotion.is_after(connected)
     }
 
     /// How all connections are used, that of the listener included.
@@ -118,7 +149,32 @@ impl Postgres {
 
     /// A connection of the pool for statements.
     pub(super) async fn line(&self) -> Result<Line, Failure> {
-        Ok(Line::of(&self.pool).await?)
+        Ok(self.line_of(&self.pool).await?)
+    }
+
+    async fn line_of(&self, pool: &PgPool) -> Result<Line, sqlx::Error> {
+        let connection = Some(Box::pin(pool.acquire()).await?);
+        let (pool, demotion) = (pool.clone(), self.demotion.clone());
+        Ok(Line { pool, demotion, connection, in_transaction: false, is_patient: false })
+    }
+
+    async fn assert_durable(&self) -> Result<(), OpenError> {
+        let got = self.show("SHOW synchronous_commit").await?;
+        // All three wait until the commit is flushed on this server; they differ only for standbys.
+        if matches!(got.as_str(), "on" | "remote_apply" | "remote_write") {
+            Ok(())
+        } else {
+            Err(OpenError::Setting { name: "synchronous_commit", want: "on", got })
+        }
+    }
+
+    async fn show(&self, sql: &'static str) -> Result<String, OpenError> {
+        let mut line = match self.line_of(&self.pool).await {
+            Ok(line) => line,
+            Err(error) => return Err(explained(error, &self.options).await),
+        };
+        let row = line.answered(|connection| connection.fetch_one(sql)).await.map_err(unreachable_server)?;
+        row.try_get(0).map_err(unreachable_server)
     }
 
     /// Whether this server has LISTEN and NOTIFY. CockroachDB has not: replicas then learn of
@@ -154,7 +210,7 @@ impl Postgres {
     }
 
     async fn listening(&self, channel: &str) -> Result<PgListener, sqlx::Error> {
-        let pool = pool_of(1).max_lifetime(None).idle_timeout(None);
+        let pool = pool_of(1, &self.demotion).max_lifetime(None).idle_timeout(None);
         let pool = pool.connect_with(self.options.clone()).await?;
         let mut listener = PgListener::connect_with(&pool).await?;
         // Our listener must see that the connection broke, before it reconnects.
@@ -169,6 +225,7 @@ impl Postgres {
 #[derive(Debug)]
 pub(in crate::store) struct Line {
     pool: PgPool,
+    demotion: Demotion,
     /// `None` once an answer stayed away.
     connection: Option<PoolConnection<sqlx::Postgres>>,
     in_transaction: bool,
@@ -177,11 +234,6 @@ pub(in crate::store) struct Line {
 }
 
 impl Line {
-    async fn of(pool: &PgPool) -> Result<Self, sqlx::Error> {
-        let connection = Some(Box::pin(pool.acquire()).await?);
-        Ok(Self { pool: pool.clone(), connection, in_transaction: false, is_patient: false })
-    }
-
     /// What the server answers. Where it does not in time, the connection is closed, and so are the
     /// idle ones, which have probably died with it.
     async fn answered<T>(
@@ -196,7 +248,12 @@ impl Line {
             within(ANSWER_TIMEOUT, &SystemClock, asked).await
         };
         if let Some(answer) = answer {
-            return Ok(answer?);
+            return answer.map_err(|error| {
+                if code_of(&error) == READ_ONLY {
+                    self.demotion.note();
+                }
+                error.into()
+            });
         }
         drop(self.connection.take().map(PoolConnection::detach));
         while let Some(idle) = self.pool.try_acquire() {
@@ -257,13 +314,18 @@ fn no_answer() -> Failure {
     Failure::Final(StoreError::Unavailable(why))
 }
 
-fn pool_of(connections: u32) -> PgPoolOptions {
+fn pool_of(connections: u32, demotion: &Demotion) -> PgPoolOptions {
+    let demotion = demotion.clone();
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // A test before each use would cost a round trip per request; a dead connection leads to a
         // retry.
         .test_before_acquire(false)
+        .before_acquire(move |_, about| {
+            let is_demoted = demotion.is_after(before(SystemClock.now_fine(), about.age));
+            Box::pin(async move { Ok(!is_demoted) })
+        })
         .after_connect(|connection, _| Box::pin(set_up(connection)))
 }
 
@@ -271,41 +333,28 @@ async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query(statements::SESSION_SETTINGS.postgres).execute(connection).await.map(drop)
 }
 
-async fn assert_durable(pool: &PgPool, options: &PgConnectOptions) -> Result<(), OpenError> {
-    let got = show(pool, options, "SHOW synchronous_commit").await?;
-    // All three wait until the commit is flushed on this server; they differ only for standbys.
-    if matches!(got.as_str(), "on" | "remote_apply" | "remote_write") {
-        Ok(())
-    } else {
-        Err(OpenError::Setting { name: "synchronous_commit", want: "on", got })
-    }
-}
-
-async fn show(pool: &PgPool, options: &PgConnectOptions, sql: &'static str) -> Result<String, OpenError> {
-    let mut line = match Line::of(pool).await {
-        Ok(line) => line,
-        Err(error) => return Err(not_let_in(asked_directly(error, options).await, options)),
-    };
-    let row = line.answered(|connection| connection.fetch_one(sql)).await.map_err(unreachable_server)?;
-    row.try_get(0).map_err(unreachable_server)
-}
-
-/// Why a pool has found no connection in time. It tries again on what may pass, such as a limit
-/// that is reached, and does not say what that was; a connection of its own is told.
-async fn asked_directly(error: sqlx::Error, options: &PgConnectOptions) -> sqlx::Error {
+/// Why no connection was made. A pool that has found none in time tries again on what may pass, such
+/// as a limit that is reached, and does not say what that was; a connection of its own is told.
+async fn explained(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
     if !matches!(error, sqlx::Error::PoolTimedOut) {
-        return error;
+        return not_let_in(error, options);
     }
     let connecting = Box::pin(PgConnection::connect_with(options));
     match within(REASON_TIMEOUT, &SystemClock, connecting).await {
-        Some(Err(cause @ sqlx::Error::Database(_))) => cause,
-        Some(Ok(connection)) => {
-            // How it ends does not matter.
-            let _ = connection.close().await;
-            error
+        Some(Err(cause @ sqlx::Error::Database(_))) => not_let_in(cause, options),
+        Some(Ok(mut connection)) => {
+            let asked = within(REASON_TIMEOUT, &SystemClock, connection.execute("SELECT 1")).await;
+            match asked {
+                Some(_) => not_let_in(error, options),
+                None => OpenError::Unreachable {
+                    why: format!("{} lets us in, but has no session left", host_of(options)),
+                    remedy: "give its pool thirteen sessions for each replica (PgBouncer: default_pool_size), or name Postgres itself \
+                             in HOLDFAST_DATABASE_URL",
+                },
+            }
         }
         // Nobody answers, as the pool has found already.
-        Some(Err(_)) | None => error,
+        Some(Err(_)) | None => not_let_in(error, options),
     }
 }
 
@@ -326,12 +375,20 @@ fn host_of(options: &PgConnectOptions) -> String {
 const UNTRUSTED: &str = "give the server a TLS certificate that sslrootcert in HOLDFAST_DATABASE_URL, or this machine, trusts for that \
                          host, or change sslmode";
 
+/// The SQLSTATE of an error; empty where the server has not answered.
+fn code_of(error: &sqlx::Error) -> Cow<'_, str> {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default()
+}
+
+/// What is wrong with a pooler that gives a connection one session after the other, and its remedy.
+const TEARS_APART: &str = "is a pooler that gives every transaction another session";
+const POOL_SESSIONS: &str = "let it pool sessions (PgBouncer: `pool_mode = session`), or name Postgres itself in HOLDFAST_DATABASE_URL";
+
 /// Why no connection could be made, with host and role. Never the password.
 fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
     let host = host_of(options);
     let role = options.get_username();
-    let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
-    let (why, remedy) = match (&error, &*state) {
+    let (why, remedy) = match (&error, &*code_of(&error)) {
         (_, "28P01") => (
             format!("{host} rejects the password of role {role}"),
             "correct the password in HOLDFAST_DATABASE_URL, with reserved characters percent-encoded",
@@ -348,6 +405,8 @@ fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
             format!("{host} refuses how the connection is opened (SQLSTATE 08P01)"),
             "behind PgBouncer, take `options` out of HOLDFAST_DATABASE_URL, or add it to ignore_startup_parameters",
         ),
+        // A prepared statement is there already, or no longer: of another connection's session.
+        (_, "42P05" | "26000") => (format!("{host} {TEARS_APART}"), POOL_SESSIONS),
         (_, "53300") => return OpenError::TooFewConnections { host, role: role.to_owned() },
         // The pool retries until its timeout while no server listens, or while it starts.
         (sqlx::Error::PoolTimedOut, _) => (

@@ -39,6 +39,9 @@ pub(in crate::store) struct Sqlite {
     /// Whether the writer has an uncommitted transaction: spares other units of work a needless
     /// rollback.
     open: Arc<AtomicBool>,
+    /// Whether the last unit of work was not committed: for a reason of its own, or because nothing
+    /// can be written.
+    doubted: Arc<AtomicBool>,
     file: Arc<FileIdentity>,
     /// The file lock, held while this process serves from the file.
     _served: Option<Arc<File>>,
@@ -48,6 +51,7 @@ pub(in crate::store) struct Sqlite {
 pub(super) struct Writing {
     pub(super) connection: PoolConnection<sqlx::Sqlite>,
     open: Arc<AtomicBool>,
+    doubted: Arc<AtomicBool>,
 }
 
 impl Writing {
@@ -55,6 +59,7 @@ impl Writing {
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.connection.execute("COMMIT").await?;
         self.open.store(false, Ordering::SeqCst);
+        self.doubted.store(false, Ordering::SeqCst);
         Ok(())
     }
 }
@@ -123,7 +128,8 @@ impl Sqlite {
             options = options.pragma("max_page_count", count.to_string());
         }
         let open = Arc::new(AtomicBool::new(false));
-        let left_open = open.clone();
+        let (left_open, doubted) = (open.clone(), Arc::new(AtomicBool::new(false)));
+        let doubts = doubted.clone();
         let pool = || {
             SqlitePoolOptions::new()
                 .max_lifetime(None)
@@ -135,6 +141,7 @@ impl Sqlite {
             .max_connections(1)
             .after_release(move |connection, _| {
                 let left_open = left_open.swap(false, Ordering::SeqCst);
+                doubts.fetch_or(left_open, Ordering::SeqCst);
                 Box::pin(async move { if left_open { leave_clean(connection).await } else { Ok(true) } })
             })
             .connect_with(options.clone())
@@ -147,7 +154,7 @@ impl Sqlite {
             .await
             .map_err(|error| explain(error, &path))?;
         let file = Arc::new(FileIdentity::of(&path));
-        Ok(Self { writer, readers, open, file, _served: served })
+        Ok(Self { writer, readers, open, doubted, file, _served: served })
     }
 
     /// The file that an address names.
@@ -159,16 +166,14 @@ impl Sqlite {
         &self.readers
     }
 
-    /// A reader outside the pools, for a thread of its own.
-    pub(in crate::store) fn open_reader(&self) -> Result<rusqlite::Connection, OpenError> {
+    /// A reader outside the pools, for a thread of its own. It fails on a lock at once.
+    pub(in crate::store) fn open_reader(&self) -> Result<rusqlite::Connection, Failure> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let open = || {
-            let connection = rusqlite::Connection::open_with_flags(&self.file.path, flags)?;
-            connection.busy_timeout(BUSY_TIMEOUT)?;
-            connection.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY")?;
-            Ok(connection)
-        };
-        open().map_err(|error: rusqlite::Error| OpenError::Unusable(Failure::from(error).into_error()))
+        let connection = rusqlite::Connection::open_with_flags(&self.file.path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY")?;
+        connection.busy_timeout(Duration::ZERO)?;
+        Ok(connection)
     }
 
     /// Prepares a statement for the schema as it is: a connection knows that of its last statement.
@@ -203,7 +208,26 @@ impl Sqlite {
         let mut connection = self.writer.acquire().await?;
         self.open.store(true, Ordering::SeqCst);
         connection.execute("BEGIN IMMEDIATE").await?;
-        Ok(Writing { connection, open: self.open.clone() })
+        Ok(Writing { connection, open: self.open.clone(), doubted: self.doubted.clone() })
+    }
+
+    /// Fails if nothing can be written: the file system has become read-only, or its disk fails.
+    /// Writes only where that is in doubt.
+    pub(in crate::store) async fn require_writes(&self) -> Result<(), StoreError> {
+        if !self.doubted.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let written = async {
+            let mut writing = self.begin().await?;
+            // Changes nothing, and still writes the page that it is on.
+            writing.connection.execute("PRAGMA user_version = 0").await?;
+            Ok::<_, Failure>(writing.commit().await?)
+        };
+        match written.await.map_err(Failure::into_error) {
+            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            // Full, or busy: that is told to whoever meets it.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Moves the write-ahead log into the file and empties it, so that deleted data is gone from
@@ -214,6 +238,18 @@ impl Sqlite {
             .await
             .map_err(|error| Failure::from(error).into_error())?;
         Ok(row.try_get::<i64, _>(0).is_ok_and(|busy| busy == 0))
+    }
+
+    /// The same, unless a reader or a writer is in the way: others would wait as long as it does.
+    pub(in crate::store) async fn checkpoint_at_once(&self) -> Result<bool, StoreError> {
+        let engine = self.clone();
+        let work = move || -> Result<bool, Failure> {
+            let connection = engine.open_reader()?;
+            let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+            Ok(connection.query_row(checkpoint, [], |row| row.get::<_, i64>(0))? == 0)
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or(Ok(false)).map_err(Failure::into_error)
     }
 
     /// SQLite's integrity check of the file: `ok`, or a list of faults.

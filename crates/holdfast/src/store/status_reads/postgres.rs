@@ -3,19 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::{MOST_AT_ONCE, Question, Questions, Serving};
-use crate::clock::{SharedClock, within};
+use crate::clock::{Clock as _, SharedClock, SystemClock, is_over, within};
 use crate::store::attempts;
 use crate::store::engine::{Failure, Line, Postgres, Row, retrying};
 use crate::store::{StoreError, statements};
 
 /// After this long without a question, a connection returns to its pool, so that no question meets
-/// one that a firewall has dropped.
-const IDLE: Duration = Duration::from_mins(1);
-/// Most statements before a connection returns anyway, so that the pool's limit on its age holds.
-const USES: usize = 100_000;
+/// one that a firewall has dropped; with questions also, so that the pool's limit on its age holds.
+const KEPT_FOR: Duration = Duration::from_mins(1);
 
 /// Starts a task for each connection.
 pub(super) fn serve(engine: &Postgres, clock: &SharedClock, questions: Questions, serving: &Serving) {
@@ -35,7 +34,7 @@ async fn answer_all(engine: &Postgres, clock: &SharedClock, questions: &Mutex<Qu
     let mut kept = Kept { engine, line: None };
     loop {
         let mut batch = Vec::with_capacity(MOST_AT_ONCE);
-        let asked = within(IDLE, &**clock, async { questions.lock().await.gather(&mut batch).await });
+        let asked = within(KEPT_FOR, &**clock, async { questions.lock().await.gather(&mut batch).await });
         match (asked.await, batch.is_empty()) {
             (_, false) => answer(&mut kept, batch).await,
             (None, true) => kept.line = None,
@@ -64,21 +63,21 @@ async fn answer(kept: &mut Kept<'_>, batch: Vec<Question>) {
 
 struct Kept<'p> {
     engine: &'p Postgres,
-    /// The connection, and how often it may still be used.
-    line: Option<(Line, usize)>,
+    /// The connection, and since when it is kept.
+    line: Option<(Line, Timestamp)>,
 }
 
 impl Kept<'_> {
     async fn read(&mut self, batch: &[Question]) -> Result<Vec<Row>, StoreError> {
-        if let Some((line, uses)) = &mut self.line
-            && *uses > 0
+        let now = SystemClock.now_fine();
+        if let Some((line, since)) = &mut self.line
+            && !is_over(*since, KEPT_FOR, now)
+            && !self.engine.is_demoted_after(*since)
+            && let Ok(rows) = read(line, batch).await
         {
-            *uses -= 1;
-            if let Ok(rows) = read(line, batch).await {
-                return Ok(rows);
-            }
+            return Ok(rows);
         }
-        // Used up or broken: return it to the pool.
+        // Kept for long, or broken: return it to the pool.
         self.line = None;
         let engine = self.engine;
         let anew = || async {
@@ -87,7 +86,7 @@ impl Kept<'_> {
             Ok((line, rows))
         };
         let (line, rows) = retrying(anew).await?;
-        self.line = Some((line, USES));
+        self.line = Some((line, now));
         Ok(rows)
     }
 }

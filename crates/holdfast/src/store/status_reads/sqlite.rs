@@ -3,8 +3,6 @@
 //! It reads on the runtime: most rows are in memory, and read faster than a thread could be woken.
 //! A disk that hangs blocks only the thread that reads.
 
-use std::time::Duration;
-
 use rusqlite::{CachedStatement, Connection};
 
 use super::{Answer, Question, Questions, Serving};
@@ -14,10 +12,8 @@ use crate::store::{OpenError, statements};
 
 /// Starts the task that reads.
 pub(super) fn serve(engine: &Sqlite, mut questions: Questions, serving: Serving) -> Result<(), OpenError> {
-    let connection = engine.open_reader()?;
-    // Fail on a lock at once: the runtime must not wait, and the caller reads elsewhere.
-    let impatient = connection.busy_timeout(Duration::ZERO);
-    impatient.map_err(|error| OpenError::Unusable(Failure::from(error).into_error()))?;
+    // Where it is locked, the caller reads elsewhere: the runtime must not wait.
+    let connection = engine.open_reader().map_err(|failure| OpenError::Unusable(failure.into_error()))?;
     tokio::spawn(async move {
         let (mut batch, mut columns) = (Vec::new(), Vec::new());
         while questions.gather(&mut batch).await {

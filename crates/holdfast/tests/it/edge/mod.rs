@@ -6,7 +6,7 @@ pub mod attacks;
 mod breaker;
 pub mod client;
 mod crowd;
-mod crowded;
+pub mod crowded;
 mod drain;
 mod flood;
 mod framing;

@@ -13,6 +13,7 @@ use holdfast::vault::{KeyRing, Vault};
 
 use super::setup::{DAY, MINUTE, Replica, owner, ring_entry};
 use super::world::{Health, RefreshEffect, World};
+use crate::store::erasure::stored;
 use crate::testing::database::{Engine, TestDb, on_each_engine};
 use crate::testing::leaks::Watch;
 
@@ -280,4 +281,22 @@ async fn a_message_by_a_clock_ahead_of_ours_keeps_nobody_from_connecting_again()
         }
     })
     .await;
+}
+
+/// As while a backup is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_was_deleted_during_a_long_read_is_gone_soon_after_it() {
+    let db = TestDb::new(Engine::Sqlite).await;
+    let one = replica(&db);
+    let id = one.link("ada").await.id;
+    let sealed = db.store.sealed_grants(id).await.unwrap().remove(0).blob;
+    let reader = rusqlite::Connection::open(db.file()).unwrap();
+    reader.execute_batch("BEGIN; SELECT COUNT(*) FROM users").unwrap();
+    one.connections.disconnect(&owner("ada")).await.unwrap();
+    one.tick().await;
+    assert!(stored(&db, &sealed), "the reader has a right to it");
+    reader.execute_batch("ROLLBACK").unwrap();
+    one.tick().await;
+    assert!(!stored(&db, &sealed));
+    db.remove().await;
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use holdfast::clock::{Clock, ManualClock, SystemClock, after};
 use holdfast::standin::clerk::Person;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
+use crate::edge::crowded::process;
 use crate::testing::answer::AnswerExt as _;
-use crate::testing::app::App;
+use crate::testing::app::{App, RETURN_TO};
 use crate::testing::database::{Engine, Place, execute_on};
 use crate::testing::postgres_server::OwnServer;
 use crate::testing::waiting::until;
@@ -166,4 +167,38 @@ async fn an_answer_is_dated_by_the_clock_also_where_that_is_set_back() {
         let date = app.get("/healthz").await.headers["date"].to_str().unwrap().to_owned();
         assert_eq!(jiff::fmt::rfc2822::parse(&date).unwrap().timestamp(), at.parse().unwrap(), "{date}");
     }
+}
+
+/// As where a file system turns read-only after a fault of its disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_file_cannot_be_written_is_not_ready_until_it_can() {
+    let app = App::start().await;
+    let server = process(&app, "trap '' XFSZ", &[]).await;
+    let ada = app.sign_in(Person::Ada).to(&server.base);
+    let is_good = async || {
+        let ready = ada.get("/readyz").await.json();
+        let checks = ready["checks"].as_array().unwrap();
+        checks.iter().any(|check| check["name"] == "database" && check["ok"] == true)
+    };
+    let begun = async || {
+        let body = Some(serde_json::json!({ "return_to": RETURN_TO }));
+        ada.send(Method::POST, "/user/instagram/connect", body).await.status
+    };
+    until("it can judge", async || begun().await.is_success()).await;
+    assert!(is_good().await);
+    let limit = |bytes: &str| {
+        let process = server.running.child.id().to_string();
+        let mut command = std::process::Command::new("prlimit");
+        let done = command.args(["--pid", &process, &format!("--fsize={bytes}:")]).status();
+        assert!(done.is_ok_and(|status| status.success()), "prlimit is of util-linux");
+    };
+    limit("0");
+    assert_eq!(begun().await, StatusCode::SERVICE_UNAVAILABLE);
+    until("it is told", async || !is_good().await).await;
+    for _ in 0..3 {
+        assert!(!is_good().await);
+    }
+    limit("unlimited");
+    until("it is well again", is_good).await;
+    assert!(begun().await.is_success());
 }

@@ -7,19 +7,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast::clock::ManualClock;
+use holdfast::clock::{ManualClock, SystemClock};
 use holdfast::connection::State;
 use holdfast::provider::ProviderId;
-use holdfast::store::{Store, StoreOptions};
+use holdfast::store::{CommitOutcome, Store, StoreError, StoreOptions};
 
 use crate::grants::setup::{DAY, MINUTE, Replica, owner};
 use crate::grants::world::{RefreshEffect, World};
+use crate::store::fixtures::{linked, update};
 use crate::testing::database::{Engine, count_on, execute, start_of_time};
 use crate::testing::leaks::Watch;
 use crate::testing::postgres_server::OwnServer;
 use crate::testing::waiting::until;
 
 const LINKS: usize = 6;
+const READ_ONLY: &str =
+    "it takes no writes, as a standby, a former primary, or one with `default_transaction_read_only` on";
 
 /// Has whoever connects there meet this server.
 fn point(current: &Path, server: &OwnServer) {
@@ -154,4 +157,47 @@ async fn a_standby_that_is_promoted_late_costs_no_grant_that_was_refreshed() {
         }
     }
     println!("{times} failovers: {LINKS} refreshed grants each, none lost; each lost link said");
+}
+
+/// As where a failover moves an address, and the former primary lives on as a standby.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_lead_to_a_server_without_writes_are_made_anew() {
+    let primary = OwnServer::start();
+    let clock = Arc::new(ManualClock::new(start_of_time()));
+    let first = Store::open(&StoreOptions::serve(primary.url()), clock).await.expect("it opens");
+    first.migrate().await.expect("it migrates");
+    let standby = primary.standby();
+    caught_up(&primary, &standby).await;
+    cut_off(&primary, &standby).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let current = directory.path().join("current");
+    point(&current, &standby);
+    let options = StoreOptions::serve(OwnServer::url_at(&current));
+    let store = Store::open(&options, Arc::new(SystemClock)).await.expect("it opens");
+    let status = async || store.status_facts(&owner("ada"), ProviderId::INSTAGRAM).await.expect("it reads");
+    // By turns over each connection for statuses.
+    for _ in 0..4 {
+        assert!(status().await.connection.is_none());
+    }
+    point(&current, &primary);
+    let mut connection = linked(&first, "ada", "1").await;
+    for _ in 0..4 {
+        assert!(status().await.connection.is_none(), "the connections lead to where they did");
+    }
+    // Found by whoever writes, or by a look at readiness; and all is well from then on.
+    assert_eq!(store.ping().await, Err(StoreError::Unavailable(READ_ONLY.to_owned())));
+    for _ in 0..12 {
+        assert!(status().await.connection.is_some());
+        store.ping().await.expect("it takes writes");
+    }
+    let mut heard = store.changes();
+    until("a change is heard of", async || {
+        let change = update(&connection);
+        assert_eq!(first.commit(&change).await, Ok(CommitOutcome::Committed));
+        connection = change.connection.expect("it is of a connection").connection;
+        heard.try_recv().is_ok_and(|change| change.user_id == owner("ada").as_str())
+    })
+    .await;
+    store.close().await;
+    first.close().await;
 }

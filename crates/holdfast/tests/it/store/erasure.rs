@@ -154,7 +154,7 @@ async fn the_file_holds_no_plaintext_and_after_erasure_no_sealed_bytes_either() 
 }
 
 /// Whether the bytes stand in the database file, its write-ahead log or its shared memory.
-fn stored(db: &TestDb, needle: &[u8]) -> bool {
+pub fn stored(db: &TestDb, needle: &[u8]) -> bool {
     ["", "-wal", "-shm", "-journal"].iter().any(|suffix| {
         let mut path = db.file().into_os_string();
         path.push(suffix);

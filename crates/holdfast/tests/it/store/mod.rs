@@ -4,7 +4,7 @@ mod attempts;
 mod changes;
 mod commit;
 mod durability;
-mod erasure;
+pub mod erasure;
 pub mod events;
 pub mod fixtures;
 mod keys;
