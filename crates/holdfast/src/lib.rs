@@ -14,6 +14,7 @@ pub mod clerk;
 pub mod cli;
 pub mod client_address;
 pub mod clock;
+pub mod clock_watch;
 pub mod connection;
 pub mod connections;
 mod digest;

@@ -10,13 +10,12 @@ use crate::caller::keys::{KeySettings, KeySource};
 use crate::caller::{self, ClerkConfig, KeptKeys, SessionVerifier};
 use crate::clerk::backend::BackendApi;
 use crate::clerk::webhook::WebhookVerifier;
+use crate::clock_watch::{ClockWatch, Watched};
 use crate::connections::journal::Journal;
 use crate::connections::{Connections, Parts};
 use crate::entropy::SharedEntropy;
 use crate::http::ServerLimits;
 use crate::outbox::{Dispatcher, Endpoint};
-use crate::overview::ClockWatch;
-use crate::overview::clock_watch::Watched;
 use crate::provider::SharedProvider;
 use crate::provider::calls::{CallCounts, Counted};
 use crate::provider::instagram::Instagram;
@@ -112,11 +111,12 @@ pub(super) fn dispatcher(
     seams: &Seams,
     connections: Connections,
     store: Store,
+    watch: ClockWatch,
 ) -> Option<Dispatcher> {
     let webhook = settings.webhook.as_ref().filter(|_| settings.worker)?;
     let endpoint = Endpoint { url: webhook.url.clone(), key: webhook.key.clone() };
     let Seams { clock, entropy, transport } = seams.clone();
-    Some(Dispatcher::new(endpoint, connections, store, clock, entropy, transport))
+    Some(Dispatcher::new(endpoint, connections, store, clock, entropy, transport, watch))
 }
 
 pub(super) fn verifier(

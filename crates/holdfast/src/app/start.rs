@@ -23,6 +23,7 @@ use super::{Seams, StartError};
 use crate::budget::Budget;
 use crate::caller::assertion::AssertionKey;
 use crate::caller::service::ServiceVerifier;
+use crate::clock_watch::ClockWatch;
 use crate::connections::Connections;
 use crate::entropy::{IdEntropy, new_id};
 use crate::http::layers::{Edge, Layers};
@@ -32,7 +33,7 @@ use crate::http::{
     operator,
 };
 use crate::outbox::Dispatcher;
-use crate::overview::{ClockWatch, Overview};
+use crate::overview::Overview;
 use crate::process::{self, FileHandles};
 use crate::provider::calls::CallCounts;
 use crate::settings::Settings;
@@ -156,10 +157,15 @@ impl<'a> Starting<'a> {
         connections.journal().prepare();
         let tally = Arc::new(Tally::default());
         // The clock of the app's receiver is nobody's measure.
-        let dispatcher = dispatcher(settings, &traced, connections.clone(), store.clone());
-        let overview =
-            Overview::new(store.clone(), connections.clone(), seams.clock.clone(), Arc::clone(&tally), watch)
-                .counting_lost_events(dispatcher.as_ref().map(Dispatcher::given_up).unwrap_or_default());
+        let dispatcher = dispatcher(settings, &traced, connections.clone(), store.clone(), watch.clone());
+        let overview = Overview::new(
+            store.clone(),
+            connections.clone(),
+            seams.clock.clone(),
+            Arc::clone(&tally),
+            watch.clone(),
+        )
+        .counting_lost_events(dispatcher.as_ref().map(Dispatcher::given_up).unwrap_or_default());
         let state = AppState::new(AppStateParts {
             edge,
             verifier: Arc::new(verifier(settings, seams, &vault)?),
@@ -177,7 +183,7 @@ impl<'a> Starting<'a> {
         });
         let application = http::app(state.clone(), layers);
         let reloader = Reloader { state: state.clone(), origins, seams: seams.clone() };
-        let worker = worker(settings, seams, &connections, &store, &tally)?;
+        let worker = worker(settings, seams, &connections, &store, &tally, watch)?;
         let server = Server {
             service: Service { application: application.clone(), ..service },
             state,
@@ -268,6 +274,7 @@ fn worker(
     connections: &Connections,
     store: &Store,
     tally: &Arc<Tally>,
+    watch: ClockWatch,
 ) -> Result<Option<(Worker, Sweeper)>, StartError> {
     if !settings.worker {
         tracing::info!(
@@ -279,6 +286,6 @@ fn worker(
     // leases for its own.
     let name = new_id(&*seams.entropy, seams.clock.now())?.to_string();
     let worker = Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name);
-    let sweeper = Sweeper::new(store.clone(), seams.clock.clone());
+    let sweeper = Sweeper::new(store.clone(), seams.clock.clone(), watch);
     Ok(Some((worker.with_tally(Arc::clone(tally)), sweeper)))
 }

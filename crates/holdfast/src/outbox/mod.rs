@@ -33,6 +33,7 @@ use self::event::{InstagramEvent, InstagramEventData, STATUS};
 pub use self::receiver::remedy_of_status;
 use self::receiver::{DeliveryError, Receiver};
 use crate::clock::{Backoff, SharedClock, after, still_ahead};
+use crate::clock_watch::ClockWatch;
 use crate::connections::Connections;
 use crate::entropy::{SharedEntropy, random};
 use crate::metric::{Labels, metrics};
@@ -55,6 +56,8 @@ const BACKOFF: Backoff =
     Backoff { first: Duration::from_secs(5), factor: 4, longest: Duration::from_hours(1) };
 /// An event that was not delivered for this long is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_hours(7 * 24);
+/// An event that was tried so often is a day old at least, whatever the clock says.
+const MANY_TRIES: u32 = 30;
 /// The outbox is read at least this often, and this long after a database error.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
@@ -88,6 +91,7 @@ pub struct Dispatcher {
     clock: SharedClock,
     entropy: SharedEntropy,
     transport: SharedTransport,
+    watch: ClockWatch,
     deliveries: Family<Labels<1>, Counter>,
     last_status: Gauge,
     receiver: Receiver,
@@ -102,6 +106,7 @@ impl Dispatcher {
         clock: SharedClock,
         entropy: SharedEntropy,
         transport: SharedTransport,
+        watch: ClockWatch,
     ) -> Self {
         Self {
             endpoint,
@@ -110,6 +115,7 @@ impl Dispatcher {
             clock,
             entropy,
             transport,
+            watch,
             deliveries: Family::default(),
             last_status: Gauge::default(),
             receiver: Receiver::default(),
@@ -279,7 +285,7 @@ impl Dispatcher {
             }
             Err(error) => return Err(error),
             Ok(Ok(())) => (Outcome::Delivered, None),
-            Ok(Err(error)) if now >= after(occurred_at, GIVE_UP_AFTER) => {
+            Ok(Err(error)) if now >= after(occurred_at, GIVE_UP_AFTER) && self.trusts_clock(now, tries) => {
                 tracing::debug!(event = id, %error, tries, "an event is given up");
                 (Outcome::GivenUp, None)
             }
@@ -300,6 +306,11 @@ impl Dispatcher {
         }
         self.deliveries.get_or_create(&[("outcome", outcome.as_str())]).inc();
         Ok(outcome)
+    }
+
+    /// Whether that much time has really passed. Where no server has said so, by the number of tries.
+    fn trusts_clock(&self, now: Timestamp, tries: u32) -> bool {
+        self.watch.is_ahead(now).map_or(tries >= MANY_TRIES, |is_ahead| !is_ahead)
     }
 
     async fn deliver(&self, event: &PendingEvent) -> Result<Result<(), DeliveryError>, StoreError> {

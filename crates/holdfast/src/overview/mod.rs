@@ -5,7 +5,6 @@
 //! counts of refreshes.
 
 pub mod alerts;
-pub mod clock_watch;
 mod metrics;
 pub mod process;
 
@@ -21,13 +20,13 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SharedClock, Throttle, after, before, is_over};
+use crate::clock_watch::ClockWatch;
 use crate::connection::Reason;
 use crate::connections::Connections;
 use crate::provider::ProviderId;
 use crate::store::{ConnectionCount, Refreshes, Store, StoreError, TableRows};
 use crate::worker::Tally;
 
-pub use clock_watch::ClockWatch;
 pub use metrics::{COMMIT, OverviewMetrics, TABLE};
 
 /// Shortest pause between two updates of fast-changing facts.

@@ -1,7 +1,8 @@
 //! Deletes rows at the end of their retention: hourly, and first 20 seconds after the start.
 //!
 //! In small steps with a pause after each, so that no request waits for it. Several replicas may
-//! sweep at once; each step deletes what is there.
+//! sweep at once; each step deletes what is there. Nothing is deleted while this machine's clock is
+//! ahead, as a start before the time is set may find it.
 
 use std::time::Duration;
 
@@ -12,12 +13,17 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{SharedClock, before};
+use crate::clock::{SharedClock, Throttle, before};
+use crate::clock_watch::ClockWatch;
 use crate::metric::{Labels, metrics};
 use crate::store::{HistoryStep, Kept, Store, StoreError};
 
 /// Delay after the start, so that urgent work comes first.
 const FIRST: Duration = Duration::from_secs(20);
+/// Pause before the clock is looked at again, where it may be ahead.
+const DOUBT: Duration = Duration::from_mins(1);
+/// So often at most where no server answers, which may be so for ever.
+const MOST_DOUBTS: u32 = 60;
 /// Pause between two sweeps.
 const EVERY: Duration = Duration::from_hours(1);
 /// Most rows per step.
@@ -72,14 +78,15 @@ metrics! {
 pub struct Sweeper {
     store: Store,
     clock: SharedClock,
+    watch: ClockWatch,
     swept: Family<Labels<1>, Counter>,
     swept_at: Gauge,
 }
 
 impl Sweeper {
     /// A sweeper of this database.
-    pub fn new(store: Store, clock: SharedClock) -> Self {
-        Self { store, clock, swept: Family::default(), swept_at: Gauge::default() }
+    pub fn new(store: Store, clock: SharedClock, watch: ClockWatch) -> Self {
+        Self { store, clock, watch, swept: Family::default(), swept_at: Gauge::default() }
     }
 
     /// Registers the metrics.
@@ -94,12 +101,26 @@ impl Sweeper {
 
     /// Sweeps until stopped.
     pub async fn run(self, stop: CancellationToken) {
-        let mut pause = FIRST;
-        while !stop.is_cancelled() {
-            if stop.run_until_cancelled(self.clock.sleep(pause)).await.is_none() {
-                return;
+        let (mut pause, mut doubts, mut said) = (FIRST, 0, Throttle::default());
+        while stop.run_until_cancelled(self.clock.sleep(pause)).await.is_some() {
+            let now = self.clock.now();
+            match self.watch.is_ahead(now) {
+                Some(true) => {
+                    if said.admits(EVERY, now) {
+                        tracing::warn!(
+                            "this machine's clock is ahead: rows past their retention by it are kept"
+                        );
+                    }
+                    (pause, doubts) = (DOUBT, 0);
+                    continue;
+                }
+                None if doubts < MOST_DOUBTS => {
+                    (pause, doubts) = (DOUBT, doubts + 1);
+                    continue;
+                }
+                Some(false) | None => {}
             }
-            pause = EVERY;
+            (pause, doubts) = (EVERY, 0);
             if let Err(error) = self.sweep(&stop).await {
                 tracing::warn!(%error, "rows past their retention could not be deleted; trying again within the hour");
             }

@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "caller",
             "clerk",
             "clock",
+            "clock_watch",
             "connections",
             "entropy",
             "http",
@@ -45,6 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "app",
             "caller",
             "clock",
+            "clock_watch",
             "connection",
             "connections",
             "display_text",
@@ -66,6 +68,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("client_address", &[]),
     ("clock", &[]),
+    ("clock_watch", &["clock", "lock", "transport"]),
     ("connection", &["clock", "names", "provider"]),
     (
         "connections",
@@ -120,6 +123,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "outbox",
         &[
             "clock",
+            "clock_watch",
             "connection",
             "connections",
             "entropy",
@@ -136,14 +140,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "overview",
         &[
             "clock",
+            "clock_watch",
             "connection",
             "connections",
-            "lock",
             "metric",
             "names",
             "provider",
             "store",
-            "transport",
             "worker",
         ],
     ),
@@ -185,7 +188,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("transport", &["clock", "lock"]),
     ("users", &["caller", "clerk", "clock", "lock", "store"]),
     ("vault", &["entropy"]),
-    ("worker", &["clock", "connection", "connections", "lock", "metric", "store", "telemetry"]),
+    (
+        "worker",
+        &["clock", "clock_watch", "connection", "connections", "lock", "metric", "store", "telemetry"],
+    ),
 ];
 
 /// Libraries that only these modules may use.

@@ -8,7 +8,7 @@ use super::report::{Check, Report};
 use super::{ask, code};
 use crate::app::Seams;
 use crate::caller::keys::{BackendKeys, public_keys};
-use crate::overview::clock_watch::ahead;
+use crate::clock_watch::ahead;
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
 use crate::transport::Outgoing;
 

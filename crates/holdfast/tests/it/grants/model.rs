@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use holdfast::clerk::UserFacts;
 use holdfast::clock::{Clock as _, after, before};
+use holdfast::clock_watch::ClockWatch;
 use holdfast::connection::State;
 use holdfast::connections::complete::CompleteError;
 use holdfast::connections::connect::ConnectRequest;
@@ -167,8 +168,8 @@ impl Sequence<'_> {
                 self.replica.tick().await;
             }
             Act::Sweep => {
-                let sweeper =
-                    Sweeper::new(self.replica.store.clone(), Arc::new(Patient(self.replica.clock.clone())));
+                let clock = Arc::new(Patient(self.replica.clock.clone()));
+                let sweeper = Sweeper::new(self.replica.store.clone(), clock, ClockWatch::default());
                 sweeper.sweep(&CancellationToken::new()).await.expect("it sweeps");
                 let limit = before(self.now(), 30 * DAY);
                 for each in &mut self.sent {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::clock::{Clock as _, SystemClock};
+use holdfast::clock_watch::ClockWatch;
 use holdfast::connection::{Connection, Reason, Standing};
 use holdfast::connections::callback::CallbackQuery;
 use holdfast::connections::connect::ConnectRequest;
@@ -40,12 +41,17 @@ async fn keeping(db: &TestDb) -> Store {
 }
 
 fn dispatcher(db: &TestDb, store: &Store, app: &AppEndpoint) -> Dispatcher {
+    dispatcher_by(db, store, app, ClockWatch::default())
+}
+
+fn dispatcher_by(db: &TestDb, store: &Store, app: &AppEndpoint, watch: ClockWatch) -> Dispatcher {
     let world = World::new(RefreshEffect::OldDead, db.clock.clone());
     let replica = Replica::new("a", store.clone(), &db.clock, &world, None);
     let endpoint = Endpoint { url: app.url.clone(), key: SigningKey::parse(SECRET).unwrap() };
     let transport = Arc::new(ReqwestTransport::new().unwrap());
     let clock = db.clock.clone();
-    Dispatcher::new(endpoint, replica.connections, store.clone(), clock, Arc::new(SystemEntropy), transport)
+    let entropy = Arc::new(SystemEntropy);
+    Dispatcher::new(endpoint, replica.connections, store.clone(), clock, entropy, transport, watch)
 }
 
 /// Ends the connection, as a deauthorization does.
@@ -324,12 +330,19 @@ async fn after_a_week_an_event_is_given_up() {
     on_each_engine(async |db| {
         let app = AppEndpoint::start().await;
         let store = keeping(db).await;
-        let sender = dispatcher(db, &store, &app);
+        let watch = ClockWatch::default();
+        let sender = dispatcher_by(db, &store, &app, watch.clone());
         linked(&store, "ada", "1").await;
         app.answers(StatusCode::NOT_FOUND);
         db.clock.advance(6 * DAY);
         assert_eq!(sender.tick().await.unwrap(), FAILED);
         db.clock.advance(DAY);
+        assert_eq!(sender.tick().await.unwrap(), FAILED, "the clock may have jumped");
+        watch.note(7.0 * 86_400.0, db.clock.now());
+        db.clock.advance(Duration::from_mins(50));
+        assert_eq!(sender.tick().await.unwrap(), FAILED, "it has");
+        db.clock.advance(Duration::from_hours(2));
+        watch.note(0.0, db.clock.now());
         let given_up = Sent { given_up: 1, ..NOTHING };
         assert_eq!(sender.tick().await.unwrap(), given_up);
         assert_eq!(store.next_event_at().await.unwrap(), None);
@@ -344,8 +357,9 @@ async fn the_sweep_leaves_an_event_to_be_given_up_and_counted() {
     on_each_engine(async |db| {
         let app = AppEndpoint::start().await;
         let store = keeping(db).await;
-        let sender = dispatcher(db, &store, &app);
-        let sweeper = Sweeper::new(store.clone(), Arc::new(Patient(db.clock.clone())));
+        let watch = ClockWatch::default();
+        let sender = dispatcher_by(db, &store, &app, watch.clone());
+        let sweeper = Sweeper::new(store.clone(), Arc::new(Patient(db.clock.clone())), ClockWatch::default());
         linked(&store, "ada", "1").await;
         app.answers(StatusCode::NOT_FOUND);
         db.clock.advance(7 * DAY - Duration::from_mins(1));
@@ -353,6 +367,7 @@ async fn the_sweep_leaves_an_event_to_be_given_up_and_counted() {
         db.clock.advance(Duration::from_mins(2));
         sweeper.sweep(&CancellationToken::new()).await.unwrap();
         db.clock.advance(Duration::from_hours(2));
+        watch.note(0.0, db.clock.now());
         assert_eq!(sender.tick().await.unwrap(), Sent { given_up: 1, ..NOTHING });
         // Where nobody sends, they go without.
         linked(&store, "grace", "2").await;
@@ -434,7 +449,8 @@ async fn a_failing_app_is_one_line_and_its_return_another() {
         let log = OwnLog::new();
         let app = AppEndpoint::start().await;
         let store = keeping(db).await;
-        let sender = dispatcher(db, &store, &app);
+        let watch = ClockWatch::default();
+        let sender = dispatcher_by(db, &store, &app, watch.clone());
         for user in ["ada", "bob", "cy"] {
             linked(&store, user, user).await;
         }
@@ -459,6 +475,7 @@ async fn a_failing_app_is_one_line_and_its_return_another() {
             linked(&store, user, user).await;
         }
         db.clock.advance(7 * DAY);
+        watch.note(0.0, db.clock.now());
         assert_eq!(log.tick(&sender).await.given_up, 2);
         let lines = log.lines();
         let levels: Vec<&str> = lines.iter().skip(2).map(|(level, _)| level.as_str()).collect();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use holdfast::clock::{Clock, ManualClock};
+use holdfast::clock_watch::ClockWatch;
 use holdfast::store::{CommitOutcome, HistoryCursor, Store};
 use holdfast::worker::sweep::Sweeper;
 use jiff::Timestamp;
@@ -98,7 +99,7 @@ async fn two_years_hold_every_table_to_its_bound() {
             })
             .collect();
         db.execute(&old).await;
-        let sweeper = Sweeper::new(db.store.clone(), Arc::new(Patient(db.clock.clone())));
+        let sweeper = Sweeper::new(db.store.clone(), Arc::new(Patient(db.clock.clone())), ClockWatch::default());
         let mut most = [0; 11];
         for day in 0..DAYS {
             db.clock.advance(DAY);
@@ -158,7 +159,7 @@ async fn what_an_earlier_version_leaves_of_a_moved_account_is_erased() {
         ))
         .await;
         db.clock.advance(DAY / 2);
-        let sweeper = Sweeper::new(db.store.clone(), Arc::new(Patient(db.clock.clone())));
+        let sweeper = Sweeper::new(db.store.clone(), Arc::new(Patient(db.clock.clone())), ClockWatch::default());
         sweeper.sweep(&CancellationToken::new()).await.expect("it sweeps");
         let mut left = Vec::new();
         for id in ids {
@@ -180,7 +181,7 @@ async fn a_writer_beside_a_sweep_of_many_rows_waits_for_two_steps_at_most() {
              INSERT INTO clerk_events (id, received_at) SELECT 'e' || i, i FROM n"
         );
         db.execute(&old).await;
-        let sweeper = Sweeper::new(db.store.clone(), db.clock.clone());
+        let sweeper = Sweeper::new(db.store.clone(), db.clock.clone(), ClockWatch::default());
         let sweeping = tokio::spawn(async move { sweeper.sweep(&CancellationToken::new()).await });
         let (mut left, mut writes) = (ROWS, 0);
         while !sweeping.is_finished() {
@@ -200,4 +201,48 @@ async fn a_writer_beside_a_sweep_of_many_rows_waits_for_two_steps_at_most() {
         assert!(writes >= ROWS / (2 * STEP), "{writes} writes beside {} steps", ROWS / STEP);
     })
     .await;
+}
+
+async fn minutes_pass(db: &TestDb, minutes: u32) {
+    for _ in 0..minutes {
+        db.clock.advance(Duration::from_mins(1));
+        // The sweeper is woken meanwhile.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// What a sweep by a wrong clock deletes is gone for good. It lasts until the time is set.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_swept_by_a_clock_that_is_ahead() {
+    let db = TestDb::new(Engine::Sqlite).await;
+    let at = db.clock.now().as_millisecond();
+    db.execute(&format!("INSERT INTO clerk_events (id, received_at) VALUES ('new', {at})")).await;
+    db.clock.advance(400 * DAY);
+    let watch = ClockWatch::default();
+    let sweeper = Sweeper::new(db.store.clone(), db.clock.clone(), watch.clone());
+    let running = tokio::spawn(sweeper.run(CancellationToken::new()));
+    let minutes = async |most: u32| {
+        for minute in 0..most {
+            if count(&db, "clerk_events").await == 0 {
+                return minute;
+            }
+            minutes_pass(&db, 1).await;
+        }
+        most
+    };
+    for _ in 0..3 {
+        watch.note(400.0 * 86_400.0, db.clock.now());
+        assert_eq!(minutes(50).await, 50, "it is known to be ahead");
+    }
+    watch.note(0.0, db.clock.now());
+    assert!(minutes(50).await < 50, "it is known to be right");
+    // That sweep goes on to its end.
+    minutes_pass(&db, 20).await;
+    let at = (db.clock.now() - 40 * DAY).as_millisecond();
+    db.clock.advance(2 * DAY);
+    db.execute(&format!("INSERT INTO clerk_events (id, received_at) VALUES ('next', {at})")).await;
+    let waited = minutes(300).await;
+    assert!((50..300).contains(&waited), "nothing is known of it for an hour: {waited}");
+    // It rests by a clock that stands still from now on.
+    running.abort();
 }

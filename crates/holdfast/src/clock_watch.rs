@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use http::header;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::{SharedClock, Throttle, after};
+use crate::clock::{SharedClock, Throttle, after, is_over};
 use crate::lock::Lock;
 use crate::transport::{Answer, Outgoing, SharedTransport, Transport, TransportError};
 
@@ -15,6 +15,10 @@ use crate::transport::{Answer, Outgoing, SharedTransport, Transport, TransportEr
 const ALLOWED_S: f64 = 5.0;
 /// How often the log says that it is off.
 const SAID_EVERY: Duration = Duration::from_mins(10);
+/// How long a comparison says that the clock is right. It may jump at any time, and by more.
+const COUNTS_FOR: Duration = Duration::from_hours(1);
+/// How far a clock may be ahead, where whole days count.
+const FAR: Duration = Duration::from_hours(1);
 
 /// The last comparison; clones share it.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +26,8 @@ pub struct ClockWatch(Arc<Lock<Compared>>);
 
 #[derive(Debug, Default)]
 struct Compared {
-    ahead: Option<f64>,
+    /// And when it was made.
+    ahead: Option<(f64, Timestamp)>,
     said: Throttle,
 }
 
@@ -30,7 +35,7 @@ impl ClockWatch {
     /// Seconds by which this machine's clock was ahead of the last server's that answered; negative
     /// where it was behind.
     pub fn ahead_by(&self) -> Option<f64> {
-        self.0.lock().ahead
+        self.0.lock().ahead.map(|(ahead, _)| ahead)
     }
 
     /// The same where it is more than is allowed.
@@ -38,9 +43,19 @@ impl ClockWatch {
         self.ahead_by().filter(|ahead| ahead.abs() > ALLOWED_S)
     }
 
-    fn note(&self, ahead: f64, now: Timestamp) {
+    /// Whether this machine's clock is ahead by more than an hour; `None` where no server has answered
+    /// lately by this clock. One that was ahead is so until the next answer, or until it is set back.
+    pub fn is_ahead(&self, now: Timestamp) -> Option<bool> {
+        let (ahead, at) = self.0.lock().ahead?;
+        let is_ahead = ahead > FAR.as_secs_f64();
+        let counts = if is_ahead { now >= at } else { !is_over(at, COUNTS_FOR, now) };
+        counts.then_some(is_ahead)
+    }
+
+    /// Notes a comparison that was made at `now`.
+    pub fn note(&self, ahead: f64, now: Timestamp) {
         let mut compared = self.0.lock();
-        compared.ahead = Some(ahead);
+        compared.ahead = Some((ahead, now));
         if ahead.abs() > ALLOWED_S && compared.said.admits(SAID_EVERY, now) {
             tracing::warn!(
                 ahead_s = ahead,
@@ -106,6 +121,18 @@ mod tests {
     use http::{HeaderMap, HeaderValue, StatusCode};
 
     use super::*;
+
+    #[test]
+    fn a_clock_that_has_jumped_since_the_last_answer_is_not_known_to_be_right() {
+        let (watch, now) = (ClockWatch::default(), "2026-11-29T12:00:00Z".parse().unwrap());
+        let after = |hours| crate::clock::after(now, Duration::from_hours(hours));
+        assert_eq!(watch.is_ahead(now), None);
+        watch.note(-90.0, now);
+        assert_eq!((watch.is_ahead(now), watch.is_ahead(after(9600))), (Some(false), None));
+        watch.note(400.0 * 86_400.0, after(9600));
+        assert_eq!((watch.is_ahead(after(9600)), watch.is_ahead(now)), (Some(true), None));
+        assert_eq!(watch.is_ahead(after(9602)), Some(true));
+    }
 
     #[test]
     fn an_answer_out_of_a_cache_tells_nothing_of_the_time() {
