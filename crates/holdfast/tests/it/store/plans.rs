@@ -227,14 +227,12 @@ fn reads_a_table(node: &Value, limited: bool, found: &mut Vec<String>) {
     let text = |key: &str| node[key].as_str().unwrap_or_default();
     let kind = text("Node Type");
     let (table, index) = (text("Relation Name"), text("Index Name"));
+    // The catalogue has a row per table at most.
+    let is_fixed = FIXED.contains(&table) || table.starts_with("pg_");
     let whole = match kind {
-        // The catalogue is read in the session that begins.
-        "Seq Scan" => !FIXED.contains(&table) && !table.starts_with("pg_"),
+        "Seq Scan" => !is_fixed,
         "Index Scan" | "Index Only Scan" | "Bitmap Index Scan" => {
-            node["Index Cond"].is_null()
-                && !limited
-                && !OF_FEW_ROWS.contains(&index)
-                && !FIXED.contains(&table)
+            node["Index Cond"].is_null() && !limited && !OF_FEW_ROWS.contains(&index) && !is_fixed
         }
         _ => false,
     };
