@@ -106,13 +106,12 @@ impl Collector for OverviewMetrics {
                 (labels, amount(each.amount))
             }),
         )?;
-        if seen.taken_at.is_some() {
-            out.one(OVERDUE, Some(amount(seen.overdue)))?;
-            out.one(EXPIRING, Some(amount(seen.expiring_unrenewed)))?;
-            out.one(LATE_DELETIONS, Some(amount(seen.late_deletions)))?;
-            out.one(SOONEST_EXPIRY, seen.soonest_expiry.map(seconds))?;
-            out.one(INCIDENT, Some(f64::from(u8::from(seen.incident_since.is_some()))))?;
-        }
+        out.one(OVERDUE, seen.overdue.map(amount))?;
+        out.one(EXPIRING, seen.expiring_unrenewed.map(amount))?;
+        out.one(LATE_DELETIONS, seen.late_deletions.map(amount))?;
+        out.one(SOONEST_EXPIRY, seen.soonest_expiry.map(seconds))?;
+        let incident = seen.incident_was_read.then(|| f64::from(u8::from(seen.incident_since.is_some())));
+        out.one(INCIDENT, incident)?;
         out.one(JOURNAL, seen.journal.as_ref().map(|all| amount(all.len() as u64)))?;
         out.one(JOURNAL_WRITABLE, seen.journal_is_writable.map(|it_is| f64::from(u8::from(it_is))))?;
         out.one(BUDGET, Some(overview.connections.budget_used()))?;

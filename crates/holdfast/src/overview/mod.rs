@@ -57,20 +57,24 @@ pub struct Snapshot {
     pub taken_at: Option<Timestamp>,
     /// When slow-changing facts were updated.
     pub slowly_at: Option<Timestamp>,
+    /// When updating those was last tried.
+    rest_tried_at: Option<Timestamp>,
     /// Connections by provider, state and reason.
     pub counts: Vec<ConnectionCount>,
-    /// Refreshes that were due more than ten minutes ago.
-    pub overdue: u64,
-    /// Data deletion requests that are not done after ten minutes.
-    pub late_deletions: u64,
-    /// Grants that expire within three days and could not be refreshed.
-    pub expiring_unrenewed: u64,
+    /// Refreshes that were due more than ten minutes ago; `None` until they could be counted.
+    pub overdue: Option<u64>,
+    /// Data deletion requests that are not done after ten minutes; `None` as above.
+    pub late_deletions: Option<u64>,
+    /// Grants that expire within three days and could not be refreshed; `None` as above.
+    pub expiring_unrenewed: Option<u64>,
     /// When the first grant in use expires.
     pub soonest_expiry: Option<Timestamp>,
     /// Grants in use by whole days left; the last entry includes longer ones.
     pub expiring: Vec<(u64, u64)>,
     /// When the present incident began.
     pub incident_since: Option<Timestamp>,
+    /// Whether it is known if there is one.
+    pub incident_was_read: bool,
     /// Rows by table.
     pub tables: Vec<TableRows>,
     /// Refreshes by outcome.
@@ -152,7 +156,8 @@ impl Overview {
             }
             // Wrong where the clock was set meanwhile.
             let took = now.duration_since(began).try_into().unwrap_or(Duration::ZERO);
-            let pausing = self.clock.sleep(pause(looked.is_ok(), took));
+            let is_away = looked.is_err_and(|error| error.is_of_the_database());
+            let pausing = self.clock.sleep(pause(is_away, took));
             if stop.run_until_cancelled(pausing).await.is_none() {
                 return;
             }
@@ -179,8 +184,13 @@ impl Overview {
         // The journal matters most while the database is away, and then nothing below is seen.
         self.snapshot.store(Arc::new(seen.clone()));
         let mut failed = Failed::default();
-        failed.or_set(&mut seen.counts, store.connection_counts().await)?;
-        if failed.0.is_none() {
+        let asked = clock.now();
+        failed.or_set(&mut seen.soonest_expiry, store.soonest_expiry().await)?;
+        seen.database_took = clock.now().duration_since(asked).try_into().unwrap_or(Duration::ZERO);
+        let counts = store.connection_counts().await;
+        let are_counted = counts.is_ok();
+        failed.or_set(&mut seen.counts, counts)?;
+        if are_counted {
             let reason = Some(Reason::ProviderIncident);
             let lasts = seen.counts.iter().any(|each| each.standing.reason() == reason);
             let mut is_news = false;
@@ -189,17 +199,17 @@ impl Overview {
                 tracing::info!(lasts, "an incident at the provider started or ended");
             }
         }
-        let asked = clock.now();
-        failed.or_set(&mut seen.soonest_expiry, store.soonest_expiry().await)?;
-        seen.database_took = clock.now().duration_since(asked).try_into().unwrap_or(Duration::ZERO);
-        failed.or_set(&mut seen.overdue, store.overdue(before(now, OVERDUE_AFTER)).await)?;
+        failed.or_set(&mut seen.overdue, store.overdue(before(now, OVERDUE_AFTER)).await.map(Some))?;
         let unrenewed = store.expiring_unrenewed(after(now, LAST_DAYS)).await;
-        failed.or_set(&mut seen.expiring_unrenewed, unrenewed)?;
-        failed.or_set(&mut seen.late_deletions, store.late_deletions(before(now, LATE_AFTER)).await)?;
-        failed.or_set(&mut seen.incident_since, store.incident_since(ProviderId::INSTAGRAM).await)?;
+        failed.or_set(&mut seen.expiring_unrenewed, unrenewed.map(Some))?;
+        let late = store.late_deletions(before(now, LATE_AFTER)).await;
+        failed.or_set(&mut seen.late_deletions, late.map(Some))?;
+        let incident = store.incident_since(ProviderId::INSTAGRAM).await;
+        seen.incident_was_read |= incident.is_ok();
+        failed.or_set(&mut seen.incident_since, incident)?;
         failed.or_set(&mut 0, store.notice_expiring(now, EXPIRING_WITHIN).await)?;
         seen.taken_at = if failed.0.is_none() { Some(now) } else { seen.taken_at };
-        let is_due = seen.slowly_at.is_none_or(|at| is_over(at, SLOWLY, now));
+        let is_due = seen.rest_tried_at.is_none_or(|at| is_over(at, SLOWLY, now));
         self.snapshot.store(Arc::new(seen));
         if is_due {
             failed.or_set(&mut (), self.rest().await)?;
@@ -222,6 +232,7 @@ impl Overview {
         failed.or_set(&mut seen.tables, store.table_rows().await)?;
         failed.or_set(&mut seen.keys, store.key_ages().await)?;
         failed.or_set(&mut seen.refreshes, store.refreshes(hour(now)).await)?;
+        seen.rest_tried_at = Some(now);
         seen.slowly_at = if failed.0.is_none() { Some(now) } else { seen.slowly_at };
         self.snapshot.store(Arc::new(seen));
         failed.0.map_or(Ok(()), Err)
@@ -259,9 +270,9 @@ impl Failed {
     }
 }
 
-/// The pause after a look. One that failed says nothing of how large the database is.
-fn pause(succeeded: bool, took: Duration) -> Duration {
-    if succeeded { took.saturating_mul(SHARE).clamp(EVERY, LONGEST) } else { EVERY }
+/// The pause after a look. While the database is away, it says nothing of how large that is.
+fn pause(is_away: bool, took: Duration) -> Duration {
+    if is_away { EVERY } else { took.saturating_mul(SHARE).clamp(EVERY, LONGEST) }
 }
 
 /// Whole hours since the epoch.
@@ -275,8 +286,8 @@ mod tests {
 
     #[test]
     fn it_looks_again_soon_whatever_the_last_look_took() {
-        let after = |succeeded, seconds| pause(succeeded, Duration::from_secs(seconds)).as_secs();
-        assert_eq!([0, 1, 5, 86_400].map(|took| after(true, took)), [15, 100, 120, 120]);
-        assert_eq!([0, 5, 86_400].map(|took| after(false, took)), [15, 15, 15], "the database was away");
+        let after = |is_away, seconds| pause(is_away, Duration::from_secs(seconds)).as_secs();
+        assert_eq!([0, 1, 5, 86_400].map(|took| after(false, took)), [15, 100, 120, 120]);
+        assert_eq!([0, 5, 86_400].map(|took| after(true, took)), [15, 15, 15], "the database was away");
     }
 }

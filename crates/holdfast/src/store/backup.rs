@@ -4,10 +4,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::engine::{self, Engine, Sqlite};
 use super::{MigrateError, OpenError, SchemaState, Store, StoreError, StoreOptions};
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, after};
 use crate::entropy::{self, EntropyExhausted, SystemEntropy};
 
 /// What a restored database needs of the operator.
@@ -79,7 +82,8 @@ impl Store {
         refuse_existing(target)?;
         // Half a copy must never have the name of a whole one, nor that of another backup's half.
         let own = u64::from_ne_bytes(entropy::random(&SystemEntropy)?);
-        let draft = Draft(beside(target, &format!(".copying-{own:016x}")));
+        remove_abandoned(target, self.inner.clock.now());
+        let draft = Draft(beside(target, &format!("{COPYING}{own:016x}")));
         let text = draft.0.to_str().ok_or_else(|| BackupError::Path(target.to_owned()))?;
         // SQLite accepts an empty file, but would itself create one that everybody may read.
         let copy = create_private(&draft.0).map_err(|error| match error {
@@ -158,6 +162,28 @@ fn copy_whole(original: &Path, target: &Path, draft: &Path) -> Result<File, Back
             Err(error) => return Err(at(original, error)),
         };
         copy.write_all(&buffer[..read]).map_err(|error| unwritten(target, error))?;
+    }
+}
+
+/// Behind the name of a backup, the beginning of its draft's.
+const COPYING: &str = ".copying-";
+
+/// A draft to which nothing was written for this long is that of a backup that was killed.
+const ABANDONED_AFTER: Duration = Duration::from_hours(1);
+
+/// Removes the drafts of backups that were killed: full copies, of erased people too.
+fn remove_abandoned(target: &Path, now: Timestamp) {
+    let begin = beside(target, COPYING);
+    let (Some(directory), Some(begin)) = (begin.parent(), begin.file_name()) else { return };
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    for draft in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = draft.file_name();
+        let is_draft = name.as_encoded_bytes().starts_with(begin.as_encoded_bytes())
+            && !name.as_encoded_bytes().ends_with(b"-journal");
+        let written_at = draft.metadata().and_then(|facts| facts.modified()).map(Timestamp::try_from);
+        if is_draft && matches!(written_at, Ok(Ok(at)) if after(at, ABANDONED_AFTER) < now) {
+            Draft(draft.path()).remove();
+        }
     }
 }
 

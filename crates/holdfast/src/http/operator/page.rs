@@ -106,7 +106,8 @@ fn expiry(body: &mut Markup, seen: &Snapshot, now: Timestamp) {
 }
 
 fn refreshes(body: &mut Markup, seen: &Snapshot) {
-    markup!(body, "<h2>Refreshes</h2><p>Overdue: <strong>{}</strong>.</p>", seen.overdue);
+    let overdue = seen.overdue.map_or_else(|| markup!("not counted yet"), |amount| markup!("{}", amount));
+    markup!(body, "<h2>Refreshes</h2><p>Overdue: <strong>{}</strong>.</p>", overdue);
     let rows = |of: fn(&crate::store::Refreshes) -> u64| -> Vec<(String, u64)> {
         seen.refreshes.iter().map(|each| (each.outcome.clone(), of(each))).collect()
     };

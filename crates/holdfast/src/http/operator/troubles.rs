@@ -192,21 +192,15 @@ fn of_connections(seen: &Snapshot, troubles: &mut Troubles) {
         troubles
             .add("HoldfastGrantDamaged", format!("The stored grants of {damaged} connections do not open."));
     }
-    if seen.overdue > 0 {
-        troubles.add("HoldfastRefreshOverdue", format!("{} refreshes are overdue.", seen.overdue));
+    if let Some(overdue) = seen.overdue.filter(|amount| *amount > 0) {
+        troubles.add("HoldfastRefreshOverdue", format!("{overdue} refreshes are overdue."));
     }
-    if seen.late_deletions > 0 {
-        let says = format!(
-            "{} data deletions that Meta requested are not done after ten minutes.",
-            seen.late_deletions
-        );
+    if let Some(late) = seen.late_deletions.filter(|amount| *amount > 0) {
+        let says = format!("{late} data deletions that Meta requested are not done after ten minutes.");
         troubles.add("HoldfastDeletionUnfinished", says);
     }
-    if seen.expiring_unrenewed > 0 {
-        let says = format!(
-            "{} grants expire within three days, and could not be refreshed.",
-            seen.expiring_unrenewed
-        );
+    if let Some(expiring) = seen.expiring_unrenewed.filter(|amount| *amount > 0) {
+        let says = format!("{expiring} grants expire within three days, and could not be refreshed.");
         troubles.add("HoldfastGrantExpiring", says);
     }
     if seen.journal_is_writable == Some(false) {

@@ -258,10 +258,14 @@ const DAMAGES: [(&str, i32); 5] =
 fn damage(engine: Engine, table: &str, at: i32) -> String {
     let at = if at < 0 { format!("length(blob) - {}", -at) } else { at.to_string() };
     match engine {
+        // Another one, whatever it was.
         Engine::Sqlite => format!(
-            "UPDATE {table} SET blob = CAST(substr(blob, 1, {at}) || x'7a' || substr(blob, {at} + 2) AS BLOB)"
+            "UPDATE {table} SET blob = CAST(substr(blob, 1, {at}) || CASE substr(blob, {at} + 1, 1) WHEN x'7a' THEN x'7b' \
+             ELSE x'7a' END || substr(blob, {at} + 2) AS BLOB)"
         ),
-        Engine::Postgres => format!("UPDATE {table} SET blob = set_byte(blob, {at}, 122)"),
+        Engine::Postgres => {
+            format!("UPDATE {table} SET blob = set_byte(blob, {at}, get_byte(blob, {at}) # 1)")
+        }
     }
 }
 

@@ -39,7 +39,7 @@ async fn the_end_of_a_large_incident_costs_nobody_the_call_that_ended_it() {
                 )
             })
             .collect();
-        let both = "UPDATE connections SET state = 'degraded', reason = 'provider_incident' WHERE grant_version IS NOT NULL";
+        let both = "UPDATE connections SET state = 'degraded', reason = 'provider_incident', failures = 1 WHERE grant_version IS NOT NULL";
         db.execute(&format!("BEGIN; {held} {both}; COMMIT")).await;
         if db.engine == Engine::Postgres {
             slow(db, "connections", "UPDATE").await;

@@ -1,11 +1,12 @@
 //! One row that this version cannot read, as after a rollback, costs nobody else anything.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use holdfast::clock::{Clock as _, after};
 use holdfast::connection::{Connection, Standing};
-use std::sync::Arc;
+use holdfast::overview::Overview;
 use uuid::Uuid;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
@@ -200,6 +201,27 @@ async fn connections_in_an_unknown_standing_hide_no_others_from_the_figures() {
             counts.iter().map(|each| (each.standing, each.amount)).collect::<Vec<_>>(),
             [(Standing::CONNECTED, 1)]
         );
+    })
+    .await;
+}
+
+/// From the start: nothing of an earlier look is there to be shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_figure_that_cannot_be_read_hides_no_other() {
+    on_each_engine(async |db| {
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        one.link("ada").await;
+        db.execute("ALTER TABLE data_deletions RENAME TO data_deletions_away").await;
+        let (store, connections) = (one.store.clone(), one.connections.clone());
+        let (clock, tally) = (db.clock.clone(), Arc::default());
+        let overview = Overview::new(store, connections, clock, tally, Default::default());
+        overview.look().await.expect_err("one figure is not there");
+        let seen = overview.snapshot();
+        assert_eq!((seen.overdue, seen.expiring_unrenewed, seen.late_deletions), (Some(0), Some(0), None));
+        assert!(seen.incident_was_read && seen.soonest_expiry.is_some());
+        assert_eq!(seen.counts.len(), 1);
+        db.execute("ALTER TABLE data_deletions_away RENAME TO data_deletions").await;
     })
     .await;
 }

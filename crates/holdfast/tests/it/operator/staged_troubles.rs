@@ -293,8 +293,8 @@ pub(super) async fn fill(app: &App) {
 async fn a_request_meets_a_fault() -> Staged {
     let app = connected(&[]).await;
     let before = Scrape::of(&app).await;
-    execute_on(&app.place, "UPDATE connection_history SET state = 'nonsense'").await;
-    let failed = app.sign_in(Person::Ada).get("/user/instagram/history").await;
+    execute_on(&app.place, "UPDATE connections SET state = 'nonsense'").await;
+    let failed = app.sign_in(Person::Ada).get("/user/instagram/status").await;
     assert_eq!(failed.code(), "internal-error");
     Staged::look(&app, "HoldfastInternalError", before).await
 }

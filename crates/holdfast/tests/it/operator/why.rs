@@ -172,11 +172,11 @@ async fn the_reason_of_a_500_is_told_under_its_request_id() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
-    execute_on(&app.place, "UPDATE connection_history SET state = 'nonsense'").await;
-    let failed = ada.send(Method::GET, "/user/instagram/history", None).await;
+    execute_on(&app.place, "UPDATE connections SET state = 'nonsense'").await;
+    let failed = ada.send(Method::GET, "/user/instagram/status", None).await;
     assert_eq!(failed.code(), "internal-error");
-    assert!(!failed.text().contains("connection_history"), "{}", failed.text());
-    explained(&app, &failed, "connection_history").await;
+    assert!(!failed.text().contains("nonsense"), "{}", failed.text());
+    explained(&app, &failed, "of table connections").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -229,3 +229,20 @@ async fn of_two_backups_to_one_name_neither_spoils_the_other() {
     other.close().await;
     db.remove().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_backup_left_is_removed_by_the_next_one() {
+    let db = TestDb::new(Engine::Sqlite).await;
+    let copies = tempfile::tempdir().expect("a directory");
+    let draft = |number| copies.path().join(format!("copy.db.copying-{number:016x}"));
+    let (left, under_way) = (draft(1), draft(2));
+    for path in [&left, &under_way] {
+        std::fs::write(path, "half a copy").unwrap();
+    }
+    let file = std::fs::File::options().write(true).open(&left).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    db.store.backup(&copies.path().join("copy.db")).await.unwrap();
+    assert!(!left.exists(), "nobody writes it any more");
+    assert!(under_way.exists());
+    db.remove().await;
+}
