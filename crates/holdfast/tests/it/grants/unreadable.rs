@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use holdfast::clock::{Clock as _, after};
+use holdfast::clock_watch::ClockWatch;
 use holdfast::connection::{Connection, Standing};
 use holdfast::overview::Overview;
 use uuid::Uuid;
@@ -215,7 +216,7 @@ async fn a_figure_that_cannot_be_read_hides_no_other() {
         db.execute("ALTER TABLE data_deletions RENAME TO data_deletions_away").await;
         let (store, connections) = (one.store.clone(), one.connections.clone());
         let (clock, tally) = (db.clock.clone(), Arc::default());
-        let overview = Overview::new(store, connections, clock, tally, Default::default());
+        let overview = Overview::new(store, connections, clock, tally, ClockWatch::default());
         overview.look().await.expect_err("one figure is not there");
         let seen = overview.snapshot();
         assert_eq!((seen.overdue, seen.expiring_unrenewed, seen.late_deletions), (Some(0), Some(0), None));
