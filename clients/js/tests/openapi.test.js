@@ -226,16 +226,8 @@ const binary = process.env.HOLDFAST_BIN;
 /** What somebody might do to the server without thinking of the client, and how it shows. */
 const drifts = [
   ["a new reason", ({ Reason }) => Reason.enum.push("bored"), /status 200: .*"reason"/],
-  [
-    "a new state",
-    ({ State }) => State.enum.push("hibernating"),
-    /status 200: .*"state"/,
-  ],
-  [
-    "a new action",
-    ({ Action }) => Action.enum.push("call_mum"),
-    /status 200: .*"action"/,
-  ],
+  ["a new state", ({ State }) => State.enum.push("hibernating"), /status 200: .*"state"/],
+  ["a new action", ({ Action }) => Action.enum.push("call_mum"), /status 200: .*"action"/],
   [
     "a new kind of evidence",
     ({ EvidenceSource }) => EvidenceSource.enum.push("dream"),
