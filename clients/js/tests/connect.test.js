@@ -274,16 +274,16 @@ for (const [outcome, reason, code] of [
 test("a decline is shown although the sign-in library loads after the page", async (t) => {
   let load;
   const loaded = new Promise((resolve) => (load = resolve));
-  let id;
+  const session = {};
   const { server, time, signIn, client } = await setUp(t, {
-    getSessionId: () => id,
+    getSessionId: () => session.id,
     getToken: () => loaded.then(() => signIn.token()),
   });
   server.state.status = connected;
   client.subscribe(() => {});
   client.completeFromUrl("https://app.example.com/?instagram=denied&attempt=a1&reason=denied");
   await time.advance(300);
-  id = "sess_1";
+  session.id = "sess_1";
   load();
   await time.advance(3_000);
   assert.equal(client.getSnapshot().error?.code, "denied");
