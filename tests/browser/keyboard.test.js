@@ -59,7 +59,10 @@ describe("by keyboard alone", () => {
     await tabTo(page, revoke);
     await page.keyboard.press("Space");
     await page.locator("#break-outcome", { hasText: "Done: Remove the app" }).waitFor();
-    assert.equal(await revoke.getAttribute("aria-pressed"), "true");
+    await page.waitForFunction(
+      (button) => button.getAttribute("aria-pressed") === "true",
+      await revoke.elementHandle(),
+    );
     assert.ok(await isFocused(revoke), "the focus stays where the person is");
 
     await tabTo(page, checkButton(page));

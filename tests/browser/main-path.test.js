@@ -81,6 +81,8 @@ describe("the demo page", () => {
   test("who declines to reconnect is told that nothing was changed", async (t) => {
     const { page, assertHealthy } = await visit(t, all);
     await signInAs(page, "Ada Lovelace");
+    // Another test may have left her connected.
+    await page.locator("#connect:visible, #disconnect:visible").first().waitFor();
     if (await page.locator("#disconnect").isHidden()) await connect(page, "ada.makes");
     await faultButton(page, "Remove the app").click();
     await checkButton(page).click();
