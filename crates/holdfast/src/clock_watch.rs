@@ -43,8 +43,9 @@ impl ClockWatch {
         self.ahead_by().filter(|ahead| ahead.abs() > ALLOWED_S)
     }
 
-    /// Whether this machine's clock is ahead by more than an hour; `None` where no server has answered
-    /// lately by this clock. One that was ahead is so until the next answer, or until it is set back.
+    /// Whether this machine's clock is ahead by more than an hour; `None` where no server has
+    /// answered lately by this clock. One that was ahead is so until the next answer, or until it
+    /// is set back.
     pub fn is_ahead(&self, now: Timestamp) -> Option<bool> {
         let (ahead, at) = self.0.lock().ahead?;
         let is_ahead = ahead > FAR.as_secs_f64();

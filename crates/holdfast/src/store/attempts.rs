@@ -123,8 +123,9 @@ impl Store {
             .await
     }
 
-    /// Closes every attempt of the caller as expired and deletes their secrets, even during completion, and
-    /// whether or not it can be read. Returns their ids, in the order of their beginning.
+    /// Closes every attempt of the caller as expired and deletes their secrets, even during
+    /// completion, and whether or not it can be read. Returns their ids, in the order of their
+    /// beginning.
     pub async fn close_attempts(
         &self,
         owner: &OwnerId,

@@ -9,7 +9,8 @@
 //!
 //! [`Worker::tick`] does once what is due now, also in tests and the simulation:
 //!
-//! 1. empties SQLite's log of what was deleted, and stores the tokens of the [journal](crate::connections::journal);
+//! 1. empties SQLite's log of what was deleted, and stores the tokens of the
+//!    [journal](crate::connections::journal);
 //! 2. ends or resumes connect attempts;
 //! 3. repairs stored times, daily and after a jump of the clock;
 //! 4. tries damaged grants again, each minute;

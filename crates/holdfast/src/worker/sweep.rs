@@ -1,4 +1,5 @@
-//! Deletes rows at the end of their retention: hourly, and first 20 seconds after the start.
+//! Deletes rows at the end of their retention: hourly, and first 20 seconds after the start, or
+//! once a server's answer has shown the clock to be right, an hour later at most.
 //!
 //! In small steps with a pause after each, so that no request waits for it. Several replicas may
 //! sweep at once; each step deletes what is there. Nothing is deleted while this machine's clock is

@@ -355,24 +355,30 @@ async fn a_role_that_may_not_create_is_found_and_migrate_says_what_to_grant() {
     );
 }
 
+/// An installation whose tables are there and belong to another role than its own, which has every
+/// right to what is in them; with the address of the database for their owner, and its own role.
+async fn as_guest(outside: &Outside) -> (Place, String, String) {
+    let name = create_database(None).await;
+    let (url, role) = (server().url(&name), format!("guest_{name}"));
+    let (place, ended) =
+        run(installation_in(outside).with("HOLDFAST_DATABASE_URL", url.as_str()), &["migrate"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let sql = format!(
+        "CREATE ROLE {role} LOGIN; GRANT USAGE, CREATE ON SCHEMA public TO {role}; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+    );
+    crate::testing::database::execute(&url, &sql).await.unwrap();
+    let mut as_role: url::Url = url.parse().unwrap();
+    as_role.set_username(&role).unwrap();
+    (place.with("HOLDFAST_DATABASE_URL", as_role), url, role)
+}
+
 /// As after a restore by the administrator, without `--no-owner`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_does_not_own_the_tables_is_found_and_migrate_says_what_mends_it() {
     let outside = outside().await;
-    let name = create_database(None).await;
-    let (url, role) = (server().url(&name), format!("guest_{name}"));
+    let (place, url, role) = as_guest(&outside).await;
     let admin = async |sql: &str| crate::testing::database::execute(&url, sql).await.unwrap();
-    let (place, ended) =
-        run(installation_in(&outside).with("HOLDFAST_DATABASE_URL", url.as_str()), &["migrate"]).await;
-    assert_eq!(ended.code, 0, "{}", ended.stderr);
-    admin(&format!(
-        "CREATE ROLE {role} LOGIN; GRANT USAGE, CREATE ON SCHEMA public TO {role}; \
-         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
-    ))
-    .await;
-    let mut as_role: url::Url = url.parse().unwrap();
-    as_role.set_username(&role).unwrap();
-    let place = place.with("HOLDFAST_DATABASE_URL", as_role);
     let (place, ended) = run(place, &["doctor", "--json"]).await;
     assert_eq!(
         (codes(&ended, "failed").len(), codes(&ended, "warning")),
@@ -562,20 +568,8 @@ async fn a_publishable_key_whose_host_is_not_there_is_a_warning_where_the_backen
 #[tokio::test(flavor = "multi_thread")]
 async fn what_hides_tables_from_the_role_is_named() {
     let outside = outside().await;
-    let name = create_database(None).await;
-    let (url, role) = (server().url(&name), format!("seeing_{name}"));
+    let (mut place, url, role) = as_guest(&outside).await;
     let admin = async |sql: &str| crate::testing::database::execute(&url, sql).await.unwrap();
-    let place = installation_in(&outside).with("HOLDFAST_DATABASE_URL", url.as_str());
-    let (place, ended) = run(place, &["migrate"]).await;
-    assert_eq!(ended.code, 0, "{}", ended.stderr);
-    admin(&format!(
-        "CREATE ROLE {role} LOGIN; GRANT USAGE, CREATE ON SCHEMA public TO {role}; \
-         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
-    ))
-    .await;
-    let mut as_role: url::Url = url.parse().unwrap();
-    as_role.set_username(&role).unwrap();
-    let mut place = place.with("HOLDFAST_DATABASE_URL", as_role.as_str());
     for (change, failed, told, back) in [
         (
             "ALTER TABLE grants ENABLE ROW LEVEL SECURITY".to_owned(),
