@@ -18,7 +18,7 @@ const LONGEST_MEMORY_MS = 60_000;
  * all of the app's.
  */
 const MOST_QUESTIONS = 256;
-/** Between two warnings that Holdfast does not answer. */
+/** Between two warnings that there are no verdicts. */
 const WARN_EVERY_MS = 60_000;
 /** Headers from which something further in may take another method than the request's own. */
 const OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override"];
@@ -64,52 +64,59 @@ function createVerify({ send, judgeEveryMethod = false, capacity, timeout }) {
 
     const until = performance.now() + timeout;
     const joined = asking.get(key);
-    if (!joined && asking.size >= MOST_QUESTIONS) return CANNOT_JUDGE;
+    if (!joined && asking.size >= MOST_QUESTIONS) {
+      const why = `this backend has ${MOST_QUESTIONS} questions under way`;
+      warn(why);
+      return cannotJudge(why, LIMITED);
+    }
     const begun = () => asking.get(key) ?? begin(key, headers, query, optional);
     let verdict = await within(joined ?? begun(), timeout);
     // Another's question may have begun, and failed, long before this request's time is over.
     if (!verdict && joined) verdict = await within(begun(), until - performance.now());
-    return verdict ?? CANNOT_JUDGE;
+    return verdict ?? cannotJudge(NO_ANSWER);
   };
 
   function begin(key, ...question) {
     const answer = ask(key, ...question)
-      .catch(warn)
+      // Of the errors that `fetch` gives, none quotes what was sent.
+      .catch(({ name, cause }) => warn(`${NO_ANSWER} (${cause?.code ?? cause?.message ?? name})`))
       .finally(() => asking.delete(key));
     asking.set(key, answer);
     return answer;
   }
 
-  /**
-   * A 503 of ours says the same whatever the cause is: a wrong address, a certificate, nobody
-   * there.
-   */
-  function warn(error) {
+  function warn(why) {
     if (performance.now() - warnedAt < WARN_EVERY_MS) return;
     warnedAt = performance.now();
-    // Of the errors that `fetch` gives, none quotes what was sent.
-    const why = error.cause?.code ?? error.cause?.message ?? error.name;
-    process.emitWarning(`Holdfast does not answer, so callers get 503: ${why}`, {
-      code: "HOLDFAST_UNREACHABLE",
-    });
+    process.emitWarning(`Callers get 503: ${why}`, { code: "HOLDFAST_UNREACHABLE" });
+  }
+
+  /** For an answer that something else gave in Holdfast's place, or that says "not now". */
+  function noVerdict({ status, headers }, about = `status ${status}`) {
+    const isLimit = status === 429;
+    const why = isLimit
+      ? "Holdfast limits the requests of this backend"
+      : `the answer from Holdfast's address is no verdict (${about})`;
+    warn(isLimit ? `${why} (HOLDFAST_REQUESTS_PER_ADDRESS, or a limit in front of it)` : why);
+    return cannotJudge(why, isLimit ? LIMITED : undefined, headers.get("retry-after"));
   }
 
   /** The verdict; rejects where no answer came. */
   async function ask(key, headers, query, optional) {
     const credential = headers.authorization;
     const answer = await send(`forward-auth${query}`, { headers, timeout });
-    if (answer.status !== 200) return refusal(answer) ?? CANNOT_JUDGE;
+    if (answer.status !== 200) return refusal(answer) ?? noVerdict(answer);
     const caller = callerOf(answer.headers);
     if (!caller) {
       // Holdfast passes over another scheme, such as a staging site's `Basic`, where credentials
       // are optional. To a session token a 200 that names nobody is not its answer: perhaps the
       // address leads elsewhere.
-      return optional && !BEARER.test(credential) ? NOBODY : CANNOT_JUDGE;
+      return optional && !BEARER.test(credential) ? NOBODY : noVerdict(answer, "it names nobody");
     }
     const claims = credential === undefined ? { sub: null } : claimsOf(credential);
     // The answer to somebody else's question: what lies between mixes answers up, or keeps them.
     if ((claims.sub === undefined ? caller.userId : claims.sub) !== caller.userId)
-      return CANNOT_JUDGE;
+      return noVerdict(answer, "it names somebody else");
     remember(key, caller, remainingMs(claims, answer.headers.get("date")));
     return Object.freeze({ ok: true, caller });
   }
@@ -227,18 +234,22 @@ function problem(status, members, headers = {}) {
   });
 }
 
-/** Holdfast is away, or what answers is not Holdfast. That is never the caller's fault. */
-const CANNOT_JUDGE = problem(
-  503,
-  {
-    title: "Cannot judge the session token",
-    detail: "The session token could not be judged: Holdfast does not answer.",
-    source: "server",
-    code: "holdfast-unreachable",
-    action: "retry",
-  },
-  { "retry-after": "2" },
-);
+const NO_ANSWER = "Holdfast does not answer";
+const LIMITED = "backend-limited";
+
+/** Whatever the cause is, it is not the caller's fault. */
+const cannotJudge = (why, code = "holdfast-unreachable", retryAfter) =>
+  problem(
+    503,
+    {
+      title: "Cannot judge the session token",
+      detail: `The session token could not be judged: ${why}.`,
+      source: "server",
+      code,
+      action: "retry",
+    },
+    { "retry-after": retryAfter || "2" },
+  );
 
 const MULTIPLE_CREDENTIALS = problem(400, {
   title: "Several credentials",

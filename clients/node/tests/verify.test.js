@@ -11,6 +11,18 @@ const { requireCaller } = require("../src/express.js");
 const { createSend } = require("../src/send.js");
 const { withCaller } = require("../src/next.js");
 
+/** What the process warns of while `work` is done. */
+async function warningsOf(work) {
+  const warnings = [];
+  const hear = (warning) => warnings.push(warning);
+  await new Promise(setImmediate); // those of what was done before have been told by then
+  process.on("warning", hear);
+  await work();
+  await new Promise(setImmediate);
+  process.off("warning", hear);
+  return warnings;
+}
+
 const servers = [];
 afterEach(() =>
   servers.splice(0).forEach((server) => (server.closeAllConnections(), server.close())),
@@ -228,7 +240,6 @@ test("that a refused token comes too often is the caller's to know", async () =>
 });
 
 for (const [what, answer] of [
-  ["a limit on this backend's own address", limit("too-many-requests")],
   ["a page", [200, { "content-type": "text/html" }, "<!doctype html>"]],
   ["a 401 that is not Holdfast's", [401, { "www-authenticate": "Basic" }, "no"]],
   ["a 401 about something else", [401, PROBLEM, `{"source":"service_key"}`]],
@@ -248,8 +259,40 @@ for (const [what, answer] of [
       [false, 503, "holdfast-unreachable"],
     );
     assert.match(verdict.headers["retry-after"], /^\d+$/);
+    assert.equal(/does not answer/.test(verdict.problem.detail), what.includes("without an end"));
   });
 }
+
+for (const [what, answer] of [
+  ["Holdfast", limit("too-many-requests")],
+  ["a gateway in front of it", [429, { "retry-after": "60" }, "slow down"]],
+])
+  test(`where ${what} limits this backend, callers are told that, and until when`, async () => {
+    const server = await serve(() => answer);
+    let verdict;
+    const [{ message }] = await warningsOf(async () => {
+      verdict = await createHoldfast({ url: server.url }).verify(asking("Bearer x"));
+    });
+    assert.deepEqual([verdict.status, verdict.problem.code], [503, "backend-limited"]);
+    assert.equal(
+      verdict.problem.detail,
+      "The session token could not be judged: Holdfast limits the requests of this backend.",
+    );
+    assert.equal(verdict.headers["retry-after"], "60");
+    assert.match(message, /HOLDFAST_REQUESTS_PER_ADDRESS/);
+  });
+
+test("an address that leads elsewhere is warned of, with what answers there", async () => {
+  const server = await serve(() => [404, {}, ""]);
+  const [{ code, message }] = await warningsOf(() =>
+    createHoldfast({ url: server.url }).verify(asking("Bearer x")),
+  );
+  assert.equal(code, "HOLDFAST_UNREACHABLE");
+  assert.equal(
+    message,
+    "Callers get 503: the answer from Holdfast's address is no verdict (status 404)",
+  );
+});
 
 test("a server that hangs, or is not there, is no verdict either", async () => {
   const hanging = createServer(() => {}).listen(0, "127.0.0.1");
@@ -313,6 +356,8 @@ test("a Holdfast that hangs has a bounded number of questions", async () => {
   );
   const first = await Promise.any(many.slice(900));
   assert.deepEqual([first.status, first.headers["retry-after"]], [503, "2"]);
+  assert.equal(first.problem.code, "backend-limited");
+  assert.match(first.problem.detail, /this backend has 256 questions under way/);
   while (open.length < 256) await once(hanging, "request");
   // Nobody answers, and nobody listens any more: what was not answered at once is now.
   hanging.close();
@@ -323,13 +368,10 @@ test("a Holdfast that hangs has a bounded number of questions", async () => {
 });
 
 test("it is said once why nobody answers, and the credential is not", async () => {
-  const warnings = [];
-  const hear = (warning) => warnings.push(warning);
-  process.on("warning", hear);
-  const { verify } = createHoldfast({ url: "http://127.0.0.1:1" });
-  for (let each = 0; each < 3; each += 1) await verify(asking("Bearer secret"));
-  await new Promise(setImmediate);
-  process.off("warning", hear);
+  const warnings = await warningsOf(async () => {
+    const { verify } = createHoldfast({ url: "http://127.0.0.1:1" });
+    for (let each = 0; each < 3; each += 1) await verify(asking("Bearer secret"));
+  });
   assert.deepEqual(
     warnings.map(({ code }) => code),
     ["HOLDFAST_UNREACHABLE"],
