@@ -183,6 +183,11 @@ def token(exp: float, **more: Any) -> str:
 FORKS: tuple[Callable[[], int], ...] = (os.fork, ctypes.PyDLL(None).fork)
 
 
+def named(answer: Answer) -> str:
+    """What is said of an answer that is no verdict."""
+    return "it names nobody" if answer[0] == 200 else f"status {answer[0]}"
+
+
 def in_child(fork: Callable[[], int], verify: Callable[[], Any]) -> bool:
     """Whether a child process gets to know its caller."""
     child = fork()
@@ -360,13 +365,42 @@ class Verify(unittest.TestCase):
             (302, {"location": "http://127.0.0.1:1/"}, b""),
             (500, PROBLEM, b'{"source":"server"}'),
             (403, PROBLEM, b'{"title":"Forbidden","status":403}'),
-            (429, PROBLEM, b'{"code":"too-many-requests","source":"request"}'),  # of this backend's own address
             (503, PROBLEM, b"[" * 100_000),
         ]
         for answer in answers:
             with self.subTest(answer=repr(answer)[:120]), Server(lambda _: answer) as server:
-                self.assert_cannot_judge(Holdfast(server.url).verify(["Bearer x"]))
+                self.assert_cannot_judge(
+                    Holdfast(server.url).verify(["Bearer x"]),
+                    f"the answer from Holdfast's address is no verdict ({named(answer)})",
+                )
         self.assert_cannot_judge(Holdfast("http://127.0.0.1:1").verify(["Bearer x"]))
+
+    def test_a_limit_on_this_backend_is_told_as_one_and_until_when(self) -> None:
+        holdfasts_own = b'{"code":"too-many-requests","source":"request"}'
+        for headers, body in [(PROBLEM, holdfasts_own), ({}, b"slow down")]:
+            limit = (429, {**headers, "retry-after": "60"}, body)
+            with self.subTest(body=body), Server(lambda _: limit) as server:
+                with self.assertLogs("holdfast_backend", "WARNING") as logged:
+                    verdict = Holdfast(server.url).verify(["Bearer x"])
+                assert isinstance(verdict, Refusal)
+                self.assertEqual((verdict.status, verdict.problem["code"]), (503, "backend-limited"))
+                why = "Holdfast limits the requests of this backend"
+                self.assertEqual(verdict.problem["detail"], f"The session token could not be judged: {why}.")
+                self.assertEqual(verdict.headers["retry-after"], "60")
+                self.assertIn("HOLDFAST_REQUESTS_PER_ADDRESS", logged.output[0])
+
+    def test_an_address_that_leads_elsewhere_is_warned_of_with_what_answers_there(self) -> None:
+        folded = {"retry-after": "60\r\n set-cookie: a=b"}
+        with Server(lambda _: (404, folded, b"")) as server, self.assertLogs("holdfast_backend", "WARNING") as logged:
+            verdict = Holdfast(server.url).verify(["Bearer x"])
+        assert isinstance(verdict, Refusal)
+        self.assertEqual(verdict.headers["retry-after"], "2")
+        self.assertIn("no verdict (status 404)", logged.output[0])
+
+    def test_a_credential_that_no_header_can_hold_is_the_callers_mistake(self) -> None:
+        verdict = Holdfast("http://127.0.0.1:1").verify(["Bearer a\nb"])
+        assert isinstance(verdict, Refusal)
+        self.assertEqual((verdict.status, verdict.problem["code"]), (400, "malformed-request"))
 
     def test_a_server_that_hangs_is_503(self) -> None:
         ended = threading.Event()
@@ -547,8 +581,9 @@ class Verify(unittest.TestCase):
         with Server(lambda _: ACCEPTED) as server:
             holdfast = Holdfast(server.url)
             self.assertIsInstance(holdfast.verify([token(time.time() + 60, sub="user_1")]), Caller)
-            self.assert_cannot_judge(holdfast.verify([token(time.time() + 60, sub="user_2")]))
-            self.assert_cannot_judge(holdfast.verify([]))
+            why = "the answer from Holdfast's address is no verdict (it names somebody else)"
+            self.assert_cannot_judge(holdfast.verify([token(time.time() + 60, sub="user_2")]), why)
+            self.assert_cannot_judge(holdfast.verify([]), why)
 
     def test_one_who_is_cancelled_leaves_no_answer_to_the_next(self) -> None:
         def late(connection: socket.socket, user: bytes) -> None:
@@ -667,9 +702,12 @@ class Verify(unittest.TestCase):
                 holdfast.verify(["Bearer c"])
                 self.assertEqual((len(server.asked), server.connections), (3, 2))
 
-    def assert_cannot_judge(self, verdict: Caller | None | Refusal) -> None:
+    def assert_cannot_judge(
+        self, verdict: Caller | None | Refusal, why: str = "Holdfast does not answer"
+    ) -> None:
         assert isinstance(verdict, Refusal), verdict
         self.assertEqual((verdict.status, verdict.problem["code"]), (503, "holdfast-unreachable"))
+        self.assertEqual(verdict.problem["detail"], f"The session token could not be judged: {why}.")
         self.assertGreater(int(verdict.headers["retry-after"]), 0)
 
 

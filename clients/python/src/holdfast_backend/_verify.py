@@ -29,7 +29,7 @@ PASSED_ON = ("www-authenticate", "retry-after", "x-request-id")
 LONGEST_MEMORY_S = 60.0
 #: Questions under way at once, of ASGI apps. Threads of their own: the app needs those of the event loop itself.
 THREADS = 32
-#: Between two lines in the log about a Holdfast that does not answer.
+#: Between two lines in the log that there are no verdicts.
 TELL_EVERY_S = 60.0
 _LOG = logging.getLogger("holdfast_backend")
 
@@ -89,7 +89,7 @@ class Verifier(OfOneProcess):
                 return cast("Caller | None | Refusal", verdict)
             if is_mine:
                 break
-        return CANNOT_JUDGE
+        return _cannot_judge(NO_ANSWER)
 
     async def verify_async(
         self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET",
@@ -123,7 +123,7 @@ class Verifier(OfOneProcess):
                 return cast("Caller | None | Refusal", verdict)
             if is_mine:
                 break
-        return CANNOT_JUDGE
+        return _cannot_judge(NO_ANSWER)
 
     def _without_asking(self, authorization: Sequence[str], requirements: Requirements, method: str) -> Any:
         """What needs no question: None for nobody, or a refusal."""
@@ -169,35 +169,45 @@ class Verifier(OfOneProcess):
             path = f"/forward-auth{requirements.query}"
             answer = self._connections.send("GET", path, headers, until, repeatable=True)
         except (OSError, http.client.HTTPException) as error:
-            self._tell(error)
+            # What was received instead is not quoted: it may be what was sent.
+            told = f"{type(error).__name__}: {error}" if isinstance(error, OSError) else type(error).__name__
+            self._tell(f"{NO_ANSWER} ({told})")
             return _UNKNOWN
-        except ValueError:  # the credential is no header
-            return _UNKNOWN
+        except ValueError:  # as http.client says of what no header can hold
+            return MALFORMED_CREDENTIAL
         if answer.status != 200:
-            return _refusal(answer) or CANNOT_JUDGE
+            return _refusal(answer) or self._no_verdict(answer, f"status {answer.status}")
         caller = _caller(answer.headers)
         if caller is None:
             # Holdfast passes over another scheme, such as a staging site's `Basic`, where credentials are optional. To a
             # session token a 200 that names nobody is not its answer: perhaps the address leads elsewhere.
             is_bearer = headers.get("Authorization", "").strip().lower().startswith("bearer")
-            return None if requirements.optional and not is_bearer else CANNOT_JUDGE
+            return None if requirements.optional and not is_bearer else self._no_verdict(answer, "it names nobody")
         claims = _claims(headers["Authorization"]) if "Authorization" in headers else {"sub": None}
         if claims.get("sub", caller.user_id) != caller.user_id:
             # The answer to somebody else's question: what lies between mixes answers up, or keeps them.
-            return CANNOT_JUDGE
+            return self._no_verdict(answer, "it names somebody else")
         self._remember(key, caller, _remaining(claims, answer.headers["date"]))
         return caller
 
-    def _tell(self, error: Exception) -> None:
-        """A 503 of ours says the same whatever the cause is: a wrong address, a certificate, nobody there."""
+    def _no_verdict(self, answer: Answer, about: str) -> Refusal:
+        """For an answer that something else gave in Holdfast's place, or that says "not now"."""
+        retry_after = answer.headers.get("retry-after")
+        if answer.status == 429:
+            why = "Holdfast limits the requests of this backend"
+            self._tell(f"{why} (HOLDFAST_REQUESTS_PER_ADDRESS, or a limit in front of it)")
+            return _cannot_judge(why, "backend-limited", retry_after)
+        why = f"the answer from Holdfast's address is no verdict ({about})"
+        self._tell(why)
+        return _cannot_judge(why, retry_after=retry_after)
+
+    def _tell(self, why: str) -> None:
         now = time.monotonic()
         with self._lock:
             if now < self._silent_until:
                 return
             self._silent_until = now + TELL_EVERY_S
-        # What was received instead is not quoted: it may be what was sent.
-        why = f"{type(error).__name__}: {error}" if isinstance(error, OSError) else type(error).__name__
-        _LOG.warning("Holdfast does not answer, so callers get 503: %s", why)
+        _LOG.warning("Callers get 503: %s", why)
 
     def _remember(self, key: bytes, caller: Caller, seconds: float) -> None:
         if seconds <= 0 or self._capacity < 1:
@@ -289,12 +299,24 @@ def refuse(status: int, members: Mapping[str, Any], headers: Iterable[tuple[str,
     return Refusal(status, problem, {"content-type": "application/problem+json", "cache-control": "no-store", **dict(headers)})
 
 
-#: Holdfast is away, or what answers is not Holdfast. That is never the caller's fault.
-CANNOT_JUDGE = refuse(503, {
-    "title": "Cannot judge the session token",
-    "detail": "The session token could not be judged: Holdfast does not answer.",
-    "source": "server", "code": "holdfast-unreachable", "action": "retry",
-}, [("retry-after", "2")])
+NO_ANSWER = "Holdfast does not answer"
+
+
+def _cannot_judge(why: str, code: str = "holdfast-unreachable", retry_after: str | None = None) -> Refusal:
+    """Whatever the cause is, it is not the caller's fault."""
+    one_line = re.fullmatch(r"[ -~]+", retry_after or "")  # http.client gives several as they came
+    return refuse(503, {
+        "title": "Cannot judge the session token",
+        "detail": f"The session token could not be judged: {why}.",
+        "source": "server", "code": code, "action": "retry",
+    }, [("retry-after", one_line.group() if one_line else "2")])
+
+
+MALFORMED_CREDENTIAL = refuse(400, {
+    "title": "Malformed request",
+    "detail": "The Authorization header has characters that no header can hold.",
+    "source": "request", "code": "malformed-request", "action": "fix_request",
+})
 
 MULTIPLE_CREDENTIALS = refuse(400, {
     "title": "Several credentials",
