@@ -46,8 +46,10 @@ function useButtons(instagram, busy) {
         "aria-disabled": isBusy || undefined, // not `disabled`, which would take the focus away
         async onClick(/** @type {React.MouseEvent} */ { detail: clicks, currentTarget }) {
           if (isBusy || clicks > 1) return;
-          const group = /** @type {HTMLElement} */ (currentTarget.closest(".hf-connection"));
-          setPressed({ name, group });
+          setPressed({
+            name,
+            group: /** @type {HTMLElement} */ (currentTarget.closest(".hf-connection")),
+          });
           await instagram[name]();
           setPressed(null);
         },

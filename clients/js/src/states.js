@@ -67,7 +67,6 @@ export function describe({ phase, status, error, isCompleting, isStale = true },
     states[/** @type {"idle"} */ (state)] ?? states[connected ? "connected" : "not_connected"];
   const said = sentences[reason] ?? (why ? (sentences.reason ?? why) : sentence);
   const button = /** @type {Name} */ (BUTTONS[phase] ?? BUTTONS[state] ?? BUTTONS[action]);
-  const beside = /** @type {Name} */ (BUTTONS[/** @type {string} */ (error?.code)]);
   const isLastHeard = isStale && status && error && !isJudged(error);
   return /** @type {import("./states.d.ts").Description} */ ({
     title: isLastHeard ? labels.stale.replace("{title}", title) : title,
@@ -75,7 +74,7 @@ export function describe({ phase, status, error, isCompleting, isStale = true },
     alert: failure !== said && failure,
     label: labels[button],
     press: button === "restart" ? "connect" : button,
-    another: labels[beside],
+    another: labels[/** @type {Name} */ (BUTTONS[/** @type {string} */ (error?.code)])],
   });
 }
 

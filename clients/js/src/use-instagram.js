@@ -42,16 +42,21 @@ const alwaysSignedIn = () => /** @type {Auth} */ ({ isLoaded: true, isSignedIn: 
 function createBinding(given, options, first) {
   let auth = /** @type {Auth | undefined} */ (undefined);
   let onReturn = options.onReturn;
-  let load = /** @type {(auth: Auth) => void} */ (ignore);
+  let load = /** @type {(value?: unknown) => void} */ (ignore);
   // Never on a server, where no effect runs: nobody is signed in there, and nothing waits.
-  const loaded = globalThis.window && new Promise((resolve) => (load = resolve));
+  const loaded = /** @type {Promise<unknown> | undefined} */ (
+    globalThis.window && new Promise((resolve) => (load = resolve))
+  );
   const client =
     given ??
     createHoldfastClient({
       ...options,
       onReturn: (outcome) => onReturn?.(outcome),
       getSessionId: () => auth?.sessionId,
-      getToken: (options) => loaded?.then(() => (auth?.isSignedIn ? auth.getToken(options) : null)),
+      getToken: (options) =>
+        /** @type {Promise<string | null>} */ (
+          loaded?.then(() => (auth?.isSignedIn ? auth.getToken(options) : null))
+        ),
     });
   /**
    * Failures are in `error`; promises of event handlers that nobody awaits must not reject.
@@ -97,16 +102,16 @@ function createBinding(given, options, first) {
       if (sessionId !== next.sessionId || isSignedIn !== next.isSignedIn)
         queueMicrotask(client.sessionChanged);
       auth = next;
-      load(next);
+      load();
     },
   };
-  if (globalThis.window) binding.update(first, onReturn);
+  if (loaded) binding.update(first, onReturn);
   return binding;
 }
 
 /** @type {typeof import("./react.d.ts").HoldfastProvider} */
 export function HoldfastProvider({ client, useAuth, locale, children, ...options }) {
-  if (!client && !useAuth) fail("give the provider useAuth or a client");
+  if (!client && !useAuth) fail("<HoldfastProvider> needs useAuth or client");
   const auth = (useAuth ?? alwaysSignedIn)();
   const [binding] = React.useState(() =>
     createBinding(client, /** @type {Given} */ (options), auth),

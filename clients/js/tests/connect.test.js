@@ -289,6 +289,40 @@ test("a decline is shown although the sign-in library loads after the page", asy
   assert.equal(client.getSnapshot().error?.code, "denied");
 });
 
+const DECLINED = "https://app.example.com/?instagram=denied&attempt=a1&reason=denied";
+
+for (const tells of [true, false])
+  test(`a decline waits for a sign-in library that says, as yet, that nobody is there; ${tells ? "" : "not "}told of it`, async (t) => {
+    const { server, time, signIn, client } = await setUp(t, { getSessionId: () => signIn.sid });
+    server.state.status = connected;
+    signIn.become(null, null);
+    client.subscribe(() => {});
+    client.completeFromUrl(DECLINED);
+    await time.advance(700);
+    assert.equal(client.getSnapshot().phase, "signed-out");
+    signIn.become("user_1", "sess_1");
+    if (tells) client.sessionChanged();
+    await time.advance(10_000);
+    assert.equal(client.getSnapshot().error?.code, "denied");
+    signIn.become("user_2", "sess_2");
+    client.sessionChanged();
+    await time.advance(10_000);
+    assert.deepEqual([client.getSnapshot().phase, client.getSnapshot().error], ["ready", null]);
+  });
+
+test("a decline waits for a server that is away", async (t) => {
+  const { server, time, client } = await setUp(t);
+  server.state.status = connected;
+  server.state.fault = "503";
+  client.subscribe(() => {});
+  client.completeFromUrl(DECLINED);
+  await time.advance(2_000);
+  assert.equal(client.getSnapshot().error.code, "jwks-unavailable");
+  server.state.fault = null;
+  await time.advance(30_000);
+  assert.equal(client.getSnapshot().error?.code, "denied");
+});
+
 test("that a reconnect was declined is not told to the next person", async (t) => {
   const { server, signIn, client, time } = await setUp(t);
   server.state.status = connected;
@@ -970,6 +1004,16 @@ for (const ms of [0, 900, 4_900])
     assert.equal(globalThis.location.href, "https://app.example.com/settings?tab=2");
     assert.ok(heard.length > before);
   });
+
+test("a router that has left the page of the return at once is told nothing, for nothing was cleaned", async (t) => {
+  const { heard } = openPage(t, CALLBACK);
+  const { takeReturn } = await import("../src/core/address.js?opened-with-a-return");
+  globalThis.location.href = "https://app.example.com/home";
+  const { time } = await setUp(t);
+  assert.equal(takeReturn(globalThis.location, time.clock).value, "s3cret");
+  await time.advance(10_000);
+  assert.deepEqual(heard, []);
+});
 
 test("a page that has gone on meanwhile, or has an outcome of another attempt, is left alone", async (t) => {
   const { client, time } = await setUp(t);

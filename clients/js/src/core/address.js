@@ -54,17 +54,20 @@ export function takeReturn(address, clock) {
     if (!found.outcome) found = parseReturn(opened);
     opened = undefined;
     if (found.outcome) {
-      /** @param {boolean} [tells] */
+      /** @param {boolean} [tells] also where nothing is left to clean */
       const clean = (tells) => {
         const { rest, value } = parseReturn(location);
-        const isThere = value === found.value;
         const { state } = history;
-        if (isThere) history.replaceState(state, "", rest);
-        if (isThere || tells) dispatchEvent(new PopStateEvent("popstate", { state }));
+        if (value === found.value) {
+          history.replaceState(state, "", rest);
+          tells = true;
+        }
+        if (tells) dispatchEvent(new PopStateEvent("popstate", { state }));
+        return tells;
       };
-      clean();
+      const isCleaned = clean();
       for (const ms of [0, LOOK_AGAIN_AFTER, LOOK_ONCE_MORE_AFTER])
-        clock.setTimeout(() => clean(!ms), ms);
+        clock.setTimeout(() => clean(isCleaned && !ms), ms);
     }
   }
   return /** @type {Return} */ (found);

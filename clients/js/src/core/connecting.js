@@ -96,10 +96,8 @@ export function createConnecting(
         code: outcome === "denied" ? outcome : `attempt_${outcome}`,
       });
       const since = session.present();
-      store.read().then(({ account }) => {
-        // A status without an account says so by itself.
-        if (account && since === session.present()) store.fail(error, true);
-      }, ignore);
+      store.owe(() => since === session.present() && error);
+      store.read().catch(ignore);
       return Promise.resolve(tell(outcome, attempt, value, error));
     }
     return resume();
@@ -195,9 +193,10 @@ export function createConnecting(
    * @param {ConnectOutcome["status"]} [status]
    */
   function tell(outcome, attempt, reason, error, status = null) {
-    const told = /** @type {ConnectOutcome} */ ({ outcome, attempt, reason, status, error });
-    callBack(onReturn, told);
-    return told;
+    return callBack(
+      onReturn,
+      /** @type {ConnectOutcome} */ ({ outcome, attempt, reason, status, error }),
+    );
   }
 
   const self = {

@@ -196,9 +196,7 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask) {
     if (!turn) return;
     turn.abort();
     turn = null;
-    clock.clearTimeout(hideTimer);
-    abort.abort();
-    tabs.close();
+    onPageEvent({ type: "pagehide" });
     wake();
     store.set({ live: false });
   }

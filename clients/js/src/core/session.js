@@ -110,8 +110,9 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
 
   /** @param {HoldfastSessionError} error @returns {never} */
   function refuse(error) {
+    refusal = error;
     isOnTrial = false;
-    throw (refusal = error);
+    throw error;
   }
 
   /**
@@ -242,11 +243,11 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
  */
 function ownerOf(token, id) {
   const claims = /** @type {string} */ (token?.split(".")[1]);
-  let sub, sid;
+  let said;
   try {
-    ({ sub, sid } = JSON.parse(atob(claims.replace(/-/g, "+").replace(/_/g, "/"))));
+    said = JSON.parse(atob(claims.replace(/-/g, "+").replace(/_/g, "/")));
   } catch {
     // Another kind of token, or none.
   }
-  return { user: sub, identity: token && `${sub} ${sid}`, id };
+  return { user: said?.sub, identity: token && `${said?.sub} ${said?.sid}`, id };
 }

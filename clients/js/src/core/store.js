@@ -1,6 +1,7 @@
 /** What is known, as one frozen snapshot; how it is read, and who is told when it changes. */
 import { unreadableAnswer } from "./errors.js";
 import { ONE_MORE_WHILE_WELL } from "./limits.js";
+import { ignore } from "./pending.js";
 import { createAllowance } from "./timing.js";
 
 /** @typedef {import("../holdfast-client.d.ts").HoldfastSnapshot} HoldfastSnapshot */
@@ -35,6 +36,7 @@ export function callBack(callback, value) {
   } catch (error) {
     globalThis.reportError?.(error);
   }
+  return value;
 }
 
 /**
@@ -59,6 +61,8 @@ export function createStore(clock, transport, operation, allowance, session, onR
   /** The newest read, also when it is over, unless something newer is known. */
   let latest = /** @type {Promise<InstagramStatus> | null} */ (null);
   let etag = /** @type {string | null} */ (null);
+  /** What failed before a status was known; false where it is another session's. */
+  let owed = /** @type {() => AnyHoldfastError | false | void} */ (ignore);
 
   /** Nobody is told what is another person's, though nobody has noticed them yet. */
   const get = () => (session.isOver() ? INITIAL : snapshot);
@@ -85,10 +89,13 @@ export function createStore(clock, transport, operation, allowance, session, onR
     const stands =
       JSON.stringify(next) === JSON.stringify(known) || (!isRead && next.version < known.version);
     const status = stands ? known : next;
+    // A status without an account says it by itself.
+    const error = (status.account && owed()) || (isRead && !isStale ? snapshot.error : null);
+    owed = ignore;
     set({
       phase: "ready",
       status,
-      error: isRead && !isStale ? snapshot.error : null,
+      error,
       isStale: false,
       updatedAt: clock.now(),
     });
@@ -128,8 +135,7 @@ export function createStore(clock, transport, operation, allowance, session, onR
         set({ isFetching: !!reading });
       });
     /** @type {Promise<InstagramStatus>} */
-    const mine = operation("read", work);
-    reading = latest = mine;
+    const mine = (reading = latest = operation("read", work));
     budget = allowance;
     set({ isFetching: true, phase: snapshot.phase === "idle" ? "loading" : snapshot.phase });
     return mine;
@@ -174,6 +180,12 @@ export function createStore(clock, transport, operation, allowance, session, onR
       overtake();
       return learn(next, true);
     },
+
+    /**
+     * To be asked when the next status is learnt, what is to be shown beside it.
+     * @param {typeof owed} later
+     */
+    owe: (later) => (owed = later),
 
     /**
      * @param {AnyHoldfastError} error
