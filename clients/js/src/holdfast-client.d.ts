@@ -325,7 +325,8 @@ export interface AuthorizedFetchOptions {
   /**
    * Id of the present session, if it is at hand. By it, a change of session is noticed without
    * asking for a token, and a library that gives none although there is a session (offline, for
-   * example) is not taken to say that nobody is signed in.
+   * example) is not taken to say that nobody is signed in. Without it every `sessionChanged()` is a
+   * change, and what was known is dropped with the last listener: whoever comes next starts anew.
    */
   getSessionId?: (() => string | null | undefined) | undefined;
   fetch?: typeof globalThis.fetch | undefined;
@@ -470,7 +471,8 @@ export interface HoldfastClient {
   history(options?: { cursor?: string | null | undefined }): Promise<HistoryPage>;
   /**
    * Tell the client that somebody signed in, out or over. It notices by itself whenever it is given
-   * a token. Does nothing where `getSessionId` says that the session is the same.
+   * a token. Does nothing where `getSessionId` says that the session is the same; without that,
+   * everything known is dropped and read anew, within what an open page may ask.
    */
   sessionChanged(): void;
   /**

@@ -14,6 +14,9 @@ import { createFakeClient, fakeStatus } from "../src/fake.js";
 import { describe } from "../src/states.js";
 import { readme, readmeBlock } from "./support/code-blocks.js";
 
+/** How the samples begin that make a client. */
+const START = 'import { createHoldfastClient } from "holdfast-client";\nimport { ';
+
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tsc = createRequire(import.meta.url)
   .resolve("typescript/package.json")
@@ -150,7 +153,6 @@ test("Svelte: a store that nobody has looked at yet has nothing of who was there
 });
 
 test("the popup's page, pasted behind the page without a framework: a press opens the popup", async () => {
-  const start = 'import { createHoldfastClient } from "holdfast-client";\nimport { ';
   const client = createFakeClient(fakeStatus("not_connected"));
   client.completeFromUrl = async () => null;
   client.sessionChanged = () => {};
@@ -164,11 +166,11 @@ test("the popup's page, pasted behind the page without a framework: a press open
     button,
     another: {},
     document: { querySelector: (selector) => (selector === "#connect" ? button : {}) },
-    window: {},
+    window: new EventTarget(),
     ...{ baseUrl: "", getToken() {}, getSessionId() {} },
   };
   for (const what of ["describe", "closePopup"]) {
-    const code = readmeBlock("js", start + what).replace(/^import .*$/gm, "");
+    const code = readmeBlock("js", START + what).replace(/^import .*$/gm, "");
     new Function(...Object.keys(parts), code)(...Object.values(parts));
   }
   for (const state of ["not_connected", "connecting", "reconnect_required", "action_required"]) {
@@ -177,6 +179,23 @@ test("the popup's page, pasted behind the page without a framework: a press open
   }
   assert.deepEqual(pressed, ["popup", "popup", "popup"]);
   assert.equal(client.calls.at(-1).name, "check");
+});
+
+test("the page without a framework follows a sign-in library that comes after it", () => {
+  const client = createFakeClient(fakeStatus("not_connected"));
+  client.completeFromUrl = async () => null;
+  let changes = 0;
+  client.sessionChanged = () => (changes += 1);
+  const window = new EventTarget();
+  const code = readmeBlock("js", `${START}describe`).replace(/^import .*$/gm, "");
+  const parts = { createHoldfastClient: () => client, describe, window };
+  const document = { querySelector: () => ({}) };
+  new Function(...Object.keys(parts), "document", code)(...Object.values(parts), document);
+  let emit;
+  window.Clerk = { addListener: (listener) => (emit = listener) };
+  window.dispatchEvent(new Event("load"));
+  emit();
+  assert.equal(changes, 1);
 });
 
 test("what was read is for the session that is still there, or for nobody", async (t) => {
