@@ -498,8 +498,9 @@ export function createHoldfastClient(options: HoldfastClientOptions): HoldfastCl
  * `fetch` for a server that judges session tokens as Holdfast does, with the rule for 401: one
  * fresh token and one more request, if the code is one that a fresh token can mend; after that the
  * same 401, unsent, until the session changes. A 401 without a problem of `source: "session"` is an
- * endpoint's own: the answer to that request alone, after one fresh token, and the same path is
- * asked again six times at once and once a second. Takes paths of `baseUrl` only, so that the token
+ * endpoint's own: the answer to that request alone, after one fresh token where its own had expired
+ * or does not say, and the same path is asked again, with any query, six times at once and once a
+ * second. Takes paths of `baseUrl` only, so that the token
  * goes nowhere else. Where somebody else signs in meanwhile, what was read is read again for them,
  * and what was done rejects with `session-changed`. A body that is a stream (`duplex: "half"`) is
  * sent once: its 401 is the answer.

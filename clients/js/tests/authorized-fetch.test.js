@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { authorizedFetch } from "../src/holdfast-client.js";
 import { faults, json, problem, startScriptedServer } from "./support/scripted-server.js";
-import { createSignIn, errorOf, install } from "./support/harness.js";
+import { createSignIn, errorOf, install, makeToken } from "./support/harness.js";
 import { createSimulatedClock } from "./support/simulated-clock.js";
 import { until } from "./support/until.js";
 
@@ -221,11 +221,11 @@ test("nobody signed in: no request", async (t) => {
 });
 
 /** A path of the app's own that answers 401 by itself, until it is told otherwise. */
-function setUpOwn(page, route = "POST /unlock") {
+function setUpOwn(page, route = "POST /unlock", headers = {}) {
   const own = { wrong: 0 };
   page.server.script(route, (request, response) => {
     own.wrong += 1;
-    json(response, 401, { error: `wrong PIN ${own.wrong}` });
+    json(response, 401, { error: `wrong PIN ${own.wrong}` }, headers);
   });
   return own;
 }
@@ -300,6 +300,57 @@ test("an endpoint without problem documents is given a fresh token where the one
     good = null;
   }
   assert.equal(signIn.mints(), 2);
+});
+
+/** A page whose tokens live for a minute, and how a server says that it is so much later. */
+async function setUpWithLives(t) {
+  const time = createSimulatedClock(() => new Promise(setImmediate));
+  const page = await setUp(t, { clock: time.clock });
+  const { signIn } = page;
+  const exp = time.clock.now() / 1_000 + 60;
+  signIn.token = () => makeToken({ n: signIn.minted, exp: exp + signIn.minted });
+  const later = (ms = 0) => ({ date: new Date(time.clock.now() + ms).toUTCString() });
+  return { ...page, later };
+}
+
+test("a wrong PIN with a token that still lives is sent once, and costs no fresh token", async (t) => {
+  const page = await setUpWithLives(t);
+  const own = setUpOwn(page, "POST /unlock", page.later());
+  for (let asked = 1; asked <= 3; asked += 1) {
+    const answer = await page.request("/unlock", post);
+    assert.deepEqual(await answer.json(), { error: `wrong PIN ${asked}` });
+  }
+  assert.equal(own.wrong, 3);
+  assert.equal(page.signIn.mints(), 0);
+});
+
+test("nor does it need a sign-in library that can give a fresh token, and neither do others", async (t) => {
+  const page = await setUpWithLives(t);
+  page.signIn.onMint = () => Promise.reject(new Error("offline"));
+  setUpOwn(page, "POST /unlock", page.later());
+  assert.equal((await page.request("/unlock", post)).status, 401);
+  assert.equal((await page.request("/things")).status, 200);
+});
+
+test("a token that has expired by the server's clock is replaced, whatever this computer's says", async (t) => {
+  const { server, request, signIn, later } = await setUpWithLives(t);
+  const stale = `Bearer ${signIn.token()}`;
+  server.script("GET /old", ({ headers }, response) =>
+    json(response, headers.authorization === stale ? 401 : 200, {}, later(300_000)),
+  );
+  assert.equal((await request("/old")).status, 200);
+  assert.equal(signIn.mints(), 1);
+});
+
+test("a path is held back whatever its query, its fragment and the case of its method are", async (t) => {
+  const time = createSimulatedClock(() => new Promise(setImmediate));
+  const page = await setUp(t, { clock: time.clock });
+  const own = setUpOwn(page, "GET /locked");
+  for (let asked = 0; asked < 40; asked += 1) {
+    const method = asked % 2 ? "get" : "GET";
+    assert.equal((await page.request(`/locked?_=${asked}#${asked}`, { method })).status, 401);
+  }
+  assert.equal(own.wrong, 8); // two of the first, for its fresh token
 });
 
 for (const source of ["session", "none"])

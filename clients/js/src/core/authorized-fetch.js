@@ -3,7 +3,7 @@ import { ONE_MORE_WHILE_WELL, SHORTEST_PAUSE } from "./limits.js";
 import { checkServer, fail } from "./options.js";
 import { ignore } from "./pending.js";
 import { valueIn } from "./problem.js";
-import { createSession, isRefusal } from "./session.js";
+import { claimsIn, createSession, isRefusal } from "./session.js";
 import { createAllowance, realClock, within } from "./timing.js";
 
 /** @typedef {import("./problem.js").Answer & { token: string }} Sent */
@@ -16,6 +16,15 @@ import { createAllowance, realClock, within } from "./timing.js";
  */
 const isOwn = (status, problem) => status === 401 && problem?.source !== "session";
 
+/**
+ * Does the token of an answer still live, by the clock of the server where that can be read?
+ * @param {string} token
+ * @param {Headers} headers
+ * @param {import("../holdfast-client.d.ts").Clock} clock
+ */
+const isAlive = (token, headers, clock) =>
+  claimsIn(token)?.exp * 1_000 > (Date.parse(headers.get("date") ?? "") || clock.now());
+
 /** @type {typeof import("../holdfast-client.d.ts").authorizedFetch} */
 export function authorizedFetch(options) {
   const base = checkServer(options);
@@ -26,7 +35,7 @@ export function authorizedFetch(options) {
   let refused = /** @type {Response | null} */ (null);
   /** By route, its own 401, and how often it may be asked again. */
   const kept = /** @type {Map<string, { answer: Response, budget: Allowance }>} */ (new Map());
-  /** The token of such a 401, where it was a fresh one: another would not help. */
+  /** The token of such a 401, where another would not help. */
   let tried = /** @type {string | null} */ (null);
   function onChange() {
     first = refused = tried = null;
@@ -56,7 +65,7 @@ export function authorizedFetch(options) {
       signal,
       duplex,
     } = /** @type {RequestInit & { duplex?: string }} */ (init ?? {});
-    const route = method + address;
+    const route = method.toUpperCase() + address.split(/[?#]/)[0];
     const known = kept.get(route);
     if (known?.budget.take()) return known.answer.clone();
     /** The answer to a stream, which is read by then and cannot be sent again. */
@@ -74,7 +83,8 @@ export function authorizedFetch(options) {
           const response = await send(address, { redirect: "error", ...init, headers });
           const text = /401|429/.test(`${response.status}`) ? await response.clone().text() : "";
           const isTheirs = isOwn(response.status, valueIn(text));
-          const isFinal = isTheirs && (!!own || token === tried);
+          const isFinal =
+            isTheirs && (!!own || token === tried || isAlive(token, response.headers, clock));
           const answer = { response, text, token, isFinal };
           if (duplex) final = answer;
           if (since !== session.present()) return answer; // it is another person's

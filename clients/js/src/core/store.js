@@ -176,9 +176,10 @@ export function createStore(clock, transport, operation, allowance, session, onR
      */
     hear(next) {
       const known = /** @type {number} */ (snapshot.status?.version); // nothing is less than none
-      if (!next?.state || next.version < known) return;
-      overtake();
-      return learn(next, true);
+      if (next?.state && !(next.version < known)) {
+        overtake();
+        return learn(next, true);
+      }
     },
 
     /**

@@ -8,8 +8,8 @@ import { createSimulatedClock } from "./simulated-clock.js";
 const base64url = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
 /** Shaped like a session token; nobody here verifies signatures. */
-export const makeToken = ({ sub = "user_1", sid = "sess_1", n = 1 } = {}) =>
-  `${base64url({ alg: "RS256" })}.${base64url({ sub, sid, jti: String(n) })}.sig`;
+export const makeToken = ({ sub = "user_1", sid = "sess_1", n = 1, exp } = {}) =>
+  `${base64url({ alg: "RS256" })}.${base64url({ sub, sid, jti: String(n), exp })}.sig`;
 
 /**
  * A sign-in library whose person changes with every so many tokens, and how many were asked for.
