@@ -56,7 +56,7 @@ function createVerifyAssertion({
     const { sub, sid, org, org_role, org_permissions, act } = claims;
     const caller = Object.freeze({
       userId: sub,
-      sessionId: sid,
+      sessionId: sid ?? null,
       orgId: org ?? null,
       orgRole: org_role ?? null,
       orgPermissions: Object.freeze(org_permissions ?? []),

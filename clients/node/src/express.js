@@ -1,6 +1,6 @@
 /** Express 4 and 5, and whatever else takes `(request, response, next)`. */
 "use strict";
-const { readRequirements } = require("./requirements.js");
+const { judgeOf } = require("./judge.js");
 
 /**
  * Sets `request.caller`, or answers. Put your `cors()` before it: a refusal then carries its
@@ -26,17 +26,4 @@ function requireCaller(holdfast, options) {
   };
 }
 
-/**
- * Asks Holdfast, or reads what a proxy was told by it. Mistaken options throw here, when the app
- * starts.
- */
-function judgeOf(holdfast, { behindProxy = false, ...requirements } = {}) {
-  readRequirements(requirements);
-  if (behindProxy) holdfast.verifyAssertion({ headers: {} }, requirements); // is there a secret?
-  return async (request) =>
-    behindProxy
-      ? holdfast.verifyAssertion(request, requirements)
-      : holdfast.verify(request, requirements);
-}
-
-module.exports = { requireCaller, judgeOf };
+exports.requireCaller = requireCaller;

@@ -3,7 +3,7 @@
  * options.
  */
 "use strict";
-const { judgeOf } = require("./express.js");
+const { judgeOf } = require("./judge.js");
 
 /** Sets `request.caller`, or answers. Register `@fastify/cors` before it. */
 function requireCaller(holdfast, options) {

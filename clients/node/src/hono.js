@@ -1,6 +1,6 @@
 /** Hono: `app.use("/api/*", requireCaller(holdfast))`. */
 "use strict";
-const { judgeOf } = require("./express.js");
+const { judgeOf } = require("./judge.js");
 
 /** Sets the variable `caller`, or answers. Put `cors()` before it. */
 function requireCaller(holdfast, options) {

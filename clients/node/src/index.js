@@ -1,6 +1,6 @@
 /** Holdfast for the app's backends. CommonJS, so that `require` and `import` both take it. */
 "use strict";
-const { createSend } = require("./send.js");
+const { createSend, webAddress } = require("./send.js");
 const { createVerify } = require("./verify.js");
 const { createVerifyAssertion } = require("./assertion.js");
 const { createService, HoldfastError } = require("./service.js");
@@ -34,7 +34,7 @@ function createHoldfast({
     verify: createVerify({ send, judgeEveryMethod, capacity, timeout }),
     verifyAssertion: createVerifyAssertion({
       secret: trimmed(assertionSecret),
-      issuer: asWritten(issuer ?? url),
+      issuer: asWritten(webAddress("issuer", String(issuer ?? url).trim())),
       audience,
       judgeEveryMethod,
     }),
@@ -64,8 +64,7 @@ function headerValue(key) {
 }
 
 /** An address as Holdfast writes it in assertions, however `HOLDFAST_PUBLIC_URL` was written. */
-function asWritten(address) {
-  const { origin, pathname } = new URL(address);
+function asWritten({ origin, pathname }) {
   return origin + pathname.replace(/\/+$/, "");
 }
 

@@ -1,6 +1,6 @@
 /** Next route handlers, on the Node runtime: `export const GET = withCaller(holdfast, handler)`. */
 "use strict";
-const { judgeOf } = require("./express.js");
+const { judgeOf } = require("./judge.js");
 
 /** Calls `handler(request, context)` with `context.caller`, or answers. */
 function withCaller(holdfast, handler, options) {

@@ -9,9 +9,7 @@ const LARGEST_ANSWER = 4 * 1024 * 1024;
 
 /** @param {string} base Where Holdfast answers. */
 function createSend(base) {
-  const root = new URL(base.endsWith("/") ? base : `${base}/`);
-  if (!/^https?:$/.test(root.protocol))
-    throw new TypeError("url must begin with http:// or https://");
+  const root = webAddress("url", base.endsWith("/") ? base : `${base}/`);
   if (root.username || root.password)
     throw new TypeError("url must not hold a name and a password: Holdfast takes none");
 
@@ -34,6 +32,13 @@ function createSend(base) {
   };
 }
 
+/** What `new URL` says of an address that is none names neither the option nor what is wrong. */
+function webAddress(name, address) {
+  if (!/^https?:\/\//i.test(address) || !URL.canParse(address))
+    throw new TypeError(`${name} must be an address that begins with http:// or https://`);
+  return new URL(address);
+}
+
 /** Bounded, because something else may answer in Holdfast's place. */
 async function textOf(response) {
   const chunks = [];
@@ -46,4 +51,4 @@ async function textOf(response) {
   return Buffer.concat(chunks).toString();
 }
 
-exports.createSend = createSend;
+module.exports = { createSend, webAddress };

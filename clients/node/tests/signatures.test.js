@@ -53,6 +53,12 @@ test("an assertion says who is calling", () => {
   });
 });
 
+test("an assertion of a token without a session names none", () => {
+  const { verifyAssertion } = holdfast({ assertionSecret: SECRET });
+  const { caller } = verifyAssertion(through(assertion({ ...CLAIMS, sid: undefined })));
+  assert.equal(caller.sessionId, null);
+});
+
 for (const [what, value] of [
   ["none", undefined],
   ["another secret", assertion(CLAIMS, { secret: "x".repeat(40) })],

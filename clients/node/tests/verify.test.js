@@ -399,6 +399,15 @@ test("an option that cannot be meant is a mistake at the start", () => {
     message: 'timeout must be a whole number from 1 to 2147483647, and is "3000"',
   });
   assert.throws(() => createHoldfast(), /createHoldfast needs url/);
+  for (const [name, address] of [
+    ["url", "holdfast"],
+    ["url", "holdfast:8080"],
+    ["url", "http://"],
+    ["issuer", "api.example.com"],
+  ])
+    assert.throws(make({ [name]: address }), {
+      message: `${name} must be an address that begins with http:// or https://`,
+    });
   for (const webhookSecret of ["secret", "whsec_", ["whsec_AAAA", "secret"]])
     assert.throws(make({ webhookSecret }), {
       message: "the webhook secret must be whsec_ and base64",
