@@ -1136,6 +1136,21 @@ class Service(unittest.TestCase):
             Holdfast(server.url, service_key="hf_sk_x").service.graph("user_1", "me", query=query)
             self.assertTrue(server.asked[0].endswith("/graph/me?a=true&b=1&fields=id%2Ccaption"), server.asked)
 
+    def test_pages_take_the_parameters_that_there_are_and_no_others(self) -> None:
+        with Server(lambda _: (200, {"content-type": "application/json"}, b"{}")) as server:
+            service = Holdfast(server.url, service_key="hf_sk_x").service
+            service.history("user_1", before="b1", limit=5)
+            service.connections(state="connected", account="@ada", cursor=None, limit=5)
+            with self.assertRaises(TypeError):
+                service.connections(stat="connected")  # type: ignore[call-arg]
+        self.assertEqual(
+            server.asked,
+            [
+                "/service/users/user_1/instagram/history?before=b1&limit=5",
+                "/service/connections?state=connected&account=%40ada&limit=5",
+            ],
+        )
+
     def test_a_path_or_an_id_never_leads_to_another_route(self) -> None:
         with Server(lambda _: (200, {"content-type": "application/json"}, b"{}")) as server:
             service = Holdfast(server.url, service_key="hf_sk_x").service
@@ -1184,6 +1199,10 @@ class Assertions(unittest.TestCase):
             holdfast = Holdfast("http://127.0.0.1:1", assertion_secret=SECRET, issuer=issuer)
             verdict = holdfast.verify_assertion(assertion({**self.claims, "iss": iss}))
             self.assertIsInstance(verdict, Caller, issuer)
+
+    def test_an_issuer_that_no_assertion_can_have_is_a_mistake_at_the_start(self) -> None:
+        with self.assertRaisesRegex(ValueError, "issuer must be an address"):
+            Holdfast("http://127.0.0.1:1", issuer="api.example.com", assertion_secret=SECRET)
 
     def test_behind_a_proxy_a_route_asks_for_more(self) -> None:
         asked: list[tuple[dict[str, Any], str | None]] = [

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 from typing import Any, Sequence
 from urllib.parse import urlsplit
@@ -25,6 +26,8 @@ class AssertionVerifier:
         self._secrets = [each.strip().encode() for each in ([secret] if isinstance(secret, str) else secret)]
         self._issuer, self._audience = _as_written(issuer), audience
         self._judge_every_method = judge_every_method
+        if not re.match("https?://[^/]", self._issuer):
+            raise ValueError("issuer must be an address that begins with http:// or https://, as HOLDFAST_PUBLIC_URL does")
         if not self._secrets or any(len(each) < 32 for each in self._secrets):
             raise ValueError("the secret must have at least 32 bytes, as HOLDFAST_FORWARD_AUTH_SECRET has")
 

@@ -12,7 +12,9 @@ from urllib.parse import quote, urlencode
 from ._http import Connections
 
 if TYPE_CHECKING:
-    from .types import ConnectionsPage, DisconnectReceipt, GraphAnswer, HistoryPage, InstagramStatus, TokenAnswer
+    from .types import (
+        ConnectionsPage, DisconnectReceipt, GraphAnswer, HistoryPage, InstagramStatus, Reason, State, TokenAnswer,
+    )
 
 
 class HoldfastError(Exception):
@@ -54,7 +56,9 @@ class Service:
     def check(self, user_id: str) -> InstagramStatus:
         return cast("InstagramStatus", self._call("POST", _instagram(user_id, "/check")))
 
-    def history(self, user_id: str, **query: Any) -> HistoryPage:
+    def history(self, user_id: str, *, before: str | None = None, limit: int | None = None) -> HistoryPage:
+        """One page; `next` of it is the `before` of the following."""
+        query = {"before": before, "limit": limit}
         return cast("HistoryPage", self._call("GET", _instagram(user_id, "/history"), query))
 
     def disconnect(self, user_id: str) -> DisconnectReceipt:
@@ -65,8 +69,15 @@ class Service:
     ) -> GraphAnswer:
         return cast("GraphAnswer", self._call(method, _instagram(user_id, f"/graph/{_below(path)}"), query, body))
 
-    def connections(self, **query: Any) -> ConnectionsPage:
-        """One page; `next` of it is the `cursor` of the following."""
+    def connections(
+        self, *, state: State | None = None, reason: Reason | None = None, expires_before: str | None = None,
+        account: str | None = None, cursor: str | None = None, limit: int | None = None,
+    ) -> ConnectionsPage:
+        """One page; `next` of it is the `cursor` of the following. `account`: either id, or `@username`."""
+        query = {
+            "state": state, "reason": reason, "expires_before": expires_before,
+            "account": account, "cursor": cursor, "limit": limit,
+        }
         return cast("ConnectionsPage", self._call("GET", "/service/connections", query))
 
     def _call(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
