@@ -47,6 +47,18 @@ const ACCOUNT = /** @satisfies {import("./holdfast-client.d.ts").InstagramAccoun
   profile_picture_url: null,
 });
 
+const USER = /** @satisfies {import("./holdfast-client.d.ts").User} */ ({
+  id: "user_2ada1815aNaLyticaLengiNe0aA",
+  email: "ada@example.com",
+  email_verified: true,
+  first_name: "Ada",
+  last_name: "Lovelace",
+  image_url: null,
+  created_at: "2026-01-01T00:00:00Z",
+  updated_at: "2026-01-01T00:00:00Z",
+  last_seen_at: null,
+});
+
 const DAY = 86_400_000;
 const ATTEMPT_LIVES = 600_000;
 const hasAccount = (/** @type {InstagramState} */ state) =>
@@ -182,8 +194,11 @@ export function createFakeClient(initial) {
     set,
     setStatus,
     setError,
-    sync: operation("sync", undefined),
-    profile: operation("profile", undefined),
+    sync: operation("sync", { user: USER, created: false }),
+    profile: operation("profile", () => ({
+      ...USER,
+      connections: { instagram: snapshot.status ?? fakeStatus("not_connected") },
+    })),
     history: operation("history", { entries: [], next: null }),
     status: operation("status", () => snapshot.status),
     retry: operation("retry", () => snapshot.status),

@@ -1,11 +1,5 @@
 "use client";
-/**
- * Provider and hook. No JSX, so that it ships as it is.
- *
- * ```jsx import { useAuth } from "@clerk/react"; <HoldfastProvider
- * baseUrl="https://api.example.com" useAuth={useAuth}><Settings /></HoldfastProvider>
- * ```
- */
+/** Provider and hook. No JSX, so that it ships as it is. */
 import * as React from "react";
 import { fail } from "./core/options.js";
 import { ignore } from "./core/pending.js";

@@ -49,6 +49,15 @@ test("operations are recorded, answer as usual or as told, and fail as the real 
   );
 });
 
+test("reads of the user's record give one, with the status that is set", async () => {
+  const client = createFakeClient(fakeStatus("connected"));
+  const { user, created } = await client.sync();
+  assert.deepEqual([user.first_name, created], ["Ada", false]);
+  const { connections, ...profile } = await client.profile();
+  assert.deepEqual(profile, user);
+  assert.equal(connections.instagram.state, "connected");
+});
+
 test("its statuses are those of the contract", () => {
   for (const [state, reasons] of Object.entries(contract)) {
     for (const reason of reasons) {
