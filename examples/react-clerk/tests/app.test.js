@@ -123,6 +123,42 @@ test("from signing in to signing out", async () => {
   assert.deepEqual(troubles, []);
 });
 
+test("a browser that forbids storage: signing in works, for as long as the page is open", async (t) => {
+  const page = await browser.newPage();
+  t.after(() => page.close());
+  await page.addInitScript(() => {
+    const get = () => {
+      throw new DOMException("The operation is insecure.", "SecurityError");
+    };
+    for (const name of ["sessionStorage", "localStorage"])
+      Object.defineProperty(window, name, { configurable: true, get });
+  });
+  await page.goto(vite.home);
+  await page.getByRole("button", { name: "Continue as Ada" }).click();
+  await page.getByText("Ada Lovelace").waitFor();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+});
+
+for (const [what, answer, says] of [
+  ["does not answer", (route) => route.abort(), /Nobody answers at http/],
+  [
+    "answers otherwise",
+    (route) => route.fulfill({ status: 500, headers: { "access-control-allow-origin": "*" } }),
+    /answered with status 500/,
+  ],
+])
+  test(`a stand-in that ${what}: the page says that`, async (t) => {
+    const page = await browser.newPage();
+    t.after(() => page.close());
+    await page.route("**/v1/dev/sign-in", (route) =>
+      route.request().method() === "OPTIONS" ? route.fallback() : answer(route),
+    );
+    await page.goto(vite.home);
+    await page.getByRole("button", { name: "Continue as Ada" }).click();
+    await page.getByRole("alert").getByText(says).waitFor();
+  });
+
 test("another session in the place of the first: nothing of the first stays", async (t) => {
   const page = await browser.newPage();
   t.after(() => page.close());

@@ -39,6 +39,8 @@ async function post<T>(path: string, body: unknown): Promise<T> {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
+  }).catch(() => {
+    throw new Error(`Nobody answers at ${STANDIN}. Is \`holdfast dev\` running?`);
   });
   if (!response.ok)
     throw new Error(`The stand-in for Clerk answered with status ${response.status}.`);
@@ -57,6 +59,21 @@ function remembered(): Session | null {
   }
 }
 
+function keep(session: Session | null) {
+  try {
+    if (session) sessionStorage.setItem(STORED, JSON.stringify(session));
+    else sessionStorage.removeItem(STORED);
+  } catch {
+    // Where the browser forbids storage, the session lasts as long as the page.
+  }
+}
+
+/** What a token says of itself. */
+const claimsIn = (jwt: string) =>
+  JSON.parse(atob((jwt.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/"))) as {
+    exp: number;
+  };
+
 const Context = createContext<Standin | null>(null);
 
 function useStandin(): Standin {
@@ -72,8 +89,7 @@ function AuthProvider({ children }: { children: ReactNode }) {
 
   const remember = useCallback((next: Session | null) => {
     cached.current = null;
-    if (next) sessionStorage.setItem(STORED, JSON.stringify(next));
-    else sessionStorage.removeItem(STORED);
+    keep(next);
     setSession(next);
   }, []);
 
@@ -84,8 +100,7 @@ function AuthProvider({ children }: { children: ReactNode }) {
       if (!skipCache && known?.sessionId === sessionId && Date.now() < known.staleAt)
         return known.jwt;
       const { jwt } = await post<{ jwt: string }>(`/v1/client/sessions/${sessionId}/tokens`, {});
-      const { exp } = JSON.parse(atob(jwt.split(".")[1] ?? "")) as { exp: number };
-      cached.current = { sessionId, jwt, staleAt: exp * 1_000 - LEEWAY_MS };
+      cached.current = { sessionId, jwt, staleAt: claimsIn(jwt).exp * 1_000 - LEEWAY_MS };
       return jwt;
     },
     [sessionId],
@@ -130,8 +145,8 @@ function SignInPage() {
   const { signIn } = useStandin();
   const [trouble, setTrouble] = useState<string | null>(null);
   const enter = (person: Person) =>
-    signIn(person).catch(() =>
-      setTrouble(`Nobody answers at ${STANDIN}. Is \`holdfast dev\` running?`),
+    signIn(person).catch((error: unknown) =>
+      setTrouble(error instanceof Error ? error.message : "Signing in failed."),
     );
   return (
     <section className="card sign-in" aria-labelledby="sign-in">
