@@ -376,3 +376,24 @@ test("the page of the README, with Clerk loaded later", async (t) => {
   app.server.announce(connected);
   await shows(app, /^Connected/);
 });
+
+test("a page with the README's Content Security Policy, in a browser of some years ago", async (t) => {
+  const app = await openApp(t, {
+    browser,
+    page: "strict.html",
+    prepare: async (app) => {
+      isConnected(app);
+      await app.page.addInitScript(() => {
+        for (const name of ["timeout", "any"]) delete AbortSignal[name];
+        for (const name of ["try", "withResolvers"]) delete Promise[name];
+        for (const name of ["structuredClone", "reportError"]) delete window[name];
+        delete Object.hasOwn;
+      });
+    },
+  });
+  await shows(app, /@ada\.makes/);
+  await until(() => app.server.streams.size > 0, "a stream");
+  await app.page.locator("summary").click();
+  await app.page.getByRole("button", { name: "Yes, disconnect Instagram" }).click();
+  await shows(app, /Not connected/);
+});
