@@ -683,6 +683,32 @@ for (const ids of [false, true])
     assert.deepEqual([...seen], [null, "user_1", "user_3"]);
   });
 
+test("without ids, each of many views that open one after the other is filled at once", async (t) => {
+  const { server, client, time } = await setUp(t);
+  server.state.status = connected;
+  for (let view = 1; view <= 10; view += 1) {
+    const leave = client.subscribe(() => {});
+    await time.advance(1_000);
+    assert.equal(client.getSnapshot().status?.state, "connected", `view ${view}`);
+    await time.advance(1_000);
+    leave();
+    await time.advance(0);
+  }
+});
+
+test("without ids, views that open and close without end ask a failing server no more than one does", async (t) => {
+  const { server, client, time } = await setUp(t);
+  await client.status();
+  server.state.fault = "503";
+  for (let view = 1; view <= 100; view += 1) {
+    const leave = client.subscribe(() => {});
+    await time.advance(600);
+    leave();
+    await time.advance(0);
+  }
+  assert.ok(server.requests.length <= 9, `${server.requests.length} requests in a minute`);
+});
+
 test("without ids, what nobody looks at any more is not shown to whoever looks next", async (t) => {
   const app = await setUp(t);
   const { client, signIn, time } = app;

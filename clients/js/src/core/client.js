@@ -74,15 +74,15 @@ export function createHoldfastClient(options) {
 
   /** Nothing is known any more. */
   function drop() {
+    // Whoever comes has back what a session that stood for a moment used for state and stream.
+    const { updatedAt } = store.get();
+    if (updatedAt && clock.now() - updatedAt >= SHORTEST_PAUSE) allowance.giveBack(2);
     store.overtake();
     store.set(INITIAL);
   }
 
   /** What belonged to the person before is dropped, and what they had pressed is not done. */
   function onChange() {
-    // The next one has back what a session that stood for a moment used for state and stream.
-    const { updatedAt } = store.get();
-    if (updatedAt && clock.now() - updatedAt >= SHORTEST_PAUSE) allowance.giveBack(2);
     asked.clear();
     drop(); // before anything is told
     live.stop();
