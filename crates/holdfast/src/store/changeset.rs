@@ -130,8 +130,13 @@ impl Store {
     /// Stores `changes`, all or nothing. On [`CommitOutcome::Committed`] they are durable, and
     /// receivers of [`Store::changes`] are notified.
     pub async fn commit(&self, changes: &ChangeSet) -> Result<CommitOutcome, StoreError> {
+        self.commit_all(std::slice::from_ref(changes)).await
+    }
+
+    /// Stores all of `all`, in this order, as one unit of work: see [`Store::commit`].
+    pub async fn commit_all(&self, all: &[ChangeSet]) -> Result<CommitOutcome, StoreError> {
         let outcome = engine::retrying(|| async {
-            match self.commit_once(changes).await {
+            match self.commit_once(all).await {
                 Ok(()) => Ok(CommitOutcome::Committed),
                 Err(Abort::Because(outcome)) => Ok(outcome),
                 Err(Abort::Failed(failure)) => Err(failure),
@@ -140,35 +145,41 @@ impl Store {
         .await;
         // If the outcome is unknown, one notice too many is better than one too few.
         if matches!(outcome, Ok(CommitOutcome::Committed) | Err(StoreError::OutcomeUnknown)) {
-            self.inner.changes.tell(announcement(changes));
-            if changes.erase_all_grants.is_some() {
+            self.inner.changes.tell(all.iter().filter_map(announcement));
+            if all.iter().any(|changes| changes.erase_all_grants.is_some()) {
                 self.scrub().await;
             }
         }
         outcome
     }
 
-    async fn commit_once(&self, changes: &ChangeSet) -> Result<(), Abort> {
-        let change = announcement(changes);
-        let mut unit = match &change {
+    async fn commit_once(&self, all: &[ChangeSet]) -> Result<(), Abort> {
+        let mut unit = match all.last().and_then(announcement) {
             Some(change) => self.begin_of(&change.user_id).await?,
             None => self.begin().await?,
         };
+        for changes in all {
+            self.write_changes(&mut unit, changes).await?;
+        }
+        Ok(unit.commit().await?)
+    }
+
+    async fn write_changes(&self, unit: &mut Unit, changes: &ChangeSet) -> Result<(), Abort> {
         // Rows are always locked in the same order (user, connection, attempt), to avoid deadlocks.
         if let Some(write) = changes.attempt.as_ref().filter(|write| write.expected_revision.is_none()) {
-            self.require_user(&mut unit, &write.attempt.user_id).await?;
-            limit_attempts(&mut unit, write).await?;
+            self.require_user(unit, &write.attempt.user_id).await?;
+            limit_attempts(unit, write).await?;
         }
         if let Some(write) = changes.connection.as_ref().filter(|write| write.expected_version.is_none()) {
-            self.require_user(&mut unit, &write.connection.user_id).await?;
+            self.require_user(unit, &write.connection.user_id).await?;
         }
         if let Some(write) = &changes.connection {
             if let Some(key) = &changes.new_user_key
-                && !insert_user_key(&mut unit, &write.connection.user_id, key, self.inner.clock.now()).await?
+                && !insert_user_key(unit, &write.connection.user_id, key, self.inner.clock.now()).await?
             {
                 return Err(Abort::Because(CommitOutcome::Conflict));
             }
-            write_connection(&mut unit, write).await?;
+            write_connection(unit, write).await?;
         }
         if let Some(id) = changes.erase_all_grants {
             unit.run(statements::GRANTS_ERASE, vec![id.into()]).await?;
@@ -177,22 +188,22 @@ impl Store {
             unit.run(statements::GRANTS_ERASE_BELOW, vec![id.into(), version.into()]).await?;
         }
         if let Some(grant) = &changes.append_grant {
-            append_grant(&mut unit, grant).await?;
+            append_grant(unit, grant).await?;
         }
-        write_history(&mut unit, &changes.history).await?;
+        write_history(unit, &changes.history).await?;
         if let Some(write) = &changes.attempt {
-            write_attempt(&mut unit, write).await?;
+            write_attempt(unit, write).await?;
         }
         if let Some(lease) = &changes.release {
             unit.run(statements::LEASE_RELEASE, lease.key()).await?;
         }
-        if let Some(change) = change {
-            self.inner.changes.notify(&mut unit, &change).await?;
+        if let Some(change) = announcement(changes) {
+            self.inner.changes.notify(unit, &change).await?;
             if let (Some(write), Some(at)) = (&changes.connection, changes.event_at) {
-                self.put_event(&mut unit, Subject::Connection(write.connection.id, &change), at).await?;
+                self.put_event(unit, Subject::Connection(write.connection.id, &change), at).await?;
             }
         }
-        Ok(unit.commit().await?)
+        Ok(())
     }
 
     /// Ensures that the user has a record and is not erased, and locks it until the unit ends: an

@@ -18,8 +18,17 @@ use crate::provider::{Account, Failure, Grant, Meaning, ProviderId, SharedProvid
 use crate::store::{AttemptWrite, ChangeSet, CommitOutcome};
 use crate::vault::UserKey;
 
+/// Whether an account may be linked.
+enum Verdict {
+    /// No: the attempt ends.
+    End(AttemptOutcome),
+    /// Yes; these lose it, whose connections do not work.
+    Link { former: Vec<Connection> },
+}
+
 impl Connections {
-    /// Links the account, as [`named`]: connection, grant, attempt and history in one unit of work.
+    /// Links the account, as [`named`]: connection, grant, attempt and history, and the end of
+    /// former holders' links, in one unit of work.
     pub(super) async fn link(
         &self,
         attempt: &Attempt,
@@ -34,18 +43,30 @@ impl Connections {
             let now = self.parts.clock.now();
             let before = self.parts.store.connection_of(attempt).await?;
             let before = before.ok_or(ServiceError::UserGone)?;
-            if let Some(outcome) = self.ending(attempt, &before, &account, consented_at, now).await? {
-                self.end_attempt(attempt, outcome, now).await?;
-                return Ok(());
-            }
+            let former = match self.judge(attempt, &before, &account, consented_at, now).await? {
+                Verdict::Link { former } => former,
+                Verdict::End(outcome) => {
+                    self.end_attempt(attempt, outcome, now).await?;
+                    return Ok(());
+                }
+            };
             let linked = self.linked(&before, provider, &grant, account.clone(), consented_at, now)?;
             let mut changes = linking(key, &before, linked, &grant, now, None)?;
             let note = AttemptNote { id: attempt.id, outcome: Some(AttemptOutcome::Connected) };
             changes.history.iter_mut().for_each(|entry| entry.attempt = Some(note));
             let closed = attempt.closed(AttemptOutcome::Connected, now);
             changes.attempt = Some(AttemptWrite::update(attempt, closed));
-            match self.parts.store.commit(&changes).await? {
+            let moved = |holder: &Connection| {
+                change(holder, apply(holder, &Observation::AccountMoved, now), now, None)
+            };
+            // In this order: no two connections have the account at once.
+            let all: Vec<_> = former.iter().map(moved).chain([changes]).collect();
+            match self.parts.store.commit_all(&all).await? {
                 CommitOutcome::Committed => {
+                    for holder in &former {
+                        tracing::info!(connection = %holder.id, "an account moved to another user, who has proven control of it");
+                        self.parts.journal.forget_link(holder.id, &holder.user_id);
+                    }
                     // What waits for the provider has nothing to add: its consent is older.
                     self.supersede(attempt, consented_at, |token_account| match token_account {
                         Some(id) if is_named(&account, id) => AttemptOutcome::Connected,
@@ -55,9 +76,8 @@ impl Connections {
                     .await;
                     return Ok(());
                 }
-                // Another user linked it meanwhile.
-                CommitOutcome::AccountAlreadyLinked => {}
-                CommitOutcome::UserDeleted => return Err(ServiceError::UserGone),
+                // Another user linked it meanwhile; this one, or a former holder, was erased.
+                CommitOutcome::AccountAlreadyLinked | CommitOutcome::UserDeleted => {}
                 // If only the connection changed, try again. If the attempt changed (the person
                 // disconnected), its outcome is already stored.
                 CommitOutcome::Conflict | CommitOutcome::TooManyAttempts => {
@@ -71,31 +91,31 @@ impl Connections {
         }
     }
 
-    /// How the attempt ends where its account may not be linked.
-    async fn ending(
+    /// Whether the attempt's account may be linked.
+    async fn judge(
         &self,
         attempt: &Attempt,
         before: &Connection,
         account: &Account,
         consented_at: Timestamp,
         now: Timestamp,
-    ) -> Result<Option<AttemptOutcome>, ServiceError> {
+    ) -> Result<Verdict, ServiceError> {
         let is_same = same_account(before, account);
-        Ok(if self.is_withdrawn(account, consented_at).await? {
-            Some(AttemptOutcome::Disconnected)
+        Ok(Verdict::End(if self.is_withdrawn(account, consented_at).await? {
+            AttemptOutcome::Disconnected
         } else if is_working(before, now) && was_linked_since(before, consented_at, now) {
             // A later consent was faster: what it linked stands.
-            Some(if is_same { AttemptOutcome::Connected } else { AttemptOutcome::DifferentAccount })
+            if is_same { AttemptOutcome::Connected } else { AttemptOutcome::DifferentAccount }
         } else if self.parts.store.has_declined(attempt, consented_at, now).await? {
             // The "no" could not end this attempt, or found it before its completion came.
-            Some(AttemptOutcome::Denied)
+            AttemptOutcome::Denied
         } else if before.account.is_some() && !is_same && attempt.expect == Expect::SameAccount {
-            Some(AttemptOutcome::DifferentAccount)
+            AttemptOutcome::DifferentAccount
+        } else if let Some(former) = self.dead_holders(&attempt.user_id, account, now).await? {
+            return Ok(Verdict::Link { former });
         } else {
-            let holders = holders(&self.parts.store, account).await?;
-            let is_taken = !self.unlink_dead_holders(&attempt.user_id, holders).await?;
-            is_taken.then_some(AttemptOutcome::AccountTaken)
-        })
+            AttemptOutcome::AccountTaken
+        }))
     }
 
     /// Links the account again with the grant of an attempt whose row is lost, if it is linked to
@@ -174,16 +194,18 @@ impl Connections {
         Ok(withdrawn_at.is_some_and(|issued_at| consented_at < issued_at))
     }
 
-    /// Unlinks the account from holders whose connection does not work: this user has just proven
-    /// control of it. A holder that seems to work is checked first, since its state may be weeks
-    /// old. A death with a stated cause counts even in an incident: Instagram has just answered this
-    /// user about the same account. Returns false if a holder does work.
-    async fn unlink_dead_holders(
+    /// The other users' connections with this account, which lose it if none of them works: this
+    /// user has just proven control of it. `None` if one works. A holder that seems to work is
+    /// checked first, since its state may be weeks old. A death with a stated cause counts even in
+    /// an incident: Instagram has just answered this user about the same account.
+    async fn dead_holders(
         &self,
         user_id: &str,
-        holders: Vec<Connection>,
-    ) -> Result<bool, ServiceError> {
-        let now = self.parts.clock.now();
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Connection>>, ServiceError> {
+        let mut dead = Vec::new();
+        let holders = holders(&self.parts.store, account).await?;
         for mut holder in holders.into_iter().filter(|holder| holder.user_id != user_id) {
             if is_working(&holder, now) {
                 let probed = ServiceError::of_one(self.probe(&holder).await, |error| {
@@ -193,17 +215,16 @@ impl Connections {
                     self.believe(&holder, meaning).await?;
                 }
                 match self.parts.store.connection_by_id(holder.id).await? {
-                    Some(current) => holder = current,
-                    None => continue,
+                    Some(current) if current.account.is_some() => holder = current,
+                    Some(_) | None => continue,
                 }
             }
             if is_working(&holder, now) {
-                return Ok(false);
+                return Ok(None);
             }
-            tracing::info!(connection = %holder.id, "an account moves to another user, who has proven control of it");
-            self.end_link(holder.id, &Observation::AccountMoved).await?;
+            dead.push(holder);
         }
-        Ok(true)
+        Ok(Some(dead))
     }
 
     /// Records a death that Instagram has just stated, whatever happens to others.

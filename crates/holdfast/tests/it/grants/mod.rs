@@ -10,6 +10,7 @@ mod killed;
 mod killed_writes;
 mod mistaken;
 mod model;
+mod moving;
 mod refreshing;
 mod restoring;
 pub mod setup;

@@ -362,8 +362,11 @@ impl Provider for World {
     }
 
     fn identify<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Account>> {
-        let outcome = self.judge("identify", &grant.access_token).map(|id| account(&id));
-        Box::pin(async move { Reply { outcome, usage: self.usage() } })
+        let judged = self.judge("identify", &grant.access_token);
+        Box::pin(async move {
+            self.run_hook("identify", judged.as_ref().ok(), &judged).await;
+            Reply { outcome: judged.map(|id| account(&id)), usage: self.usage() }
+        })
     }
 
     fn objection(&self, _: &PassThrough) -> Option<Failure> {
