@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use uuid::Uuid;
 
 use super::Reason;
-use crate::clock::after;
+use crate::clock::{after, still_ahead};
 use crate::names::names;
 use crate::provider::ProviderId;
 
@@ -19,6 +19,9 @@ pub const SPENT: Duration = Duration::from_mins(2);
 /// How long a claim excludes others; after this, the work counts as abandoned. Longer than the sum
 /// of the time limits of all calls of one completion.
 pub const BUSY: Duration = Duration::from_secs(45);
+
+/// How long an attempt waits at most before Instagram is asked again.
+pub const LONGEST_PAUSE: Duration = Duration::from_mins(30);
 
 /// A closed attempt answers a repeated callback with its completion for at most this long.
 const REPEATABLE: Duration = Duration::from_hours(1);
@@ -60,9 +63,10 @@ pub struct Attempt {
     pub sealed: Option<Vec<u8>>,
     /// The completion secret, sealed, so that a repeated callback gets the same answer.
     pub sealed_completion: Option<Vec<u8>>,
-    /// Until then the attempt is claimed by a replica, or paused. A pause ends when the attempt
-    /// does.
+    /// Until then a replica has claimed the attempt.
     pub busy_until: Option<Timestamp>,
+    /// Until then it waits, because Instagram could not be asked.
+    pub paused_until: Option<Timestamp>,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
 }
@@ -70,6 +74,16 @@ pub struct Attempt {
 impl Attempt {
     /// Whether no claim and no pause holds it.
     pub fn is_free(&self, now: Timestamp) -> bool {
+        self.is_unclaimed(now) && self.pause_left(now).is_none()
+    }
+
+    /// The rest of its pause. One that is longer than any was set by a clock ahead.
+    pub fn pause_left(&self, now: Timestamp) -> Option<Duration> {
+        let until = still_ahead(self.paused_until?, LONGEST_PAUSE, now)?;
+        Duration::try_from(until.duration_since(now)).ok()
+    }
+
+    fn is_unclaimed(&self, now: Timestamp) -> bool {
         let rest = match self.stage {
             AttemptStage::Redeeming => SPENT,
             AttemptStage::Open
@@ -85,15 +99,15 @@ impl Attempt {
     pub fn is_begun(&self) -> bool {
         match self.stage {
             AttemptStage::Redeeming | AttemptStage::ShortGranted | AttemptStage::Granted => true,
-            // With `busy_until`: the completion was presented, the code could not be sent.
-            AttemptStage::Returned => self.busy_until.is_some(),
+            // Paused: the completion was presented, the code could not be sent.
+            AttemptStage::Returned => self.paused_until.is_some(),
             AttemptStage::Open | AttemptStage::Closed => false,
         }
     }
 
     /// Whether its time is over. While a claim holds it, its token may be on the way.
     pub fn has_expired(&self, now: Timestamp) -> bool {
-        self.expires_at <= now && self.is_free(now)
+        self.expires_at <= now && self.is_unclaimed(now)
     }
 
     /// This attempt, closed with `outcome`.
@@ -105,6 +119,7 @@ impl Attempt {
             expires_at: self.expires_at.min(after(now, REPEATABLE)),
             sealed: None,
             busy_until: None,
+            paused_until: None,
             closed_at: Some(now),
             ..self.clone()
         }

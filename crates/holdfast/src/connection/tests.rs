@@ -333,6 +333,7 @@ fn an_attempt_that_has_ended_says_how_and_holds_nothing_to_go_on_with() {
         sealed: Some(vec![3]),
         sealed_completion: Some(vec![4]),
         busy_until: Some(day(1)),
+        paused_until: Some(day(1)),
         closed_at: None,
     };
     let closed = Attempt {
@@ -340,6 +341,7 @@ fn an_attempt_that_has_ended_says_how_and_holds_nothing_to_go_on_with() {
         outcome: Some(AttemptOutcome::Denied),
         sealed: None,
         busy_until: None,
+        paused_until: None,
         closed_at: Some(day(2)),
         ..open.clone()
     };

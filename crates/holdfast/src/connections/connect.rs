@@ -106,6 +106,7 @@ impl Connections {
             sealed: None,
             sealed_completion: None,
             busy_until: None,
+            paused_until: None,
             closed_at: None,
         };
         let started = ConnectStarted {

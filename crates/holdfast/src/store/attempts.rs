@@ -10,7 +10,7 @@ use super::{Change, Store, StoreError, engine, rows, statements};
 use crate::caller::OwnerId;
 use crate::clock;
 use crate::connection::Connection;
-use crate::connection::attempt::{ATTEMPT_WINDOW, Attempt, AttemptOutcome, SPENT};
+use crate::connection::attempt::{ATTEMPT_WINDOW, Attempt, AttemptOutcome, LONGEST_PAUSE, SPENT};
 use crate::connection::status::OpenAttempt;
 use crate::provider::ProviderId;
 
@@ -113,7 +113,8 @@ impl Store {
     /// All users' unexpired attempts whose completion was begun and interrupted, by a crash or
     /// because the provider could not be asked. Unreadable rows are skipped.
     pub async fn stranded_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
-        self.readable(statements::ATTEMPTS_STRANDED, vec![now.into()], limit, rows::attempt).await
+        let values = vec![now.into(), clock::after(now, LONGEST_PAUSE).into()];
+        self.readable(statements::ATTEMPTS_STRANDED, values, limit, rows::attempt).await
     }
 
     /// All users' open attempts that have brought a token, or are about to. Unreadable rows are

@@ -16,7 +16,6 @@ use super::unreadable::{Read, UNREADABLE_RESTS};
 use super::{LeaseGuard, Store, StoreError, rows, statements};
 use crate::clock;
 use crate::connection::Connection;
-use crate::connection::attempt::BUSY;
 use crate::connection::clock_repair::{LONGEST_WAIT, TOLERANCE};
 
 /// With this many due rows or more, they are read by the index of expiries instead of sorted.
@@ -150,8 +149,7 @@ impl Store {
         match &self.inner.engine {
             Engine::Sqlite(_) => {
                 let leases = self.write(statements::LEASES_FENCE, Vec::new()).await?;
-                let values = vec![clock::after(self.inner.clock.now(), BUSY).into()];
-                Ok(leases + self.write(statements::ATTEMPTS_RELEASE, values).await?)
+                Ok(leases + self.write(statements::ATTEMPTS_RELEASE, Vec::new()).await?)
             }
             Engine::Postgres(_) | Engine::Driven(_) => Ok(0),
         }

@@ -50,6 +50,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     migration!(18, "0018", "unfinished_deletions"),
     migration!(19, "0019", "claims"),
     migration!(20, "0020", "consents"),
+    migration!(21, "0021", "pauses"),
 ];
 
 /// How the database's schema compares with this program's.

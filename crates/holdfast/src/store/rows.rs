@@ -84,6 +84,7 @@ fn read_attempt(row: &RowOf<impl Cells>) -> Result<Attempt, Unreadable> {
         sealed: row.opt_bytes("sealed")?,
         sealed_completion: row.opt_bytes("sealed_completion")?,
         busy_until: row.opt_time("busy_until")?,
+        paused_until: row.opt_time("paused_until")?,
         closed_at: row.opt_time("closed_at")?,
     })
 }
@@ -216,6 +217,7 @@ pub(super) fn attempt_columns(attempt: &Attempt) -> Vec<Value> {
         attempt.sealed.as_deref().into(),
         attempt.sealed_completion.as_deref().into(),
         attempt.busy_until.into(),
+        attempt.paused_until.into(),
         attempt.closed_at.into(),
     ]
 }
@@ -234,6 +236,7 @@ pub(super) fn attempt_update(expected_revision: i64, attempt: &Attempt) -> Vec<V
         attempt.sealed.as_deref().into(),
         attempt.sealed_completion.as_deref().into(),
         attempt.busy_until.into(),
+        attempt.paused_until.into(),
         attempt.closed_at.into(),
     ]
 }

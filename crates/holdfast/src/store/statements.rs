@@ -111,7 +111,7 @@ macro_rules! connection_columns {
 macro_rules! attempt_columns {
     () => {
         "id, revision, user_id, provider, state_hash, completion_hash, stage, outcome, return_to, expect, \
-         created_at, expires_at, returned_at, sealed, sealed_completion, busy_until, closed_at"
+         created_at, expires_at, returned_at, sealed, sealed_completion, busy_until, paused_until, closed_at"
     };
 }
 

@@ -14,7 +14,7 @@ use super::CompleteError;
 use super::link::named;
 use crate::clock::{after, before};
 use crate::connection::Reason;
-use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
+use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage, LONGEST_PAUSE};
 use crate::connection::reasons::reason_of;
 use crate::connections::grants::{RowSeal, UnlinkedGrant};
 use crate::connections::journal::Step;
@@ -266,10 +266,9 @@ impl Connections {
         } else {
             LONG_PAUSE
         };
-        let pause = failure.retry_after.unwrap_or(usual).min(COMPLETION_WINDOW / 2);
-        // What holds an attempt for longer than its time is a claim, never a pause.
-        let until = after(now, pause).min(next.expires_at);
-        self.advance(attempt, Attempt { busy_until: Some(until), ..next }).await?;
+        let pause = failure.retry_after.unwrap_or(usual).min(LONGEST_PAUSE);
+        let paused_until = Some(after(now, pause));
+        self.advance(attempt, Attempt { busy_until: None, paused_until, ..next }).await?;
         let reason = waited_for(failure.meaning);
         self.note_refusal(attempt, failure, reason).await;
         Err(CompleteError::Waits { reason, retry_after: pause })

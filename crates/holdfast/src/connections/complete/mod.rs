@@ -135,7 +135,7 @@ impl Connections {
                 self.run_to_end(provider, claimed).await?;
                 continue;
             }
-            let pause = pause_left(&attempt, now);
+            let pause = attempt.pause_left(now);
             if now >= after(started, PATIENCE) || pause.is_some_and(|left| left > PATIENCE) {
                 return Err(CompleteError::InProgress { retry_after: pause.unwrap_or(SOON) });
             }
@@ -231,7 +231,8 @@ impl Connections {
             | AttemptStage::Granted
             | AttemptStage::Closed) => other,
         };
-        let next = Attempt { stage, busy_until: Some(after(now, BUSY)), ..attempt.clone() };
+        let busy_until = Some(after(now, BUSY));
+        let next = Attempt { stage, busy_until, paused_until: None, ..attempt.clone() };
         self.advance(attempt, next).await
     }
 }
@@ -274,11 +275,4 @@ fn error_of(outcome: AttemptOutcome) -> Option<CompleteError> {
         AttemptOutcome::AccountTaken => Some(CompleteError::AccountTaken),
         AttemptOutcome::Failed(reason) => Some(CompleteError::Ended { reason }),
     }
-}
-
-/// The rest of the attempt's pause; `None` where it may be a claim, which usually ends early. A
-/// claim takes the attempt out of [`AttemptStage::Returned`], and lasts no longer than [`BUSY`].
-fn pause_left(attempt: &Attempt, now: Timestamp) -> Option<Duration> {
-    let left = attempt.busy_until.and_then(|until| Duration::try_from(until.duration_since(now)).ok())?;
-    (attempt.stage == AttemptStage::Returned || left > BUSY).then_some(left)
 }

@@ -112,7 +112,11 @@ impl Connections {
                 Step::Grant => drop(seal.open_unlinked_grant(&token.blob)?),
             }
             let next = self.with_token(&attempt, step, token.blob.clone());
-            if self.advance(&attempt, Attempt { busy_until: None, ..next }).await?.is_some() {
+            if self
+                .advance(&attempt, Attempt { busy_until: None, paused_until: None, ..next })
+                .await?
+                .is_some()
+            {
                 return Ok(true);
             }
             conflicts.lost()?;

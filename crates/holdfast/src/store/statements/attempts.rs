@@ -11,15 +11,17 @@ statements! {
          (stage <> 'redeeming' AND busy_until <= $1)) ORDER BY expires_at, id LIMIT $3 + 0 OFFSET $4 + 0");
     ATTEMPTS_OPEN = attempts_where!("user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed' ORDER BY created_at, id");
     /// Attempts whose completion was begun and interrupted. If the code could not be sent, the
-    /// attempt is back at `returned`, with `busy_until` set.
+    /// attempt is back at `returned`, with `paused_until` set. A pause beyond `$2` is none: its
+    /// clock was ahead.
     ATTEMPTS_STRANDED = attempts_where!("stage <> 'closed' AND (stage IN ('redeeming', 'short_granted', 'granted') OR (stage = 'returned' \
-         AND busy_until IS NOT NULL)) AND expires_at > $1 AND (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0");
+         AND paused_until IS NOT NULL)) AND expires_at > $1 AND (busy_until IS NULL OR busy_until <= $1) AND (paused_until IS NULL OR \
+         paused_until <= $1 OR paused_until > $2) ORDER BY expires_at, id LIMIT $3 + 0 OFFSET $4 + 0");
     /// Attempts that hold a token, or may have one in the journal.
     ATTEMPTS_HOLDING = attempts_where!("stage <> 'closed' AND stage IN ('redeeming', 'short_granted', 'granted') AND COALESCE(provider, \
          '') = $1 ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0");
     ATTEMPTS_CLOSE = Sql::both(
         "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
-         revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed' RETURNING id",
+         paused_until = NULL, revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed' RETURNING id",
     );
     /// Those begun within an attempt's lifetime (ten minutes), so that few rows are read, however
     /// many are closed. One that waits for the provider lives longer, and does not count after
@@ -48,13 +50,14 @@ statements! {
     ATTEMPT_INSERT = Sql::both(
         "INSERT INTO attempts (id, revision, user_id, provider, state_hash, completion_hash, stage, \
          outcome, return_to, expect, created_at, expires_at, returned_at, sealed, sealed_completion, \
-         busy_until, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
-         $16, $17) ON CONFLICT DO NOTHING",
+         busy_until, paused_until, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+         $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING",
     );
     /// Compare and set. The values that an attempt began with never change.
     ATTEMPT_UPDATE = Sql::both(
         "UPDATE attempts SET revision = $3, completion_hash = $4, stage = $5, outcome = $6, expires_at = \
-         $7, returned_at = $8, sealed = $9, sealed_completion = $10, busy_until = $11, closed_at = $12 \
+         $7, returned_at = $8, sealed = $9, sealed_completion = $10, busy_until = $11, paused_until = $12, \
+         closed_at = $13 \
          WHERE id = $1 AND revision = $2",
     );
 }

@@ -106,11 +106,9 @@ statements! {
     LEASES_FENCE = Sql::both(
         "UPDATE connections SET lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1 WHERE lease_until IS NOT NULL",
     );
-    /// Releases all claims on attempts, likewise. What is longer than a claim, or leaves the attempt
-    /// as it returned, is a pause that the provider asked for.
-    ATTEMPTS_RELEASE = Sql::both(
-        "UPDATE attempts SET busy_until = 0, revision = revision + 1 WHERE busy_until > 0 AND busy_until <= $1 AND stage <> 'returned'",
-    );
+    /// Releases all claims on attempts, likewise.
+    ATTEMPTS_RELEASE =
+        Sql::both("UPDATE attempts SET busy_until = 0, revision = revision + 1 WHERE busy_until > 0");
     NEXT_DUE = Sql::each(
         "SELECT MIN(at) AS at FROM (SELECT at FROM (SELECT next_refresh_at AS at FROM connections WHERE \
          next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND lease_until IS NULL AND \

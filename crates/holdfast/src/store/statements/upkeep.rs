@@ -71,7 +71,7 @@ statements! {
         " SET expires_at = expires_at - created_at + $2, created_at = $2, revision = revision + 1 WHERE id IN (SELECT id \
          FROM attempts WHERE stage <> 'closed' AND expires_at > $1 AND created_at > $1 ORDER BY expires_at LIMIT $3 + 0)",
     );
-    /// Claims and pauses that last longer than any, likewise.
+    /// Claims that last longer than any, likewise.
     ATTEMPTS_BRING_BACK_CLAIMS = by_index!(
         "UPDATE attempts",
         "sqlite_autoindex_attempts_1",

@@ -128,22 +128,26 @@ async fn the_worker_goes_on_from_a_short_lived_token_by_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rest_of_a_pause_is_told_however_short() {
-    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
-    let app = App::at(Arc::new(clock.clone()), NO_WORKER, |_| {}).await;
-    let ada = app.sign_in(Person::Ada);
-    let returned = ada.approve(ACCOUNT).await;
-    app.instagram.arm(None, Fault::AppRateLimit, Some(Endpoint::Token), None).unwrap();
-    let limited = ada.complete(&returned).await;
-    assert_eq!(limited.code(), "rate_limited");
-    let wait: u64 = limited.headers["retry-after"].to_str().unwrap().parse().unwrap();
-    // As long as a claim may still last.
-    clock.advance(Duration::from_secs(wait - 30));
-    let early = tokio::time::timeout(Duration::from_secs(30), ada.complete(&returned)).await;
-    let early = early.expect("it is answered at once");
-    assert_eq!(
-        (early.code(), &early.headers["retry-after"]),
-        ("attempt-in-progress", &"30".parse().unwrap())
-    );
+    for (endpoint, fault) in
+        [(Endpoint::Token, Fault::AppRateLimit), (Endpoint::Exchange, Fault::AccountRateLimit)]
+    {
+        let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+        let app = App::at(Arc::new(clock.clone()), NO_WORKER, |_| {}).await;
+        let ada = app.sign_in(Person::Ada);
+        let returned = ada.approve(ACCOUNT).await;
+        app.instagram.arm(None, fault, Some(endpoint), None).unwrap();
+        let limited = ada.complete(&returned).await;
+        assert_eq!(limited.code(), "rate_limited");
+        let wait: u64 = limited.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        // As long as a claim may still last.
+        clock.advance(Duration::from_secs(wait - 30));
+        let early = tokio::time::timeout(Duration::from_secs(30), ada.complete(&returned)).await;
+        let early = early.unwrap_or_else(|_| panic!("{endpoint:?}: it is answered at once"));
+        assert_eq!(
+            (early.code(), &early.headers["retry-after"]),
+            ("attempt-in-progress", &"30".parse().unwrap())
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

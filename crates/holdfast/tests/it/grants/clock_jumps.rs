@@ -229,7 +229,7 @@ async fn attempts_of_a_clock_that_was_ahead_are_in_nobodys_way() {
         let ahead = 259_200_000;
         db.execute(&format!(
             "UPDATE attempts SET created_at = created_at + {ahead}, expires_at = expires_at + {ahead}; \
-             UPDATE attempts SET busy_until = {far} WHERE id = '{claimed}'"
+             UPDATE attempts SET busy_until = {far}, paused_until = {far} WHERE id = '{claimed}'"
         ))
         .await;
         one.connections.connect(&owner("ada"), ConnectRequest::default()).await.expect("none of them counts");

@@ -104,6 +104,7 @@ fn attempt(name: &str, db: &TestDb) -> Attempt {
         sealed: None,
         sealed_completion: None,
         busy_until: None,
+        paused_until: None,
         closed_at: None,
     }
 }

@@ -29,6 +29,7 @@ async fn an_attempt_comes_back_whole_at_every_stage() {
                 next.sealed = Some(vec![1, 0, 255]);
                 next.sealed_completion = Some(vec![2]);
                 next.busy_until = Some(later(DAY));
+                next.paused_until = Some(later(DAY));
                 if stage == AttemptStage::Closed {
                     next.outcome = Some(AttemptOutcome::Failed(holdfast::connection::Reason::ConsentBlocked));
                     next.closed_at = Some(later(DAY));

@@ -143,6 +143,7 @@ pub fn attempt(owner: &OwnerId, number: u8) -> Attempt {
         sealed: None,
         sealed_completion: None,
         busy_until: None,
+        paused_until: None,
         closed_at: None,
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use holdfast::connection::Connection;
+use holdfast::connection::attempt::{Attempt, AttemptStage};
 use holdfast::store::{CommitOutcome, Store};
 use jiff::Timestamp;
 
-use super::fixtures::{DAY, connection, in_parallel, insert, later, linked, owner, update};
+use super::fixtures::{DAY, attempt, begin, connection, in_parallel, insert, later, linked, owner, update};
 use crate::testing::database::{Engine, on_each_engine, start_of_time};
 
 const LEASE: Duration = Duration::from_mins(2);
@@ -209,6 +210,35 @@ async fn what_a_killed_server_held_is_free_where_no_other_can_hold_it() {
             // Another replica may be alive.
             Engine::Postgres => assert_eq!((released, free), (0, 1)),
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_servers_claims_on_attempts_are_free_and_pauses_stay() {
+    on_each_engine(async |db| {
+        let ada = owner("ada");
+        linked(&db.store, "ada", "1").await;
+        let now = start_of_time();
+        let held =
+            [(1, Some(later(LEASE)), None), (2, None, Some(later(LEASE)))].map(|(number, busy, pause)| {
+                let held = attempt(&ada, number);
+                let stage = AttemptStage::ShortGranted;
+                Attempt { busy_until: busy, paused_until: pause, stage, created_at: now, ..held }
+            });
+        for each in &held {
+            assert_eq!(db.store.commit(&begin(each, None)).await, Ok(CommitOutcome::Committed));
+        }
+        assert_eq!(db.store.stranded_attempts(now, 9).await, Ok(vec![]));
+        db.store.release_dead_server().await.expect("it releases");
+        let free = db.store.stranded_attempts(now, 9).await.expect("it answers");
+        let ids: Vec<_> = free.iter().map(|each| each.id).collect();
+        match db.engine {
+            Engine::Sqlite => assert_eq!(ids, [held[0].id]),
+            Engine::Postgres => assert!(ids.is_empty(), "{ids:?}"),
+        }
+        let all = db.store.stranded_attempts(later(LEASE), 9).await.expect("it answers");
+        assert_eq!(all.len(), 2);
     })
     .await;
 }

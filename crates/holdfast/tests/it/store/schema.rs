@@ -1,16 +1,18 @@
 //! Migrations, and every statement on the schema they lead to.
 
 use holdfast::clock::{ManualClock, SystemClock};
-use holdfast::store::{MigrateError, OpenError, SchemaState, Store, StoreOptions};
+use holdfast::connection::attempt::{Attempt, AttemptStage};
+use holdfast::store::{CommitOutcome, MigrateError, OpenError, SchemaState, Store, StoreOptions};
 use std::sync::Arc;
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use super::fixtures::{INSTAGRAM, in_parallel, linked, owner};
+use super::fixtures::{DAY, INSTAGRAM, attempt, begin, in_parallel, later, linked, owner};
 use crate::testing::database::{
     Engine, Place, TestDb, create_database, execute, on_each_engine, postgres_url, start_of_time,
 };
 use crate::testing::leaks::Watch;
+use crate::testing::program::WITHOUT_THE_NEWEST_MIGRATION;
 use crate::testing::waiting::until;
 
 /// How many there are.
@@ -91,13 +93,35 @@ async fn the_grants_of_moved_accounts_are_erased() {
              DELETE FROM schema_migrations WHERE version >= 15; DROP INDEX attempts_open; \
              DROP TABLE withdrawals; DROP INDEX data_deletions_unfinished; \
              ALTER TABLE data_deletions DROP COLUMN unfinished; ALTER TABLE users DROP COLUMN claimed_at; \
-             ALTER TABLE attempts DROP COLUMN returned_at",
+             ALTER TABLE attempts DROP COLUMN returned_at; ALTER TABLE attempts DROP COLUMN paused_until",
             ada.user_id
         ))
         .await;
-        assert_eq!(db.store.migrate().await.expect("it migrates"), 6);
+        assert_eq!(db.store.migrate().await.expect("it migrates"), 7);
         assert_eq!(db.store.sealed_grants(ada.id).await, Ok(vec![]));
         assert_eq!(db.store.sealed_grants(grace.id).await.expect("it answers").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_of_the_version_before_is_one_still() {
+    on_each_engine(async |db| {
+        linked(&db.store, "ada", "25").await;
+        let until = Some(later(DAY));
+        let (returned, claimed) = (attempt(&owner("ada"), 1), attempt(&owner("ada"), 2));
+        for (each, stage) in [(&returned, AttemptStage::Returned), (&claimed, AttemptStage::Redeeming)] {
+            let before = Attempt { stage, busy_until: until, ..each.clone() };
+            assert_eq!(db.store.commit(&begin(&before, None)).await, Ok(CommitOutcome::Committed));
+        }
+        db.execute(WITHOUT_THE_NEWEST_MIGRATION).await;
+        assert_eq!(db.store.migrate().await.expect("it migrates"), 1);
+        let held = async |id| {
+            let now = db.store.attempt(id).await.expect("it answers").expect("it is there");
+            (now.busy_until, now.paused_until)
+        };
+        assert_eq!(held(returned.id).await, (None, until));
+        assert_eq!(held(claimed.id).await, (until, None));
     })
     .await;
 }
@@ -131,6 +155,7 @@ pub async fn of_the_version_before(url: &str) {
     let back = "ALTER TABLE users DROP COLUMN first_synced_at; DROP INDEX attempts_open; DROP TABLE withdrawals; \
                 ALTER TABLE users DROP COLUMN claimed_at; DROP INDEX data_deletions_unfinished; \
                 ALTER TABLE data_deletions DROP COLUMN unfinished; ALTER TABLE attempts DROP COLUMN returned_at; \
+                ALTER TABLE attempts DROP COLUMN paused_until; \
                 DELETE FROM schema_migrations WHERE version >= 14";
     execute(url, back).await.expect("it is taken back");
 }
@@ -159,7 +184,7 @@ async fn a_migration_that_waits_for_a_reader_lets_others_read() {
     .await;
     assert!(!migrating.is_finished());
     reader.execute("COMMIT").await.expect("it ends");
-    assert_eq!(migrating.await.expect("it ends").expect("it migrates"), 7);
+    assert_eq!(migrating.await.expect("it ends").expect("it migrates"), 8);
     store.close().await;
 }
 

@@ -20,8 +20,8 @@ use tempfile::TempDir;
 use crate::testing::leaks;
 
 /// Takes back the newest migration of SQLite: what an older program has left.
-pub const WITHOUT_THE_NEWEST_MIGRATION: &str = "ALTER TABLE attempts DROP COLUMN returned_at; \
-     DELETE FROM schema_migrations WHERE version = 20";
+pub const WITHOUT_THE_NEWEST_MIGRATION: &str = "ALTER TABLE attempts DROP COLUMN paused_until; \
+     DELETE FROM schema_migrations WHERE version = 21";
 
 /// A directory to run the program in. Nothing of the environment of the test run reaches it.
 pub struct Place {
