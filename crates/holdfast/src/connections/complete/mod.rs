@@ -10,6 +10,7 @@ mod tokens;
 
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
@@ -83,6 +84,8 @@ pub enum CompleteError {
 const PATIENCE: Duration = Duration::from_secs(9);
 /// The wait told to a client whose [`PATIENCE`] ended without an outcome.
 const SOON: Duration = Duration::from_secs(1);
+/// Attempts ended or resumed in parallel.
+const PARALLEL: usize = 8;
 /// Pause between two reads of the attempt.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -145,7 +148,7 @@ impl Connections {
 
     /// Continues a crashed or interrupted completion. The owner's consent stands: the completion
     /// was presented before the first step. Does nothing while the attempt is claimed or paused.
-    pub async fn resume(&self, attempt: &Attempt) -> Result<(), CompleteError> {
+    async fn resume(&self, attempt: &Attempt) -> Result<(), CompleteError> {
         let provider = self.parts.provider.as_ref().ok_or(CompleteError::NotConfigured)?;
         let now = self.parts.clock.now();
         if attempt.has_expired(now) {
@@ -160,43 +163,61 @@ impl Connections {
         }
     }
 
-    /// Ends expired attempts and resumes interrupted ones, at most `limit` each. Returns how many.
-    /// A failure of one attempt does not stop the others.
+    /// Ends expired attempts and, unless the provider answers nobody, resumes interrupted ones, at
+    /// most `limit` each. Returns how many. A failure of one attempt does not stop the others.
     pub async fn advance_attempts(
         &self,
         limit: usize,
         stop: &CancellationToken,
     ) -> Result<usize, ServiceError> {
-        let now = self.parts.clock.now();
+        let clock = &self.parts.clock;
+        let expired = self.parts.store.expired_attempts(clock.now(), limit).await?;
+        let ended = stream::iter(expired).map(|attempt| async move {
+            if stop.is_cancelled() { Ok(false) } else { self.end_alone(&attempt).await }
+        });
+        let ended: Vec<_> = ended.buffer_unordered(PARALLEL).collect().await;
         let mut handled = 0;
-        let expired = self.parts.store.expired_attempts(now, limit).await?;
-        for attempt in expired.iter().take_while(|_| !stop.is_cancelled()) {
-            handled += 1;
-            match self.end_expired(attempt, now).await {
-                Err(CompleteError::Service(error)) if error.concerns_all() => return Err(error),
-                Err(error) => {
-                    if self.parts.store.is_news("attempt to close", &attempt.id.to_string()) {
-                        tracing::error!(attempt = %attempt.id, %error, "an expired connect attempt could not be closed");
-                    }
-                }
-                Ok(()) => {}
-            }
+        for outcome in ended {
+            handled += usize::from(outcome?);
         }
         if self.parts.provider.is_none() {
             return Ok(handled);
         }
-        let stranded = self.parts.store.stranded_attempts(now, limit).await?;
-        for attempt in stranded.iter().take_while(|_| !stop.is_cancelled()) {
-            handled += 1;
-            match self.resume(attempt).await {
-                // Its pause is in the log already.
-                Ok(()) | Err(CompleteError::Waits { .. }) => {}
-                Err(error) => {
-                    tracing::warn!(attempt = %attempt.id, %error, "an interrupted connect attempt could not be finished yet");
+        let stranded = self.parts.store.stranded_attempts(clock.now(), limit).await?;
+        let resumed = stream::iter(stranded).map(|attempt| async move {
+            let goes_on = !stop.is_cancelled() && self.gate.rests_until(clock.now()).is_none();
+            if goes_on {
+                self.resume_alone(&attempt).await;
+            }
+            usize::from(goes_on)
+        });
+        let resumed: Vec<_> = resumed.buffer_unordered(PARALLEL).collect().await;
+        Ok(handled + resumed.into_iter().sum::<usize>())
+    }
+
+    /// Calls [`Self::end_expired`]; logs a failure that concerns this attempt alone.
+    async fn end_alone(&self, attempt: &Attempt) -> Result<bool, ServiceError> {
+        match self.end_expired(attempt, self.parts.clock.now()).await {
+            Err(CompleteError::Service(error)) if error.concerns_all() => return Err(error),
+            Err(error) => {
+                if self.parts.store.is_news("attempt to close", &attempt.id.to_string()) {
+                    tracing::error!(attempt = %attempt.id, %error, "an expired connect attempt could not be closed");
                 }
             }
+            Ok(()) => {}
         }
-        Ok(handled)
+        Ok(true)
+    }
+
+    /// Calls [`Self::resume`]; logs a failure.
+    async fn resume_alone(&self, attempt: &Attempt) {
+        match self.resume(attempt).await {
+            // Its pause is in the log already.
+            Ok(()) | Err(CompleteError::Waits { .. }) => {}
+            Err(error) => {
+                tracing::warn!(attempt = %attempt.id, %error, "an interrupted connect attempt could not be finished yet");
+            }
+        }
     }
 
     /// Ends an expired attempt. A grant in hand gets a last try: the process may have been down

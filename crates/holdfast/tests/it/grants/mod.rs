@@ -15,6 +15,7 @@ mod refreshing;
 mod restoring;
 pub mod setup;
 mod stopping;
+mod stranded;
 mod unreadable;
 mod unwritable;
 pub mod world;
