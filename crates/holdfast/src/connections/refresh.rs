@@ -189,10 +189,8 @@ impl Connections {
             return Ok(Refreshed::Skipped(Skip::Replaced));
         }
         self.incidents.passed(connection).await;
-        let is_doubted =
-            connection.suspicion.is_some() || connection.failures > 0 && is_proven_by_use(connection);
-        if is_doubted || Box::pin(self.describe(connection, tools.provider, &renewed)).await? {
-            self.probe_renewed(connection.id, tools.provider, &renewed).await?;
+        if let Err(error) = Box::pin(self.look_at_renewed(connection, tools.provider, &renewed)).await {
+            tracing::warn!(connection = %connection.id, %error, "a new grant is stored, but not what Instagram says with it");
         }
         Ok(Refreshed::Renewed)
     }
@@ -215,14 +213,17 @@ impl Connections {
         Ok(self.diagnose(question, tools).await?.into())
     }
 
-    /// Probes the new grant, after doubts about it or the grant before it.
-    async fn probe_renewed(
+    /// Asks about the account with the new grant; after doubts about it or the grant before it,
+    /// probes it.
+    async fn look_at_renewed(
         &self,
-        id: Uuid,
+        before: &Connection,
         provider: &SharedProvider,
         renewed: &Grant,
     ) -> Result<(), ServiceError> {
-        if let Some(connection) = self.parts.store.connection_by_id(id).await?
+        let is_doubted = before.suspicion.is_some() || before.failures > 0 && is_proven_by_use(before);
+        if (is_doubted || self.describe(before, provider, renewed).await?)
+            && let Some(connection) = self.parts.store.connection_by_id(before.id).await?
             && let Some(facts) = connection.grant.filter(|facts| facts.obtained_at == renewed.obtained_at)
         {
             let tools = Tools { provider, grant: renewed, lease: None };

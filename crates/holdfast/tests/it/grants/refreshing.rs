@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use holdfast::clock::{Clock as _, before};
 use holdfast::connection::{Reason, Standing, State};
 use holdfast::connections::complete::CompleteError;
+use holdfast::connections::refresh::Refreshed;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{EFFECTS, Health, RefreshEffect, World};
@@ -41,6 +42,26 @@ async fn an_untouched_connection_lives_for_years_in_each_world() {
                 "the one in use and the one before"
             );
         }
+    })
+    .await;
+}
+
+/// What is asked of Instagram after a refresh has no part in whether it is stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_is_stored_has_succeeded() {
+    on_each_engine(async |db| {
+        let one = replica(db, RefreshEffect::OldDead);
+        let id = one.link("ada").await.id;
+        one.clock.advance(31 * DAY);
+        let store = one.store.clone();
+        one.world.after("identify", move |_| {
+            let store = store.clone();
+            async move { store.close().await }.boxed()
+        });
+        let lease = one.store.claim(id, "one", one.clock.now(), 3 * MINUTE).await.expect("it answers");
+        let refreshed = one.connections.refresh(&lease.expect("a lease")).await;
+        assert_eq!(one.world.calls("identify").len(), 1);
+        assert!(matches!(refreshed, Ok(Refreshed::Renewed)), "{refreshed:?}");
     })
     .await;
 }
