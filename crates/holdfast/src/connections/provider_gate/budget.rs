@@ -51,11 +51,16 @@ impl Budget {
             SCARCE..100 => SLOWER,
             100.. => limited.and_then(|each| each.retry_after).unwrap_or(LIMITED_PAUSE),
         };
+        let not_before = after(now, gap);
+        // An answer to a call from before the budget was spent does not end that pause.
+        if self.spent_until(now).is_some_and(|spent| not_before < spent) {
+            return;
+        }
         let mut state = self.state.lock();
         if percent >= 100 && state.percent < 100 {
             tracing::warn!(percent, pause = ?gap, "the provider's hourly budget for the app is used up; the worker pauses");
         }
-        *state = State { percent, seen_at: Some(now), not_before: Some(after(now, gap)) };
+        *state = State { percent, seen_at: Some(now), not_before: Some(not_before) };
     }
 
     /// Until when no call may be made: calls while throttled prolong it.
@@ -139,6 +144,10 @@ mod tests {
         budget.observe(Usage::default(), Some(&refusal(LimitScope::Account)), at(0));
         assert_eq!(budget.allows(32, at(0)), 32, "an account's limit is its own");
         budget.observe(Usage::default(), Some(&refusal(LimitScope::App)), at(0));
+        for late in [used(99), used(100), used(1)] {
+            budget.observe(late, None, at(60));
+            assert_eq!(budget.spent_until(at(60)), Some(at(19 * 60)), "it answers an earlier call");
+        }
         assert_eq!((budget.allows(32, at(19 * 60 - 1)), budget.allows(32, at(19 * 60))), (0, 1));
     }
 }
