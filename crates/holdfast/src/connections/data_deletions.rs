@@ -129,9 +129,13 @@ impl Connections {
                 None => waits = true,
             }
         }
-        deletion.completed_at = (!waits).then(|| self.parts.clock.now());
-        deletion.unfinished = waits.then_some(about);
-        self.parts.store.record_deletion(&deletion).await?;
+        let unfinished = waits.then_some(about);
+        // One that waits for a week has nothing new to store meanwhile.
+        if deletion.erased > 0 || unfinished != deletion.unfinished {
+            deletion.completed_at = (!waits).then(|| self.parts.clock.now());
+            deletion.unfinished = unfinished;
+            self.parts.store.record_deletion(&deletion).await?;
+        }
         // The same request, delivered twice at once, may have erased the rest.
         Ok(self.parts.store.deletion(&deletion.code).await?.unwrap_or(deletion))
     }

@@ -67,8 +67,8 @@ const PARALLEL: usize = 8;
 /// How often stored times are checked without a jump of the clock: another replica's may have
 /// jumped.
 const TIMES_CHECKED_EVERY: Duration = Duration::from_hours(24);
-/// How often damaged grants are tried again.
-const DAMAGE_LOOKED_AT_EVERY: Duration = Duration::from_mins(1);
+/// How often damaged grants are tried again, and unfinished data deletions.
+const LEFT_OVERS_LOOKED_AT_EVERY: Duration = Duration::from_mins(1);
 /// Most connections whose times are repaired in one tick.
 const REPAIRED_AT_ONCE: usize = 256;
 
@@ -119,8 +119,8 @@ struct Past {
     ticked_at: Option<Timestamp>,
     /// When stored times are next checked.
     times_due_at: Option<Timestamp>,
-    /// Looks at damaged grants.
-    damage: Throttle,
+    /// Looks at what could not be done yet.
+    left_overs: Throttle,
 }
 
 impl Worker {
@@ -191,8 +191,10 @@ impl Worker {
         let attempts =
             log_unless_database_down("connect attempts", connections.advance_attempts(BATCH, stop).await)?;
         log_unless_database_down("stored times", self.repair_times(stop).await)?;
-        log_unless_database_down("damaged grants", self.retry_unreadable(stop).await)?;
-        log_unless_database_down("data deletions", connections.finish_deletions().await)?;
+        if self.past.lock().left_overs.admits(LEFT_OVERS_LOOKED_AT_EVERY, self.clock.now()) {
+            log_unless_database_down("damaged grants", connections.reopen_unreadable(stop).await)?;
+            log_unless_database_down("data deletions", connections.finish_deletions().await)?;
+        }
         let expired = log_unless_database_down("expiries", connections.expire_due(BATCH, stop).await)?;
         let mut done = Done { renewed, failed: 0, expired, attempts };
         if !self.connections.is_configured() {
@@ -244,13 +246,6 @@ impl Worker {
                 () = stop.cancelled(), if waiting.len() > 0 => {}
             }
         }
-    }
-
-    async fn retry_unreadable(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
-        if !self.past.lock().damage.admits(DAMAGE_LOOKED_AT_EVERY, self.clock.now()) {
-            return Ok(());
-        }
-        self.connections.reopen_unreadable(stop).await.map(drop)
     }
 
     /// Repairs stored times at the start, daily, and once the clock has been set back. Suspects a

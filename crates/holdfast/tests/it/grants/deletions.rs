@@ -102,7 +102,7 @@ async fn a_deletion_that_cannot_be_finished_does_not_hold_up_the_next() {
             "{lines:#?}"
         );
         db.execute(fall).await;
-        one.tick().await;
+        one.pass(MINUTE, MINUTE).await;
         assert_eq!(one.now(ada).await.standing, Reason::UserDisconnected.into());
     })
     .await;
@@ -232,6 +232,40 @@ async fn a_link_in_doubt_stands_until_instagram_has_said_whether_it_works() {
             .await;
         }
     }
+}
+
+/// It may wait for a week.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_waits_is_looked_at_once_a_minute_and_writes_nothing() {
+    on_each_engine(async |db| {
+        let one = replica(db);
+        let id = one.link("ada").await.id;
+        one.world.set(Health::Down);
+        let issued_at = Some(before(one.clock.now(), MINUTE));
+        one.connections.delete_account_data("ada", issued_at, 7).await.unwrap();
+        if db.engine == Engine::Sqlite {
+            db.execute(
+                "CREATE TABLE written (code TEXT); CREATE TRIGGER writes AFTER UPDATE ON data_deletions BEGIN \
+                 INSERT INTO written VALUES (NEW.code); END",
+            )
+            .await;
+        }
+        one.clock.advance(2 * MINUTE);
+        one.tick().await;
+        if db.engine == Engine::Sqlite {
+            assert_eq!(db.count("SELECT COUNT(*) FROM written").await, 0);
+            db.execute("DROP TRIGGER writes").await;
+        }
+        one.connections.disconnect(&owner("ada")).await.expect("it disconnects");
+        let is_done = async || {
+            one.clock.advance(MINUTE / 4);
+            one.tick().await;
+            one.store.deletion(&format!("{:032x}", 7)).await.unwrap().unwrap().completed_at.is_some()
+        };
+        assert!(!is_done().await && !is_done().await && !is_done().await);
+        assert!(is_done().await, "{:?}", one.now(id).await);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
