@@ -16,8 +16,8 @@ use crate::provider::ProviderId;
 /// journal.
 pub const SPENT: Duration = Duration::from_mins(2);
 
-/// How long a claim excludes others; after this, the work counts as abandoned. Longer than the sum
-/// of the time limits of all calls of one completion.
+/// How long a claim excludes others; after this, the work counts as abandoned. A completion that
+/// takes longer, as with several holders to ask about, is stored only where nobody was faster.
 pub const BUSY: Duration = Duration::from_secs(45);
 
 /// How long an attempt waits at most before Instagram is asked again.
