@@ -5,6 +5,7 @@
 pub mod attempt;
 pub mod belief;
 pub mod clock_repair;
+pub mod completion;
 pub mod diagnosis;
 pub mod observation;
 pub mod reasons;

@@ -1,4 +1,5 @@
-//! Asking Instagram, step by step, and what a refusal does to the attempt.
+//! Asking Instagram, step by step. [`completion`](crate::connection::completion) decides what a
+//! refusal does to the attempt.
 //!
 //! A code that may have been used ends the attempt: if its answer is lost, it cannot be sent again.
 //! A code that certainly was not used, and every token received, is kept and used later.
@@ -6,7 +7,6 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -14,29 +14,17 @@ use super::CompleteError;
 use super::link::named;
 use crate::clock::{after, before};
 use crate::connection::Reason;
-use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage, LONGEST_PAUSE};
-use crate::connection::reasons::reason_of;
+use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
+use crate::connection::completion::{Fate, fate, is_repeated, is_unspent, pause, waited_for};
 use crate::connections::grants::{RowSeal, UnlinkedGrant};
 use crate::connections::journal::Step;
 use crate::connections::{Connections, ServiceError};
-use crate::provider::{Account, AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider, ShortGrant};
+use crate::provider::{Account, Failure, Reply, SharedProvider, ShortGrant};
 
 /// How long completing is retried with an unused code or a short-lived token. Both live as long.
 pub(super) const COMPLETION_WINDOW: Duration = Duration::from_hours(1);
 /// How long linking is retried with a grant. It lives 60 days, but its person will not wait longer.
 pub(super) const LINKING_WINDOW: Duration = Duration::from_hours(24);
-/// The first pause of an attempt whose code or token is kept because Instagram could not be asked.
-/// Shorter than [`super::PATIENCE`], so that a person who tries again need not be turned away.
-const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
-/// Later pauses are this part of the attempt's age, and at most [`LONG_PAUSE`]: during an outage
-/// Instagram must not be called every few seconds for each attempt.
-const OUTAGE_PART: u32 = 8;
-/// How old an attempt must be before an unexplained refusal of its new token is believed: some node
-/// of Instagram may not have heard of the token yet.
-const PROPAGATION: Duration = Duration::from_mins(10);
-/// The pause where the provider limits us without saying for how long (calling on would lengthen
-/// it), or where our app must be mended first.
-const LONG_PAUSE: Duration = Duration::from_mins(1);
 /// A call that fails temporarily within this time is repeated once.
 const QUICKLY: Duration = Duration::from_secs(1);
 /// Pause before it is repeated.
@@ -45,17 +33,6 @@ const PAUSE: Duration = Duration::from_millis(400);
 const LATELY: Duration = Duration::from_hours(1);
 /// Where none has, so many are asked.
 const OTHERS_ASKED: usize = 2;
-
-/// What becomes of an attempt after a failed step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// Its code or token is kept, and a later try continues.
-    Wait,
-    /// Instagram does not serve our app, for this account or at all.
-    Refuse,
-    /// It ends for this reason.
-    End(Reason),
-}
 
 impl Connections {
     /// Takes a claimed attempt from its stage to its end. The outcome is stored in the attempt; an
@@ -157,8 +134,7 @@ impl Connections {
         match self.noting_failure(call().await) {
             // After a slow failure the caller has no time for a second try.
             Err(failure)
-                if (is_passing(failure.meaning) || fate(&failure) == Fate::Refuse)
-                    && self.parts.clock.now() < after(begun, QUICKLY) =>
+                if is_repeated(failure.meaning) && self.parts.clock.now() < after(begun, QUICKLY) =>
             {
                 self.parts.clock.sleep(PAUSE).await;
                 self.noting_failure(call().await)
@@ -181,17 +157,8 @@ impl Connections {
         granted: Option<Granted<'_>>,
         failure: &Failure,
     ) -> Result<(), CompleteError> {
-        let reason = match fate(failure) {
-            // After that long, every node of Instagram has heard of the token.
-            Fate::Wait
-                if failure.meaning == Meaning::DeadUnexplained
-                    && age(attempt, self.parts.clock.now()) > PROPAGATION =>
-            {
-                Reason::AttemptFailed
-            }
-            // Without a token there is nothing to keep.
-            Fate::Wait if granted.is_some() => return self.suspend(attempt, failure).await,
-            Fate::Wait => reason_of(failure.meaning),
+        let reason = match fate(failure.meaning, granted.is_some(), self.age(attempt)) {
+            Fate::Wait => return self.suspend(attempt, failure).await,
             Fate::End(reason) => reason,
             Fate::Refuse => match granted {
                 Some(granted) if granted.lacks_the_essential_scope() => Reason::ScopesMissing,
@@ -261,17 +228,18 @@ impl Connections {
             self.end_attempt(attempt, AttemptOutcome::Expired, now).await?;
             return Ok(());
         }
-        let usual = if is_passing(failure.meaning) {
-            (age(attempt, now) / OUTAGE_PART).clamp(OUTAGE_PAUSE, LONG_PAUSE)
-        } else {
-            LONG_PAUSE
-        };
-        let pause = failure.retry_after.unwrap_or(usual).min(LONGEST_PAUSE);
+        let pause = pause(failure, self.age(attempt));
         let paused_until = Some(after(now, pause));
         self.advance(attempt, Attempt { busy_until: None, paused_until, ..next }).await?;
         let reason = waited_for(failure.meaning);
         self.note_refusal(attempt, failure, reason).await;
         Err(CompleteError::Waits { reason, retry_after: pause })
+    }
+
+    /// How long ago the attempt began.
+    fn age(&self, attempt: &Attempt) -> Duration {
+        let age = self.parts.clock.now().duration_since(attempt.created_at);
+        Duration::try_from(age).unwrap_or_default()
     }
 
     async fn note_refusal(&self, attempt: &Attempt, failure: &Failure, reason: Reason) {
@@ -308,56 +276,5 @@ impl Granted<'_> {
             (Some(essential), Some(granted)) => !granted.iter().any(|scope| scope == essential),
             (None, _) | (_, None) => false,
         }
-    }
-}
-
-/// How long ago the attempt began.
-fn age(attempt: &Attempt, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(attempt.created_at)).unwrap_or_default()
-}
-
-/// Whether the code is certainly unused: it was never sent, or the rate limit refused it.
-fn is_unspent(failure: &Failure) -> bool {
-    !failure.was_sent || matches!(failure.meaning, Meaning::RateLimited(_))
-}
-
-fn fate(failure: &Failure) -> Fate {
-    match failure.meaning {
-        Meaning::App(AppFault::NotAdmitted | AppFault::Unsupported) | Meaning::Permission => Fate::Refuse,
-        Meaning::RateLimited(_)
-        | Meaning::Unavailable
-        | Meaning::DeadUnexplained
-        | Meaning::App(
-            AppFault::Credentials
-            | AppFault::RedirectUri
-            | AppFault::Scope
-            | AppFault::Deactivated
-            | AppFault::Request,
-        ) => Fate::Wait,
-        Meaning::Dead(cause @ DeathCause::AccountIneligible) => Fate::End(reason_of(Meaning::Dead(cause))),
-        // The token was issued a moment ago, so its death concerns only this attempt.
-        Meaning::Dead(_) | Meaning::Content | Meaning::CodeRejected => Fate::End(Reason::AttemptFailed),
-        Meaning::UserAction(_) => Fate::End(reason_of(failure.meaning)),
-    }
-}
-
-/// The reason to tell while an attempt waits. An unexplained death of a token issued a moment ago
-/// is not believed.
-fn waited_for(meaning: Meaning) -> Reason {
-    if meaning == Meaning::DeadUnexplained { Reason::ProviderUnavailable } else { reason_of(meaning) }
-}
-
-/// Whether the failure may pass in a moment. An unexplained death may come from a node of Instagram
-/// that does not know the new token yet.
-fn is_passing(meaning: Meaning) -> bool {
-    match meaning {
-        Meaning::Unavailable | Meaning::DeadUnexplained => true,
-        Meaning::RateLimited(_)
-        | Meaning::Dead(_)
-        | Meaning::UserAction(_)
-        | Meaning::Permission
-        | Meaning::App(_)
-        | Meaning::Content
-        | Meaning::CodeRejected => false,
     }
 }
