@@ -130,6 +130,8 @@ pub(super) fn complete(error: CompleteError) -> Problem {
         }
         CompleteError::Ended { reason } => ended(reason),
         CompleteError::NotConfigured => Reason::NotConfigured.into(),
+        // Erased meanwhile, and the attempt with them: asked again, it would not be found.
+        CompleteError::Service(ServiceError::UserGone) => RequestCode::UserErased.into(),
         CompleteError::Service(error) => error.into(),
     }
 }
@@ -266,6 +268,12 @@ mod tests {
         let problem = Problem::from(StoreError::Crowded);
         assert_eq!(problem.code(), ServerCode::Overloaded.into());
         assert_eq!(problem.retry_after_seconds(), Some(1));
+    }
+
+    #[test]
+    fn whoever_is_erased_while_an_attempt_completes_is_told_so() {
+        let problem = complete(CompleteError::Service(ServiceError::UserGone));
+        assert_eq!(problem.code(), RequestCode::UserErased.into());
     }
 
     #[test]

@@ -58,6 +58,7 @@ pub(super) fn add(routes: Routes) -> Routes {
                     RequestCode::AttemptNotReturned.into(),
                     RequestCode::AttemptInProgress.into(),
                     RequestCode::AttemptExpired.into(),
+                    RequestCode::UserErased.into(),
                 ])
         })
         .done()
