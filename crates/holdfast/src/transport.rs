@@ -54,7 +54,8 @@ pub struct Outgoing {
     pub route: Option<&'static str>,
     /// Whether the other side is ours, and is told which trace this is part of.
     pub continues_trace: bool,
-    /// Larger answers are cut off as [`TransportError::TooLarge`]. In bytes.
+    /// Larger answers are cut off as [`TransportError::TooLarge`]. In bytes; where it is 0, the body
+    /// is left unread.
     pub max_answer: usize,
 }
 
@@ -276,6 +277,9 @@ impl Transport for ReqwestTransport {
                 .map_err(|error| classify(&error))?;
             let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
             let mut body = BytesMut::new();
+            if request.max_answer == 0 {
+                return Ok(Answer { status, headers, body: Bytes::new() });
+            }
             while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
                 if body.len() + chunk.len() > request.max_answer {
                     return Err(TransportError::TooLarge);

@@ -361,6 +361,8 @@ impl Dispatcher {
             (SIGNATURE, value(&signature)?),
         ]);
         request.body = body.into();
+        // The status is the answer.
+        request.max_answer = 0;
         Ok(request)
     }
 

@@ -99,6 +99,21 @@ async fn an_event_tells_the_status_once() {
     .await;
 }
 
+/// As a framework's catch-all page, or an app that answers with what it stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_taken_however_long_the_answer_is() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        app.answers_at_length(1 << 20);
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        linked(&store, "ada", "25982752248032036").await;
+        assert_eq!(sender.tick().await.unwrap(), DELIVERED);
+        store.close().await;
+    })
+    .await;
+}
+
 /// As a later version wrote them before it was rolled back: an event, a notice, and a connection that
 /// an event is about.
 #[tokio::test(flavor = "multi_thread")]

@@ -28,6 +28,7 @@ pub struct Delivered {
 pub struct AppEndpoint {
     pub url: Url,
     answer: Arc<Mutex<(StatusCode, HeaderMap)>>,
+    page: Arc<Mutex<String>>,
     taken: Arc<Mutex<Vec<Delivered>>>,
     refused: Arc<Mutex<Vec<Delivered>>>,
     /// The user whose events wait for an answer.
@@ -41,6 +42,7 @@ impl AppEndpoint {
         let endpoint = Self {
             url,
             answer: Arc::new(Mutex::new((StatusCode::NO_CONTENT, HeaderMap::new()))),
+            page: Arc::default(),
             taken: Arc::default(),
             refused: Arc::default(),
             held: watch::Sender::new(None),
@@ -54,6 +56,12 @@ impl AppEndpoint {
     /// What it answers from now on.
     pub fn answers(&self, status: StatusCode) {
         *self.answer.lock().unwrap() = (status, HeaderMap::new());
+    }
+
+    /// It takes events from now on, and answers with a page of that size.
+    pub fn answers_at_length(&self, bytes: usize) {
+        self.answers(StatusCode::OK);
+        *self.page.lock().unwrap() = "x".repeat(bytes);
     }
 
     /// It refuses from now on, and asks for that pause.
@@ -82,7 +90,7 @@ async fn receive(
     State(endpoint): State<AppEndpoint>,
     headers: HeaderMap,
     body: Bytes,
-) -> (StatusCode, HeaderMap) {
+) -> (StatusCode, HeaderMap, String) {
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
     let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
     let key = STANDARD.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap();
@@ -94,8 +102,8 @@ async fn receive(
     let whose = delivered.body["data"]["user_id"].as_str();
     let is_free = |held: &Option<String>| whose.is_none() || held.as_deref() != whose;
     endpoint.held.subscribe().wait_for(is_free).await.unwrap();
-    let answer = endpoint.answer.lock().unwrap().clone();
-    let list = if answer.0.is_success() { &endpoint.taken } else { &endpoint.refused };
+    let (status, headers) = endpoint.answer.lock().unwrap().clone();
+    let list = if status.is_success() { &endpoint.taken } else { &endpoint.refused };
     list.lock().unwrap().push(delivered);
-    answer
+    (status, headers, endpoint.page.lock().unwrap().clone())
 }
