@@ -80,7 +80,7 @@ async fn list(
         printer.warning(format!("these are the first {limit}; --limit lists more"));
     }
     if json {
-        printer.pretty_json(&json!({"connections": listed}));
+        printer.pretty_json(&json!({"connections": listed, "truncated": cursor.is_some()}));
     } else if is_nothing {
         printer.line("There are no such connections.");
         let mistaken = |account: &str| !account.starts_with('@') && !is_account_id(account);

@@ -266,7 +266,7 @@ fn connections_are_listed_as_one_document() {
     let listed = place.run(&["connections", "list", "--json"]);
     assert_eq!(listed.code, 0, "{}", listed.stderr);
     let document: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
-    assert_eq!(document, serde_json::json!({"connections": []}));
+    assert_eq!(document, serde_json::json!({"connections": [], "truncated": false}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -296,6 +296,9 @@ async fn a_listed_connection_says_what_is_known_of_it_and_why() {
     let first = place.run(&["connections", "list", "--limit", "1"]);
     assert_eq!(first.stdout.lines().count(), 1, "{}", first.stdout);
     assert!(first.stderr.contains("these are the first 1; --limit lists more"), "{}", first.stderr);
+    let first = place.run(&["connections", "list", "--limit", "1", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&first.stdout).unwrap();
+    assert_eq!(document["truncated"], true, "a script reads no warnings: {document}");
 }
 
 fn move_database_away(place: &Place) {
