@@ -13,6 +13,16 @@ pub fn is_this_machine(url: &Url) -> bool {
     }
 }
 
+/// Whether it is every address of a machine (`0.0.0.0`): one to listen on, which nobody elsewhere
+/// can open.
+pub fn is_unspecified(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_unspecified(),
+        Some(Host::Ipv6(address)) => address.is_unspecified(),
+        Some(Host::Domain(_)) | None => false,
+    }
+}
+
 /// Whether a request is addressed to this machine by its `Host`, if it has one. A stranger's page
 /// whose own name was made to lead here (DNS rebinding) sends that name.
 pub fn names_this_machine(headers: &HeaderMap) -> bool {

@@ -20,7 +20,7 @@ use super::sources::{Collected, ConfigFile, Environment, collect};
 use super::table;
 use super::weak_secrets;
 use super::{ClerkSettings, OutgoingWebhook, Purpose, Reading, Settings};
-use crate::address::is_this_machine;
+use crate::address::{is_this_machine, is_unspecified};
 use crate::client_address::TrustedProxies;
 use crate::connection::return_url::ReturnUrl;
 use crate::connection::schedule::RefreshPolicy;
@@ -275,7 +275,13 @@ impl Reader {
         instagram: Option<&InstagramConfig>,
         webhook: Option<&OutgoingWebhook>,
     ) {
-        if public_url.is_some_and(is_in_the_clear) {
+        if public_url.is_some_and(is_unspecified) {
+            self.warn(
+                table::PUBLIC_URL.env,
+                "it names every address of this machine, which neither a browser nor Meta can open",
+                "set it to the https address at which browsers and Meta reach this server",
+            );
+        } else if public_url.is_some_and(is_in_the_clear) {
             self.warn(
                 table::PUBLIC_URL.env,
                 "browsers and Meta would reach this server without TLS",

@@ -281,11 +281,23 @@ fn s11_what_goes_in_the_clear_and_who_is_believed_is_said() {
         assert!(warnings.contains(&format!("{name}: {in_the_clear}")), "{name}: {warnings:?}");
     }
     assert!(warnings.iter().any(|each| each.starts_with("HOLDFAST_TRUSTED_PROXIES")), "{warnings:?}");
+    for everywhere in ["0.0.0.0:8080", "[::]:8080", ":8080"] {
+        let warnings = warned([("HOLDFAST_LISTEN", everywhere)]);
+        let nowhere = "HOLDFAST_PUBLIC_URL: it names every address of this machine";
+        assert!(warnings.iter().any(|each| each.starts_with(nowhere)), "{everywhere}: {warnings:?}");
+    }
     let quiet = warned([
+        ("HOLDFAST_LISTEN", "0.0.0.0:8080"),
+        ("HOLDFAST_PUBLIC_URL", "https://api.example.com"),
         ("CLERK_JWKS_URL", "http://127.0.0.1:9/jwks.json"),
         ("HOLDFAST_TRUSTED_PROXIES", "10.0.0.0/8"),
     ]);
-    assert!(!quiet.iter().any(|each| each.contains(in_the_clear) || each.contains("TRUSTED")), "{quiet:?}");
+    assert!(
+        !quiet
+            .iter()
+            .any(|each| each.contains(in_the_clear) || each.contains("TRUSTED") || each.contains("PUBLIC")),
+        "{quiet:?}"
+    );
 }
 
 #[test]

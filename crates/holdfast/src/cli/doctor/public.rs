@@ -8,7 +8,7 @@ use super::configuration::is_insecure;
 use super::instagram::address;
 use super::report::{Check, Report};
 use super::{ask, code};
-use crate::address::is_this_machine;
+use crate::address::{is_this_machine, is_unspecified};
 use crate::app::Seams;
 use crate::settings::Settings;
 use crate::transport::{Answer, Outgoing, TransportError};
@@ -46,6 +46,10 @@ pub(super) async fn check(
 /// Asks at the public address: `Ok` where it leads to a server of ours.
 async fn reach(settings: &Settings, seams: &Seams, is_running: bool) -> Result<Check, Check> {
     let public = &settings.public_url;
+    if is_unspecified(public) {
+        let what = format!("{public} is what this server listens on: neither a browser nor Meta can open it");
+        return Err(Check::failed(code::PUBLIC_URL, what));
+    }
     let Some(request) = get(public, "/healthz") else {
         let what = format!("{public} is not an address that can be called");
         return Err(Check::failed(code::PUBLIC_URL, what));

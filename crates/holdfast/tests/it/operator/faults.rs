@@ -222,6 +222,9 @@ const FAULTS: &[(&str, &str, Change)] = &[
     ("the scope that every call needs is missing", "configuration", |p, _| {
         p.with("INSTAGRAM_SCOPES", "instagram_business_manage_insights")
     }),
+    ("every address of the machine as the public one", "public-url", |p, _| {
+        p.with("HOLDFAST_PUBLIC_URL", "http://0.0.0.0:8080")
+    }),
     ("the web app's address as the public one", "public-url", |p, s| {
         p.with("HOLDFAST_PUBLIC_URL", format!("http://{}", s.stub))
             .with("INSTAGRAM_APP_ID", "")
