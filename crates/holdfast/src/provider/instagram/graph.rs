@@ -80,7 +80,8 @@ impl Instagram {
         let status = answer.status.as_u16();
         let answered = Answered { context: Context::Use, answer: &answer, at: self.clock.now(), usage };
         let text = String::from_utf8_lossy(&answer.body);
-        let body = serde_json::from_str::<&RawValue>(&text).ok().map(RawValue::get);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let body = serde_json::from_str::<&RawValue>(text).ok().map(RawValue::get);
         let failure = match body.map(form) {
             Some(Some(Body::Error(error))) => Some(answered.refused(&error, &[token])),
             // Some writes answer with a bare `true`.
