@@ -100,7 +100,7 @@ impl Store {
         let mut values = vec![owner.as_str().into(), provider.as_str().into(), now.into(), since.into()];
         values.push(rows::limit(limit));
         let begun = self.read(statements::ATTEMPTS_BEGUN, values).await?;
-        rows::read_all(&begun, "attempts", |row| row.time("created_at"))
+        rows::read_all(&begun, "attempts", |row| row.get("created_at"))
     }
 
     /// All users' attempts that [have expired](Attempt::has_expired) and are not closed yet,
@@ -148,7 +148,7 @@ impl Store {
         .await?;
         self.inner.changes.tell((!closed.is_empty()).then_some(change));
         // Ids that begin with the time.
-        let ids: BTreeSet<Uuid> = closed.iter().filter_map(|row| row.id("id").ok()).collect();
+        let ids: BTreeSet<Uuid> = closed.iter().filter_map(|row| row.get("id").ok()).collect();
         Ok(ids.into_iter().collect())
     }
 }
@@ -156,7 +156,7 @@ impl Store {
 /// The facts in a row of the status statement.
 pub(super) fn status_facts(row: &RowOf<impl Cells>) -> Result<StatusFacts, StoreError> {
     let corrupt = |error: Unreadable| error.at("attempts", &rows::name_of(row, "attempt_id"));
-    let connection = match row.opt_id("id").map_err(corrupt)? {
+    let connection = match row.get::<Option<Uuid>>("id").map_err(corrupt)? {
         Some(_) => Some(rows::connection(row)?),
         None => None,
     };
@@ -164,11 +164,11 @@ pub(super) fn status_facts(row: &RowOf<impl Cells>) -> Result<StatusFacts, Store
 }
 
 fn open_attempt(row: &RowOf<impl Cells>) -> Result<Option<OpenAttempt>, Unreadable> {
-    let Some(id) = row.opt_id("attempt_id")? else { return Ok(None) };
+    let Some(id) = row.get("attempt_id")? else { return Ok(None) };
     Ok(Some(OpenAttempt {
         id,
-        created_at: row.time("attempt_created_at")?,
-        expires_at: row.time("attempt_expires_at")?,
-        is_newest: row.opt_int("attempt_newer")?.is_none(),
+        created_at: row.get("attempt_created_at")?,
+        expires_at: row.get("attempt_expires_at")?,
+        is_newest: row.get::<Option<i64>>("attempt_newer")?.is_none(),
     }))
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Row, Unreadable};
+use super::engine::{Row, Unreadable, from_row};
 use super::statements::{Sql, by_index, statements};
 use super::{Store, StoreError, rows};
 use crate::clock::from_millis;
@@ -118,7 +118,8 @@ impl Store {
         limit: usize,
     ) -> Result<Option<String>, StoreError> {
         let found = self.read(AUDIT_OF_ERASED, vec![from.into(), rows::limit(limit)]).await?;
-        let read = |row: &Row| Ok((row.text("user_id")?, row.opt_text("act")?.is_some()));
+        let read =
+            |row: &Row| Ok((row.get::<String>("user_id")?, row.get::<Option<String>>("act")?.is_some()));
         let mut reached = None;
         for (user_id, is_named) in rows::read_all(&found, "deleted_users", read)? {
             if is_named {
@@ -140,12 +141,5 @@ impl Store {
 }
 
 fn read(row: &Row) -> Result<AuditEntry, Unreadable> {
-    Ok(AuditEntry {
-        id: row.id("id")?,
-        at: row.time("at")?,
-        actor: row.text("actor")?,
-        action: row.text("action")?,
-        user_id: row.opt_text("user_id")?,
-        detail: row.opt_text("detail")?,
-    })
+    Ok(from_row!(row => AuditEntry { id, at, actor, action, user_id, detail }))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Row, Unreadable};
+use super::engine::{Row, Unreadable, from_row};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
 use crate::clock::{after, before};
@@ -228,11 +228,7 @@ impl Store {
     pub async fn connection_counts(&self) -> Result<Vec<ConnectionCount>, StoreError> {
         let found = self.read(statements::CONNECTION_COUNTS, Vec::new()).await?;
         let count = |row: &Row| {
-            Ok(ConnectionCount {
-                provider: rows::provider(row)?,
-                standing: rows::standing(row)?,
-                amount: rows::amount(row)?,
-            })
+            Ok(from_row!(row => ConnectionCount { provider, standing: rows::standing(row)?, amount }))
         };
         // The log names the reason of such a group.
         Ok(self.read_each(&found, |row| rows::read(row, "connections", "reason", count))?.values)
@@ -287,7 +283,7 @@ impl Store {
         let values = vec![connection_id.into(), version.into(), user_id.into()];
         let Some(row) = self.read_one(statements::GRANT_AND_KEY, values).await? else { return Ok(None) };
         let key = || -> Result<_, Unreadable> {
-            Ok(WrappedKey { key_id: row.text("key_id")?, blob: row.bytes("key_blob")? })
+            Ok(WrappedKey { key_id: row.get("key_id")?, blob: row.get("key_blob")? })
         };
         let key = key().map_err(|error| error.at("user_keys", user_id))?;
         Ok(Some((sealed_grant(&row)?, key)))
@@ -304,8 +300,8 @@ impl Store {
         let read = |row: &Row| {
             let connection = rows::connection(row)?;
             let stored = || -> Result<_, Unreadable> {
-                let key = row.opt_text("key_id")?.zip(row.opt_bytes("key_blob")?);
-                Ok((row.opt_bytes("sealed")?, key))
+                let (key_id, blob): (Option<_>, Option<_>) = (row.get("key_id")?, row.get("key_blob")?);
+                Ok((row.get("sealed")?, key_id.zip(blob).map(|(key_id, blob)| WrappedKey { key_id, blob })))
             };
             let (sealed, key) = stored().map_err(|error| error.at("grants", &connection.id.to_string()))?;
             let grant = connection.grant.zip(sealed).map(|(facts, blob)| SealedGrant {
@@ -315,7 +311,6 @@ impl Store {
                 obtained_at: facts.obtained_at,
                 expires_at: facts.expires_at,
             });
-            let key = key.map(|(key_id, blob)| WrappedKey { key_id, blob });
             Ok((connection, grant.zip(key)))
         };
         rows.iter().map(read).collect()
@@ -332,7 +327,7 @@ impl Store {
         user_id: &str,
     ) -> Result<Vec<(ProviderId, SealedGrant)>, StoreError> {
         let rows = self.read(statements::GRANTS_OF_USER, vec![user_id.into()]).await?;
-        let provider = |row| rows::read(row, "connections", "connection_id", rows::provider);
+        let provider = |row| rows::read(row, "connections", "connection_id", |row| row.get("provider"));
         rows.iter().map(|row| Ok((provider(row)?, sealed_grant(row)?))).collect()
     }
 
@@ -343,37 +338,31 @@ impl Store {
 }
 
 fn history_cursor(row: &Row) -> Result<HistoryCursor, Unreadable> {
-    Ok(HistoryCursor { version: row.int("version")?, position: row.int("position")? })
+    Ok(from_row!(row => HistoryCursor { version, position }))
 }
 
 fn history_entry(row: &Row) -> Result<HistoryEntry, StoreError> {
     rows::read(row, "connection_history", "connection_id", |row| {
         let standing = rows::standing(row)?;
-        let attempt = match row.opt_id("attempt_id")? {
-            Some(id) => Some(AttemptNote { id, outcome: rows::outcome(row, "attempt_outcome")? }),
+        let attempt = match row.get("attempt_id")? {
+            Some(id) => Some(AttemptNote { id, outcome: row.get("attempt_outcome")? }),
             None => None,
         };
-        Ok(HistoryEntry {
-            connection_id: row.id("connection_id")?,
-            at: row.time("at")?,
-            version: row.int("version")?,
+        Ok(from_row!(row => HistoryEntry {
+            connection_id,
+            at,
+            version,
             state: standing.state(),
             reason: standing.reason(),
             evidence: rows::evidence(row)?,
-            detail: row.opt_text("detail")?,
-            attempt,
-        })
+            detail,
+            attempt: attempt,
+        }))
     })
 }
 
 fn sealed_grant(row: &Row) -> Result<SealedGrant, StoreError> {
     rows::read(row, "grants", "connection_id", |row| {
-        Ok(SealedGrant {
-            connection_id: row.id("connection_id")?,
-            version: row.int("version")?,
-            blob: row.bytes("blob")?,
-            obtained_at: row.time("obtained_at")?,
-            expires_at: row.time("expires_at")?,
-        })
+        Ok(from_row!(row => SealedGrant { connection_id, version, blob, obtained_at, expires_at }))
     })
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Row, Unreadable};
+use super::engine::{Row, fields, from_row};
 use super::{Store, StoreError, rows, statements};
 use crate::digest::sha256;
 use crate::provider::ProviderId;
@@ -83,7 +83,7 @@ impl Store {
         let [one, other] = ids.map(|id| sha256(id.as_bytes()));
         let values = vec![provider.as_str().into(), one.as_slice().into(), other.as_slice().into()];
         let row = self.read_one(statements::WITHDRAWAL, values).await?;
-        let issued_at = row.map(|row| row.time("issued_at")).transpose();
+        let issued_at = row.map(|row| row.get("issued_at")).transpose();
         issued_at.map_err(|error| error.at("withdrawals", "(by hash)"))
     }
 
@@ -101,19 +101,12 @@ impl Store {
     }
 }
 
+fields! {
+    Unfinished => text, |text| Unfinished::parse(text).ok_or("neither a time nor ids");
+}
+
 fn deletion(row: &Row) -> Result<DataDeletion, StoreError> {
     rows::read(row, "data_deletions", "code", |row| {
-        let unfinished = row.opt_text("unfinished")?.map(|text| {
-            Unfinished::parse(&text).ok_or_else(|| Unreadable::new("unfinished", "neither a time nor ids"))
-        });
-        Ok(DataDeletion {
-            code: row.text("code")?,
-            provider: rows::provider(row)?,
-            requested_at: row.time("requested_at")?,
-            completed_at: row.opt_time("completed_at")?,
-            erased: u32::try_from(row.int("erased")?)
-                .map_err(|_| Unreadable::new("erased", "out of range"))?,
-            unfinished: unfinished.transpose()?,
-        })
+        Ok(from_row!(row => DataDeletion { code, provider, requested_at, completed_at, erased, unfinished }))
     })
 }

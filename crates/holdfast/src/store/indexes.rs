@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::migrate::MIGRATIONS;
 use super::statements::{Sql, statements};
-use super::{Store, StoreError};
+use super::{Store, StoreError, rows};
 
 statements! {
     /// The names of the valid indexes.
@@ -22,8 +22,8 @@ impl Store {
         let engine = &self.inner.engine;
         let mut expected = expected(MIGRATIONS.iter().map(|migration| engine.text(migration.sql)));
         for row in engine.read(INDEXES, Vec::new()).await? {
-            let name = row.text("name").map_err(|error| error.at("(indexes)", "(all)"))?;
-            expected.remove(name.as_str());
+            let name: String = rows::read_total(&row, "(indexes)", |row| row.get("name"))?;
+            expected.remove(&name);
         }
         Ok(expected.into_values().collect())
     }

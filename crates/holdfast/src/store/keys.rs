@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Failure, Row, Unreadable};
+use super::engine::{Failure, Row, Unreadable, from_row};
 use super::outbox::Subject;
 use super::{Change, SealedGrant, Store, StoreError, Unit, Value, engine, rows, statements};
 use crate::vault::{Sentinel, WrappedKey};
@@ -110,19 +110,15 @@ impl Store {
     /// Which keys of the ring are needed, and by how many data keys.
     pub async fn key_use(&self) -> Result<KeyUse, StoreError> {
         let mut needed: KeyUse = self.sentinels().await?.into_iter().map(|each| (each.key_id, 0)).collect();
-        for row in self.read(statements::USER_KEY_COUNTS, Vec::new()).await? {
-            let read = || -> Result<_, Unreadable> { Ok((row.text("key_id")?, rows::amount(&row)?)) };
-            let (key_id, amount) = read().map_err(|error| error.at("user_keys", "(all)"))?;
-            needed.insert(key_id, amount);
-        }
+        let counts = self.read(statements::USER_KEY_COUNTS, Vec::new()).await?;
+        let read = |row: &Row| Ok((row.get("key_id")?, row.get("amount")?));
+        needed.extend(rows::read_all(&counts, "user_keys", read)?);
         Ok(needed)
     }
 
     /// The stored sentinels.
     pub async fn sentinels(&self) -> Result<Vec<Sentinel>, StoreError> {
-        let read = |row: &Row| -> Result<_, Unreadable> {
-            Ok(Sentinel { key_id: row.text("key_id")?, blob: row.bytes("blob")? })
-        };
+        let read = |row: &Row| Ok(from_row!(row => Sentinel { key_id, blob }));
         self.read(statements::SENTINELS, Vec::new())
             .await?
             .iter()
@@ -181,7 +177,7 @@ impl Store {
         unit.row(statements::SENTINEL_LOCK, vec![key_id.into()]).await?;
         let next = vec![key_id.into(), rows::limit(GIVEN_UP_AT_ONCE)];
         let next = unit.row(statements::LOST_KEY_NEXT, next).await?;
-        let last = next.map(|row| row.opt_text("last")).transpose();
+        let last: Result<Option<Option<String>>, _> = next.map(|row| row.get("last")).transpose();
         let last = last.map_err(|error| error.at("user_keys", "(many)"))?.flatten();
         let users = vec![key_id.into(), last.into()];
         let with = |more: Vec<Value>| [users.clone(), more].concat();
@@ -208,12 +204,7 @@ impl Store {
 
 /// Whose connection or attempt was given up; of a connection, its id too.
 fn given_up(row: &Row) -> Result<(Option<Uuid>, Change), Unreadable> {
-    let change = Change {
-        user_id: row.text("user_id")?,
-        provider: rows::provider(row)?,
-        version: row.opt_int("version")?,
-    };
-    Ok((row.opt_id("id")?, change))
+    Ok((row.get("id")?, from_row!(row => Change { user_id, provider, version })))
 }
 
 /// Inserts a user's data key; `false` where there is one.
@@ -232,12 +223,10 @@ pub(super) async fn insert_user_key(
 }
 
 fn stored_user_key(row: &Row) -> Result<StoredUserKey, StoreError> {
-    let user_id = row.text("user_id").map_err(|error| error.at("user_keys", ""))?;
+    let user_id = row.get("user_id").map_err(|error| error.at("user_keys", ""))?;
     Ok(StoredUserKey { user_id, wrapped: wrapped_key(row)? })
 }
 
 fn wrapped_key(row: &Row) -> Result<WrappedKey, StoreError> {
-    rows::read(row, "user_keys", "user_id", |row| {
-        Ok(WrappedKey { key_id: row.text("key_id")?, blob: row.bytes("blob")? })
-    })
+    rows::read(row, "user_keys", "user_id", |row| Ok(from_row!(row => WrappedKey { key_id, blob })))
 }

@@ -188,6 +188,6 @@ fn latest(now: Timestamp, lease_for: Duration) -> Timestamp {
 
 fn lease(row: &Row, owner: &str, until: Timestamp) -> Result<Lease, StoreError> {
     let connection = rows::connection(row)?;
-    let epoch = rows::read(row, "connections", "id", |row| row.int("lease_epoch"))?;
+    let epoch = rows::read(row, "connections", "id", |row| row.get("lease_epoch"))?;
     Ok(Lease { connection, owner: owner.to_owned(), epoch, until })
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::Row;
+use super::engine::{Row, from_row};
 use super::{StatusFacts, Store, StoreError, rows, statements};
 use crate::connection::{Connection, State};
 use crate::provider::ProviderId;
@@ -98,10 +98,6 @@ impl Store {
 
 fn listed(row: &Row) -> Result<Listed, StoreError> {
     rows::read(row, "connections", "id", |row| {
-        Ok(Listed {
-            id: row.id("id")?,
-            user_id: row.text("user_id")?,
-            expires_at: row.opt_time("grant_expires_at")?,
-        })
+        Ok(from_row!(row => Listed { id, user_id, expires_at: row.get("grant_expires_at")? }))
     })
 }

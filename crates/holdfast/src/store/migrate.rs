@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::engine::{Failure, Unreadable, Violation};
+use super::engine::{Failure, Row, Unreadable, Violation, from_row};
 use super::statements::{self, Sql};
 use super::{MigrateError, Store, StoreError, engine, rows};
 use crate::digest::sha256;
@@ -106,7 +106,7 @@ impl Store {
     /// Tables of another program under our names, where no migration was applied.
     pub async fn foreign_tables(&self) -> Result<Vec<String>, StoreError> {
         let found = self.read(statements::TABLES_OF_OUR_NAMES, Vec::new()).await?;
-        let names = rows::read_all(&found, "(tables)", |row| row.text("name"))?;
+        let names = rows::read_all(&found, "(tables)", |row| row.get("name"))?;
         // Asked last: tables and record of a migration appear together, and another replica may
         // have applied it meanwhile.
         if names.is_empty() || self.is_migrated().await? {
@@ -150,8 +150,8 @@ impl Store {
     /// Refuses a Postgres database that cannot store every name. SQL_ASCII can: it takes any bytes.
     async fn require_encoding(&self) -> Result<(), MigrateError> {
         let Some(row) = self.read_one(statements::ENCODING, Vec::new()).await? else { return Ok(()) };
-        let read = || -> Result<_, Unreadable> { Ok((row.text("encoding")?, row.text("role")?)) };
-        let (encoding, role) = read().map_err(|error| error.at("(server)", "(all)"))?;
+        let read = |row: &Row| Ok((row.get::<String>("encoding")?, row.get("role")?));
+        let (encoding, role) = rows::read_total(&row, "(server)", read)?;
         match encoding.as_str() {
             "UTF8" | "SQL_ASCII" => Ok(()),
             _ => Err(MigrateError::Encoding { encoding, role }),
@@ -234,10 +234,8 @@ impl Store {
             .await?
             .iter()
             .map(|row| {
-                let read = || -> Result<_, Unreadable> {
-                    Ok(Applied { version: row.int("version")?, checksum: row.bytes("checksum")? })
-                };
-                read().map_err(|error| error.at("schema_migrations", ""))
+                let read = || Ok(from_row!(row => Applied { version, checksum }));
+                read().map_err(|error: Unreadable| error.at("schema_migrations", ""))
             })
             .collect()
     }

@@ -222,7 +222,8 @@ impl Store {
             sqlite.require_in_place()?;
         }
         let row = self.read_one(statements::PING, Vec::new()).await?;
-        let is_read_only = row.is_some_and(|row| row.text("read_only").is_ok_and(|setting| setting == "on"));
+        let is_read_only =
+            row.is_some_and(|row| row.get("read_only").is_ok_and(|setting: String| setting == "on"));
         match &self.inner.engine {
             Engine::Postgres(postgres) if is_read_only => {
                 postgres.note_demotion();
@@ -292,7 +293,7 @@ impl Store {
     /// The time that a statement finds in `table`, if any.
     async fn earliest(&self, sql: Sql, table: &'static str) -> Result<Option<Timestamp>, StoreError> {
         let row = self.read_one(sql, Vec::new()).await?;
-        row.map_or(Ok(None), |row| row.opt_time("at")).map_err(|error| error.at(table, "(all)"))
+        row.map_or(Ok(None), |row| rows::read_total(&row, table, |row| row.get("at")))
     }
 
     /// A unit of work of one statement; returns how many rows it changed.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::engine::{Row, Unreadable};
+use super::engine::{Row, Unreadable, from_row};
 use super::statements::{Sql, statements};
 use super::unreadable::UNREADABLE_RESTS;
 use super::{StatusFacts, Store, StoreError, engine, rows};
@@ -122,7 +122,7 @@ impl Store {
     /// When the present incident at this provider was first noticed.
     pub async fn incident_since(&self, provider: ProviderId) -> Result<Option<Timestamp>, StoreError> {
         let row = self.read_one(INCIDENT, vec![provider.as_str().into()]).await?;
-        row.map(|row| row.time("began_at").map_err(|error| error.at("incidents", provider.as_str())))
+        row.map(|row| row.get("began_at").map_err(|error| error.at("incidents", provider.as_str())))
             .transpose()
     }
 
@@ -159,7 +159,9 @@ impl Store {
                 let subject = format!("incident:{provider}:{}:{name}", began.as_millisecond());
                 let told = unit.rows(INCIDENT_TOLD, vec![provider.as_str().into()]).await?;
                 let claimed_until = |row: &Row| {
-                    row.time("due_at").ok().filter(|_| row.int("tries").is_ok_and(|tries| tries > 0))
+                    row.get::<Timestamp>("due_at")
+                        .ok()
+                        .filter(|_| row.get("tries").is_ok_and(|tries: i64| tries > 0))
                 };
                 let told_by = told.iter().filter_map(claimed_until).max();
                 let due_at = told_by.map_or(now, |at| at.clamp(now, after(now, EVENT_HOLD)));
@@ -204,12 +206,6 @@ impl Store {
 }
 
 fn read(row: &Row) -> Result<Notice, Unreadable> {
-    Ok(Notice {
-        subject: row.text("subject")?,
-        kind: rows::parsed(row, "kind", NoticeKind::parse)?,
-        user_id: row.opt_text("user_id")?,
-        provider: rows::provider(row)?,
-        occurred_at: row.time("occurred_at")?,
-        tries: u32::try_from(row.int("tries")?).unwrap_or(u32::MAX),
-    })
+    let tries = rows::tries(row)?;
+    Ok(from_row!(row => Notice { subject, kind, user_id, provider, occurred_at, tries: tries }))
 }

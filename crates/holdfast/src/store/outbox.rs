@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Failure, Row, Unit, Unreadable};
+use super::engine::{Failure, Row, Unit, Unreadable, from_row};
 use super::notices::EVENT_HOLD;
 use super::unreadable::UNREADABLE_RESTS;
 use super::{Change, StatusFacts, Store, StoreError, engine, rows, statements};
@@ -146,14 +146,10 @@ impl Store {
         let Some(row) = self.read_one(statements::OUTBOX_LATE, vec![before.into()]).await? else {
             return Ok(LateEvents { amount: 0, is_tried: false, oldest: None });
         };
-        let read = || {
-            Ok(LateEvents {
-                amount: rows::amount(&row)?,
-                is_tried: row.int("tries")? > 1,
-                oldest: row.opt_time("oldest")?,
-            })
-        };
-        read().map_err(|error: Unreadable| error.at("outbox", "(all)"))
+        rows::read_total(&row, "outbox", |row| {
+            let is_tried = row.get::<i64>("tries")? > 1;
+            Ok(from_row!(row => LateEvents { amount, is_tried: is_tried, oldest }))
+        })
     }
 
     /// The present facts of the status that the event is about.
@@ -167,11 +163,6 @@ fn key(event: &PendingEvent) -> Vec<super::Value> {
 }
 
 fn read(row: &Row) -> Result<PendingEvent, Unreadable> {
-    Ok(PendingEvent {
-        user_id: row.text("user_id")?,
-        provider: rows::provider(row)?,
-        id: row.text("event_id")?,
-        occurred_at: row.time("occurred_at")?,
-        tries: u32::try_from(row.int("tries")?).unwrap_or(u32::MAX),
-    })
+    let (id, tries) = (row.get("event_id")?, rows::tries(row)?);
+    Ok(from_row!(row => PendingEvent { user_id, provider, id: id, occurred_at, tries: tries }))
 }

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::engine::{Engine, Unreadable};
+use super::engine::{Engine, from_row};
 use super::statements::{Sql, statements, table_names};
 use super::{Kept, Store, StoreError, rows, statements};
 
@@ -208,9 +208,7 @@ impl Store {
     /// Grants in use by whole days left; `most` stands for all that have more.
     pub async fn expiring(&self, now: Timestamp, most: u32) -> Result<Vec<(u64, u64)>, StoreError> {
         let found = self.read(EXPIRING, vec![now.into(), most.into()]).await?;
-        rows::read_all(&found, "connections", |row| {
-            Ok((u64::try_from(row.int("days")?).unwrap_or(0), rows::amount(row)?))
-        })
+        rows::read_all(&found, "connections", |row| Ok((row.get("days")?, row.get("amount")?)))
     }
 
     /// The rows of each table, and for swept tables the time of the oldest; not of the outbox where
@@ -218,10 +216,10 @@ impl Store {
     pub async fn table_rows(&self) -> Result<Vec<TableRows>, StoreError> {
         let found = self.read(ROWS, Vec::new()).await?;
         let mut tables = rows::read_all(&found, "(all)", |row| {
-            Ok(TableRows { name: row.text("name")?, amount: rows::amount(row)?, oldest: None })
+            Ok(from_row!(row => TableRows { name, amount, oldest: None }))
         })?;
         let found = self.read(OLDEST, Vec::new()).await?;
-        let oldest = rows::read_all(&found, "(all)", |row| Ok((row.text("name")?, row.opt_time("at")?)))?;
+        let oldest = rows::read_all(&found, "(all)", |row| Ok((row.get::<String>("name")?, row.get("at")?)))?;
         for (name, at) in oldest {
             if name == Kept::Outbox.as_str() && !self.inner.outbox {
                 continue;
@@ -243,44 +241,33 @@ impl Store {
     /// Refreshes by outcome in the last day and in the last thirty, up to `hour`.
     pub async fn refreshes(&self, hour: i64) -> Result<Vec<Refreshes>, StoreError> {
         let found = self.read(TALLY, vec![(hour - 24).into(), (hour - 24 * 30).into()]).await?;
-        rows::read_all(&found, "refresh_tally", |row| {
-            let count = |column| Ok(u64::try_from(row.int(column)?).unwrap_or(0));
-            Ok(Refreshes { outcome: row.text("outcome")?, day: count("day")?, month: count("month")? })
-        })
+        rows::read_all(&found, "refresh_tally", |row| Ok(from_row!(row => Refreshes { outcome, day, month })))
     }
 
     /// Since when each key of the ring has sealed.
     pub async fn key_ages(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
         let found = self.read(SENTINEL_AGES, Vec::new()).await?;
-        rows::read_all(&found, "key_ring_sentinel", |row| Ok((row.text("key_id")?, row.time("created_at")?)))
+        rows::read_all(&found, "key_ring_sentinel", |row| Ok((row.get("key_id")?, row.get("created_at")?)))
     }
 
     /// Facts about the server; `None` on SQLite, which has none.
     pub async fn server_facts(&self) -> Result<Option<ServerFacts>, StoreError> {
         let Engine::Postgres(_) = &self.inner.engine else { return Ok(None) };
         let Some(row) = self.read_one(SERVER_FACTS, Vec::new()).await? else { return Ok(None) };
-        let read = || -> Result<ServerFacts, Unreadable> {
-            Ok(ServerFacts {
-                role: row.text("role")?,
-                schema: row.opt_text("schema")?,
-                version: row.int("version")?,
-                max_connections: row.int("max_connections")?,
-                own_limit: row.opt_int("own_limit")?,
-                may_create: row.int("may_create")? == 1,
-                other_owner: row.opt_text("other_owner")?,
-                is_read_only: row.int("is_read_only")? == 1,
-                encoding: row.text("encoding")?,
-                lacks_standby: row.int("lacks_standby")? == 1,
-            })
-        };
-        read().map(Some).map_err(|error| error.at("(server)", "(all)"))
+        let facts = rows::read_total(&row, "(server)", |row| {
+            Ok(from_row!(row => ServerFacts {
+                role, schema, version, max_connections, own_limit, may_create, other_owner, is_read_only, encoding,
+                lacks_standby,
+            }))
+        })?;
+        Ok(Some(facts))
     }
 
     /// A right on an existing table that a server needs and its role lacks, such as
     /// `UPDATE on table connections`, or `BYPASSRLS` where row level security would hide rows.
     pub async fn lacking_right(&self) -> Result<Option<String>, StoreError> {
         let row = self.read_one(LACKING_RIGHT, Vec::new()).await?;
-        row.map_or(Ok(None), |row| row.opt_text("lacking")).map_err(|error| error.at("(server)", "(all)"))
+        row.map_or(Ok(None), |row| rows::read_total(&row, "(server)", |row| row.get("lacking")))
     }
 
     /// How the connections to the database are used; `None` in a simulation.

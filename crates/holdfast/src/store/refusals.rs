@@ -21,7 +21,7 @@ impl Store {
         let values =
             vec![connection.id.into(), scope.into(), now.into(), forget_before.into(), linked_at.into()];
         let rows = self.write_rows(statements::REFUSAL_PUT, values).await?;
-        let first = rows.first().map(|row| row.time("first_at")).transpose();
+        let first = rows.first().map(|row| row.get("first_at")).transpose();
         let first = first.map_err(|error| error.at("scope_refusals", &connection.id.to_string()))?;
         Ok(first.unwrap_or(now))
     }

@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 
-use super::engine::{Cells, Row, RowOf, Unreadable, Value};
+use super::engine::{Cells, Row, RowOf, Unreadable, Value, fields, from_row};
+use super::notices::NoticeKind;
 use super::{HistoryEntry, StoreError};
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage, Expect};
 use crate::connection::{
@@ -12,7 +13,7 @@ use crate::provider::{Account, ProviderId};
 
 /// The row's primary key, for error messages.
 pub(super) fn name_of(row: &RowOf<impl Cells>, column: &'static str) -> String {
-    row.text(column).unwrap_or_default()
+    row.get(column).unwrap_or_default()
 }
 
 /// Applies `read` to a row of `table`; an error names its primary key `key`.
@@ -25,13 +26,22 @@ pub(super) fn read<C: Cells, T>(
     read(row).map_err(|error| error.at(table, &name_of(row, key)))
 }
 
-/// Applies `read` to rows of `table` that have no key of their own, such as counts.
+/// Applies `read` to a row of `table` that has no key of its own, such as a count.
+pub(super) fn read_total<T>(
+    row: &Row,
+    table: &'static str,
+    read: impl FnOnce(&Row) -> Result<T, Unreadable>,
+) -> Result<T, StoreError> {
+    read(row).map_err(|error| error.at(table, "(all)"))
+}
+
+/// Applies `read` to rows like those of [`read_total`].
 pub(super) fn read_all<T>(
     found: &[Row],
     table: &'static str,
     read: impl Fn(&Row) -> Result<T, Unreadable>,
 ) -> Result<Vec<T>, StoreError> {
-    found.iter().map(|row| read(row).map_err(|error| error.at(table, "(all)"))).collect()
+    found.iter().map(|row| read_total(row, table, &read)).collect()
 }
 
 pub(super) fn connection(row: &RowOf<impl Cells>) -> Result<Connection, StoreError> {
@@ -43,72 +53,70 @@ pub(super) fn attempt(row: &RowOf<impl Cells>) -> Result<Attempt, StoreError> {
 }
 
 fn read_connection(row: &RowOf<impl Cells>) -> Result<Connection, Unreadable> {
-    Ok(Connection {
-        id: row.id("id")?,
-        user_id: row.text("user_id")?,
-        provider: provider(row)?,
+    Ok(from_row!(row => Connection {
+        id,
+        user_id,
+        provider,
         standing: standing(row)?,
         account: account(row)?,
-        scopes: list(row, "scopes")?,
-        missing_scopes: list(row, "missing_scopes")?,
+        scopes,
+        missing_scopes,
         grant: grant(row)?,
-        expiry_is_assumed: row.opt_int("expiry_assumed")?.is_some(),
-        next_refresh_at: row.opt_time("next_refresh_at")?,
-        retry_after: row.opt_time("retry_after")?,
-        since: row.time("since")?,
-        linked_at: row.opt_time("linked_at")?,
+        expiry_is_assumed: row.get::<Option<i64>>("expiry_assumed")?.is_some(),
+        next_refresh_at,
+        retry_after,
+        since,
+        linked_at,
         evidence: evidence(row)?,
         suspicion: suspicion(row)?,
-        failures: u32::try_from(row.int("failures")?)
-            .map_err(|_| Unreadable::new("failures", "out of range"))?,
-        version: row.int("version")?,
-    })
+        failures,
+        version,
+    }))
 }
 
 fn read_attempt(row: &RowOf<impl Cells>) -> Result<Attempt, Unreadable> {
-    let outcome = outcome(row, "outcome")?;
-    Ok(Attempt {
-        id: row.id("id")?,
-        revision: row.int("revision")?,
-        user_id: row.text("user_id")?,
-        provider: provider(row)?,
-        state_hash: row.hash("state_hash")?,
-        completion_hash: row.opt_hash("completion_hash")?,
-        stage: parsed(row, "stage", AttemptStage::parse)?,
+    Ok(from_row!(row => Attempt {
+        id,
+        revision,
+        user_id,
+        provider,
+        state_hash,
+        completion_hash,
+        stage,
         outcome,
-        return_to: row.text("return_to")?,
-        expect: parsed(row, "expect", Expect::parse)?,
-        created_at: row.time("created_at")?,
-        expires_at: row.time("expires_at")?,
-        returned_at: row.opt_time("returned_at")?,
-        sealed: row.opt_bytes("sealed")?,
-        sealed_completion: row.opt_bytes("sealed_completion")?,
-        busy_until: row.opt_time("busy_until")?,
-        paused_until: row.opt_time("paused_until")?,
-        closed_at: row.opt_time("closed_at")?,
-    })
+        return_to,
+        expect,
+        created_at,
+        expires_at,
+        returned_at,
+        sealed,
+        sealed_completion,
+        busy_until,
+        paused_until,
+        closed_at,
+    }))
 }
 
-/// How an attempt ended; `None` where it has not.
-pub(super) fn outcome(
-    row: &RowOf<impl Cells>,
-    column: &'static str,
-) -> Result<Option<AttemptOutcome>, Unreadable> {
-    opt_parsed(row, column, AttemptOutcome::parse)
+/// Lets names be read.
+macro_rules! named {
+    ($($type:ty),+ $(,)?) => {
+        fields! {$($type => text, |name| <$type>::parse(name).ok_or("not a name that this version knows");)+}
+    };
 }
 
-pub(super) fn provider(row: &RowOf<impl Cells>) -> Result<ProviderId, Unreadable> {
-    parsed(row, "provider", ProviderId::parse)
+named!(ProviderId, State, Reason, EvidenceSource, AttemptStage, AttemptOutcome, Expect, NoticeKind);
+
+fields! {
+    Vec<String> => text, |list| serde_json::from_str(list).map_err(|_| "not a JSON list of strings");
 }
 
 pub(super) fn standing(row: &RowOf<impl Cells>) -> Result<Standing, Unreadable> {
-    let state = parsed(row, "state", State::parse)?;
-    let reason = opt_parsed(row, "reason", Reason::parse)?;
+    let (state, reason) = (row.get("state")?, row.get("reason")?);
     Standing::new(state, reason).ok_or(Unreadable::new("reason", "does not belong to the state"))
 }
 
 pub(super) fn evidence(row: &RowOf<impl Cells>) -> Result<Option<Evidence>, Unreadable> {
-    match (opt_parsed(row, "evidence_source", EvidenceSource::parse)?, row.opt_time("evidence_at")?) {
+    match (row.get("evidence_source")?, row.get("evidence_at")?) {
         (None, None) => Ok(None),
         (Some(source), Some(at)) => Ok(Some(Evidence { source, at })),
         (Some(_), None) | (None, Some(_)) => {
@@ -118,53 +126,29 @@ pub(super) fn evidence(row: &RowOf<impl Cells>) -> Result<Option<Evidence>, Unre
 }
 
 fn account(row: &RowOf<impl Cells>) -> Result<Option<Account>, Unreadable> {
-    let Some(id) = row.opt_text("account_id")? else { return Ok(None) };
+    let Some(id) = row.get("account_id")? else { return Ok(None) };
     Ok(Some(Account {
         id,
-        professional_id: row.opt_text("account_professional_id")?,
-        username: row.opt_text("account_username")?,
-        name: row.opt_text("account_name")?,
-        account_type: row.opt_text("account_type")?,
-        profile_picture_url: row.opt_text("account_picture_url")?,
+        professional_id: row.get("account_professional_id")?,
+        username: row.get("account_username")?,
+        name: row.get("account_name")?,
+        account_type: row.get("account_type")?,
+        profile_picture_url: row.get("account_picture_url")?,
     }))
 }
 
 fn grant(row: &RowOf<impl Cells>) -> Result<Option<GrantFacts>, Unreadable> {
-    let Some(version) = row.opt_int("grant_version")? else { return Ok(None) };
+    let Some(version) = row.get("grant_version")? else { return Ok(None) };
     Ok(Some(GrantFacts {
         version,
-        obtained_at: row.time("grant_obtained_at")?,
-        expires_at: row.time("grant_expires_at")?,
+        obtained_at: row.get("grant_obtained_at")?,
+        expires_at: row.get("grant_expires_at")?,
     }))
 }
 
 fn suspicion(row: &RowOf<impl Cells>) -> Result<Option<Suspicion>, Unreadable> {
-    let Some(grant_version) = row.opt_int("suspicion_grant_version")? else { return Ok(None) };
-    Ok(Some(Suspicion { grant_version, first_at: row.time("suspicion_first_at")? }))
-}
-
-fn list(row: &RowOf<impl Cells>, column: &'static str) -> Result<Vec<String>, Unreadable> {
-    serde_json::from_str(row.str(column)?).map_err(|_| Unreadable::new(column, "not a JSON list of strings"))
-}
-
-pub(super) fn parsed<T>(
-    row: &RowOf<impl Cells>,
-    column: &'static str,
-    parse: fn(&str) -> Option<T>,
-) -> Result<T, Unreadable> {
-    named(row.str(column)?, column, parse)
-}
-
-fn opt_parsed<T>(
-    row: &RowOf<impl Cells>,
-    column: &'static str,
-    parse: fn(&str) -> Option<T>,
-) -> Result<Option<T>, Unreadable> {
-    row.opt_str(column)?.map(|name| named(name, column, parse)).transpose()
-}
-
-fn named<T>(name: &str, column: &'static str, parse: fn(&str) -> Option<T>) -> Result<T, Unreadable> {
-    parse(name).ok_or(Unreadable::new(column, "not a name that this version knows"))
+    let Some(grant_version) = row.get("suspicion_grant_version")? else { return Ok(None) };
+    Ok(Some(Suspicion { grant_version, first_at: row.get("suspicion_first_at")? }))
 }
 
 /// What an update sets, in the order of its statement: from `state` to `version`.
@@ -257,12 +241,12 @@ pub(super) fn limit(rows: usize) -> Value {
 
 /// The answer of a statement that counts in `table`.
 pub(super) fn counted(row: Option<&Row>, table: &'static str) -> Result<u64, StoreError> {
-    row.map_or(Ok(0), amount).map_err(|error| error.at(table, "(all)"))
+    row.map_or(Ok(0), |row| read_total(row, table, |row| row.get("amount")))
 }
 
-/// The count in a row.
-pub(super) fn amount(row: &RowOf<impl Cells>) -> Result<u64, Unreadable> {
-    u64::try_from(row.int("amount")?).map_err(|_| Unreadable::new("amount", "negative"))
+/// How often an event was sent.
+pub(super) fn tries(row: &Row) -> Result<u32, Unreadable> {
+    Ok(row.get::<i64>("tries")?.try_into().unwrap_or(u32::MAX))
 }
 
 /// The values of a history entry after the key, in the order of its statement.

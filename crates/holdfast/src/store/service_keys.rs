@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::Row;
+use super::engine::{Row, from_row};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::service::{KnownServiceKey, ServiceKeys, ServiceKeysUnavailable};
 use crate::clock::after;
@@ -101,13 +101,7 @@ impl ServiceKeys for Store {
 }
 
 fn service_key(row: &Row) -> Result<ServiceKey, StoreError> {
-    rows::read(row, "service_keys", "id", |row| {
-        Ok(ServiceKey {
-            id: row.id("id")?,
-            name: row.text("name")?,
-            created_at: row.time("created_at")?,
-            last_used_at: row.opt_time("last_used_at")?,
-            revoked_at: row.opt_time("revoked_at")?,
-        })
-    })
+    let read =
+        |row: &Row| Ok(from_row!(row => ServiceKey { id, name, created_at, last_used_at, revoked_at }));
+    rows::read(row, "service_keys", "id", read)
 }

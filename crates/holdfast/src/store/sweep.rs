@@ -81,8 +81,8 @@ impl Store {
         let Some(row) = self.read_one(statements::SWEEP_HISTORY_NEXT, values).await? else {
             return Ok(None);
         };
-        let reached = row.opt_time("at").map_err(|error| error.at("connection_history", "(all)"))?;
-        let Some(reached) = reached else { return Ok(None) };
+        let reached = rows::read_total(&row, "connection_history", |row| row.get("at"))?;
+        let Some(reached): Option<Timestamp> = reached else { return Ok(None) };
         let deleted = self.write(statements::SWEEP_HISTORY, vec![from.into(), reached.into()]).await?;
         Ok(Some(HistoryStep { deleted, reached }))
     }

@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::statements::Sql;
-use super::{Store, StoreError};
+use super::{Store, StoreError, rows};
 
 /// The first eight digits of a WAL file's name are its timeline. Not among the statements that
 /// `doctor` and the tests prepare: other databases with Postgres' protocol may not know it.
@@ -13,6 +13,6 @@ impl Store {
     pub async fn timeline(&self) -> Result<Option<String>, StoreError> {
         let Engine::Postgres(_) = &self.inner.engine else { return Ok(None) };
         let Some(row) = self.read_one(TIMELINE, Vec::new()).await? else { return Ok(None) };
-        row.opt_text("timeline").map_err(|error| error.at("(server)", "(all)"))
+        rows::read_total(&row, "(server)", |row| row.get("timeline"))
     }
 }

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::engine::from_row;
 use super::{Store, StoreError, Value, rows, statements};
 use crate::clock;
 use crate::connection::clock_repair::TOLERANCE;
@@ -40,19 +41,14 @@ impl Store {
         let Some(row) = self.read_one(statements::TROUBLE, values).await? else {
             return Ok(Trouble::default());
         };
-        let count = |name: &'static str| -> Result<u64, StoreError> {
-            let amount = row.int(name).map_err(|error| error.at("connections", "(all)"))?;
-            Ok(u64::try_from(amount).unwrap_or(0))
-        };
-        let time = |name| row.opt_time(name).map_err(|error| error.at("connections", "(all)"));
-        Ok(Trouble {
-            held: count("held")?,
-            held_since: time("held_since")?,
-            struck: [
-                Struck { count: count("struck_short")?, first_at: time("first_short")? },
-                Struck { count: count("struck_middle")?, first_at: time("first_middle")? },
-                Struck { count: count("struck_long")?, first_at: time("first_long")? },
-            ],
+        let struck = |count, first_at| Ok(Struck { count: row.get(count)?, first_at: row.get(first_at)? });
+        rows::read_total(&row, "connections", |row| {
+            let struck = [
+                struck("struck_short", "first_short")?,
+                struck("struck_middle", "first_middle")?,
+                struck("struck_long", "first_long")?,
+            ];
+            Ok(from_row!(row => Trouble { held, held_since, struck: struck }))
         })
     }
 

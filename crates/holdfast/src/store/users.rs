@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::engine::{Failure, Row};
+use super::engine::{Failure, Row, from_row};
 use super::outbox::Subject;
 use super::{Change, Store, StoreError, Unit, engine, notices, rows, statements};
 use crate::caller::OwnerId;
@@ -200,7 +200,7 @@ impl Store {
         unit.run(statements::USER_INSERT, vec![user_id.into(), now.into()]).await?;
         unit.row(statements::USER_LOCK, vec![user_id.into()]).await?;
         let providers = unit.rows(statements::USER_PROVIDERS, vec![user_id.into()]).await?;
-        let providers: Vec<_> = providers.iter().filter_map(|row| rows::provider(row).ok()).collect();
+        let providers: Vec<_> = providers.iter().filter_map(|row| row.get("provider").ok()).collect();
         unit.run(statements::TOMBSTONE_INSERT, vec![user_id.into(), now.into()]).await?;
         unit.run(statements::USER_DELETE, vec![user_id.into()]).await?;
         unit.run(notices::NOTICES_FORGET, vec![user_id.into()]).await?;
@@ -306,22 +306,9 @@ async fn save_user(unit: &mut Unit, stored: &StoredUser) -> Result<(), Failure> 
 
 fn stored_user(row: &Row) -> Result<StoredUser, StoreError> {
     rows::read(row, "users", "id", |row| {
-        let user = User {
-            id: row.text("id")?,
-            email: row.opt_text("email")?,
-            email_verified: row.opt_flag("email_verified")?,
-            first_name: row.opt_text("first_name")?,
-            last_name: row.opt_text("last_name")?,
-            image_url: row.opt_text("image_url")?,
-            created_at: row.time("created_at")?,
-            updated_at: row.time("updated_at")?,
-            last_seen_at: row.opt_time("last_seen_at")?,
-        };
-        Ok(StoredUser {
-            user,
-            clerk_updated_at: row.opt_time("clerk_updated_at")?,
-            claimed_at: row.opt_time("claimed_at")?,
-            first_synced_at: row.opt_time("first_synced_at")?,
-        })
+        let user = from_row!(row => User {
+            id, email, email_verified, first_name, last_name, image_url, created_at, updated_at, last_seen_at,
+        });
+        Ok(from_row!(row => StoredUser { user: user, clerk_updated_at, claimed_at, first_synced_at }))
     })
 }

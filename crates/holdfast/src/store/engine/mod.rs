@@ -24,7 +24,7 @@ use sqlite::Writing;
 pub(super) use sqlite::file::reserve;
 pub use sqlite::file::{directory_of, is_served};
 pub use value::Value;
-pub(super) use value::{Cells, CurrentRow, Row, RowOf, Unreadable};
+pub(super) use value::{Cells, CurrentRow, Field, Row, RowOf, Unreadable, fields, from_row};
 
 use super::statements::Sql;
 use super::{Operation, SharedDriver, StoreError};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::types::ValueRef;
+use rusqlite::types::{FromSqlResult, ValueRef};
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
@@ -85,18 +85,20 @@ pub(in crate::store) struct RowOf<C> {
     next: Cell<usize>,
 }
 
-/// The cells of a row.
+/// The cells of a row; `None` is null.
 pub(in crate::store) trait Cells {
     /// The name of a column.
     fn name(&self, position: usize) -> Option<&str>;
-    /// The value of a column; `None` where it is of another type.
-    fn value<T: Column>(&self, position: usize) -> Option<T>;
-    /// A text, borrowed from the row.
-    fn text(&self, position: usize) -> Result<Option<&str>, NoText>;
+    /// A `TEXT`, borrowed from the row.
+    fn text(&self, position: usize) -> Result<Option<&str>, Misfit>;
+    /// An `INTEGER` or `BIGINT`.
+    fn int(&self, position: usize) -> Result<Option<i64>, Misfit>;
+    /// A `BLOB` or `BYTEA`.
+    fn bytes(&self, position: usize) -> Result<Option<Vec<u8>>, Misfit>;
 }
 
-/// The value is of another type.
-pub(in crate::store) struct NoText;
+/// The value is missing, or of another type.
+pub(in crate::store) struct Misfit;
 
 /// The cells of a complete result.
 pub(in crate::store) enum Answered {
@@ -112,6 +114,25 @@ pub(in crate::store) struct CurrentRow<'r> {
     pub(in crate::store) columns: &'r [String],
 }
 
+impl Answered {
+    fn get<'r, T>(
+        &'r self,
+        position: usize,
+        driven: impl FnOnce(ValueRef<'r>) -> FromSqlResult<Option<T>>,
+    ) -> Result<Option<T>, Misfit>
+    where
+        T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>,
+    {
+        match self {
+            Self::Sqlite(row) => row.try_get(position).map_err(|_| Misfit),
+            Self::Postgres(row) => row.try_get(position).map_err(|_| Misfit),
+            Self::Driven { values, .. } => {
+                driven(values.get(position).ok_or(Misfit)?.borrowed()).map_err(|_| Misfit)
+            }
+        }
+    }
+}
+
 impl Cells for Answered {
     fn name(&self, position: usize) -> Option<&str> {
         match self {
@@ -121,20 +142,22 @@ impl Cells for Answered {
         }
     }
 
-    fn value<T: Column>(&self, position: usize) -> Option<T> {
-        match self {
-            Self::Sqlite(row) => row.try_get(position).ok(),
-            Self::Postgres(row) => row.try_get(position).ok(),
-            Self::Driven { values, .. } => values.get(position).and_then(|value| T::of_ref(value.borrowed())),
-        }
+    fn text(&self, position: usize) -> Result<Option<&str>, Misfit> {
+        self.get(position, |value| value.as_str_or_null())
     }
 
-    fn text(&self, position: usize) -> Result<Option<&str>, NoText> {
-        match self {
-            Self::Sqlite(row) => row.try_get(position).map_err(|_| NoText),
-            Self::Postgres(row) => row.try_get(position).map_err(|_| NoText),
-            Self::Driven { values, .. } => text_of(values.get(position).ok_or(NoText)?.borrowed()),
-        }
+    fn int(&self, position: usize) -> Result<Option<i64>, Misfit> {
+        self.get(position, |value| value.as_i64_or_null())
+    }
+
+    fn bytes(&self, position: usize) -> Result<Option<Vec<u8>>, Misfit> {
+        self.get(position, |value| Ok(value.as_blob_or_null()?.map(<[u8]>::to_vec)))
+    }
+}
+
+impl CurrentRow<'_> {
+    fn value(&self, position: usize) -> Result<ValueRef<'_>, Misfit> {
+        self.row.get_ref(position).map_err(|_| Misfit)
     }
 }
 
@@ -143,20 +166,17 @@ impl Cells for CurrentRow<'_> {
         self.columns.get(position).map(String::as_str)
     }
 
-    fn value<T: Column>(&self, position: usize) -> Option<T> {
-        self.row.get_ref(position).ok().and_then(T::of_ref)
+    fn text(&self, position: usize) -> Result<Option<&str>, Misfit> {
+        self.value(position)?.as_str_or_null().map_err(|_| Misfit)
     }
 
-    fn text(&self, position: usize) -> Result<Option<&str>, NoText> {
-        text_of(self.row.get_ref(position).map_err(|_| NoText)?)
+    fn int(&self, position: usize) -> Result<Option<i64>, Misfit> {
+        self.value(position)?.as_i64_or_null().map_err(|_| Misfit)
     }
-}
 
-fn text_of(value: ValueRef<'_>) -> Result<Option<&str>, NoText> {
-    match value {
-        ValueRef::Null => Ok(None),
-        ValueRef::Text(text) => str::from_utf8(text).map(Some).map_err(|_| NoText),
-        ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Err(NoText),
+    fn bytes(&self, position: usize) -> Result<Option<Vec<u8>>, Misfit> {
+        let bytes = self.value(position)?.as_blob_or_null().map_err(|_| Misfit)?;
+        Ok(bytes.map(<[u8]>::to_vec))
     }
 }
 
@@ -176,40 +196,6 @@ impl Row {
     /// A row that a driver returned.
     pub(in crate::store) fn driven(columns: &Arc<[String]>, values: Vec<Value>) -> Self {
         Self::of(Answered::Driven { columns: Arc::clone(columns), values })
-    }
-}
-
-/// A type of columns.
-pub(in crate::store) trait Column:
-    Sized + for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
-{
-    /// Reads a borrowed value; `None` if it is of another type.
-    fn of_ref(value: ValueRef<'_>) -> Option<Self>;
-}
-
-impl Column for Option<String> {
-    fn of_ref(value: ValueRef<'_>) -> Option<Self> {
-        text_of(value).ok().map(|text| text.map(str::to_owned))
-    }
-}
-
-impl Column for Option<i64> {
-    fn of_ref(value: ValueRef<'_>) -> Option<Self> {
-        match value {
-            ValueRef::Null => Some(None),
-            ValueRef::Integer(number) => Some(Some(number)),
-            ValueRef::Text(_) | ValueRef::Real(_) | ValueRef::Blob(_) => None,
-        }
-    }
-}
-
-impl Column for Option<Vec<u8>> {
-    fn of_ref(value: ValueRef<'_>) -> Option<Self> {
-        match value {
-            ValueRef::Null => Some(None),
-            ValueRef::Blob(bytes) => Some(Some(bytes.to_vec())),
-            ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Text(_) => None,
-        }
     }
 }
 
@@ -254,84 +240,81 @@ impl<C: Cells> RowOf<C> {
         Some(found)
     }
 
-    fn get<T: Column>(&self, column: &'static str) -> Result<T, Unreadable> {
-        let value = self.position(column).and_then(|position| self.cells.value(position));
-        value.ok_or(Unreadable::new(column, MISFIT))
+    /// A column, as the type that is asked for. Only an `Option` takes null.
+    pub(in crate::store) fn get<T: Get>(&self, column: &'static str) -> Result<T, Unreadable> {
+        T::get(self, column)
     }
 
-    fn required<T>(&self, column: &'static str) -> Result<T, Unreadable>
-    where
-        Option<T>: Column,
-    {
-        self.get::<Option<T>>(column)?.ok_or(Unreadable::new(column, MISFIT))
-    }
-
-    pub(in crate::store) fn text(&self, column: &'static str) -> Result<String, Unreadable> {
-        self.required(column)
-    }
-
-    pub(in crate::store) fn opt_text(&self, column: &'static str) -> Result<Option<String>, Unreadable> {
-        self.get(column)
-    }
-
-    /// A text, borrowed from the row.
-    pub(in crate::store) fn opt_str(&self, column: &'static str) -> Result<Option<&str>, Unreadable> {
-        match self.position(column).map(|position| self.cells.text(position)) {
-            Some(Ok(text)) => Ok(text),
-            Some(Err(NoText)) | None => Err(Unreadable::new(column, MISFIT)),
-        }
-    }
-
-    /// Like [`Self::opt_str`], for a column that is never null.
-    pub(in crate::store) fn str(&self, column: &'static str) -> Result<&str, Unreadable> {
-        self.opt_str(column)?.ok_or(Unreadable::new(column, MISFIT))
-    }
-
-    pub(in crate::store) fn int(&self, column: &'static str) -> Result<i64, Unreadable> {
-        self.required(column)
-    }
-
-    pub(in crate::store) fn opt_int(&self, column: &'static str) -> Result<Option<i64>, Unreadable> {
-        self.get(column)
-    }
-
-    pub(in crate::store) fn bytes(&self, column: &'static str) -> Result<Vec<u8>, Unreadable> {
-        self.required(column)
-    }
-
-    pub(in crate::store) fn opt_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, Unreadable> {
-        self.get(column)
-    }
-
-    pub(in crate::store) fn hash(&self, column: &'static str) -> Result<[u8; 32], Unreadable> {
-        self.bytes(column)?.try_into().map_err(|_| Unreadable::new(column, "not 32 bytes"))
-    }
-
-    pub(in crate::store) fn opt_hash(&self, column: &'static str) -> Result<Option<[u8; 32]>, Unreadable> {
-        self.opt_bytes(column)?
-            .map(|bytes| bytes.try_into().map_err(|_| Unreadable::new(column, "not 32 bytes")))
-            .transpose()
-    }
-
-    pub(in crate::store) fn opt_flag(&self, column: &'static str) -> Result<Option<bool>, Unreadable> {
-        Ok(self.opt_int(column)?.map(|flag| flag != 0))
-    }
-
-    pub(in crate::store) fn time(&self, column: &'static str) -> Result<Timestamp, Unreadable> {
-        self.int(column).map(clock::from_millis)
-    }
-
-    pub(in crate::store) fn opt_time(&self, column: &'static str) -> Result<Option<Timestamp>, Unreadable> {
-        Ok(self.opt_int(column)?.map(clock::from_millis))
-    }
-
-    pub(in crate::store) fn id(&self, column: &'static str) -> Result<Uuid, Unreadable> {
-        self.str(column)?.parse().map_err(|_| Unreadable::new(column, "not a UUID"))
-    }
-
-    pub(in crate::store) fn opt_id(&self, column: &'static str) -> Result<Option<Uuid>, Unreadable> {
-        self.opt_str(column)?
-            .map(|text| text.parse().map_err(|_| Unreadable::new(column, "not a UUID")))
-            .transpose()
+    /// A column as one of the [kinds of cells](Cells); `None` where it is null.
+    pub(in crate::store) fn cell<'r, T>(
+        &'r self,
+        column: &'static str,
+        read: impl FnOnce(&'r C, usize) -> Result<Option<T>, Misfit>,
+    ) -> Result<Option<T>, Unreadable> {
+        let value = self.position(column).ok_or(Misfit).and_then(|position| read(&self.cells, position));
+        value.map_err(|Misfit| Unreadable::new(column, MISFIT))
     }
 }
+
+/// What a column is read as.
+pub(in crate::store) trait Field: Sized {
+    /// `None` where the column is null.
+    fn read<C: Cells>(row: &RowOf<C>, column: &'static str) -> Result<Option<Self>, Unreadable>;
+}
+
+/// A [`Field`], or an `Option` of one.
+pub(in crate::store) trait Get: Sized {
+    fn get<C: Cells>(row: &RowOf<C>, column: &'static str) -> Result<Self, Unreadable>;
+}
+
+impl<T: Field> Get for T {
+    fn get<C: Cells>(row: &RowOf<C>, column: &'static str) -> Result<Self, Unreadable> {
+        T::read(row, column)?.ok_or(Unreadable::new(column, MISFIT))
+    }
+}
+
+impl<T: Field> Get for Option<T> {
+    fn get<C: Cells>(row: &RowOf<C>, column: &'static str) -> Result<Self, Unreadable> {
+        T::read(row, column)
+    }
+}
+
+/// Lets a type be read from a kind of cell, or says why a value does not fit.
+macro_rules! fields {
+    ($($type:ty => $kind:ident, $from:expr;)+) => {$(
+        impl $crate::store::engine::Field for $type {
+            fn read<C: $crate::store::engine::Cells>(
+                row: &$crate::store::engine::RowOf<C>,
+                column: &'static str,
+            ) -> Result<Option<Self>, $crate::store::engine::Unreadable> {
+                let value = row.cell(column, C::$kind)?.map($from).transpose();
+                value.map_err(|why| $crate::store::engine::Unreadable::new(column, why))
+            }
+        }
+    )+};
+}
+
+pub(in crate::store) use fields;
+
+fields! {
+    String => text, |text| Ok(text.to_owned());
+    Uuid => text, |text| text.parse().map_err(|_| "not a UUID");
+    i64 => int, Ok;
+    u32 => int, |number| u32::try_from(number).map_err(|_| "out of range");
+    u64 => int, |number| u64::try_from(number).map_err(|_| "negative");
+    bool => int, |flag| Ok(flag != 0);
+    Timestamp => int, |millis| Ok(clock::from_millis(millis));
+    Vec<u8> => bytes, Ok;
+    [u8; 32] => bytes, |bytes| bytes.try_into().map_err(|_| "not 32 bytes");
+}
+
+/// A struct whose fields are the columns of their names, where no expression follows the name.
+macro_rules! from_row {
+    ($row:ident => $type:ident { $($field:ident $(: $value:expr)?),+ $(,)? }) => {
+        $type { $($field: $crate::store::engine::from_row!(@ $row $field $($value)?),)+ }
+    };
+    (@ $row:ident $field:ident) => { $row.get(stringify!($field))? };
+    (@ $row:ident $field:ident $value:expr) => { $value };
+}
+
+pub(in crate::store) use from_row;

@@ -50,7 +50,7 @@ async fn answer(kept: &mut Kept<'_>, batch: Vec<Question>) {
     };
     let mut batch: Vec<_> = batch.into_iter().map(Some).collect();
     for row in rows {
-        let place = row.int("place").ok().and_then(|place| usize::try_from(place - 1).ok());
+        let place = row.get::<i64>("place").ok().and_then(|place| usize::try_from(place - 1).ok());
         // The statement has one row for each place.
         if let Some(question) = place.and_then(|place| batch.get_mut(place)).and_then(Option::take) {
             question.answer(attempts::status_facts(&row));
