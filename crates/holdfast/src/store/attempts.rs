@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Cells, RowOf, Unreadable};
+use super::engine::{Cells, RowOf, Unreadable, values};
 use super::{Change, Store, StoreError, engine, rows, statements};
 use crate::caller::OwnerId;
 use crate::clock;
@@ -36,14 +36,13 @@ impl Store {
 
     /// An attempt by its id.
     pub async fn attempt(&self, id: Uuid) -> Result<Option<Attempt>, StoreError> {
-        let row = self.read_one(statements::ATTEMPT, vec![id.into()]).await?;
+        let row = self.read_one(statements::ATTEMPT, values![id]).await?;
         row.as_ref().map(rows::attempt).transpose()
     }
 
     /// An attempt by the SHA-256 of its `state`.
     pub async fn attempt_by_state(&self, state_hash: &[u8; 32]) -> Result<Option<Attempt>, StoreError> {
-        let values = vec![state_hash.as_slice().into()];
-        let row = self.read_for_stranger(statements::ATTEMPT_BY_STATE, values).await?;
+        let row = self.read_for_stranger(statements::ATTEMPT_BY_STATE, values![state_hash]).await?;
         row.as_ref().map(rows::attempt).transpose()
     }
 
@@ -69,7 +68,7 @@ impl Store {
         user_id: &str,
         provider: ProviderId,
     ) -> Result<Vec<Attempt>, StoreError> {
-        let values = vec![user_id.into(), provider.as_str().into()];
+        let values = values![user_id, provider];
         let found = self.read(statements::ATTEMPTS_OPEN, values).await?;
         Ok(self.read_each(&found, rows::attempt)?.values)
     }
@@ -82,8 +81,7 @@ impl Store {
         since: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut values = vec![attempt.user_id.as_str().into(), attempt.provider.as_str().into()];
-        values.extend([since.into(), now.into()]);
+        let values = values![&attempt.user_id, attempt.provider, since, now];
         let declined = self.read_one(statements::ATTEMPTS_COUNT_DECLINED, values).await?;
         Ok(rows::counted(declined.as_ref(), "attempts")? > 0)
     }
@@ -97,31 +95,29 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Timestamp>, StoreError> {
         let since = clock::before(now, ATTEMPT_WINDOW);
-        let mut values = vec![owner.as_str().into(), provider.as_str().into(), now.into(), since.into()];
-        values.push(rows::limit(limit));
-        let begun = self.read(statements::ATTEMPTS_BEGUN, values).await?;
+        let begun =
+            self.read(statements::ATTEMPTS_BEGUN, values![owner, provider, now, since, limit]).await?;
         rows::read_all(&begun, "attempts", |row| row.get("created_at"))
     }
 
     /// All users' attempts that [have expired](Attempt::has_expired) and are not closed yet,
     /// earliest first. Unreadable rows are skipped.
     pub async fn expired_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
-        let values = vec![now.into(), clock::before(now, SPENT).into()];
+        let values = values![now, clock::before(now, SPENT)];
         self.readable(statements::ATTEMPTS_EXPIRED, values, limit, rows::attempt).await
     }
 
     /// All users' unexpired attempts whose completion was begun and interrupted, by a crash or
     /// because the provider could not be asked. Unreadable rows are skipped.
     pub async fn stranded_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
-        let values = vec![now.into(), clock::after(now, LONGEST_PAUSE).into()];
+        let values = values![now, clock::after(now, LONGEST_PAUSE)];
         self.readable(statements::ATTEMPTS_STRANDED, values, limit, rows::attempt).await
     }
 
     /// All users' open attempts that have brought a token, or are about to. Unreadable rows are
     /// skipped.
     pub async fn holding_attempts(&self, provider: ProviderId) -> Result<Vec<Attempt>, StoreError> {
-        self.readable(statements::ATTEMPTS_HOLDING, vec![provider.as_str().into()], usize::MAX, rows::attempt)
-            .await
+        self.readable(statements::ATTEMPTS_HOLDING, values![provider], usize::MAX, rows::attempt).await
     }
 
     /// Closes every attempt of the caller as expired and deletes their secrets, even during
@@ -134,7 +130,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Uuid>, StoreError> {
         let outcome = AttemptOutcome::Expired.to_name();
-        let values = vec![owner.as_str().into(), provider.as_str().into(), outcome.into(), now.into()];
+        let values = values![owner, provider, outcome, now];
         let change = Change { user_id: owner.as_str().to_owned(), provider, version: None };
         let closed = engine::retrying(|| async {
             let mut unit = self.begin_of(owner.as_str()).await?;

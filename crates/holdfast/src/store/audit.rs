@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Row, Unreadable, from_row};
+use super::engine::{Row, Unreadable, from_row, values};
 use super::statements::{Sql, by_index, statements};
 use super::{Store, StoreError, rows};
 use crate::clock::from_millis;
@@ -81,29 +81,20 @@ impl AuditCursor {
 impl Store {
     /// Records an act.
     pub async fn record_act(&self, id: Uuid, at: Timestamp, act: &Act) -> Result<(), StoreError> {
-        let values = vec![
-            id.into(),
-            at.into(),
-            act.actor.as_str().into(),
-            act.action.into(),
-            act.user_id.as_deref().into(),
-            act.detail.as_deref().into(),
-        ];
+        let values = values![id, at, &act.actor, act.action, &act.user_id, &act.detail];
         self.write(AUDIT_INSERT, values).await.map(drop)
     }
 
     /// A page of the record, oldest first.
     pub async fn acts(&self, after: AuditCursor, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
-        let values = vec![after.at.into(), after.id.into(), rows::limit(limit)];
-        let found = self.read(AUDIT_PAGE, values).await?;
+        let found = self.read(AUDIT_PAGE, values![after.at, after.id, limit]).await?;
         found.iter().map(|row| rows::read(row, "audit", "id", read)).collect()
     }
 
     /// Takes a user's id out of the record, in at most `steps` steps.
     pub(super) async fn forget_acts(&self, user_id: &str, steps: usize) -> Result<(), StoreError> {
         for _ in 0..steps {
-            let values = vec![user_id.into(), rows::limit(FORGOTTEN_AT_ONCE)];
-            if self.write(AUDIT_FORGET, values).await? == 0 {
+            if self.write(AUDIT_FORGET, values![user_id, FORGOTTEN_AT_ONCE]).await? == 0 {
                 break;
             }
         }
@@ -117,7 +108,7 @@ impl Store {
         from: &str,
         limit: usize,
     ) -> Result<Option<String>, StoreError> {
-        let found = self.read(AUDIT_OF_ERASED, vec![from.into(), rows::limit(limit)]).await?;
+        let found = self.read(AUDIT_OF_ERASED, values![from, limit]).await?;
         let read =
             |row: &Row| Ok((row.get::<String>("user_id")?, row.get::<Option<String>>("act")?.is_some()));
         let mut reached = None;
@@ -133,7 +124,7 @@ impl Store {
     /// Fails if an operator has retired this key of the ring, as far as the record goes back: one
     /// without a sentinel is then not new.
     pub async fn refuse_retired(&self, key_id: &str) -> Result<(), StoreError> {
-        match self.read_one(AUDIT_OF_KEY, vec![key_id.into()]).await? {
+        match self.read_one(AUDIT_OF_KEY, values![key_id]).await? {
             Some(_) => Err(StoreError::KeyRetired { key_id: key_id.to_owned() }),
             None => Ok(()),
         }

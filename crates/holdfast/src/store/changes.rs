@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use super::engine::{Engine, Failure, Postgres, Unit};
+use super::engine::{Engine, Failure, Postgres, Unit, values};
 use super::statements::{self, Sql};
 use crate::clock::{Clock as _, SharedClock, SystemClock};
 use crate::entropy::{self, SystemEntropy};
@@ -95,7 +95,7 @@ impl Changes {
     pub(super) async fn notify(&self, unit: &mut Unit, change: &Change) -> Result<(), Failure> {
         let Some(replica) = &self.replica else { return Ok(()) };
         let payload = encode(replica, change);
-        unit.rows(Sql::each("", statements::NOTIFY), vec![CHANNEL.into(), payload.into()]).await.map(drop)
+        unit.rows(Sql::each("", statements::NOTIFY), values![CHANNEL, payload]).await.map(drop)
     }
 
     pub(super) fn stop(&self) {

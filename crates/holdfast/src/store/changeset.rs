@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Failure, Violation};
+use super::engine::{Failure, Violation, values};
 use super::keys::insert_user_key;
 use super::outbox::Subject;
 use super::{Change, HistoryEntry, SealedGrant, Store, StoreError, Unit, Value, engine, rows, statements};
@@ -90,7 +90,7 @@ pub struct LeaseGuard {
 impl LeaseGuard {
     /// The parameters that identify the lease.
     pub(super) fn key(&self) -> Vec<Value> {
-        vec![self.connection_id.into(), self.owner.as_str().into(), self.epoch.into()]
+        values![self.connection_id, &self.owner, self.epoch]
     }
 }
 
@@ -182,10 +182,10 @@ impl Store {
             write_connection(unit, write).await?;
         }
         if let Some(id) = changes.erase_all_grants {
-            unit.run(statements::GRANTS_ERASE, vec![id.into()]).await?;
+            unit.run(statements::GRANTS_ERASE, values![id]).await?;
         }
         if let Some((id, version)) = changes.erase_grants_below {
-            unit.run(statements::GRANTS_ERASE_BELOW, vec![id.into(), version.into()]).await?;
+            unit.run(statements::GRANTS_ERASE_BELOW, values![id, version]).await?;
         }
         if let Some(grant) = &changes.append_grant {
             append_grant(unit, grant).await?;
@@ -210,9 +210,9 @@ impl Store {
     /// erasure either comes first and is seen, or waits and erases what this unit writes too.
     async fn require_user(&self, unit: &mut Unit, user_id: &str) -> Result<(), Abort> {
         let now = self.inner.clock.now();
-        unit.run(statements::USER_INSERT, vec![user_id.into(), now.into()]).await?;
-        let user = unit.row(statements::USER_LOCK, vec![user_id.into()]).await?;
-        let tombstone = unit.row(statements::TOMBSTONE, vec![user_id.into()]).await?;
+        unit.run(statements::USER_INSERT, values![user_id, now]).await?;
+        let user = unit.row(statements::USER_LOCK, values![user_id]).await?;
+        let tombstone = unit.row(statements::TOMBSTONE, values![user_id]).await?;
         if user.is_some() && tombstone.is_none() {
             Ok(())
         } else {
@@ -224,13 +224,14 @@ impl Store {
 async fn limit_attempts(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Abort> {
     let Some(AttemptLimits { open, in_an_hour }) = write.limits else { return Ok(()) };
     let Attempt { user_id, provider, created_at, .. } = &write.attempt;
-    let of_user = || vec![user_id.as_str().into(), provider.as_str().into(), (*created_at).into()];
     let an_hour_before = clock::before(*created_at, ATTEMPT_WINDOW);
-    let mut begun = of_user();
-    begun.push(an_hour_before.into());
     for (sql, values, most) in [
-        (statements::ATTEMPTS_COUNT_OPEN, of_user(), open),
-        (statements::ATTEMPTS_COUNT_BEGUN, begun, in_an_hour),
+        (statements::ATTEMPTS_COUNT_OPEN, values![user_id, provider, created_at], open),
+        (
+            statements::ATTEMPTS_COUNT_BEGUN,
+            values![user_id, provider, created_at, an_hour_before],
+            in_an_hour,
+        ),
     ] {
         let count =
             rows::counted(unit.row(sql, values).await?.as_ref(), "attempts").map_err(Failure::from)?;
@@ -243,29 +244,20 @@ async fn limit_attempts(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Abo
 
 async fn write_connection(unit: &mut Unit, write: &ConnectionWrite) -> Result<(), Abort> {
     let Connection { id, user_id, provider, .. } = &write.connection;
-    let facts = rows::connection_facts(&write.connection);
-    let written = match write.expected_version {
-        None => {
-            let mut values = vec![(*id).into(), user_id.as_str().into(), provider.as_str().into()];
-            values.extend(facts);
-            unit.run(statements::CONNECTION_INSERT, values).await?
-        }
-        Some(expected) => {
-            let mut values = vec![(*id).into(), expected.into()];
-            values.extend(facts);
-            unit.run(statements::CONNECTION_UPDATE, values).await?
-        }
+    let (sql, key) = match write.expected_version {
+        None => (statements::CONNECTION_INSERT, values![id, user_id, provider]),
+        Some(expected) => (statements::CONNECTION_UPDATE, values![id, expected]),
     };
+    let written = unit.run(sql, [key, rows::connection_facts(&write.connection)].concat()).await?;
     require_written(unit, written, user_id).await
 }
 
 async fn write_attempt(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Abort> {
-    let written = match write.expected_revision {
-        None => unit.run(statements::ATTEMPT_INSERT, rows::attempt_columns(&write.attempt)).await?,
-        Some(expected) => {
-            unit.run(statements::ATTEMPT_UPDATE, rows::attempt_update(expected, &write.attempt)).await?
-        }
+    let (sql, values) = match write.expected_revision {
+        None => (statements::ATTEMPT_INSERT, rows::attempt_columns(&write.attempt)),
+        Some(expected) => (statements::ATTEMPT_UPDATE, rows::attempt_update(expected, &write.attempt)),
     };
+    let written = unit.run(sql, values).await?;
     require_written(unit, written, &write.attempt.user_id).await
 }
 
@@ -274,18 +266,13 @@ async fn require_written(unit: &mut Unit, written: u64, user_id: &str) -> Result
     if written > 0 {
         return Ok(());
     }
-    let erased = unit.row(statements::TOMBSTONE, vec![user_id.into()]).await?.is_some();
+    let erased = unit.row(statements::TOMBSTONE, values![user_id]).await?.is_some();
     Err(Abort::Because(if erased { CommitOutcome::UserDeleted } else { CommitOutcome::Conflict }))
 }
 
 async fn append_grant(unit: &mut Unit, grant: &SealedGrant) -> Result<(), Abort> {
-    let values = vec![
-        grant.connection_id.into(),
-        grant.version.into(),
-        grant.blob.as_slice().into(),
-        grant.obtained_at.into(),
-        grant.expires_at.into(),
-    ];
+    let values =
+        values![grant.connection_id, grant.version, &grant.blob, grant.obtained_at, grant.expires_at];
     match unit.run(statements::GRANT_APPEND, values).await? {
         0 => Err(Abort::Because(CommitOutcome::Conflict)),
         _ => Ok(()),
@@ -294,9 +281,7 @@ async fn append_grant(unit: &mut Unit, grant: &SealedGrant) -> Result<(), Abort>
 
 async fn write_history(unit: &mut Unit, entries: &[HistoryEntry]) -> Result<(), Abort> {
     for entry in entries {
-        let mut values = vec![entry.connection_id.into(), entry.version.into()];
-        values.extend(rows::history_facts(entry));
-        unit.run(statements::HISTORY_INSERT, values).await?;
+        unit.run(statements::HISTORY_INSERT, rows::history_columns(entry)).await?;
     }
     Ok(())
 }

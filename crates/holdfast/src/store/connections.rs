@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Row, Unreadable, from_row};
+use super::engine::{Row, Unreadable, from_row, values};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
 use crate::clock::{after, before};
@@ -122,13 +122,13 @@ impl Store {
         owner: &OwnerId,
         provider: ProviderId,
     ) -> Result<Option<Connection>, StoreError> {
-        let values = vec![owner.as_str().into(), provider.as_str().into()];
+        let values = values![owner, provider];
         self.read_one(statements::CONNECTION, values).await?.as_ref().map(rows::connection).transpose()
     }
 
     /// A connection by its id; for the worker and for provider callbacks.
     pub async fn connection_by_id(&self, id: Uuid) -> Result<Option<Connection>, StoreError> {
-        let row = self.read_one(statements::CONNECTION_BY_ID, vec![id.into()]).await?;
+        let row = self.read_one(statements::CONNECTION_BY_ID, values![id]).await?;
         row.as_ref().map(rows::connection).transpose()
     }
 
@@ -138,7 +138,7 @@ impl Store {
         provider: ProviderId,
         account_or_professional_id: &str,
     ) -> Result<Vec<Connection>, StoreError> {
-        let values = vec![provider.as_str().into(), account_or_professional_id.into()];
+        let values = values![provider, account_or_professional_id];
         self.connections_of(statements::CONNECTIONS_BY_ACCOUNT, values).await
     }
 
@@ -171,7 +171,7 @@ impl Store {
         doubted_until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Connection>, StoreError> {
-        let values = vec![now.into(), before(now, PROOF_LASTS).into(), doubted_until.into()];
+        let values = values![now, before(now, PROOF_LASTS), doubted_until];
         self.readable(sql, values, limit, rows::connection).await
     }
 
@@ -189,12 +189,12 @@ impl Store {
         tail_percent: u32,
         limit: usize,
     ) -> Result<Vec<Connection>, StoreError> {
-        let values = vec![
-            after(now, TOLERANCE).into(),
-            now.into(),
-            after(now, LONGEST_WAIT + TOLERANCE).into(),
-            tail_percent.into(),
-            after(now, USUAL_LIFE / 100 * tail_percent).into(),
+        let values = values![
+            after(now, TOLERANCE),
+            now,
+            after(now, LONGEST_WAIT + TOLERANCE),
+            tail_percent,
+            after(now, USUAL_LIFE / 100 * tail_percent),
         ];
         self.readable(statements::CONNECTIONS_MISTIMED, values, limit, rows::connection).await
     }
@@ -209,8 +209,7 @@ impl Store {
             (statements::OUTBOX_BRING_BACK, LONGEST_PAUSE),
             (statements::NOTICES_BRING_BACK, LONGEST_PAUSE),
         ] {
-            let values = vec![after(now, latest).into(), now.into(), rows::limit(limit)];
-            found += self.write(sql, values).await?;
+            found += self.write(sql, values![after(now, latest), now, limit]).await?;
         }
         Ok(found)
     }
@@ -243,13 +242,13 @@ impl Store {
         limit: usize,
     ) -> Result<HistoryPage, StoreError> {
         let before = before.unwrap_or(HistoryCursor { version: i64::MAX, position: i64::MAX });
-        let values = vec![
-            owner.as_str().into(),
-            provider.as_str().into(),
-            before.version.into(),
-            before.position.into(),
+        let values = values![
+            owner,
+            provider,
+            before.version,
+            before.position,
             // One more than asked for tells whether there is another page.
-            rows::limit(limit.saturating_add(1)),
+            limit.saturating_add(1),
         ];
         let mut found = self.read(statements::HISTORY, values).await?;
         let more = found.len() > limit;
@@ -261,7 +260,7 @@ impl Store {
 
     /// The connection that an attempt is about. Holding the attempt is the proof.
     pub async fn connection_of(&self, attempt: &Attempt) -> Result<Option<Connection>, StoreError> {
-        let values = vec![attempt.user_id.as_str().into(), attempt.provider.as_str().into()];
+        let values = values![&attempt.user_id, attempt.provider];
         self.read_one(statements::CONNECTION, values).await?.as_ref().map(rows::connection).transpose()
     }
 
@@ -269,7 +268,7 @@ impl Store {
     /// `gap` and link, across all replicas. A clock that was set back delays it by at most another
     /// gap.
     pub async fn claim_me_call(&self, id: Uuid, now: Timestamp, gap: Duration) -> Result<bool, StoreError> {
-        let values = vec![id.into(), now.into(), before(now, gap).into(), after(now, gap).into()];
+        let values = values![id, now, before(now, gap), after(now, gap)];
         Ok(self.write(statements::CONNECTION_CLAIM_PROBE, values).await? > 0)
     }
 
@@ -280,7 +279,7 @@ impl Store {
         connection_id: Uuid,
         version: i64,
     ) -> Result<Option<(SealedGrant, WrappedKey)>, StoreError> {
-        let values = vec![connection_id.into(), version.into(), user_id.into()];
+        let values = values![connection_id, version, user_id];
         let Some(row) = self.read_one(statements::GRANT_AND_KEY, values).await? else { return Ok(None) };
         let key = || -> Result<_, Unreadable> {
             Ok(WrappedKey { key_id: row.get("key_id")?, blob: row.get("key_blob")? })
@@ -296,7 +295,7 @@ impl Store {
         after: Option<Uuid>,
         limit: usize,
     ) -> Result<Vec<(Connection, Option<(SealedGrant, WrappedKey)>)>, StoreError> {
-        let rows = self.read(statements::SEALED_PAGE, vec![rows::after(after), rows::limit(limit)]).await?;
+        let rows = self.read(statements::SEALED_PAGE, values![after.unwrap_or(Uuid::nil()), limit]).await?;
         let read = |row: &Row| {
             let connection = rows::connection(row)?;
             let stored = || -> Result<_, Unreadable> {
@@ -326,14 +325,14 @@ impl Store {
         &self,
         user_id: &str,
     ) -> Result<Vec<(ProviderId, SealedGrant)>, StoreError> {
-        let rows = self.read(statements::GRANTS_OF_USER, vec![user_id.into()]).await?;
+        let rows = self.read(statements::GRANTS_OF_USER, values![user_id]).await?;
         let provider = |row| rows::read(row, "connections", "connection_id", |row| row.get("provider"));
         rows.iter().map(|row| Ok((provider(row)?, sealed_grant(row)?))).collect()
     }
 
     /// Every stored version of a connection's grant, newest first.
     pub async fn sealed_grants(&self, connection_id: Uuid) -> Result<Vec<SealedGrant>, StoreError> {
-        self.read(statements::GRANTS, vec![connection_id.into()]).await?.iter().map(sealed_grant).collect()
+        self.read(statements::GRANTS, values![connection_id]).await?.iter().map(sealed_grant).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Row, fields, from_row};
+use super::engine::{Row, bound, fields, from_row, values};
 use super::{Store, StoreError, rows, statements};
 use crate::digest::sha256;
 use crate::provider::ProviderId;
@@ -50,13 +50,13 @@ impl Unfinished {
 impl Store {
     /// Stores a request, or that it is done: what is erased adds up, whoever has erased it.
     pub async fn record_deletion(&self, deletion: &DataDeletion) -> Result<(), StoreError> {
-        let values = vec![
-            deletion.code.as_str().into(),
-            deletion.provider.as_str().into(),
-            deletion.requested_at.into(),
-            deletion.completed_at.into(),
-            deletion.erased.into(),
-            deletion.unfinished.as_ref().map(Unfinished::to_text).into(),
+        let values = values![
+            &deletion.code,
+            deletion.provider,
+            deletion.requested_at,
+            deletion.completed_at,
+            deletion.erased,
+            &deletion.unfinished,
         ];
         self.write(statements::DELETION_INSERT, values).await.map(drop)
     }
@@ -70,7 +70,7 @@ impl Store {
         issued_at: Timestamp,
     ) -> Result<(), StoreError> {
         let hash = sha256(account_id.as_bytes());
-        let values = vec![provider.as_str().into(), hash.as_slice().into(), issued_at.into()];
+        let values = values![provider, hash, issued_at];
         self.write(statements::WITHDRAWAL_PUT, values).await.map(drop)
     }
 
@@ -81,15 +81,14 @@ impl Store {
         ids: [&str; 2],
     ) -> Result<Option<Timestamp>, StoreError> {
         let [one, other] = ids.map(|id| sha256(id.as_bytes()));
-        let values = vec![provider.as_str().into(), one.as_slice().into(), other.as_slice().into()];
-        let row = self.read_one(statements::WITHDRAWAL, values).await?;
+        let row = self.read_one(statements::WITHDRAWAL, values![provider, one, other]).await?;
         let issued_at = row.map(|row| row.get("issued_at")).transpose();
         issued_at.map_err(|error| error.at("withdrawals", "(by hash)"))
     }
 
     /// The request with this code.
     pub async fn deletion(&self, code: &str) -> Result<Option<DataDeletion>, StoreError> {
-        let Some(row) = self.read_for_stranger(statements::DELETION, vec![code.into()]).await? else {
+        let Some(row) = self.read_for_stranger(statements::DELETION, values![code]).await? else {
             return Ok(None);
         };
         deletion(&row).map(Some)
@@ -97,8 +96,12 @@ impl Store {
 
     /// The requests that arrived before `before` and are not done. Unreadable rows are skipped.
     pub async fn unfinished_deletions(&self, before: Timestamp) -> Result<Vec<DataDeletion>, StoreError> {
-        self.readable(statements::DELETIONS_UNFINISHED, vec![before.into()], usize::MAX, deletion).await
+        self.readable(statements::DELETIONS_UNFINISHED, values![before], usize::MAX, deletion).await
     }
+}
+
+bound! {
+    Unfinished => Text, |unfinished| unfinished.to_text();
 }
 
 fields! {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Failure, Row, Unreadable, from_row};
+use super::engine::{Failure, Row, Unreadable, from_row, values};
 use super::outbox::Subject;
 use super::{Change, SealedGrant, Store, StoreError, Unit, Value, engine, rows, statements};
 use crate::vault::{Sentinel, WrappedKey};
@@ -38,7 +38,7 @@ pub enum Retired {
 impl Store {
     /// A user's data key.
     pub async fn user_key(&self, user_id: &str) -> Result<Option<WrappedKey>, StoreError> {
-        let row = self.read_one(statements::USER_KEY, vec![user_id.into()]).await?;
+        let row = self.read_one(statements::USER_KEY, values![user_id]).await?;
         row.as_ref().map(wrapped_key).transpose()
     }
 
@@ -53,11 +53,11 @@ impl Store {
         let now = self.inner.clock.now();
         engine::retrying(|| async {
             let mut unit = self.begin_of(user_id).await?;
-            if unit.row(statements::USER_LOCK, vec![user_id.into()]).await?.is_none() {
+            if unit.row(statements::USER_LOCK, values![user_id]).await?.is_none() {
                 return Ok(None);
             }
             insert_user_key(&mut unit, user_id, wrapped, now).await?;
-            let row = unit.row(statements::USER_KEY, vec![user_id.into()]).await?;
+            let row = unit.row(statements::USER_KEY, values![user_id]).await?;
             let winner = row.as_ref().map(wrapped_key).transpose()?;
             unit.commit().await?;
             Ok(winner)
@@ -73,7 +73,7 @@ impl Store {
         after: &str,
         limit: usize,
     ) -> Result<Vec<StoredUserKey>, StoreError> {
-        let values = vec![key_id.into(), after.into(), rows::limit(limit)];
+        let values = values![key_id, after, limit];
         self.read(statements::USER_KEYS_NOT_UNDER, values).await?.iter().map(stored_user_key).collect()
     }
 
@@ -87,19 +87,13 @@ impl Store {
     ) -> Result<bool, StoreError> {
         engine::retrying(|| async {
             let mut unit = self.begin().await?;
-            let values = vec![
-                old.user_id.as_str().into(),
-                new.key_id.as_str().into(),
-                new.blob.as_slice().into(),
-                old.wrapped.blob.as_slice().into(),
-            ];
+            let values = values![&old.user_id, &new.key_id, &new.blob, &old.wrapped.blob];
             if unit.run(statements::USER_KEY_RENEW, values).await? == 0 {
                 return Ok(false);
             }
             for (grant, blob) in resealed {
-                let id = vec![grant.connection_id.into(), grant.version.into()];
-                let blobs = vec![grant.blob.as_slice().into(), blob.as_slice().into()];
-                unit.run(statements::GRANT_RESEAL, [id, blobs].concat()).await?;
+                let values = values![grant.connection_id, grant.version, &grant.blob, blob];
+                unit.run(statements::GRANT_RESEAL, values).await?;
             }
             unit.commit().await?;
             Ok(true)
@@ -130,8 +124,7 @@ impl Store {
     /// so read and prove again.
     pub async fn insert_sentinel(&self, Sentinel { key_id, blob }: &Sentinel) -> Result<(), StoreError> {
         let now = self.inner.clock.now();
-        let values = vec![key_id.as_str().into(), blob.as_slice().into(), now.into()];
-        self.write(statements::SENTINEL_INSERT, values).await.map(drop)
+        self.write(statements::SENTINEL_INSERT, values![key_id, blob, now]).await.map(drop)
     }
 
     /// Deletes the sentinel of a key, unless a data key is sealed with the key. By then no process
@@ -139,13 +132,13 @@ impl Store {
     pub async fn retire_key(&self, key_id: &str) -> Result<Retired, StoreError> {
         engine::retrying(|| async {
             let mut unit = self.begin().await?;
-            unit.row(statements::SENTINEL_LOCK, vec![key_id.into()]).await?;
-            let needed = unit.row(statements::USER_KEY_COUNT, vec![key_id.into()]).await?;
+            unit.row(statements::SENTINEL_LOCK, values![key_id]).await?;
+            let needed = unit.row(statements::USER_KEY_COUNT, values![key_id]).await?;
             let needed = rows::counted(needed.as_ref(), "user_keys")?;
             if needed > 0 {
                 return Ok(Retired::StillNeeded(needed));
             }
-            unit.run(statements::SENTINEL_DELETE, vec![key_id.into()]).await?;
+            unit.run(statements::SENTINEL_DELETE, values![key_id]).await?;
             unit.commit().await?;
             Ok(Retired::Done)
         })
@@ -154,8 +147,8 @@ impl Store {
 
     /// What [`give_up_key`](Self::give_up_key) would take: connections with a grant, open attempts.
     pub async fn opened_by_key(&self, key_id: &str) -> Result<(u64, u64), StoreError> {
-        let connections = self.amount(statements::LOST_KEY_COUNT, vec![key_id.into()]).await?;
-        Ok((connections, self.amount(statements::LOST_KEY_ATTEMPT_COUNT, vec![key_id.into()]).await?))
+        let connections = self.amount(statements::LOST_KEY_COUNT, values![key_id]).await?;
+        Ok((connections, self.amount(statements::LOST_KEY_ATTEMPT_COUNT, values![key_id]).await?))
     }
 
     /// Gives up a key of the ring whose bytes are lost, with all that only it could open: data
@@ -174,17 +167,17 @@ impl Store {
     async fn give_up_next(&self, key_id: &str, now: Timestamp) -> Result<(usize, Vec<Change>), Failure> {
         let mut unit = self.begin().await?;
         // No key is made meanwhile for a user of this step.
-        unit.row(statements::SENTINEL_LOCK, vec![key_id.into()]).await?;
-        let next = vec![key_id.into(), rows::limit(GIVEN_UP_AT_ONCE)];
+        unit.row(statements::SENTINEL_LOCK, values![key_id]).await?;
+        let next = values![key_id, GIVEN_UP_AT_ONCE];
         let next = unit.row(statements::LOST_KEY_NEXT, next).await?;
         let last: Result<Option<Option<String>>, _> = next.map(|row| row.get("last")).transpose();
         let last = last.map_err(|error| error.at("user_keys", "(many)"))?.flatten();
-        let users = vec![key_id.into(), last.into()];
+        let users = values![key_id, last];
         let with = |more: Vec<Value>| [users.clone(), more].concat();
         let detail = format!("the encryption key {key_id} was given up as lost");
-        unit.run(statements::LOST_KEY_HISTORY, with(vec![now.into(), detail.into()])).await?;
+        unit.run(statements::LOST_KEY_HISTORY, with(values![now, detail])).await?;
         unit.run(statements::LOST_KEY_GRANTS, users.clone()).await?;
-        let lost = unit.rows(statements::LOST_KEY_CONNECTIONS, with(vec![now.into()])).await?;
+        let lost = unit.rows(statements::LOST_KEY_CONNECTIONS, with(values![now])).await?;
         let attempts = unit.rows(statements::LOST_KEY_ATTEMPTS, users.clone()).await?;
         let mut changes = Vec::with_capacity(lost.len() + attempts.len());
         for row in lost.iter().chain(&attempts) {
@@ -214,9 +207,9 @@ pub(super) async fn insert_user_key(
     key: &WrappedKey,
     now: Timestamp,
 ) -> Result<bool, Failure> {
-    let values = vec![user_id.into(), key.key_id.as_str().into(), key.blob.as_slice().into(), now.into()];
+    let values = values![user_id, &key.key_id, &key.blob, now];
     let is_stored = unit.run(statements::USER_KEY_INSERT, values).await? > 0;
-    if !is_stored && unit.row(statements::USER_KEY, vec![user_id.into()]).await?.is_none() {
+    if !is_stored && unit.row(statements::USER_KEY, values![user_id]).await?.is_none() {
         return Err(StoreError::KeyRetired { key_id: key.key_id.clone() }.into());
     }
     Ok(is_stored)

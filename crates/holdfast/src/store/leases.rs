@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Engine, Row};
+use super::engine::{Engine, Row, values};
 use super::unreadable::{Read, UNREADABLE_RESTS};
 use super::{LeaseGuard, Store, StoreError, rows, statements};
 use crate::clock;
@@ -69,14 +69,8 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Lease>, StoreError> {
         let until = clock::after(now, lease_for);
-        let values = vec![
-            now.into(),
-            rows::limit(limit),
-            owner.into(),
-            until.into(),
-            latest(now, lease_for).into(),
-            clock::after(now, LONGEST_WAIT).into(),
-        ];
+        let values =
+            values![now, limit, owner, until, latest(now, lease_for), clock::after(now, LONGEST_WAIT)];
         loop {
             let way = match self.due_count(now).await? {
                 // The usual case, which needs no lock.
@@ -117,14 +111,14 @@ impl Store {
             return Ok(0);
         }
         let ids = serde_json::json!(ids).to_string();
-        let values = vec![ids.into(), owner.into(), until.into(), clock::after(now, UNREADABLE_RESTS).into()];
+        let values = values![ids, owner, until, clock::after(now, UNREADABLE_RESTS)];
         self.write(statements::LEASES_POSTPONE, values).await
     }
 
     /// How many are due, counted up to [`BACKLOG`]. More should not be sorted at each claim; both
     /// statements claim the same rows.
     async fn due_count(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let due = self.amount(statements::DUE_COUNT, vec![now.into(), rows::limit(BACKLOG)]).await?;
+        let due = self.amount(statements::DUE_COUNT, values![now, BACKLOG]).await?;
         Ok(usize::try_from(due).unwrap_or(usize::MAX))
     }
 
@@ -137,8 +131,7 @@ impl Store {
         lease_for: Duration,
     ) -> Result<Option<Lease>, StoreError> {
         let until = clock::after(now, lease_for);
-        let values =
-            vec![connection_id.into(), owner.into(), until.into(), now.into(), latest(now, lease_for).into()];
+        let values = values![connection_id, owner, until, now, latest(now, lease_for)];
         let rows = self.write_rows(statements::CLAIM_ONE, values).await?;
         rows.first().map(|row| lease(row, owner, until)).transpose()
     }
@@ -163,8 +156,7 @@ impl Store {
         grant_version: i64,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let values =
-            vec![connection_id.into(), grant_version.into(), now.into(), latest(now, Duration::ZERO).into()];
+        let values = values![connection_id, grant_version, now, latest(now, Duration::ZERO)];
         Ok(self.read_one(statements::GRANT_IS_REPLACED, values).await?.is_some())
     }
 

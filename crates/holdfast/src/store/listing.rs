@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Row, from_row};
+use super::engine::{Row, from_row, values};
 use super::{StatusFacts, Store, StoreError, rows, statements};
 use crate::connection::{Connection, State};
 use crate::provider::ProviderId;
@@ -60,19 +60,19 @@ impl Store {
         after: Option<Uuid>,
         limit: usize,
     ) -> Result<Vec<Listed>, StoreError> {
-        let mut values = vec![provider.as_str().into(), rows::after(after), rows::limit(limit)];
+        let mut values = values![provider, after.unwrap_or(Uuid::nil()), limit];
         let sql = match selection {
             Selection::All | Selection::InState(State::Connected) => statements::LISTED,
             Selection::InState(state) => {
-                values.push(state.as_str().into());
+                values.extend(values![state]);
                 statements::LISTED_IN_STATE
             }
             Selection::Lapsed { now } => {
-                values.push(now.into());
+                values.extend(values![now]);
                 statements::LISTED_LAPSED
             }
             Selection::ByDeadline { before, from } => {
-                values.extend([before.into(), from.into()]);
+                values.extend(values![before, from]);
                 statements::LISTED_BY_DEADLINE
             }
         };
@@ -91,8 +91,7 @@ impl Store {
         provider: ProviderId,
         username: &str,
     ) -> Result<Vec<Connection>, StoreError> {
-        let values = vec![provider.as_str().into(), username.into()];
-        self.connections_of(statements::CONNECTIONS_BY_USERNAME, values).await
+        self.connections_of(statements::CONNECTIONS_BY_USERNAME, values![provider, username]).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::engine::{Failure, Row, Unreadable, Violation, from_row};
+use super::engine::{Failure, Row, Unreadable, Violation, from_row, values};
 use super::statements::{self, Sql};
 use super::{MigrateError, Store, StoreError, engine, rows};
 use crate::digest::sha256;
@@ -190,11 +190,11 @@ impl Store {
 
     async fn apply_migration(&self, migration: &Migration) -> Result<(), Failure> {
         let mut unit = self.begin().await?;
-        let values = vec![
-            migration.version.into(),
-            migration.name.into(),
-            self.checksum(migration).as_slice().into(),
-            self.inner.clock.now().into(),
+        let values = values![
+            migration.version,
+            migration.name,
+            self.checksum(migration).as_slice(),
+            self.inner.clock.now(),
         ];
         unit.run(statements::MIGRATION_PATIENCE, Vec::new()).await?;
         unit.run(statements::MIGRATION_LOCKS, Vec::new()).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::engine::{Row, Unreadable, from_row};
+use super::engine::{Row, Unreadable, from_row, values};
 use super::statements::{Sql, statements};
 use super::unreadable::UNREADABLE_RESTS;
 use super::{StatusFacts, Store, StoreError, engine, rows};
@@ -115,13 +115,12 @@ impl Store {
         if !self.inner.outbox {
             return Ok(0);
         }
-        let values = vec![now.into(), after(now, ahead).into(), rows::limit(AT_ONCE)];
-        self.write(NOTICES_EXPIRING, values).await
+        self.write(NOTICES_EXPIRING, values![now, after(now, ahead), AT_ONCE]).await
     }
 
     /// When the present incident at this provider was first noticed.
     pub async fn incident_since(&self, provider: ProviderId) -> Result<Option<Timestamp>, StoreError> {
-        let row = self.read_one(INCIDENT, vec![provider.as_str().into()]).await?;
+        let row = self.read_one(INCIDENT, values![provider]).await?;
         row.map(|row| row.get("began_at").map_err(|error| error.at("incidents", provider.as_str())))
             .transpose()
     }
@@ -142,9 +141,9 @@ impl Store {
         engine::retrying(|| async {
             let mut unit = self.begin().await?;
             let changed = if lasts {
-                unit.run(INCIDENT_BEGIN, vec![provider.as_str().into(), now.into()]).await?
+                unit.run(INCIDENT_BEGIN, values![provider, now]).await?
             } else {
-                unit.run(INCIDENT_END, vec![provider.as_str().into()]).await?
+                unit.run(INCIDENT_END, values![provider]).await?
             };
             if changed == 0 {
                 return Ok(false);
@@ -157,7 +156,7 @@ impl Store {
                     (NoticeKind::IncidentEnded, "ended")
                 };
                 let subject = format!("incident:{provider}:{}:{name}", began.as_millisecond());
-                let told = unit.rows(INCIDENT_TOLD, vec![provider.as_str().into()]).await?;
+                let told = unit.rows(INCIDENT_TOLD, values![provider]).await?;
                 let claimed_until = |row: &Row| {
                     row.get::<Timestamp>("due_at")
                         .ok()
@@ -165,10 +164,9 @@ impl Store {
                 };
                 let told_by = told.iter().filter_map(claimed_until).max();
                 let due_at = told_by.map_or(now, |at| at.clamp(now, after(now, EVENT_HOLD)));
-                unit.run(INCIDENT_SETTLE, vec![provider.as_str().into()]).await?;
+                unit.run(INCIDENT_SETTLE, values![provider]).await?;
                 let (kind, provider) = (kind.as_str(), provider.as_str());
-                let values = vec![subject.into(), kind.into(), provider.into(), now.into(), due_at.into()];
-                unit.run(NOTICE_PUT, values).await?;
+                unit.run(NOTICE_PUT, values![subject, kind, provider, now, due_at]).await?;
             }
             unit.commit().await?;
             Ok(true)
@@ -179,24 +177,24 @@ impl Store {
     /// Claims up to `limit` notices that are due at `now`. Nobody else gets them for a minute.
     /// Unreadable rows are postponed.
     pub async fn claim_notices(&self, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError> {
-        let values = vec![now.into(), after(now, EVENT_HOLD).into(), rows::limit(limit)];
+        let values = values![now, after(now, EVENT_HOLD), limit];
         let claimed = self.write_rows(NOTICES_CLAIM, values).await?;
         let each = self.read_each(&claimed, |row| rows::read(row, "notices", "subject", read))?;
         for subject in each.unreadable {
             let until = after(now, UNREADABLE_RESTS);
-            self.write(NOTICE_RESCHEDULE, vec![subject.into(), until.into()]).await?;
+            self.write(NOTICE_RESCHEDULE, values![subject, until]).await?;
         }
         Ok(each.values)
     }
 
     /// Marks a notice as delivered or given up: it is not sent again.
     pub async fn settle_notice(&self, notice: &Notice) -> Result<(), StoreError> {
-        self.write(NOTICE_SETTLE, vec![notice.subject.as_str().into()]).await.map(drop)
+        self.write(NOTICE_SETTLE, values![&notice.subject]).await.map(drop)
     }
 
     /// Postpones a notice until `at`.
     pub async fn reschedule_notice(&self, notice: &Notice, at: Timestamp) -> Result<(), StoreError> {
-        self.write(NOTICE_RESCHEDULE, vec![notice.subject.as_str().into(), at.into()]).await.map(drop)
+        self.write(NOTICE_RESCHEDULE, values![&notice.subject, at]).await.map(drop)
     }
 
     /// When the next notice is due.

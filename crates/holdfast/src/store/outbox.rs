@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Failure, Row, Unit, Unreadable, from_row};
+use super::engine::{Failure, Row, Unit, Unreadable, from_row, values};
 use super::notices::EVENT_HOLD;
 use super::unreadable::UNREADABLE_RESTS;
 use super::{Change, StatusFacts, Store, StoreError, engine, rows, statements};
@@ -86,8 +86,7 @@ impl Store {
             return Ok(());
         }
         let (user_id, provider) = subject.user();
-        let values = vec![user_id.into(), provider.as_str().into(), subject.event_id().into(), at.into()];
-        unit.run(statements::OUTBOX_PUT, values).await.map(drop)
+        unit.run(statements::OUTBOX_PUT, values![user_id, provider, subject.event_id(), at]).await.map(drop)
     }
 
     /// Gives every connection a version that it never had, since those of a restored database were
@@ -98,9 +97,9 @@ impl Store {
         engine::retrying(|| async {
             let mut unit = self.begin().await?;
             // No connection changes once a second for long, so the clock is ahead of all versions.
-            unit.run(statements::CONNECTIONS_RENUMBER, vec![now.as_second().into()]).await?;
+            unit.run(statements::CONNECTIONS_RENUMBER, values![now.as_second()]).await?;
             if self.inner.outbox {
-                unit.run(statements::OUTBOX_PUT_ALL, vec![now.into()]).await?;
+                unit.run(statements::OUTBOX_PUT_ALL, values![now]).await?;
             }
             unit.commit().await
         })
@@ -110,15 +109,11 @@ impl Store {
     /// Claims up to `limit` events that are due at `now`. Nobody else gets them for a minute.
     /// Unreadable rows are postponed.
     pub async fn claim_events(&self, now: Timestamp, limit: usize) -> Result<Vec<PendingEvent>, StoreError> {
-        let values = vec![now.into(), clock::after(now, EVENT_HOLD).into(), rows::limit(limit)];
+        let values = values![now, clock::after(now, EVENT_HOLD), limit];
         let claimed = self.write_rows(statements::OUTBOX_CLAIM, values).await?;
         let each = self.read_each(&claimed, |row| rows::read(row, "outbox", "user_id", read))?;
         for user_id in each.unreadable {
-            let values = vec![
-                user_id.into(),
-                clock::after(now, EVENT_HOLD).into(),
-                clock::after(now, UNREADABLE_RESTS).into(),
-            ];
+            let values = values![user_id, clock::after(now, EVENT_HOLD), clock::after(now, UNREADABLE_RESTS)];
             self.write(statements::OUTBOX_POSTPONE, values).await?;
         }
         Ok(each.values)
@@ -131,9 +126,7 @@ impl Store {
 
     /// Postpones an event until `at`, but not a newer one that has replaced it.
     pub async fn reschedule_event(&self, event: &PendingEvent, at: Timestamp) -> Result<(), StoreError> {
-        let mut values = key(event);
-        values.push(at.into());
-        self.write(statements::OUTBOX_RESCHEDULE, values).await.map(drop)
+        self.write(statements::OUTBOX_RESCHEDULE, [key(event), values![at]].concat()).await.map(drop)
     }
 
     /// When the next event is due; may be in the past. `None` where none waits.
@@ -143,7 +136,7 @@ impl Store {
 
     /// Events that were sent in vain, or wait since before `before`.
     pub async fn late_events(&self, before: Timestamp) -> Result<LateEvents, StoreError> {
-        let Some(row) = self.read_one(statements::OUTBOX_LATE, vec![before.into()]).await? else {
+        let Some(row) = self.read_one(statements::OUTBOX_LATE, values![before]).await? else {
             return Ok(LateEvents { amount: 0, is_tried: false, oldest: None });
         };
         rows::read_total(&row, "outbox", |row| {
@@ -159,7 +152,7 @@ impl Store {
 }
 
 fn key(event: &PendingEvent) -> Vec<super::Value> {
-    vec![event.user_id.as_str().into(), event.provider.as_str().into(), event.id.as_str().into()]
+    values![&event.user_id, event.provider, &event.id]
 }
 
 fn read(row: &Row) -> Result<PendingEvent, Unreadable> {

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::engine::{Engine, from_row};
+use super::engine::{Engine, from_row, values};
 use super::statements::{Sql, statements, table_names};
 use super::{Kept, Store, StoreError, rows, statements};
 
@@ -186,12 +186,12 @@ pub struct Refreshes {
 impl Store {
     /// Refreshes that were due before `before`, counted up to a hundred thousand.
     pub async fn overdue(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.amount(statements::DUE_COUNT, vec![before.into(), rows::limit(MOST_OVERDUE)]).await
+        self.amount(statements::DUE_COUNT, values![before, MOST_OVERDUE]).await
     }
 
     /// Data deletion requests that arrived before `before` and are not done.
     pub async fn late_deletions(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.amount(DELETIONS_LATE, vec![before.into()]).await
+        self.amount(DELETIONS_LATE, values![before]).await
     }
 
     /// When the first of the grants in use expires.
@@ -202,12 +202,12 @@ impl Store {
     /// Grants that expire before `before` and whose refresh or probe has failed; not those that wait
     /// for their person.
     pub async fn expiring_unrenewed(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.amount(EXPIRING_UNRENEWED, vec![before.into()]).await
+        self.amount(EXPIRING_UNRENEWED, values![before]).await
     }
 
     /// Grants in use by whole days left; `most` stands for all that have more.
     pub async fn expiring(&self, now: Timestamp, most: u32) -> Result<Vec<(u64, u64)>, StoreError> {
-        let found = self.read(EXPIRING, vec![now.into(), most.into()]).await?;
+        let found = self.read(EXPIRING, values![now, most]).await?;
         rows::read_all(&found, "connections", |row| Ok((row.get("days")?, row.get("amount")?)))
     }
 
@@ -235,12 +235,12 @@ impl Store {
     /// Adds to the counts of refreshes in the hour `hour`, in hours since the epoch.
     pub async fn add_refreshes(&self, hour: i64, outcome: &str, amount: u64) -> Result<(), StoreError> {
         let amount = i64::try_from(amount).unwrap_or(i64::MAX);
-        self.write(TALLY_ADD, vec![hour.into(), outcome.into(), amount.into()]).await.map(drop)
+        self.write(TALLY_ADD, values![hour, outcome, amount]).await.map(drop)
     }
 
     /// Refreshes by outcome in the last day and in the last thirty, up to `hour`.
     pub async fn refreshes(&self, hour: i64) -> Result<Vec<Refreshes>, StoreError> {
-        let found = self.read(TALLY, vec![(hour - 24).into(), (hour - 24 * 30).into()]).await?;
+        let found = self.read(TALLY, values![hour - 24, hour - 24 * 30]).await?;
         rows::read_all(&found, "refresh_tally", |row| Ok(from_row!(row => Refreshes { outcome, day, month })))
     }
 

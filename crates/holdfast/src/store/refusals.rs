@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::engine::values;
 use super::{Store, StoreError, rows, statements};
 use crate::connection::Connection;
 
@@ -18,8 +19,7 @@ impl Store {
     ) -> Result<Timestamp, StoreError> {
         // Ignore a link time in the future (its clock was ahead): each refusal would begin anew.
         let linked_at = connection.linked_at.filter(|linked| *linked <= now).unwrap_or(Timestamp::MIN);
-        let values =
-            vec![connection.id.into(), scope.into(), now.into(), forget_before.into(), linked_at.into()];
+        let values = values![connection.id, scope, now, forget_before, linked_at];
         let rows = self.write_rows(statements::REFUSAL_PUT, values).await?;
         let first = rows.first().map(|row| row.get("first_at")).transpose();
         let first = first.map_err(|error| error.at("scope_refusals", &connection.id.to_string()))?;
@@ -29,7 +29,7 @@ impl Store {
     /// Ends the series of refusals: a call that needs the scope has worked. Writes only where there
     /// is one.
     pub async fn end_refusals(&self, connection_id: Uuid, scope: &str) -> Result<(), StoreError> {
-        let of_scope = || vec![connection_id.into(), scope.into()];
+        let of_scope = || values![connection_id, scope];
         if self.read_one(statements::REFUSAL, of_scope()).await?.is_some() {
             self.write(statements::REFUSAL_FORGET, of_scope()).await?;
         }
@@ -40,7 +40,7 @@ impl Store {
     /// `most`.
     pub async fn refused(&self, scope: &str, since: Timestamp, most: u64) -> Result<u64, StoreError> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let values = vec![scope.into(), since.into(), rows::limit(most)];
+        let values = values![scope, since, most];
         rows::counted(self.read_one(statements::REFUSALS_COUNT, values).await?.as_ref(), "scope_refusals")
     }
 }

@@ -1,10 +1,9 @@
 //! Rows to values and back.
 
-use uuid::Uuid;
-
-use super::engine::{Cells, Row, RowOf, Unreadable, Value, fields, from_row};
+use super::engine::{Cells, Row, RowOf, Unreadable, Value, bound, fields, from_row, values};
 use super::notices::NoticeKind;
 use super::{HistoryEntry, StoreError};
+use crate::caller::OwnerId;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage, Expect};
 use crate::connection::{
     Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion,
@@ -97,16 +96,26 @@ fn read_attempt(row: &RowOf<impl Cells>) -> Result<Attempt, Unreadable> {
     }))
 }
 
-/// Lets names be read.
+const NOT_A_NAME: &str = "not a name that this version knows";
+
+/// Lets names be read and bound.
 macro_rules! named {
     ($($type:ty),+ $(,)?) => {
-        fields! {$($type => text, |name| <$type>::parse(name).ok_or("not a name that this version knows");)+}
+        fields! {$($type => text, |name| <$type>::parse(name).ok_or(NOT_A_NAME);)+}
+        bound! {$($type => Text, |name| name.as_str().to_owned();)+}
     };
 }
 
-named!(ProviderId, State, Reason, EvidenceSource, AttemptStage, AttemptOutcome, Expect, NoticeKind);
+named!(ProviderId, State, Reason, EvidenceSource, AttemptStage, Expect, NoticeKind);
+
+bound! {
+    OwnerId => Text, |owner| owner.as_str().to_owned();
+    AttemptOutcome => Text, AttemptOutcome::to_name;
+    Vec<String> => Text, |list| serde_json::json!(list).to_string();
+}
 
 fields! {
+    AttemptOutcome => text, |name| AttemptOutcome::parse(name).ok_or(NOT_A_NAME);
     Vec<String> => text, |list| serde_json::from_str(list).map_err(|_| "not a JSON list of strings");
 }
 
@@ -155,88 +164,74 @@ fn suspicion(row: &RowOf<impl Cells>) -> Result<Option<Suspicion>, Unreadable> {
 pub(super) fn connection_facts(connection: &Connection) -> Vec<Value> {
     let account = connection.account.as_ref();
     let grant = connection.grant;
-    vec![
-        connection.standing.state().as_str().into(),
-        connection.standing.reason().map(Reason::as_str).into(),
-        account.map(|each| each.id.as_str()).into(),
-        account.and_then(|each| each.professional_id.as_deref()).into(),
-        account.and_then(|each| each.username.as_deref()).into(),
-        account.and_then(|each| each.name.as_deref()).into(),
-        account.and_then(|each| each.account_type.as_deref()).into(),
-        account.and_then(|each| each.profile_picture_url.as_deref()).into(),
-        json_list(&connection.scopes),
-        json_list(&connection.missing_scopes),
-        grant.map(|each| each.version).into(),
-        grant.map(|each| each.obtained_at).into(),
-        grant.map(|each| each.expires_at).into(),
-        connection.next_refresh_at.into(),
-        connection.retry_after.into(),
-        connection.since.into(),
-        connection.linked_at.into(),
-        connection.evidence.map(|each| each.source.as_str()).into(),
-        connection.evidence.map(|each| each.at).into(),
-        connection.suspicion.map(|each| each.grant_version).into(),
-        connection.suspicion.map(|each| each.first_at).into(),
-        connection.failures.into(),
-        connection.version.into(),
+    values![
+        connection.standing.state(),
+        connection.standing.reason(),
+        account.map(|each| each.id.as_str()),
+        account.and_then(|each| each.professional_id.as_deref()),
+        account.and_then(|each| each.username.as_deref()),
+        account.and_then(|each| each.name.as_deref()),
+        account.and_then(|each| each.account_type.as_deref()),
+        account.and_then(|each| each.profile_picture_url.as_deref()),
+        &connection.scopes,
+        &connection.missing_scopes,
+        grant.map(|each| each.version),
+        grant.map(|each| each.obtained_at),
+        grant.map(|each| each.expires_at),
+        connection.next_refresh_at,
+        connection.retry_after,
+        connection.since,
+        connection.linked_at,
+        connection.evidence.map(|each| each.source),
+        connection.evidence.map(|each| each.at),
+        connection.suspicion.map(|each| each.grant_version),
+        connection.suspicion.map(|each| each.first_at),
+        connection.failures,
+        connection.version,
     ]
 }
 
 /// All columns of a new attempt, in the order of its statement.
 pub(super) fn attempt_columns(attempt: &Attempt) -> Vec<Value> {
-    vec![
-        attempt.id.into(),
-        attempt.revision.into(),
-        attempt.user_id.as_str().into(),
-        attempt.provider.as_str().into(),
-        attempt.state_hash.as_slice().into(),
-        attempt.completion_hash.as_ref().map(<[u8; 32]>::as_slice).into(),
-        attempt.stage.as_str().into(),
-        attempt.outcome.map(AttemptOutcome::to_name).into(),
-        attempt.return_to.as_str().into(),
-        attempt.expect.as_str().into(),
-        attempt.created_at.into(),
-        attempt.expires_at.into(),
-        attempt.returned_at.into(),
-        attempt.sealed.as_deref().into(),
-        attempt.sealed_completion.as_deref().into(),
-        attempt.busy_until.into(),
-        attempt.paused_until.into(),
-        attempt.closed_at.into(),
+    values![
+        attempt.id,
+        attempt.revision,
+        &attempt.user_id,
+        attempt.provider,
+        &attempt.state_hash,
+        attempt.completion_hash,
+        attempt.stage,
+        attempt.outcome,
+        &attempt.return_to,
+        attempt.expect,
+        attempt.created_at,
+        attempt.expires_at,
+        attempt.returned_at,
+        &attempt.sealed,
+        &attempt.sealed_completion,
+        attempt.busy_until,
+        attempt.paused_until,
+        attempt.closed_at,
     ]
 }
 
 /// What an update of an attempt sets, in the order of its statement.
 pub(super) fn attempt_update(expected_revision: i64, attempt: &Attempt) -> Vec<Value> {
-    vec![
-        attempt.id.into(),
-        expected_revision.into(),
-        attempt.revision.into(),
-        attempt.completion_hash.as_ref().map(<[u8; 32]>::as_slice).into(),
-        attempt.stage.as_str().into(),
-        attempt.outcome.map(AttemptOutcome::to_name).into(),
-        attempt.expires_at.into(),
-        attempt.returned_at.into(),
-        attempt.sealed.as_deref().into(),
-        attempt.sealed_completion.as_deref().into(),
-        attempt.busy_until.into(),
-        attempt.paused_until.into(),
-        attempt.closed_at.into(),
+    values![
+        attempt.id,
+        expected_revision,
+        attempt.revision,
+        attempt.completion_hash,
+        attempt.stage,
+        attempt.outcome,
+        attempt.expires_at,
+        attempt.returned_at,
+        &attempt.sealed,
+        &attempt.sealed_completion,
+        attempt.busy_until,
+        attempt.paused_until,
+        attempt.closed_at,
     ]
-}
-
-fn json_list(items: &[String]) -> Value {
-    serde_json::json!(items).to_string().into()
-}
-
-/// The id after which a page starts, as bound; the nil UUID sorts before every other.
-pub(super) fn after(id: Option<Uuid>) -> Value {
-    id.unwrap_or(Uuid::nil()).into()
-}
-
-/// A limit as it is bound.
-pub(super) fn limit(rows: usize) -> Value {
-    i64::try_from(rows).unwrap_or(i64::MAX).into()
 }
 
 /// The answer of a statement that counts in `table`.
@@ -249,16 +244,18 @@ pub(super) fn tries(row: &Row) -> Result<u32, Unreadable> {
     Ok(row.get::<i64>("tries")?.try_into().unwrap_or(u32::MAX))
 }
 
-/// The values of a history entry after the key, in the order of its statement.
-pub(super) fn history_facts(entry: &HistoryEntry) -> Vec<Value> {
-    vec![
-        entry.at.into(),
-        entry.state.as_str().into(),
-        entry.reason.map(Reason::as_str).into(),
-        entry.evidence.map(|each| each.source.as_str()).into(),
-        entry.evidence.map(|each| each.at).into(),
-        entry.detail.as_deref().into(),
-        entry.attempt.map(|note| note.id).into(),
-        entry.attempt.and_then(|note| note.outcome).map(AttemptOutcome::to_name).into(),
+/// All columns of a history entry, in the order of its statement.
+pub(super) fn history_columns(entry: &HistoryEntry) -> Vec<Value> {
+    values![
+        entry.connection_id,
+        entry.version,
+        entry.at,
+        entry.state,
+        entry.reason,
+        entry.evidence.map(|each| each.source),
+        entry.evidence.map(|each| each.at),
+        &entry.detail,
+        entry.attempt.map(|note| note.id),
+        entry.attempt.and_then(|note| note.outcome),
     ]
 }

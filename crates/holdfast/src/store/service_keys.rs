@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Row, from_row};
+use super::engine::{Row, from_row, values};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::service::{KnownServiceKey, ServiceKeys, ServiceKeysUnavailable};
 use crate::clock::after;
@@ -43,8 +43,7 @@ pub struct ServiceKey {
 impl Store {
     /// Stores a service key.
     pub async fn insert_service_key(&self, key: &NewServiceKey, now: Timestamp) -> Result<(), StoreError> {
-        let values = vec![key.id.into(), key.name.as_str().into(), key.hash.as_slice().into(), now.into()];
-        self.write(statements::SERVICE_KEY_INSERT, values).await.map(drop)
+        self.write(statements::SERVICE_KEY_INSERT, values![key.id, &key.name, &key.hash, now]).await.map(drop)
     }
 
     /// All service keys, oldest first, revoked ones included.
@@ -54,7 +53,7 @@ impl Store {
 
     /// The service key of that hash, revoked or not.
     pub async fn service_key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ServiceKey>, StoreError> {
-        let (sql, values) = (statements::SERVICE_KEY_BY_HASH, vec![hash.as_slice().into()]);
+        let (sql, values) = (statements::SERVICE_KEY_BY_HASH, values![hash]);
         let strangers = &self.inner.strangers;
         let row = if strangers.knows(hash) {
             self.read_one(sql, values).await?
@@ -68,12 +67,12 @@ impl Store {
 
     /// Revokes a service key. `false` where there is none, or it was revoked before.
     pub async fn revoke_service_key(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.write(statements::SERVICE_KEY_REVOKE, vec![id.into(), now.into()]).await? == 1)
+        Ok(self.write(statements::SERVICE_KEY_REVOKE, values![id, now]).await? == 1)
     }
 
     /// Notes that a service key was used.
     pub async fn touch_service_key(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
-        self.write(statements::SERVICE_KEY_TOUCH, vec![id.into(), now.into()]).await.map(drop)
+        self.write(statements::SERVICE_KEY_TOUCH, values![id, now]).await.map(drop)
     }
 }
 

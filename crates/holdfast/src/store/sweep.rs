@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::engine::values;
 use super::statements::{self, Sql};
 use super::{Store, StoreError, rows};
 use crate::names::names;
@@ -65,7 +66,7 @@ impl Store {
     /// Deletes up to `limit` rows older than `before`, oldest first; of [`Kept::Grants`], those
     /// that are younger. Returns how many.
     pub async fn sweep(&self, kept: Kept, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        self.write(kept.statement(), vec![before.into(), rows::limit(limit)]).await
+        self.write(kept.statement(), values![before, limit]).await
     }
 
     /// Reads the next `limit` entries of the history after `from` that are older than `before`, and
@@ -77,13 +78,13 @@ impl Store {
         before: Timestamp,
         limit: usize,
     ) -> Result<Option<HistoryStep>, StoreError> {
-        let values = vec![before.into(), from.into(), rows::limit(limit)];
+        let values = values![before, from, limit];
         let Some(row) = self.read_one(statements::SWEEP_HISTORY_NEXT, values).await? else {
             return Ok(None);
         };
         let reached = rows::read_total(&row, "connection_history", |row| row.get("at"))?;
         let Some(reached): Option<Timestamp> = reached else { return Ok(None) };
-        let deleted = self.write(statements::SWEEP_HISTORY, vec![from.into(), reached.into()]).await?;
+        let deleted = self.write(statements::SWEEP_HISTORY, values![from, reached]).await?;
         Ok(Some(HistoryStep { deleted, reached }))
     }
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::from_row;
+use super::engine::{from_row, values};
 use super::{Store, StoreError, Value, rows, statements};
 use crate::clock;
 use crate::connection::clock_repair::TOLERANCE;
@@ -37,7 +37,7 @@ impl Store {
     /// Counts connections struck after each of `starts`, with those that died for `reason`.
     pub async fn trouble(&self, starts: [Timestamp; 3], reason: Reason) -> Result<Trouble, StoreError> {
         let [first, second, third] = starts;
-        let values = vec![first.into(), second.into(), third.into(), reason.as_str().into()];
+        let values = values![first, second, third, reason];
         let Some(row) = self.read_one(statements::TROUBLE, values).await? else {
             return Ok(Trouble::default());
         };
@@ -61,14 +61,13 @@ impl Store {
     /// `most`.
     pub async fn proven(&self, since: Timestamp, now: Timestamp, most: u64) -> Result<u64, StoreError> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let values = vec![since.into(), latest(now).into(), rows::limit(most)];
-        self.amount(statements::PROVEN_COUNT, values).await
+        self.amount(statements::PROVEN_COUNT, values![since, latest(now), most]).await
     }
 
     /// How many connections are not known to have ended, counted up to `most`.
     pub async fn alive(&self, most: u64) -> Result<u64, StoreError> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        self.amount(statements::ALIVE_COUNT, vec![rows::limit(most)]).await
+        self.amount(statements::ALIVE_COUNT, values![most]).await
     }
 
     pub(super) async fn amount(&self, sql: statements::Sql, values: Vec<Value>) -> Result<u64, StoreError> {
@@ -84,8 +83,7 @@ impl Store {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<Connection>, StoreError> {
-        let values = vec![besides.into(), now.into(), before.into()];
-        self.readable(statements::PROVEN_LAST, values, limit, rows::connection).await
+        self.readable(statements::PROVEN_LAST, values![besides, now, before], limit, rows::connection).await
     }
 
     /// Connections that were declared dead for `reason` after `since` because of an answer, and
@@ -96,15 +94,14 @@ impl Store {
         reason: Reason,
         limit: usize,
     ) -> Result<Vec<Connection>, StoreError> {
-        let values = vec![since.into(), reason.as_str().into()];
+        let values = values![since, reason];
         self.readable(statements::CONNECTIONS_FALLEN, values, limit, rows::connection).await
     }
 
     /// Makes up to `limit` connections that are degraded by `reason` due at `now`, those first
     /// that were tried least in vain. Answers how many.
     pub async fn make_due(&self, reason: Reason, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        let values = vec![reason.as_str().into(), now.into(), rows::limit(limit)];
-        self.write(statements::CONNECTIONS_MAKE_DUE, values).await
+        self.write(statements::CONNECTIONS_MAKE_DUE, values![reason, now, limit]).await
     }
 }
 

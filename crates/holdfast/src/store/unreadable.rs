@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::engine::Row;
+use super::engine::{Row, values};
 use super::statements::Sql;
-use super::{Store, StoreError, Value, rows};
+use super::{Store, StoreError, Value};
 use crate::clock::Throttle;
 use crate::lock::Lock;
 
@@ -77,7 +77,7 @@ impl Store {
         loop {
             let wanted = limit.saturating_sub(found.len());
             let mut values = values.clone();
-            values.extend([rows::limit(wanted), rows::limit(offset)]);
+            values.extend(values![wanted, offset]);
             let page = self.read(sql, values).await?;
             let each = self.read_each(&page, &read)?;
             found.extend(each.values);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::engine::{Failure, Row, from_row};
+use super::engine::{Failure, Row, from_row, values};
 use super::outbox::Subject;
 use super::{Change, Store, StoreError, Unit, engine, notices, rows, statements};
 use crate::caller::OwnerId;
@@ -78,7 +78,7 @@ impl Store {
 
     /// The caller's record, with what is known of its source.
     pub async fn user_record(&self, owner: &OwnerId) -> Result<Option<UserRecord>, StoreError> {
-        let row = self.read_one(statements::USER, vec![owner.as_str().into()]).await?;
+        let row = self.read_one(statements::USER, values![owner]).await?;
         let stored = row.as_ref().map(stored_user).transpose()?;
         Ok(stored.map(|stored| UserRecord {
             user: stored.user,
@@ -88,7 +88,7 @@ impl Store {
 
     /// Whether the user has a record.
     pub async fn has_user(&self, user_id: &str) -> Result<bool, StoreError> {
-        Ok(self.read_one(statements::USER, vec![user_id.into()]).await?.is_some())
+        Ok(self.read_one(statements::USER, values![user_id]).await?.is_some())
     }
 
     /// Makes or refreshes the caller's record. Dated facts replace older ones; token claims are as
@@ -101,14 +101,14 @@ impl Store {
         now: Timestamp,
         visit: Visit,
     ) -> Result<Option<Synced>, StoreError> {
-        let row = self.read_one(statements::USER, vec![owner.as_str().into()]).await?;
+        let row = self.read_one(statements::USER, values![owner]).await?;
         let stored = row.as_ref().map(stored_user).transpose()?;
         if let Some(StoredUser { user, .. }) = stored.filter(|stored| stored.stands(facts, now, visit)) {
             return Ok(Some(Synced { user, created: false }));
         }
         engine::retrying(|| async {
             let mut unit = self.begin_of(owner.as_str()).await?;
-            unit.run(statements::USER_INSERT, vec![owner.as_str().into(), now.into()]).await?;
+            unit.run(statements::USER_INSERT, values![owner, now]).await?;
             let Some(mut stored) = lock_user(&mut unit, owner.as_str()).await? else {
                 return Ok(None);
             };
@@ -129,7 +129,7 @@ impl Store {
 
     /// Notes that the caller was seen. Does nothing where there is no record.
     pub async fn touch_user(&self, owner: &OwnerId, now: Timestamp) -> Result<(), StoreError> {
-        self.write(statements::USER_TOUCH, vec![owner.as_str().into(), now.into()]).await.map(drop)
+        self.write(statements::USER_TOUCH, values![owner, now]).await.map(drop)
     }
 
     /// Applies an event that Clerk signed, once, whatever the order of arrival. `user.deleted`
@@ -143,7 +143,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<EventOutcome, StoreError> {
         if matches!(event.change(), UserChange::Deleted) {
-            let values = vec![event.user_id().into(), rows::limit(ERASED_AT_ONCE)];
+            let values = values![event.user_id(), ERASED_AT_ONCE];
             while self.write(statements::HISTORY_ERASE, values.clone()).await? > 0 {}
         }
         let (outcome, erased) = engine::retrying(|| self.apply_event(event, now)).await?;
@@ -159,7 +159,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(EventOutcome, Option<Vec<ProviderId>>), Failure> {
         let mut unit = self.begin_of(event.user_id()).await?;
-        if unit.run(statements::CLERK_EVENT_INSERT, vec![event.id().into(), now.into()]).await? == 0 {
+        if unit.run(statements::CLERK_EVENT_INSERT, values![event.id(), now]).await? == 0 {
             return Ok((EventOutcome::Duplicate, None));
         }
         let done = match event.change() {
@@ -167,7 +167,7 @@ impl Store {
                 (EventOutcome::Applied, Some(self.erase(&mut unit, event.user_id(), now).await?))
             }
             UserChange::Stored(facts) => {
-                unit.run(statements::USER_INSERT, vec![event.user_id().into(), now.into()]).await?;
+                unit.run(statements::USER_INSERT, values![event.user_id(), now]).await?;
                 match lock_user(&mut unit, event.user_id()).await? {
                     // Erased: roll back, so that neither a record nor the delivery is stored.
                     None => return Ok((EventOutcome::Stale, None)),
@@ -186,7 +186,7 @@ impl Store {
 
     /// Whether the user was erased.
     pub async fn is_deleted(&self, owner: &OwnerId) -> Result<bool, StoreError> {
-        Ok(self.read_one(statements::TOMBSTONE, vec![owner.as_str().into()]).await?.is_some())
+        Ok(self.read_one(statements::TOMBSTONE, values![owner]).await?.is_some())
     }
 
     async fn erase(
@@ -197,13 +197,13 @@ impl Store {
     ) -> Result<Vec<ProviderId>, Failure> {
         // Create the record if there is none, so that its lock excludes others that would create
         // it.
-        unit.run(statements::USER_INSERT, vec![user_id.into(), now.into()]).await?;
-        unit.row(statements::USER_LOCK, vec![user_id.into()]).await?;
-        let providers = unit.rows(statements::USER_PROVIDERS, vec![user_id.into()]).await?;
+        unit.run(statements::USER_INSERT, values![user_id, now]).await?;
+        unit.row(statements::USER_LOCK, values![user_id]).await?;
+        let providers = unit.rows(statements::USER_PROVIDERS, values![user_id]).await?;
         let providers: Vec<_> = providers.iter().filter_map(|row| row.get("provider").ok()).collect();
-        unit.run(statements::TOMBSTONE_INSERT, vec![user_id.into(), now.into()]).await?;
-        unit.run(statements::USER_DELETE, vec![user_id.into()]).await?;
-        unit.run(notices::NOTICES_FORGET, vec![user_id.into()]).await?;
+        unit.run(statements::TOMBSTONE_INSERT, values![user_id, now]).await?;
+        unit.run(statements::USER_DELETE, values![user_id]).await?;
+        unit.run(notices::NOTICES_FORGET, values![user_id]).await?;
         for provider in &providers {
             let change = Change { user_id: user_id.to_owned(), provider: *provider, version: None };
             self.inner.changes.notify(unit, &change).await?;
@@ -280,26 +280,26 @@ fn merge<T: Clone>(known: &mut Option<T>, offered: Option<&T>, is_told: bool) {
 
 /// Locks the record until the unit ends. `None` where the user was erased.
 async fn lock_user(unit: &mut Unit, user_id: &str) -> Result<Option<StoredUser>, Failure> {
-    let row = unit.row(statements::USER_LOCK, vec![user_id.into()]).await?;
+    let row = unit.row(statements::USER_LOCK, values![user_id]).await?;
     // Asked after the lock, so that an erasure which just ended is seen.
-    let erased = unit.row(statements::TOMBSTONE, vec![user_id.into()]).await?.is_some();
+    let erased = unit.row(statements::TOMBSTONE, values![user_id]).await?.is_some();
     Ok(row.as_ref().filter(|_| !erased).map(stored_user).transpose()?)
 }
 
 async fn save_user(unit: &mut Unit, stored: &StoredUser) -> Result<(), Failure> {
     let StoredUser { user, clerk_updated_at, claimed_at, first_synced_at } = stored;
-    let values = vec![
-        user.id.as_str().into(),
-        user.email.as_deref().into(),
-        user.email_verified.into(),
-        user.first_name.as_deref().into(),
-        user.last_name.as_deref().into(),
-        user.image_url.as_deref().into(),
-        user.updated_at.into(),
-        user.last_seen_at.into(),
-        (*clerk_updated_at).into(),
-        (*claimed_at).into(),
-        (*first_synced_at).into(),
+    let values = values![
+        &user.id,
+        &user.email,
+        user.email_verified,
+        &user.first_name,
+        &user.last_name,
+        &user.image_url,
+        user.updated_at,
+        user.last_seen_at,
+        *clerk_updated_at,
+        *claimed_at,
+        *first_synced_at,
     ];
     unit.run(statements::USER_UPDATE, values).await.map(drop)
 }

@@ -24,7 +24,7 @@ use sqlite::Writing;
 pub(super) use sqlite::file::reserve;
 pub use sqlite::file::{directory_of, is_served};
 pub use value::Value;
-pub(super) use value::{Cells, CurrentRow, Field, Row, RowOf, Unreadable, fields, from_row};
+pub(super) use value::{Cells, CurrentRow, Field, Row, RowOf, Unreadable, bound, fields, from_row, values};
 
 use super::statements::Sql;
 use super::{Operation, SharedDriver, StoreError};

@@ -50,13 +50,13 @@ impl fmt::Debug for Value {
 /// Lets a type and its `Option` be bound as a kind of column.
 macro_rules! bound {
     ($($type:ty => $kind:ident, $to:expr;)+) => {$(
-        impl From<$type> for Value {
+        impl From<$type> for $crate::store::Value {
             fn from(value: $type) -> Self {
-                Self::$kind(Some($to(value)))
+                Some(value).into()
             }
         }
 
-        impl From<Option<$type>> for Value {
+        impl From<Option<$type>> for $crate::store::Value {
             fn from(value: Option<$type>) -> Self {
                 Self::$kind(value.map($to))
             }
@@ -64,16 +64,34 @@ macro_rules! bound {
     )+};
 }
 
+pub(in crate::store) use bound;
+
 bound! {
     &str => Text, str::to_owned;
     String => Text, std::convert::identity;
-    Uuid => Text, |id: Uuid| id.to_string();
+    Uuid => Text, |id| id.to_string();
     i64 => Int, std::convert::identity;
     u32 => Int, i64::from;
+    usize => Int, |number| i64::try_from(number).unwrap_or(i64::MAX);
     bool => Int, i64::from;
     Timestamp => Int, Timestamp::as_millisecond;
     &[u8] => Bytes, <[u8]>::to_vec;
+    Vec<u8> => Bytes, std::convert::identity;
+    [u8; 32] => Bytes, |hash| hash.to_vec();
 }
+
+impl<T: Clone + Into<Value>> From<&T> for Value {
+    fn from(value: &T) -> Self {
+        value.clone().into()
+    }
+}
+
+/// What is bound to the parameters of a statement, in their order.
+macro_rules! values {
+    ($($value:expr),+ $(,)?) => { vec![$($crate::store::Value::from($value)),+] };
+}
+
+pub(in crate::store) use values;
 
 /// A row of a result.
 pub(in crate::store) type Row = RowOf<Answered>;

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 
 use super::attempts::{self, StatusFacts};
-use super::engine::Engine;
+use super::engine::{Engine, values};
 use super::{OpenError, Store, StoreError, statements};
 use crate::clock::SharedClock;
 use crate::lock::Lock;
@@ -230,8 +230,7 @@ impl Store {
             }
             StatusReads::OneByOne => {}
         }
-        let values = vec![user_id.into(), provider.as_str().into()];
-        match self.read_one(statements::STATUS, values).await? {
+        match self.read_one(statements::STATUS, values![user_id, provider]).await? {
             Some(row) => attempts::status_facts(&row),
             None => Ok(StatusFacts::default()),
         }
