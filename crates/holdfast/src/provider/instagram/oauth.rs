@@ -56,7 +56,7 @@ impl Instagram {
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         request.body = form.into();
         self.ask(Context::Redeem, request, &[code, app_secret], |object, obtained_at| {
-            let body = wire::short_token(object)?;
+            let body = wire::token(object)?;
             Ok(ShortGrant {
                 access_token: body.access_token,
                 scopes: body.permissions,
@@ -77,15 +77,17 @@ impl Instagram {
             .append_pair("access_token", token);
         let request = Outgoing::new(Method::GET, url).named("/access_token");
         self.ask(Context::Extend, request, &[token, app_secret], |object, now| {
-            let body = wire::long_token(object)?;
-            if body.expires_in < REFRESHABLE_AFTER {
-                tracing::warn!(lives_s = body.expires_in.as_secs(), "Instagram handed out a grant that ends before it may be refreshed: its owner will have to connect again then");
+            let body = wire::token(object)?;
+            // Without a lifetime it is refused: the short-lived token can be exchanged once more.
+            let life = body.expires_in.ok_or(wire::Unusable::NoLifetime)?;
+            if life < REFRESHABLE_AFTER {
+                tracing::warn!(lives_s = life.as_secs(), "Instagram handed out a grant that ends before it may be refreshed: its owner will have to connect again then");
             }
             Ok(Grant {
                 access_token: body.access_token,
                 scopes: short.scopes.clone(),
                 obtained_at: now,
-                expires_at: after(now, body.expires_in),
+                expires_at: after(now, life),
             })
         })
         .await
@@ -99,7 +101,8 @@ impl Instagram {
             .append_pair("access_token", token);
         let request = Outgoing::new(Method::GET, url).named("/refresh_access_token");
         self.ask(Context::Refresh, request, &[token], |object, now| {
-            let body = wire::refreshed_token(object)?;
+            let body = wire::token(object)?;
+            // Without a lifetime it is taken all the same: the token before it may be dead.
             let expires_at = body.expires_in.map_or_else(|| assumed_expiry(old), |life| after(now, life));
             Ok(Grant {
                 access_token: body.access_token,

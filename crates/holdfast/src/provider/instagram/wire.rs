@@ -153,35 +153,19 @@ pub(super) fn decoded(string: &str) -> Option<String> {
     serde_json::Deserializer::from_str(string).deserialize_bytes(Lossy).ok()
 }
 
-/// The answer to a code exchange. It names no lifetime: one hour, per the documentation.
+/// An answer that brings a token. `token_type` is not needed.
 #[derive(Debug)]
-pub struct ShortTokenBody {
-    /// The token.
+pub struct TokenBody {
+    /// The token. After a refresh it may be the only one that works.
     pub access_token: SecretString,
-    /// The app-scoped account id; `None` where absent or inexact.
+    /// The app-scoped account id, of a code exchange; `None` where absent or inexact. The code is
+    /// spent by then, so a bad id must not lose the token: `/me` tells whose it is.
     pub user_id: Option<String>,
     /// The granted scopes; `None` where the answer does not say.
     pub permissions: Option<Vec<String>>,
-}
-
-/// The answer to an exchange for a long-lived token. `token_type` is not needed.
-#[derive(Debug)]
-pub struct LongTokenBody {
-    /// The token.
-    pub access_token: SecretString,
-    /// Its lifetime from now; never zero.
-    pub expires_in: Duration,
-}
-
-/// The answer to a refresh.
-#[derive(Debug)]
-pub struct RefreshedTokenBody {
-    /// The token; by now it may be the only one that works.
-    pub access_token: SecretString,
-    /// Its lifetime from now, never zero; `None` where the answer does not say.
+    /// Its lifetime from now, never zero; `None` where the answer does not say, such as that to a
+    /// code exchange: one hour, per the documentation.
     pub expires_in: Option<Duration>,
-    /// The scopes that are still granted; `None` where the answer does not say.
-    pub permissions: Option<Vec<String>>,
 }
 
 /// Why a readable answer cannot be used.
@@ -201,31 +185,13 @@ pub enum Unusable {
     Personal,
 }
 
-/// Reads the answer to a code exchange.
-pub fn short_token(object: &Map<String, Value>) -> Result<ShortTokenBody, Unusable> {
-    Ok(ShortTokenBody {
-        access_token: token(object)?,
-        // The code is spent by now, so a bad id must not lose the token: `/me` tells whose it is.
+/// Reads an answer that brings a token.
+pub fn token(object: &Map<String, Value>) -> Result<TokenBody, Unusable> {
+    Ok(TokenBody {
+        access_token: access_token(object)?,
         user_id: object.get("user_id").and_then(exact_id),
         permissions: object.get("permissions").and_then(permissions),
-    })
-}
-
-/// Reads the answer to an exchange for a long-lived token. Without a lifetime it is refused: the
-/// short-lived token can be exchanged once more.
-pub fn long_token(object: &Map<String, Value>) -> Result<LongTokenBody, Unusable> {
-    let access_token = token(object)?;
-    let expires_in = lifetime(object).ok_or(Unusable::NoLifetime)?;
-    Ok(LongTokenBody { access_token, expires_in })
-}
-
-/// Reads the answer to a refresh. A missing lifetime is no reason to lose the token: the one before
-/// it may be dead.
-pub fn refreshed_token(object: &Map<String, Value>) -> Result<RefreshedTokenBody, Unusable> {
-    Ok(RefreshedTokenBody {
-        access_token: token(object)?,
         expires_in: lifetime(object),
-        permissions: object.get("permissions").and_then(permissions),
     })
 }
 
@@ -280,7 +246,7 @@ fn exact_id(value: &Value) -> Option<String> {
 }
 
 /// The token, unless it is empty or a placeholder such as `undefined`; both have been seen.
-fn token(object: &Map<String, Value>) -> Result<SecretString, Unusable> {
+fn access_token(object: &Map<String, Value>) -> Result<SecretString, Unusable> {
     let Some(Value::String(token)) = object.get("access_token") else { return Err(Unusable::NoToken) };
     let placeholder = matches!(token.as_str(), "undefined" | "null" | "None");
     if token.is_empty() || placeholder || !token.chars().all(|each| each.is_ascii_graphic()) {

@@ -29,10 +29,10 @@ fn object_of(value: &Value) -> Map<String, Value> {
 
 #[test]
 fn a_short_token_is_read_as_documented_and_as_live() {
-    let documented = wire::short_token(&object(recorded!("short_token_documented"))).unwrap();
+    let documented = wire::token(&object(recorded!("short_token_documented"))).unwrap();
     assert_eq!(documented.access_token.expose_secret(), "IGAAdocumented");
     assert_eq!(documented.user_id.as_deref(), Some("25982752248032036"));
-    let live = wire::short_token(&object(recorded!("short_token_live"))).unwrap();
+    let live = wire::token(&object(recorded!("short_token_live"))).unwrap();
     assert_eq!(live.access_token.expose_secret(), "IGAAlive");
     assert_eq!(live.user_id.as_deref(), Some("27640875392278831"), "beyond 2^53");
     for body in [documented, live] {
@@ -58,11 +58,11 @@ fn permissions_come_in_many_forms() {
         (json!({"a": true}), None),
     ] {
         let body =
-            wire::short_token(&object_of(&json!({"access_token": "t", "permissions": permissions}))).unwrap();
+            wire::token(&object_of(&json!({"access_token": "t", "permissions": permissions}))).unwrap();
         let expected = expected.map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>());
         assert_eq!(body.permissions, expected, "{permissions}");
     }
-    let silent = wire::short_token(&object_of(&json!({"access_token": "t"}))).unwrap();
+    let silent = wire::token(&object_of(&json!({"access_token": "t"}))).unwrap();
     assert_eq!((silent.permissions, silent.user_id), (None, None));
 }
 
@@ -76,11 +76,10 @@ fn a_rounded_id_is_dropped_but_costs_no_token() {
         r#"{"access_token":"t","user_id":{}}"#,
         r#"{"access_token":"t","user_id":""}"#,
     ] {
-        let read = wire::short_token(&object(body.as_bytes())).unwrap();
+        let read = wire::token(&object(body.as_bytes())).unwrap();
         assert_eq!(read.user_id, None, "{body}");
     }
-    let largest =
-        wire::short_token(&object(br#"{"access_token":"t","user_id":18446744073709551615}"#)).unwrap();
+    let largest = wire::token(&object(br#"{"access_token":"t","user_id":18446744073709551615}"#)).unwrap();
     assert_eq!(largest.user_id.as_deref(), Some("18446744073709551615"));
 }
 
@@ -97,17 +96,16 @@ fn an_empty_token_is_none() {
         json!(7),
     ] {
         let body = object_of(&json!({"access_token": token, "expires_in": 5_184_000}));
-        assert_eq!(wire::short_token(&body).unwrap_err(), Unusable::NoToken, "{token}");
-        assert_eq!(wire::long_token(&body).unwrap_err(), Unusable::NoToken, "{token}");
+        assert_eq!(wire::token(&body).unwrap_err(), Unusable::NoToken, "{token}");
     }
-    assert_eq!(wire::short_token(&object(b"{}")).unwrap_err(), Unusable::NoToken);
-    assert_eq!(wire::short_token(&object(br#"{"data":[]}"#)).unwrap_err(), Unusable::NoToken);
+    assert_eq!(wire::token(&object(b"{}")).unwrap_err(), Unusable::NoToken);
+    assert_eq!(wire::token(&object(br#"{"data":[]}"#)).unwrap_err(), Unusable::NoToken);
 }
 
 #[test]
-fn a_long_token_needs_a_lifetime() {
-    let recorded = wire::long_token(&object(recorded!("long_token"))).unwrap();
-    assert_eq!(recorded.expires_in, Duration::from_secs(5_183_944));
+fn a_lifetime_is_read_in_every_form_or_not_at_all() {
+    let recorded = wire::token(&object(recorded!("long_token"))).unwrap();
+    assert_eq!(recorded.expires_in, Some(Duration::from_secs(5_183_944)));
     for (expires_in, expected) in [
         (json!("5183944"), Some(5_183_944)),
         (json!(" 5183944 "), Some(5_183_944)),
@@ -136,21 +134,12 @@ fn a_long_token_needs_a_lifetime() {
         (json!([1]), None),
     ] {
         let body = object_of(&json!({"access_token": "t", "expires_in": expires_in}));
-        let refreshed = wire::refreshed_token(&body).unwrap();
-        assert_eq!(refreshed.expires_in, expected.map(Duration::from_secs), "{expires_in}");
-        let read = wire::long_token(&body);
-        match expected {
-            Some(seconds) => {
-                assert_eq!(read.unwrap().expires_in, Duration::from_secs(seconds), "{expires_in}");
-            }
-            None => assert_eq!(read.unwrap_err(), Unusable::NoLifetime, "{expires_in}"),
-        }
+        let read = wire::token(&body).unwrap();
+        assert_eq!(read.expires_in, expected.map(Duration::from_secs), "{expires_in}");
     }
-    let missing = wire::long_token(&object(br#"{"access_token":"t","token_type":"bearer"}"#));
-    assert_eq!(missing.unwrap_err(), Unusable::NoLifetime);
-    let refreshed = wire::refreshed_token(&object(br#"{"access_token":"t","token_type":"bearer"}"#)).unwrap();
-    assert_eq!((refreshed.access_token.expose_secret(), refreshed.expires_in), ("t", None));
-    let empty = wire::refreshed_token(&object(br#"{"access_token":"","expires_in":5183944}"#));
+    let missing = wire::token(&object(br#"{"access_token":"t","token_type":"bearer"}"#)).unwrap();
+    assert_eq!((missing.access_token.expose_secret(), missing.expires_in), ("t", None));
+    let empty = wire::token(&object(br#"{"access_token":"","expires_in":5183944}"#));
     assert_eq!(empty.unwrap_err(), Unusable::NoToken);
 }
 
@@ -266,7 +255,7 @@ fn what_is_no_object_is_unreadable() {
 
 #[test]
 fn secrets_do_not_show() {
-    let read = wire::short_token(&object(recorded!("short_token_live"))).unwrap();
+    let read = wire::token(&object(recorded!("short_token_live"))).unwrap();
     assert!(!format!("{read:?}").contains("IGAAlive"));
 }
 
@@ -274,7 +263,7 @@ proptest! {
     #[test]
     fn nothing_makes_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         if let Body::Object(object) = Body::read(&bytes) {
-            let _ = (wire::short_token(&object), wire::long_token(&object), wire::refreshed_token(&object), wire::account(&object));
+            let _ = (wire::token(&object), wire::account(&object));
         }
     }
 
@@ -295,9 +284,9 @@ proptest! {
     #[test]
     fn no_empty_grant_comes_out(token in "\\PC{0,40}", expires_in in any::<i64>()) {
         let body = json!({"access_token": token, "expires_in": expires_in});
-        if let Ok(read) = wire::long_token(&object_of(&body)) {
+        if let Ok(read) = wire::token(&object_of(&body)) {
             prop_assert!(!read.access_token.expose_secret().trim().is_empty());
-            prop_assert!(!read.expires_in.is_zero());
+            prop_assert!(read.expires_in.is_none_or(|life| !life.is_zero()));
         }
     }
 }
@@ -305,7 +294,7 @@ proptest! {
 #[test]
 fn a_byte_order_mark_costs_no_token() {
     let body = b"\xef\xbb\xbf{\"access_token\":\"t\",\"user_id\":7}";
-    assert_eq!(wire::short_token(&object(body)).unwrap().access_token.expose_secret(), "t");
+    assert_eq!(wire::token(&object(body)).unwrap().access_token.expose_secret(), "t");
 }
 
 #[test]
@@ -315,7 +304,7 @@ fn what_no_parser_takes_costs_its_own_member_only() {
         let account = wire::account(&object(&body)).unwrap();
         assert_eq!((account.id.as_str(), account.username.as_deref()), ("25", Some("ada")));
         let body = [br#"{"access_token":"t","expires_in":60,"token_type":"#, name, b"}"].concat();
-        assert_eq!(wire::long_token(&object(&body)).unwrap().access_token.expose_secret(), "t");
+        assert_eq!(wire::token(&object(&body)).unwrap().access_token.expose_secret(), "t");
         let body = [br#"{"error":{"code":190,"error_subcode":458,"message":"#, name, b"}}"].concat();
         let Body::Error(error) = Body::read(&body) else { panic!("no error: {body:?}") };
         assert_eq!(of_error(Context::Identify, 400, &error), Meaning::Dead(DeathCause::Revoked));
