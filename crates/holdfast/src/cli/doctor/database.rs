@@ -31,42 +31,42 @@ pub(super) async fn check(
     let url = settings.database_url.expose_secret();
     let store = match Store::open(&StoreOptions::tool(url), context.clock.clone()).await {
         Ok(store) => store,
-        Err(ref error @ OpenError::NoFile(ref file)) => {
-            let directory = store::sqlite_file(url).map(|file| store::directory_of(&file).to_owned());
-            report.add(match directory.filter(|each| !machine::is_writable(each)) {
-                Some(directory) => {
-                    Check::failed(code::DATABASE, format!("{} cannot be written", machine::absolute(&directory)))
-                        .mended_by(
-                            "let the server write to the directory, or set another in HOLDFAST_DATABASE_URL",
-                        )
-                }
-                None if is_running => {
-                    Check::failed(code::DATABASE, format!("a server runs, and its database file {} is gone", machine::absolute(file)))
-                        .mended_by(
-                            "put it back where it was; the server goes on by itself. If it is lost, stop the server, and restore \
-                             a backup (docs/guides/database.md#restoring)",
-                        )
-                }
-                None => Check::warning(code::DATABASE, error.to_string())
-                    .mended_by("this is expected only before the first start"),
-            });
-            return;
-        }
-        Err(error @ OpenError::NoRoom(_)) if is_disk_full => {
-            report.add(Check::skipped(code::DATABASE, error.to_string()));
-            return;
-        }
-        Err(error) => {
-            let is_crowded = matches!(error, OpenError::TooFewConnections { .. });
-            let code = if is_crowded { code::DATABASE_POOL } else { code::DATABASE };
-            report.add(Check::failed(code, error.to_string()));
-            return;
-        }
+        Err(error) => return report.add(unopened(&error, url, is_running, is_disk_full)),
     };
     if let Err(Unanswered(error)) = Box::pin(check_opened(context, settings, &store, report)).await {
         report.add(unanswered(&store, error).await);
     }
     store.close().await;
+}
+
+/// Why the database at `url` could not be opened.
+fn unopened(error: &OpenError, url: &str, is_running: bool, is_disk_full: bool) -> Check {
+    match error {
+        OpenError::NoFile(file) => {
+            let directory = store::sqlite_file(url).map(|file| store::directory_of(&file).to_owned());
+            match directory.filter(|each| !machine::is_writable(each)) {
+                Some(directory) => {
+                    let what = format!("{} cannot be written", machine::absolute(&directory));
+                    Check::failed(code::DATABASE, what).mended_by(
+                        "let the server write to the directory, or set another in HOLDFAST_DATABASE_URL",
+                    )
+                }
+                None if is_running => {
+                    let what =
+                        format!("a server runs, and its database file {} is gone", machine::absolute(file));
+                    Check::failed(code::DATABASE, what).mended_by(
+                        "put it back where it was; the server goes on by itself. If it is lost, stop the server, and restore \
+                         a backup (docs/guides/database.md#restoring)",
+                    )
+                }
+                None => Check::warning(code::DATABASE, error.to_string())
+                    .mended_by("this is expected only before the first start"),
+            }
+        }
+        OpenError::NoRoom(_) if is_disk_full => Check::skipped(code::DATABASE, error.to_string()),
+        OpenError::TooFewConnections { .. } => Check::failed(code::DATABASE_POOL, error.to_string()),
+        _ => Check::failed(code::DATABASE, error.to_string()),
+    }
 }
 
 /// What an open database says of itself. Ends where every further check would fail for the same
@@ -221,50 +221,37 @@ fn check_role(facts: &ServerFacts, lacking: Option<String>, is_current: bool, re
 
 /// Whether the tables can be read.
 async fn check_schema(store: &Store, report: &mut Report) -> Result<bool, Unanswered> {
-    Ok(match answered(store.schema_state().await)? {
+    let check = match answered(store.schema_state().await)? {
         Ok(SchemaState::Current) => match answered(changed_or_statements(store).await)? {
+            Ok(Ok(statements)) => {
+                let what = format!("current; all {statements} statements prepare");
+                report.add(Check::passed(code::SCHEMA, what));
+                return Ok(true);
+            }
             Ok(Err(version)) => {
                 let what = format!(
                     "migration {version} in the database differs from this program's: `serve` does not start"
                 );
-                report.add(
-                    Check::failed(code::SCHEMA, what)
-                        .mended_by("use the program that migrated this database, or restore a backup"),
-                );
-                false
-            }
-            Ok(Ok(statements)) => {
-                report.add(Check::passed(
-                    code::SCHEMA,
-                    format!("current; all {statements} statements prepare"),
-                ));
-                true
+                Check::failed(code::SCHEMA, what)
+                    .mended_by("use the program that migrated this database, or restore a backup")
             }
             // The check of the role names the right.
-            Err(StoreError::Denied(_)) => false,
-            Err(error) => {
-                report.add(Check::failed(code::SCHEMA, error.to_string()));
-                false
-            }
+            Err(StoreError::Denied(_)) => return Ok(false),
+            Err(error) => Check::failed(code::SCHEMA, error.to_string()),
         },
         Ok(SchemaState::Behind(missing)) => {
-            report.add(
-                Check::warning(code::SCHEMA, format!("{missing} migrations are missing"))
-                    .mended_by("run `holdfast migrate`, or start the server, which does"),
-            );
-            false
+            Check::warning(code::SCHEMA, format!("{missing} migrations are missing"))
+                .mended_by("run `holdfast migrate`, or start the server, which does")
         }
         Ok(SchemaState::Ahead { found, known }) => {
             let what = format!("schema {found} is newer than this program's {known}");
-            report.add(Check::failed(code::SCHEMA, what).mended_by("use the newer program"));
-            false
+            Check::failed(code::SCHEMA, what).mended_by("use the newer program")
         }
-        Err(StoreError::Denied(_)) => false,
-        Err(error) => {
-            report.add(Check::failed(code::SCHEMA, error.to_string()));
-            false
-        }
-    })
+        Err(StoreError::Denied(_)) => return Ok(false),
+        Err(error) => Check::failed(code::SCHEMA, error.to_string()),
+    };
+    report.add(check);
+    Ok(false)
 }
 
 /// The number of statements that the schema takes, or the applied migration that is not this
