@@ -24,10 +24,7 @@ pub async fn run(context: &Context, command: &AuditCommand, printer: &mut Printe
         let Some(last) = page.last() else { return Ok(ExitStatus::Success) };
         after = AuditCursor { at: last.at, id: last.id };
         for entry in &page {
-            printer.json(&json!({
-                "id": entry.id, "at": entry.at, "actor": entry.actor, "action": entry.action,
-                "user_id": entry.user_id, "detail": entry.detail,
-            }));
+            printer.json(&json!(entry));
         }
     }
 }

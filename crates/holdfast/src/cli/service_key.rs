@@ -74,14 +74,7 @@ async fn list(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let keys = context.store(&settings).await?.service_keys().await?;
     if json {
-        let list: Vec<_> = keys
-            .iter()
-            .map(|key| {
-                json!({"id": key.id, "name": key.name, "created_at": key.created_at,
-                       "last_used_at": key.last_used_at, "revoked_at": key.revoked_at})
-            })
-            .collect();
-        printer.pretty_json(&json!({"service_keys": list}));
+        printer.pretty_json(&json!({"service_keys": keys}));
         return Ok(ExitStatus::Success);
     }
     if keys.is_empty() {

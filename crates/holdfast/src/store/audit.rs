@@ -2,6 +2,7 @@
 //! like the history.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::engine::{Row, Unreadable, from_row, values};
@@ -46,7 +47,7 @@ pub struct Act {
 }
 
 /// A recorded act.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuditEntry {
     /// Its id.
     pub id: Uuid,

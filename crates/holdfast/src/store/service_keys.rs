@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::engine::{Row, from_row, values};
@@ -26,7 +27,7 @@ pub struct NewServiceKey {
 }
 
 /// A stored service key, without its hash.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ServiceKey {
     /// Row id.
     pub id: Uuid,
