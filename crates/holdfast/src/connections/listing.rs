@@ -18,7 +18,7 @@ use crate::connection::status::InstagramStatus;
 use crate::connection::{Connection, Reason, State};
 use crate::connections::Connections;
 use crate::provider::{Account, ProviderId};
-use crate::store::{Listed, Selection, StatusFacts, Store, StoreError};
+use crate::store::{Listed, NotACursor, Selection, StatusFacts, Store, StoreError};
 
 /// Connections read at a time.
 const CHUNK: usize = 64;
@@ -56,11 +56,6 @@ impl fmt::Display for Cursor {
         }
     }
 }
-
-/// The text is not a cursor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor")]
-pub struct NotACursor;
 
 impl FromStr for Cursor {
     type Err = NotACursor;

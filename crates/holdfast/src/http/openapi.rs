@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use aide::generate::in_context;
 use aide::openapi::{
-    Components, Info, License, OpenApi, ParameterData, ParameterSchemaOrContent, PathItem, ReferenceOr,
-    SchemaObject, SecurityScheme, Server, Tag,
+    Components, Info, License, OpenApi, Parameter, ParameterData, ParameterSchemaOrContent, PathItem,
+    QueryStyle, ReferenceOr, SchemaObject, SecurityScheme, Server, Tag,
 };
 use aide::transform::TransformOperation;
 use schemars::Schema;
@@ -77,6 +77,16 @@ pub(super) fn skeleton(public_url: &str) -> OpenApi {
         }),
         ..OpenApi::default()
     }
+}
+
+/// Adds a parameter of the query that no type of a handler has.
+pub fn with_query(op: &mut TransformOperation<'_>, name: &str, description: &str, schema: Schema) {
+    op.inner_mut().parameters.push(ReferenceOr::Item(Parameter::Query {
+        parameter_data: parameter(name, description, false, schema),
+        allow_reserved: false,
+        style: QueryStyle::Form,
+        allow_empty_value: None,
+    }));
 }
 
 /// A parameter that no type of a handler has.

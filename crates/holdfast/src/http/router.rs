@@ -170,12 +170,12 @@ type Doc = for<'t> fn(TransformOperation<'t>) -> TransformOperation<'t>;
 
 /// `doc`, and the problems that any request can meet.
 fn anywhere(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
-    move |op| doc(op).problems(&layers::PROBLEMS)
+    move |op| doc(op).problems(layers::PROBLEMS)
 }
 
 /// `doc`, and the problems of a request that needs a place; [`mod@layers`] says which do not.
 fn admitted(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
-    move |op| anywhere(doc)(op).problems(&admission::PROBLEMS)
+    move |op| anywhere(doc)(op).problems(admission::PROBLEMS)
 }
 
 /// `doc` of a route that passes a verdict on.

@@ -65,12 +65,13 @@ impl Problem {
 pub trait Problems {
     /// Adds them, as [`Problem::describe`] does.
     #[must_use]
-    fn problems(self, codes: &[ProblemCode]) -> Self;
+    fn problems(self, codes: impl IntoIterator<Item: Into<ProblemCode>>) -> Self;
 }
 
 impl Problems for TransformOperation<'_> {
-    fn problems(mut self, codes: &[ProblemCode]) -> Self {
-        aide::generate::in_context(|ctx| Problem::describe(ctx, self.inner_mut(), codes));
+    fn problems(mut self, codes: impl IntoIterator<Item: Into<ProblemCode>>) -> Self {
+        let codes: Vec<_> = codes.into_iter().map(Into::into).collect();
+        aide::generate::in_context(|ctx| Problem::describe(ctx, self.inner_mut(), &codes));
         self
     }
 }

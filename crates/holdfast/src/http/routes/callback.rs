@@ -26,7 +26,7 @@ pub(super) fn add(routes: Routes) -> Routes {
                 .response_with::<400, Page, _>(|answer| {
                     answer.description("`callback-without-attempt`, as a page.")
                 })
-                .problems(&failure::CHANGING)
+                .problems(failure::CHANGING)
         })
         .done()
 }

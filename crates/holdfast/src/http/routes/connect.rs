@@ -31,14 +31,14 @@ pub(super) fn add(routes: Routes) -> Routes {
                      `completion`, which `complete` takes. A grant in use stays in use until the new one is proven.",
                 )
                 .response_with::<201, JsonAnswer<Started>, _>(|answer| answer.description("The attempt has started."))
-                .problems(&failure::CHANGING)
-                .problems(&[
-                    RequestCode::ReturnToNotAllowed.into(),
-                    RequestCode::ReturnToMissing.into(),
-                    RequestCode::TooManyAttempts.into(),
-                    RequestCode::UserErased.into(),
-                    Reason::NotConfigured.into(),
+                .problems(failure::CHANGING)
+                .problems([
+                    RequestCode::ReturnToNotAllowed,
+                    RequestCode::ReturnToMissing,
+                    RequestCode::TooManyAttempts,
+                    RequestCode::UserErased,
                 ])
+                .problems([Reason::NotConfigured])
         })
         .post("/user/instagram/connect/{attempt_id}/complete", complete, |op| {
             op.about("completeInstagram", tags::INSTAGRAM, "Complete a connect attempt")
@@ -47,18 +47,18 @@ pub(super) fn add(routes: Routes) -> Routes {
                      completed attempt answers its user with the same outcome again.",
                 )
                 // Any reason that Instagram can give.
-                .problems(&Reason::ALL.iter().copied().map(ProblemCode::from).collect::<Vec<_>>())
-                .problems(&failure::CHANGING)
-                .problems(&[
-                    RequestCode::AttemptNotYours.into(),
-                    RequestCode::CompletionInvalid.into(),
-                    RequestCode::AttemptNotFound.into(),
-                    RequestCode::AccountBelongsToAnotherUser.into(),
-                    RequestCode::DifferentAccount.into(),
-                    RequestCode::AttemptNotReturned.into(),
-                    RequestCode::AttemptInProgress.into(),
-                    RequestCode::AttemptExpired.into(),
-                    RequestCode::UserErased.into(),
+                .problems(Reason::ALL.iter().copied())
+                .problems(failure::CHANGING)
+                .problems([
+                    RequestCode::AttemptNotYours,
+                    RequestCode::CompletionInvalid,
+                    RequestCode::AttemptNotFound,
+                    RequestCode::AccountBelongsToAnotherUser,
+                    RequestCode::DifferentAccount,
+                    RequestCode::AttemptNotReturned,
+                    RequestCode::AttemptInProgress,
+                    RequestCode::AttemptExpired,
+                    RequestCode::UserErased,
                 ])
         })
         .done()

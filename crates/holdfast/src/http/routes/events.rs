@@ -48,8 +48,8 @@ pub(super) fn add(routes: Routes) -> Routes {
                     content.insert("text/event-stream".to_owned(), aide::openapi::MediaType::default());
                     answer.description("Events.")
                 })
-                .problems(&failure::READING)
-                .problems(&[RequestCode::TooManyStreams.into()])
+                .problems(failure::READING)
+                .problems([RequestCode::TooManyStreams])
         })
         .done()
 }

@@ -7,7 +7,7 @@
 
 use std::convert::Infallible;
 
-use aide::openapi::{Parameter, PathStyle, QueryStyle, ReferenceOr};
+use aide::openapi::{Parameter, PathStyle, ReferenceOr};
 use aide::transform::TransformOperation;
 use aide::{OperationInput, OperationOutput};
 use axum::extract::FromRequestParts;
@@ -20,7 +20,7 @@ use crate::caller::Caller;
 use crate::http::answer_headers::AnswerHeaders;
 use crate::http::authentication::CallerOrNobody;
 use crate::http::forward_auth::{PATH, WITH_ORIGINAL};
-use crate::http::openapi::parameter;
+use crate::http::openapi::{parameter, with_query};
 
 const X_AUTH_USER: HeaderName = HeaderName::from_static("x-auth-user");
 const X_AUTH_SESSION: HeaderName = HeaderName::from_static("x-auth-session");
@@ -47,8 +47,8 @@ pub(super) fn add(routes: Routes) -> Routes {
                      those that apply, and `X-Auth-Assertion` where `HOLDFAST_FORWARD_AUTH_SECRET` is set. An unknown \
                      parameter is refused: a misspelt requirement would let everybody pass.",
                 )
-                .problems(&REQUIREMENTS);
-            with_query(op).response::<200, ()>().sends(200, &openapi_headers::IDENTITY)
+                .problems(REQUIREMENTS);
+            with_requirements(op).response::<200, ()>().sends(200, &openapi_headers::IDENTITY)
         })
         .any(WITH_ORIGINAL[0], forward_auth, |op| op.hidden(true))
         .any(WITH_ORIGINAL[1], forward_auth, |op| {
@@ -62,7 +62,7 @@ pub(super) fn add(routes: Routes) -> Routes {
 
 /// The parameters, which no type of the handler has: `http/forward_auth.rs` reads them from the
 /// query.
-fn with_query(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
+fn with_requirements(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
     let optional = schemars::json_schema!({"type": "string", "const": "optional"});
     let names = || schemars::json_schema!({"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1});
     let of_query = [
@@ -80,12 +80,7 @@ fn with_query(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
             "credentials" => description.to_owned(),
             _ => format!("{description} Repeated, or separated by commas."),
         };
-        op.inner_mut().parameters.push(ReferenceOr::Item(Parameter::Query {
-            parameter_data: parameter(name, &description, false, schema),
-            allow_reserved: false,
-            style: QueryStyle::Form,
-            allow_empty_value: None,
-        }));
+        with_query(&mut op, name, &description, schema);
     }
     op
 }

@@ -28,7 +28,7 @@ pub(super) fn add(routes: Routes) -> Routes {
         .get("/user/instagram/history", history, |op| {
             op.about("instagramHistory", tags::INSTAGRAM, "Every change of state, newest first")
                 .description(ABOUT)
-                .problems(&failure::READING)
+                .problems(failure::READING)
         })
         .done()
 }

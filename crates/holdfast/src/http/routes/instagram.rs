@@ -27,7 +27,7 @@ pub(super) fn add(routes: Routes) -> Routes {
                 .response_with::<304, (), _>(|answer| answer.description("Unchanged since the given `ETag`."))
                 .sends(200, &[openapi_headers::ETAG])
                 .sends(304, &[openapi_headers::ETAG])
-                .problems(&failure::READING)
+                .problems(failure::READING)
         })
         .post("/user/instagram/check", check, |op| {
             op.about("checkInstagram", tags::INSTAGRAM, "Ask Instagram now")
@@ -35,12 +35,12 @@ pub(super) fn add(routes: Routes) -> Routes {
                     "At most one call per connection and minute reaches Instagram; further ones are answered \
                      from storage. What Instagram says changes the status, never the status code.",
                 )
-                .problems(&failure::CHANGING)
+                .problems(failure::CHANGING)
         })
         .delete("/user/instagram", disconnect, |op| {
             op.about("disconnectInstagram", tags::INSTAGRAM, "Disconnect")
                 .description("The grant's bytes are gone when this answers. Idempotent.")
-                .problems(&failure::CHANGING)
+                .problems(failure::CHANGING)
         })
         .done()
 }

@@ -36,22 +36,22 @@ pub(super) fn add(routes: Routes) -> Routes {
                      unless the person has connected again since.",
                 )
                 .response_with::<200, Json<Received>, _>(|answer| answer.description("Stored."))
-                .problems(&failure::CHANGING)
-                .problems(&PROBLEMS)
+                .problems(failure::CHANGING)
+                .problems(PROBLEMS)
         })
         .public_post(PublicRoute::InstagramDataDeletion, data_deletion, |op| {
             op.about("instagramDataDeletion", tags::CALLBACKS, "Meta says that a person wants their data deleted")
                 .description("A form with `signed_request`. What was linked before it was issued is erased when this answers; the \
                      same request again has the first receipt. A link of the same minutes waits until Instagram has said \
                      whether it works, a week at most; the page at `url` says so.")
-                .problems(&failure::CHANGING)
-                .problems(&PROBLEMS)
+                .problems(failure::CHANGING)
+                .problems(PROBLEMS)
         })
         .public_get(PublicRoute::DataDeletionPage, deletion_page, |op| {
             op.about("dataDeletion", tags::CALLBACKS, "The outcome of a deletion request")
                 .response_with::<200, Page, _>(|answer| answer.description("A page."))
                 .response_with::<404, Page, _>(|answer| answer.description("No such request: a page."))
-                .problems(&failure::READING)
+                .problems(failure::READING)
         })
         .done()
 }

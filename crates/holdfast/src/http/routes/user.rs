@@ -23,12 +23,12 @@ pub(super) fn add(routes: Routes) -> Routes {
                      That API is asked about a person at most once a minute: a second call within it answers what the \
                      first learned. Idempotent, and safe under any number of parallel first calls. Takes no body.",
                 )
-                .problems(&failure::USERS)
+                .problems(failure::USERS)
         })
         .get("/user/profile", profile, |op| {
             op.about("userProfile", tags::USER, "The caller's record with their connections")
                 .description("Makes the record of a verified caller who never called `/auth/sync`.")
-                .problems(&failure::USERS)
+                .problems(failure::USERS)
         })
         .done()
 }

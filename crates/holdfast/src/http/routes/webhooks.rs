@@ -19,13 +19,9 @@ pub(super) fn add(routes: Routes) -> Routes {
                      `user.deleted` erases the user and every grant.",
                 )
                 .response_with::<204, (), _>(|answer| answer.description("Stored, or nothing to do."))
-                .problems(&failure::WRITING)
-                .problems(&[
-                    RequestCode::SignatureInvalid.into(),
-                    RequestCode::MalformedBody.into(),
-                    ServerCode::NotSetUp.into(),
-                    ServerCode::KeysUnavailable.into(),
-                ])
+                .problems(failure::WRITING)
+                .problems([RequestCode::SignatureInvalid, RequestCode::MalformedBody])
+                .problems([ServerCode::NotSetUp, ServerCode::KeysUnavailable])
         })
         .done()
 }

@@ -1,7 +1,7 @@
 //! A Graph call with the grant injected. Instagram's own answer comes back wrapped: its status says
 //! nothing about our caller.
 
-use aide::openapi::{MediaType, Parameter, QueryStyle, ReferenceOr, RequestBody, SchemaObject};
+use aide::openapi::{MediaType, ReferenceOr, RequestBody, SchemaObject};
 use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -18,7 +18,7 @@ use crate::caller::service::ServiceCaller;
 use crate::http::body::RawBody;
 use crate::http::failure;
 use crate::http::layers::GRAPH_CALL;
-use crate::http::openapi::parameter;
+use crate::http::openapi::with_query;
 use crate::http::params::Path;
 use crate::provider::PassThrough;
 
@@ -36,17 +36,17 @@ pub(super) fn add(routes: Routes) -> Routes {
                  whatever its status; what it says about the grant updates the status. Meta's usage headers \
                  (`x-app-usage`, `x-business-use-case-usage`) come along. No address in the answer carries the grant.",
             );
-            answered(op).problems(&calling())
+            answered(op).problems(calling())
         })
         .post(GRAPH_CALL, graph_with_body, |op| {
             let op = op.about("graphPost", tags::SERVICE, "As above, with a body").description(
                 "JSON, a form, or multipart.",
             );
-            answered(with_body(op)).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
+            answered(with_body(op)).problems(calling()).problems([RequestCode::UnsupportedMediaType])
         })
         .delete(GRAPH_CALL, graph_with_body, |op| {
             let op = op.about("graphDelete", tags::SERVICE, "As above, deleting");
-            answered(with_body(op)).problems(&calling()).problems(&[RequestCode::UnsupportedMediaType.into()])
+            answered(with_body(op)).problems(calling()).problems([RequestCode::UnsupportedMediaType])
         })
         .done()
 }
@@ -67,12 +67,7 @@ fn with_body(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
 /// Wrapped, whatever Instagram's own status was.
 fn answered(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
     let schema = json_schema!({"type": "object", "additionalProperties": {"type": "string"}});
-    op.inner_mut().parameters.push(ReferenceOr::Item(Parameter::Query {
-        parameter_data: parameter("query", "Parameters of the call, such as `fields`.", false, schema),
-        allow_reserved: false,
-        style: QueryStyle::Form,
-        allow_empty_value: None,
-    }));
+    with_query(&mut op, "query", "Parameters of the call, such as `fields`.", schema);
     op.response_with::<200, Json<GraphAnswer>, _>(|answer| {
         answer.description("Instagram's own answer, wrapped.")
     })

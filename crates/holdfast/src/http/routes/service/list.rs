@@ -28,7 +28,7 @@ pub(super) fn add(routes: Routes) -> Routes {
                      connections than `limit` and still have a `next`. With `expires_before` the earliest come first, \
                      else the oldest. Users who never started to connect are not listed.",
                 )
-                .problems(&failure::READING)
+                .problems(failure::READING)
         })
         .done()
 }

@@ -36,14 +36,14 @@ pub(super) fn add(routes: Routes) -> Routes {
                 .response_with::<304, (), _>(|answer| answer.description("Unchanged since the given `ETag`."))
                 .sends(200, &[openapi_headers::ETAG])
                 .sends(304, &[openapi_headers::ETAG])
-                .problems(&failure::READING)
-                .problems(&[RequestCode::UserNotFound.into()])
+                .problems(failure::READING)
+                .problems([RequestCode::UserNotFound])
         })
         .get("/service/users/{user_id}/instagram/history", history, |op| {
             op.about("serviceHistory", tags::SERVICE, "Every change of a user's connection, newest first")
                 .description(history::ABOUT)
-                .problems(&failure::READING)
-                .problems(&[RequestCode::UserNotFound.into()])
+                .problems(failure::READING)
+                .problems([RequestCode::UserNotFound])
         })
         .post("/service/users/{user_id}/instagram/check", check, |op| {
             op.about("serviceCheck", tags::SERVICE, "Ask Instagram now about a user's connection")
@@ -51,8 +51,8 @@ pub(super) fn add(routes: Routes) -> Routes {
                     "At most one call per connection and minute reaches Instagram, whoever asks; further ones are answered \
                      from storage.",
                 )
-                .problems(&failure::CHANGING)
-                .problems(&[RequestCode::UserNotFound.into()])
+                .problems(failure::CHANGING)
+                .problems([RequestCode::UserNotFound])
         })
         .delete("/service/users/{user_id}/instagram", disconnect, |op| {
             op.about("serviceDisconnect", tags::SERVICE, "Disconnect a user")
@@ -60,13 +60,13 @@ pub(super) fn add(routes: Routes) -> Routes {
                     "The grant's bytes are gone when this answers. Idempotent: where nothing is connected, and of a user of whom \
                      nothing is known, the answer is the same with `deleted_at: null`. What cannot be a user's id is 404.",
                 )
-                .problems(&failure::CHANGING)
-                .problems(&[RequestCode::UserNotFound.into()])
+                .problems(failure::CHANGING)
+                .problems([RequestCode::UserNotFound])
         })
         .post("/service/users/{user_id}/instagram/token", token, |op| {
             op.about("serviceToken", tags::SERVICE, "The access token itself")
                 .description("Keep it in memory only. Ask again instead of storing it, because it changes with each refresh.")
-                .problems(&using())
+                .problems(using())
         })
         .done();
     graph::add(list::add(routes))
