@@ -81,6 +81,8 @@ names! {
     }
 }
 
+rows::named!(NoticeKind);
+
 /// A claimed notice. Made only by claiming, and the proof for reading the user's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {

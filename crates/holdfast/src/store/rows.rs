@@ -1,7 +1,6 @@
 //! Rows to values and back.
 
 use super::engine::{Cells, Row, RowOf, Unreadable, Value, bound, fields, from_row, values};
-use super::notices::NoticeKind;
 use super::{HistoryEntry, StoreError};
 use crate::caller::OwnerId;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage, Expect};
@@ -96,17 +95,21 @@ fn read_attempt(row: &RowOf<impl Cells>) -> Result<Attempt, Unreadable> {
     }))
 }
 
-const NOT_A_NAME: &str = "not a name that this version knows";
+pub(super) const NOT_A_NAME: &str = "not a name that this version knows";
 
 /// Lets names be read and bound.
 macro_rules! named {
     ($($type:ty),+ $(,)?) => {
-        fields! {$($type => text, |name| <$type>::parse(name).ok_or(NOT_A_NAME);)+}
-        bound! {$($type => Text, |name| name.as_str().to_owned();)+}
+        $crate::store::engine::fields! {
+            $($type => text, |name| <$type>::parse(name).ok_or($crate::store::rows::NOT_A_NAME);)+
+        }
+        $crate::store::engine::bound! {$($type => Text, |name| name.as_str().to_owned();)+}
     };
 }
 
-named!(ProviderId, State, Reason, EvidenceSource, AttemptStage, Expect, NoticeKind);
+pub(super) use named;
+
+named!(ProviderId, State, Reason, EvidenceSource, AttemptStage, Expect);
 
 bound! {
     OwnerId => Text, |owner| owner.as_str().to_owned();
