@@ -198,6 +198,7 @@ impl Store {
         ];
         unit.run(statements::MIGRATION_PATIENCE, Vec::new()).await?;
         unit.run(statements::MIGRATION_LOCKS, Vec::new()).await?;
+        unit.run(statements::MIGRATION_SCHEMA, Vec::new()).await?;
         unit.run(statements::MIGRATION_RECORD, values).await?;
         unit.script(migration.sql).await?;
         unit.commit().await

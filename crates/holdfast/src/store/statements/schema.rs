@@ -37,6 +37,12 @@ statements! {
     /// While a migration waits for a lock, everybody who wants the table waits behind it: for less
     /// than a readiness probe does.
     MIGRATION_LOCKS = Sql::each("SELECT 1", "SET LOCAL lock_timeout = '1s'");
+    /// New tables are made beside the others, not in a schema that comes before theirs.
+    MIGRATION_SCHEMA = Sql::each(
+        "SELECT 1",
+        "SELECT set_config('search_path', CAST(relnamespace::regnamespace AS TEXT) || ', ' || current_setting('search_path'), \
+         true) FROM pg_catalog.pg_class WHERE oid = to_regclass('schema_migrations')",
+    );
     /// Comes first in its transaction: the primary key makes a second migrator wait, then fail.
     MIGRATION_RECORD = Sql::both("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)");
     /// Run at the beginning of each Postgres session, because PgBouncer refuses settings at its

@@ -9,7 +9,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::fixtures::{DAY, INSTAGRAM, attempt, begin, in_parallel, later, linked, owner};
 use crate::testing::database::{
-    Engine, Place, TestDb, create_database, execute, on_each_engine, postgres_url, start_of_time,
+    Engine, Place, TestDb, count_on, create_database, execute, on_each_engine, postgres_url, start_of_time,
 };
 use crate::testing::leaks::Watch;
 use crate::testing::program::WITHOUT_THE_NEWEST_MIGRATION;
@@ -202,6 +202,19 @@ async fn a_schema_that_comes_before_the_one_of_the_tables_hides_nothing() {
     assert!(store.connection(&owner("ada"), INSTAGRAM).await.expect("it reads").is_some());
     store.close().await;
     db.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_tables_are_made_beside_the_others() {
+    let place = Place::new(Engine::Postgres).await;
+    of_the_version_before(&place.url).await;
+    execute(&place.url, "CREATE SCHEMA holdfast AUTHORIZATION holdfast").await.expect("it is set up");
+    let clock = Arc::new(ManualClock::new(start_of_time()));
+    let store = Store::open(&StoreOptions::serve(place.url.as_str()), clock).await.expect("it opens");
+    assert_eq!(store.migrate().await.expect("it migrates"), 7);
+    let apart = "SELECT COUNT(*) FROM pg_class WHERE relnamespace = 'holdfast'::regnamespace";
+    assert_eq!(count_on(place.engine, &place.url, apart).await, 0);
+    store.close().await;
 }
 
 /// Rails, for one, has a table of that name.
