@@ -1,6 +1,8 @@
 //! The audit record: which service key took whose grant, and what operators did. Kept for a year,
 //! like the history.
 
+use std::sync::atomic::Ordering;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -98,6 +100,7 @@ impl Store {
             if self.write(AUDIT_FORGET, values![user_id, FORGOTTEN_AT_ONCE]).await? == 0 {
                 break;
             }
+            self.inner.is_unscrubbed.store(true, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -219,10 +219,10 @@ impl Store {
             provider,
             version: None,
         }));
-        self.scrub().await;
         if let Err(error) = self.forget_acts(&user_id, ACT_STEPS).await {
             tracing::warn!(%error, "the audit record still names an erased user; the next sweep mends that");
         }
+        self.scrub().await;
     }
 }
 

@@ -153,6 +153,26 @@ async fn the_file_holds_no_plaintext_and_after_erasure_no_sealed_bytes_either() 
     db.remove().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_names_no_erased_user_beside_what_was_done() {
+    let db = TestDb::new(Engine::Sqlite).await;
+    linked(&db.store, "ada", "1").await;
+    let act = |n: usize| {
+        format!("INSERT INTO audit (id, at, actor, action, user_id) VALUES ('{n}', {n}, 'x', 'grant.taken', 'user_ada')")
+    };
+    let names_her = || stored(&db, b"grant.takenuser_ada");
+    db.execute(&act(1)).await;
+    assert!(names_her(), "the search finds what is there");
+    erase(&db.store, &owner("ada"), later(DAY)).await.expect("it erases");
+    assert!(!names_her(), "it outlived the erasure");
+    // By a request that was under way; the sweep finds it.
+    db.execute(&act(2)).await;
+    db.store.forget_acts_of_erased("", 9).await.expect("it forgets");
+    db.store.finish_scrub().await;
+    assert!(!names_her(), "it outlived the sweep");
+    db.remove().await;
+}
+
 /// Whether the bytes stand in the database file, its write-ahead log or its shared memory.
 pub fn stored(db: &TestDb, needle: &[u8]) -> bool {
     ["", "-wal", "-shm", "-journal"].iter().any(|suffix| {
