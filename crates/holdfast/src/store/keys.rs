@@ -10,8 +10,8 @@ use super::outbox::Subject;
 use super::{Change, SealedGrant, Store, StoreError, Unit, Value, engine, rows, statements};
 use crate::vault::{Sentinel, WrappedKey};
 
-/// Users whose lost key is given up in one unit of work: a statement's time is limited.
-const GIVEN_UP_AT_ONCE: usize = 500;
+/// Users whose lost key is counted or given up in one step: a statement's time is limited.
+const LOST_AT_ONCE: usize = 500;
 
 /// A user's data key with its owner; for rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,8 +147,15 @@ impl Store {
 
     /// What [`give_up_key`](Self::give_up_key) would take: connections with a grant, open attempts.
     pub async fn opened_by_key(&self, key_id: &str) -> Result<(u64, u64), StoreError> {
-        let connections = self.amount(statements::LOST_KEY_COUNT, values![key_id]).await?;
-        Ok((connections, self.amount(statements::LOST_KEY_ATTEMPT_COUNT, values![key_id]).await?))
+        let (mut from, mut connections, mut attempts) = (String::new(), 0, 0);
+        loop {
+            let next = self.read_one(statements::LOST_KEY_NEXT, next_lost(key_id, &from)).await?;
+            let Some(last) = last_lost(next)? else { return Ok((connections, attempts)) };
+            let users = values![key_id, from, &last];
+            connections += self.amount(statements::LOST_KEY_COUNT, users.clone()).await?;
+            attempts += self.amount(statements::LOST_KEY_ATTEMPT_COUNT, users).await?;
+            from = last;
+        }
     }
 
     /// Gives up a key of the ring whose bytes are lost, with all that only it could open: data
@@ -156,22 +163,29 @@ impl Store {
     /// Returns how many. Goes in steps, and on from where it was cut short.
     pub async fn give_up_key(&self, key_id: &str, now: Timestamp) -> Result<usize, StoreError> {
         let mut lost = 0;
-        while let Retired::StillNeeded(_) = self.retire_key(key_id).await? {
-            let (connections, changes) = engine::retrying(|| self.give_up_next(key_id, now)).await?;
-            self.inner.changes.tell(changes);
-            lost += connections;
+        loop {
+            match engine::retrying(|| self.give_up_next(key_id, now)).await? {
+                Some((connections, changes)) => {
+                    self.inner.changes.tell(changes);
+                    lost += connections;
+                }
+                // Counts what is left, which is nothing.
+                None if self.retire_key(key_id).await? == Retired::Done => return Ok(lost),
+                None => {}
+            }
         }
-        Ok(lost)
     }
 
-    async fn give_up_next(&self, key_id: &str, now: Timestamp) -> Result<(usize, Vec<Change>), Failure> {
+    async fn give_up_next(
+        &self,
+        key_id: &str,
+        now: Timestamp,
+    ) -> Result<Option<(usize, Vec<Change>)>, Failure> {
         let mut unit = self.begin().await?;
         // No key is made meanwhile for a user of this step.
         unit.row(statements::SENTINEL_LOCK, values![key_id]).await?;
-        let next = values![key_id, GIVEN_UP_AT_ONCE];
-        let next = unit.row(statements::LOST_KEY_NEXT, next).await?;
-        let last: Result<Option<Option<String>>, _> = next.map(|row| row.get("last")).transpose();
-        let last = last.map_err(|error| error.at("user_keys", "(many)"))?.flatten();
+        let next = unit.row(statements::LOST_KEY_NEXT, next_lost(key_id, "")).await?;
+        let Some(last) = last_lost(next)? else { return Ok(None) };
         let users = values![key_id, last];
         let with = |more: Vec<Value>| [users.clone(), more].concat();
         let detail = format!("the encryption key {key_id} was given up as lost");
@@ -191,8 +205,18 @@ impl Store {
         }
         unit.run(statements::LOST_KEY_USER_KEYS, users).await?;
         unit.commit().await?;
-        Ok((lost.len(), changes))
+        Ok(Some((lost.len(), changes)))
     }
+}
+
+/// The values of `LOST_KEY_NEXT`.
+fn next_lost(key_id: &str, from: &str) -> Vec<Value> {
+    values![key_id, from, LOST_AT_ONCE]
+}
+
+/// What it returned: the last of the next users of a lost key, if there are any.
+fn last_lost(row: Option<Row>) -> Result<Option<String>, StoreError> {
+    row.map_or(Ok(None), |row| row.get("last")).map_err(|error| error.at("user_keys", "(many)"))
 }
 
 /// Whose connection or attempt was given up; of a connection, its id too.

@@ -5,8 +5,8 @@ use super::Sql;
 /// Selects the users whose data key a lost key sealed, as far as the condition goes; see
 /// [`Store::give_up_key`](crate::store::Store::give_up_key).
 macro_rules! of_lost_key {
-    ($($and:literal)?) => {
-        concat!("user_id IN (SELECT user_id FROM user_keys WHERE key_id = $1" $(, $and)?, ")")
+    ($which:literal) => {
+        concat!("user_id IN (SELECT user_id FROM user_keys WHERE key_id = $1 AND ", $which, ")")
     };
 }
 
@@ -39,24 +39,25 @@ statements! {
     SENTINEL_DELETE = Sql::both("DELETE FROM key_ring_sentinel WHERE key_id = $1");
     LOST_KEY_COUNT = Sql::both(concat!(
         "SELECT COUNT(*) AS amount FROM connections WHERE grant_version IS NOT NULL AND ",
-        of_lost_key!()
+        of_lost_key!("user_id > $2 AND user_id <= $3")
     ));
     LOST_KEY_ATTEMPT_COUNT = Sql::both(concat!(
         "SELECT COUNT(*) AS amount FROM attempts WHERE stage <> 'closed' AND ",
-        of_lost_key!()
+        of_lost_key!("user_id > $2 AND user_id <= $3")
     ));
-    /// The last of the next users of a lost key.
+    /// The last of the next users of a lost key, after `$2`.
     LOST_KEY_NEXT = Sql::both(
-        "SELECT MAX(user_id) AS last FROM (SELECT user_id FROM user_keys WHERE key_id = $1 ORDER BY user_id LIMIT $2 + 0) AS next",
+        "SELECT MAX(user_id) AS last FROM (SELECT user_id FROM user_keys WHERE key_id = $1 AND user_id > $2 ORDER BY user_id \
+         LIMIT $3 + 0) AS next",
     );
     LOST_KEY_HISTORY = Sql::both(concat!(
         "INSERT INTO connection_history (connection_id, version, position, at, state, reason, detail) SELECT id, \
          version + 1, 0, $3, 'reconnect_required', 'key_lost', $4 FROM connections WHERE grant_version IS NOT NULL AND ",
-        of_lost_key!(" AND user_id <= $2")
+        of_lost_key!("user_id <= $2")
     ));
     LOST_KEY_GRANTS = Sql::both(concat!(
         "DELETE FROM grants WHERE connection_id IN (SELECT id FROM connections WHERE ",
-        of_lost_key!(" AND user_id <= $2"),
+        of_lost_key!("user_id <= $2"),
         ")"
     ));
     LOST_KEY_CONNECTIONS = Sql::both(concat!(
@@ -65,12 +66,12 @@ statements! {
          suspicion_grant_version = NULL, suspicion_first_at = NULL, failures = 0, since = $3, evidence_source = NULL, \
          evidence_at = NULL, lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1, version = version + 1 \
          WHERE grant_version IS NOT NULL AND ",
-        of_lost_key!(" AND user_id <= $2"),
+        of_lost_key!("user_id <= $2"),
         " RETURNING id, user_id, provider, version"
     ));
     LOST_KEY_ATTEMPTS = Sql::both(concat!(
         "DELETE FROM attempts WHERE stage <> 'closed' AND ",
-        of_lost_key!(" AND user_id <= $2"),
+        of_lost_key!("user_id <= $2"),
         " RETURNING CAST(NULL AS TEXT) AS id, user_id, provider, CAST(NULL AS BIGINT) AS version"
     ));
     LOST_KEY_USER_KEYS = Sql::both("DELETE FROM user_keys WHERE key_id = $1 AND user_id <= $2");
