@@ -129,26 +129,34 @@ impl MakeWriter<'_> for LogWriter {
 
 /// Writes what comes, several lines at once where they wait.
 fn write(messages: &Receiver<Message>, mut out: impl Write, counts: &Counts) {
-    let (mut text, mut lines, mut flushed, mut told) = (Vec::new(), 0, Vec::new(), 0);
+    let (mut text, mut is_within_line, mut flushed, mut told) = (Vec::new(), false, Vec::new(), 0);
     while let Ok(first) = messages.recv() {
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
                 Message::Line(line) => {
                     text.extend_from_slice(&line);
-                    lines += 1;
                     counts.waiting_bytes.fetch_sub(line.len() + OF_EACH, Ordering::Relaxed);
                 }
                 Message::Flush(written) => flushed.push(written),
             }
             next = if text.len() < TOGETHER { messages.try_recv().ok() } else { None };
         }
-        let is_written = out.write_all(&text).is_ok();
-        if !is_written {
-            counts.dropped.fetch_add(lines, Ordering::Relaxed);
+        while !text.is_empty() {
+            match out.write(&text) {
+                Ok(written @ 1..) => {
+                    is_within_line = text.drain(..written).next_back() != Some(b'\n');
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => break,
+            }
         }
-        text.clear();
-        lines = 0;
+        let is_written = text.is_empty();
+        // A line that was begun goes on before the next ones.
+        let begun = text.split_inclusive(|byte| *byte == b'\n').next().filter(|_| is_within_line);
+        let rest = text.split_off(begun.map_or(0, <[u8]>::len));
+        let lost = rest.split_inclusive(|byte| *byte == b'\n').count();
+        counts.dropped.fetch_add(lost.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
         let dropped = counts.dropped.load(Ordering::Relaxed);
         // Told once it can be written: otherwise that line would be the next to tell of.
         if is_written && dropped > told && counts.waiting_bytes.load(Ordering::Relaxed) == 0 {
@@ -222,6 +230,44 @@ mod tests {
         }
         log.flush();
         assert_eq!(log.counts.dropped.load(Ordering::Relaxed), 3);
+    }
+
+    /// Takes up to so many bytes at a time, and nothing in between.
+    struct Sluggish {
+        takes: usize,
+        is_full: bool,
+        taken: std::sync::mpsc::Sender<Vec<u8>>,
+    }
+
+    impl Write for Sluggish {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.is_full = !self.is_full;
+            if !self.is_full {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let taken = &bytes[..bytes.len().min(self.takes)];
+            self.taken.send(taken.to_vec()).map_err(io::Error::other)?;
+            Ok(taken.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_half_written_goes_on() {
+        let (taken, read) = channel();
+        let mut log = LogWriter::start(Sluggish { takes: 6, is_full: false, taken }).unwrap();
+        for lines in ["one\ntwo\nthree\n", "four\n", "", "five\n"] {
+            log.write_all(lines.as_bytes()).unwrap();
+            let (written, told) = channel();
+            log.messages.send(Message::Flush(written)).unwrap();
+            assert!(told.recv().is_err());
+        }
+        let written: Vec<u8> = read.try_iter().flatten().collect();
+        assert_eq!(String::from_utf8(written).unwrap(), "one\ntwo\nfour\n");
+        assert_eq!(log.counts.dropped.load(Ordering::Relaxed), 2);
     }
 
     #[test]
