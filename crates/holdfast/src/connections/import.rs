@@ -195,8 +195,11 @@ impl Importer {
             let pause = match failure.meaning {
                 // A single one may be wrong.
                 Meaning::DeadUnexplained => (tries < deaths).then_some(PAUSE),
-                // The next turn comes when this is over.
-                Meaning::RateLimited(LimitScope::App) => Some(PAUSE),
+                // No fault of this grant. Its next turn comes when this is over.
+                Meaning::RateLimited(LimitScope::App) => {
+                    tries -= 1;
+                    Some(PAUSE)
+                }
                 // The others need not wait for this account.
                 Meaning::RateLimited(LimitScope::Account) if failure.retry_after.is_none() => None,
                 Meaning::Unavailable | Meaning::RateLimited(LimitScope::Account) => {
