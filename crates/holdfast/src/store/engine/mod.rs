@@ -3,6 +3,7 @@
 //! The code above is written once. The differences (connecting, beginning, meanings of errors) are
 //! here.
 
+mod demotion;
 mod driven;
 mod failure;
 mod pooler;

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -11,10 +10,10 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _, Row as _};
 
+use super::demotion::Demotion;
 use super::failure::READ_ONLY;
 use super::{Failure, PostgresQuery, Row, pooler};
-use crate::clock::{Clock as _, SystemClock, before, within};
-use crate::lock::Lock;
+use crate::clock::{SystemClock, within};
 use crate::store::{OpenError, PoolUse, StoreError, statements};
 
 pub(super) const MAX_CONNECTIONS: u32 = 10;
@@ -38,22 +37,6 @@ pub(in crate::store) struct Postgres {
     options: PgConnectOptions,
     notices: bool,
     demotion: Demotion,
-}
-
-/// When a server was last found to take no writes. Connections from before lead to a former primary,
-/// where others would by now lead to the new one.
-#[derive(Debug, Clone, Default)]
-struct Demotion(Arc<Lock<Option<Timestamp>>>);
-
-impl Demotion {
-    fn note(&self) {
-        *self.0.lock() = Some(SystemClock.now_fine());
-    }
-
-    fn is_after(&self, connected: Timestamp) -> bool {
-        // A time ahead of the clock is from before that was set back, and tells nothing.
-        self.0.lock().is_some_and(|at| connected < at && at <= SystemClock.now_fine())
-    }
 }
 
 impl Postgres {
@@ -315,18 +298,14 @@ fn no_answer() -> Failure {
 }
 
 fn pool_of(connections: u32, demotion: &Demotion) -> PgPoolOptions {
-    let demotion = demotion.clone();
-    PgPoolOptions::new()
+    let options = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // A test before each use would cost a round trip per request; a dead connection leads to a
         // retry.
         .test_before_acquire(false)
-        .before_acquire(move |_, about| {
-            let is_demoted = demotion.is_after(before(SystemClock.now_fine(), about.age));
-            Box::pin(async move { Ok(!is_demoted) })
-        })
-        .after_connect(|connection, _| Box::pin(set_up(connection)))
+        .after_connect(|connection, _| Box::pin(set_up(connection)));
+    demotion.watched_by(options)
 }
 
 async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
