@@ -83,8 +83,11 @@ impl Postgres {
         // Such a pooler may be why it failed.
         if pooler::is_between(&options).await {
             return Err(OpenError::Unreachable {
-                why: format!("{} {TEARS_APART}", host_of(&options)),
-                remedy: POOL_SESSIONS,
+                why: format!(
+                    "{} is a pooler that gives every transaction another session",
+                    host_of(&options)
+                ),
+                remedy: "let it pool sessions (PgBouncer: `pool_mode = session`), or name Postgres itself in HOLDFAST_DATABASE_URL",
             });
         }
         let pool = match connected {
@@ -359,10 +362,6 @@ fn code_of(error: &sqlx::Error) -> Cow<'_, str> {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default()
 }
 
-/// What is wrong with a pooler that gives a connection one session after the other, and its remedy.
-const TEARS_APART: &str = "is a pooler that gives every transaction another session";
-const POOL_SESSIONS: &str = "let it pool sessions (PgBouncer: `pool_mode = session`), or name Postgres itself in HOLDFAST_DATABASE_URL";
-
 /// Why no connection could be made, with host and role. Never the password.
 fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
     let host = host_of(options);
@@ -384,8 +383,6 @@ fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
             format!("{host} refuses how the connection is opened (SQLSTATE 08P01)"),
             "behind PgBouncer, take `options` out of HOLDFAST_DATABASE_URL, or add it to ignore_startup_parameters",
         ),
-        // A prepared statement is there already, or no longer: of another connection's session.
-        (_, "42P05" | "26000") => (format!("{host} {TEARS_APART}"), POOL_SESSIONS),
         (_, "53300") => return OpenError::TooFewConnections { host, role: role.to_owned() },
         // The pool retries until its timeout while no server listens, or while it starts.
         (sqlx::Error::PoolTimedOut, _) => (

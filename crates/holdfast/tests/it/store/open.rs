@@ -134,7 +134,7 @@ async fn the_file_is_for_its_owner_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pooler_that_keeps_sessions_together_is_as_good_as_the_server() {
     let server = OwnServer::start();
-    let pooler = Pooler::before(&server, "session").await;
+    let pooler = Pooler::before(&server, "session", 26).await;
     let options = StoreOptions { exclusive: false, ..StoreOptions::serve(pooler.url()) };
     let one = Store::open(&options, Arc::new(SystemClock)).await.expect("it opens");
     one.migrate().await.expect("it migrates");
@@ -151,12 +151,27 @@ async fn a_pooler_that_keeps_sessions_together_is_as_good_as_the_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pooler_that_tears_sessions_apart_is_refused() {
     let server = OwnServer::start();
-    let pooler = Pooler::before(&server, "transaction").await;
+    let pooler = Pooler::before(&server, "transaction", 20).await;
     for _ in 0..3 {
         let told = refusal(StoreOptions::serve(pooler.url())).await.to_string();
         for part in ["gives every transaction another session", "pool_mode = session"] {
             assert!(told.contains(part), "{told}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_has_no_session_left_is_named() {
+    let server = OwnServer::start();
+    let pooler = Pooler::before(&server, "session", 1).await;
+    let url = pooler.url();
+    let options: sqlx::postgres::PgConnectOptions = url.parse().expect("an address");
+    let other = sqlx::ConnectOptions::connect(&options.extra_float_digits(None)).await;
+    let mut other = other.expect("a connection");
+    sqlx::raw_sql("SELECT 1").execute(&mut other).await.expect("it has the one session");
+    let told = refusal(StoreOptions::serve(url)).await.to_string();
+    for part in ["lets us in, but has no session left", "default_pool_size"] {
+        assert!(told.contains(part), "{told}");
     }
 }
 

@@ -242,13 +242,14 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// One that pools by `mode`: `session` or `transaction`.
-    pub async fn before(server: &OwnServer, mode: &str) -> Self {
+    /// One that pools by `mode`: `session` or `transaction`, with that many sessions.
+    pub async fn before(server: &OwnServer, mode: &str, sessions: u32) -> Self {
         let root = tempfile::Builder::new().prefix("holdfast-test-pooler-").tempdir().expect("a directory");
         let (here, there) = (root.path().display(), server.socket_directory().display());
         let text = format!(
             "[databases]\npostgres = host={there} user=holdfast\n[pgbouncer]\nlisten_addr =\nlisten_port = 5432\n\
-             unix_socket_dir = {here}\npidfile = {here}/pid\nlogfile = {here}/log\nauth_type = any\npool_mode = {mode}\n"
+             unix_socket_dir = {here}\npidfile = {here}/pid\nlogfile = {here}/log\nauth_type = any\npool_mode = {mode}\n\
+             default_pool_size = {sessions}\n"
         );
         let file = root.path().join("pgbouncer.ini");
         fs::write(&file, text).expect("its configuration");
