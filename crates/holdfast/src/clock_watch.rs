@@ -1,4 +1,5 @@
-//! How far this machine's clock is from the servers that it calls, by the `Date` of their answers.
+//! How far this machine's clock is from the servers that it calls, by the `Date` of their answers;
+//! and whether it seems to have leapt ahead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,9 @@ const SAID_EVERY: Duration = Duration::from_mins(10);
 const COUNTS_FOR: Duration = Duration::from_hours(1);
 /// How far a clock may be ahead, where whole days count.
 const FAR: Duration = Duration::from_hours(1);
+/// A clock that moved on by so much while nobody looked has leapt, as far as is known. What is given
+/// up a day too early is no loss.
+const LEAP: Duration = Duration::from_hours(24);
 
 /// The last comparison; clones share it.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +33,9 @@ struct Compared {
     /// And when it was made.
     ahead: Option<(f64, Timestamp)>,
     said: Throttle,
+    /// What this clock, or another one that wrote to the database, showed last.
+    seen: Option<Timestamp>,
+    leapt_at: Option<Timestamp>,
 }
 
 impl ClockWatch {
@@ -43,14 +50,25 @@ impl ClockWatch {
         self.ahead_by().filter(|ahead| ahead.abs() > ALLOWED_S)
     }
 
-    /// Whether this machine's clock is ahead by more than an hour; `None` where no server has
-    /// answered lately by this clock. One that was ahead is so until the next answer, or until it
-    /// is set back.
+    /// Whether this machine's clock is ahead by more than an hour; `None` for an hour after it seems
+    /// to have leapt, or until a server answers. One that was ahead is so until the next answer, or
+    /// until it is set back.
     pub fn is_ahead(&self, now: Timestamp) -> Option<bool> {
-        let (ahead, at) = self.0.lock().ahead?;
-        let is_ahead = ahead > FAR.as_secs_f64();
-        let counts = if is_ahead { now >= at } else { !is_over(at, COUNTS_FOR, now) };
-        counts.then_some(is_ahead)
+        let mut watched = self.0.lock();
+        if watched.seen.replace(now).is_some_and(|seen| after(seen, LEAP) < now) {
+            watched.leapt_at = Some(now);
+        }
+        let lately = |at: Timestamp| !is_over(at, COUNTS_FOR, now);
+        match watched.ahead {
+            Some((ahead, at)) if ahead > FAR.as_secs_f64() && now >= at => Some(true),
+            Some((ahead, at)) if ahead <= FAR.as_secs_f64() && lately(at) => Some(false),
+            Some(_) | None => (!watched.leapt_at.is_some_and(lately)).then_some(false),
+        }
+    }
+
+    /// Notes a time that has been: a clock that is far ahead of it has leapt.
+    pub fn saw(&self, at: Timestamp) {
+        self.0.lock().seen = Some(at);
     }
 
     /// Notes a comparison that was made at `now`.
@@ -124,15 +142,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_has_jumped_since_the_last_answer_is_not_known_to_be_right() {
+    fn a_clock_that_has_leapt_is_not_known_to_be_right_for_an_hour() {
         let (watch, now) = (ClockWatch::default(), "2026-11-29T12:00:00Z".parse().unwrap());
         let after = |hours| crate::clock::after(now, Duration::from_hours(hours));
+        let is_ahead =
+            |hours: &[u64]| hours.iter().map(|each| watch.is_ahead(after(*each))).collect::<Vec<_>>();
+        assert_eq!(is_ahead(&[0, 24, 48]), [Some(false); 3], "nothing speaks against it");
+        assert_eq!(is_ahead(&[9600, 9601, 9602]), [None, Some(false), Some(false)]);
+        // Whatever a server said before.
+        watch.note(-90.0, after(9602));
+        assert_eq!(is_ahead(&[9602, 19_200, 19_200]), [Some(false), None, None]);
+        watch.note(400.0 * 86_400.0, after(19_200));
+        assert_eq!(is_ahead(&[19_200, 9602, 9603]), [Some(true), Some(false), Some(false)], "set back");
+        assert_eq!(is_ahead(&[19_202, 19_300]), [Some(true); 2]);
+        watch.note(0.0, after(19_300));
+        assert_eq!(is_ahead(&[19_300]), [Some(false)]);
+    }
+
+    #[test]
+    fn a_clock_far_ahead_of_what_was_written_has_leapt() {
+        let (watch, now) = (ClockWatch::default(), "2026-11-29T12:00:00Z".parse().unwrap());
+        watch.saw(crate::clock::before(now, Duration::from_hours(25)));
         assert_eq!(watch.is_ahead(now), None);
-        watch.note(-90.0, now);
-        assert_eq!((watch.is_ahead(now), watch.is_ahead(after(9600))), (Some(false), None));
-        watch.note(400.0 * 86_400.0, after(9600));
-        assert_eq!((watch.is_ahead(after(9600)), watch.is_ahead(now)), (Some(true), None));
-        assert_eq!(watch.is_ahead(after(9602)), Some(true));
+        watch.note(0.0, now);
+        assert_eq!(watch.is_ahead(now), Some(false));
+        // Written by a clock that was ahead.
+        watch.saw(after(now, Duration::from_hours(9600)));
+        assert_eq!(watch.is_ahead(after(now, Duration::from_hours(2))), Some(false));
     }
 
     #[test]

@@ -152,6 +152,10 @@ impl<'a> Starting<'a> {
         let seams = &seams;
         let vault = vault(settings, seams.entropy.clone())?;
         let store = open_store(settings, seams, &vault).await?;
+        // Before anything is stored by this clock.
+        if let Some(at) = store.last_used_at().await? {
+            watch.saw(at);
+        }
         let calls = CallCounts::default();
         let connections = connections(settings, &counted(seams, &calls), &store, &vault);
         connections.journal().prepare();

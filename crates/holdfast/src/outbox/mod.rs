@@ -272,8 +272,9 @@ impl Dispatcher {
             Pending::Event(event) => (event.id.as_str(), event.occurred_at, event.tries),
             Pending::Notice(notice) => (notice.subject.as_str(), notice.occurred_at, notice.tries),
         };
+        let is_over = now >= after(occurred_at, GIVE_UP_AFTER) && self.trusts_clock(now, tries);
         let (outcome, next) = match delivered {
-            Err(error) if error.is_of_one_row() && now >= after(occurred_at, GIVE_UP_AFTER) => {
+            Err(error) if error.is_of_one_row() && is_over => {
                 tracing::debug!(event = id, %error, tries, "an event is given up");
                 (Outcome::GivenUp, None)
             }
@@ -285,7 +286,7 @@ impl Dispatcher {
             }
             Err(error) => return Err(error),
             Ok(Ok(())) => (Outcome::Delivered, None),
-            Ok(Err(error)) if now >= after(occurred_at, GIVE_UP_AFTER) && self.trusts_clock(now, tries) => {
+            Ok(Err(error)) if is_over => {
                 tracing::debug!(event = id, %error, tries, "an event is given up");
                 (Outcome::GivenUp, None)
             }
@@ -308,7 +309,7 @@ impl Dispatcher {
         Ok(outcome)
     }
 
-    /// Whether that much time has really passed. Where no server has said so, by the number of tries.
+    /// Whether that much time has really passed; after a leap of the clock, by the number of tries.
     fn trusts_clock(&self, now: Timestamp, tries: u32) -> bool {
         self.watch.is_ahead(now).map_or(tries >= MANY_TRIES, |is_ahead| !is_ahead)
     }

@@ -63,6 +63,11 @@ pub struct HistoryStep {
 }
 
 impl Store {
+    /// The time of the newest row among those that come often: when the database was last in use.
+    pub async fn last_used_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.earliest(statements::LAST_USED, "(all)").await
+    }
+
     /// Deletes up to `limit` rows older than `before`, oldest first; of [`Kept::Grants`], those
     /// that are younger. Returns how many.
     pub async fn sweep(&self, kept: Kept, before: Timestamp, limit: usize) -> Result<u64, StoreError> {

@@ -1,9 +1,9 @@
-//! Deletes rows at the end of their retention: hourly, and first 20 seconds after the start, or
-//! once a server's answer has shown the clock to be right, an hour later at most.
+//! Deletes rows at the end of their retention: hourly, and first 20 seconds after the start.
 //!
 //! In small steps with a pause after each, so that no request waits for it. Several replicas may
 //! sweep at once; each step deletes what is there. Nothing is deleted while this machine's clock is
-//! ahead, as a start before the time is set may find it.
+//! ahead, as a start before the time is set may find it, nor for an hour after it seems to have
+//! leapt.
 
 use std::time::Duration;
 
@@ -23,8 +23,6 @@ use crate::store::{HistoryStep, Kept, Store, StoreError};
 const FIRST: Duration = Duration::from_secs(20);
 /// Pause before the clock is looked at again, where it may be ahead.
 const DOUBT: Duration = Duration::from_mins(1);
-/// So often at most where no server answers, which may be so for ever.
-const MOST_DOUBTS: u32 = 60;
 /// Pause between two sweeps.
 const EVERY: Duration = Duration::from_hours(1);
 /// Most rows per step.
@@ -102,27 +100,18 @@ impl Sweeper {
 
     /// Sweeps until stopped.
     pub async fn run(self, stop: CancellationToken) {
-        let (mut pause, mut doubts, mut said) = (FIRST, 0, Throttle::default());
+        let (mut pause, mut said) = (FIRST, Throttle::default());
         while stop.run_until_cancelled(self.clock.sleep(pause)).await.is_some() {
             let now = self.clock.now();
-            match self.watch.is_ahead(now) {
-                Some(true) => {
-                    if said.admits(EVERY, now) {
-                        tracing::warn!(
-                            "this machine's clock is ahead: rows past their retention by it are kept"
-                        );
-                    }
-                    (pause, doubts) = (DOUBT, 0);
-                    continue;
+            let is_right = self.watch.is_ahead(now) == Some(false);
+            pause = if is_right { EVERY } else { DOUBT };
+            if !is_right {
+                if said.admits(EVERY, now) {
+                    tracing::warn!(
+                        "this machine's clock is ahead, or has leapt: rows past their retention by it are kept"
+                    );
                 }
-                None if doubts < MOST_DOUBTS => {
-                    (pause, doubts) = (DOUBT, doubts + 1);
-                    continue;
-                }
-                Some(false) | None => {}
-            }
-            (pause, doubts) = (EVERY, 0);
-            if let Err(error) = self.sweep(&stop).await {
+            } else if let Err(error) = self.sweep(&stop).await {
                 tracing::warn!(%error, "rows past their retention could not be deleted; trying again within the hour");
             }
         }
