@@ -134,6 +134,9 @@ impl fmt::Debug for Answer {
 /// [`TransportError::reached`] is false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
+    /// Too many of our own requests to that host are under way; nothing was sent.
+    #[error("too many of our own requests are under way")]
+    Crowded,
     /// No connection could be made, or not in time: name resolution, refusal, the TLS handshake.
     #[error("no connection could be made")]
     Connect,
@@ -195,7 +198,7 @@ impl TransportError {
     /// Whether the other side may have received the request.
     pub fn reached(self) -> bool {
         match self {
-            Self::Connect | Self::Certificate(_) | Self::NoRoots | Self::Unsendable => false,
+            Self::Crowded | Self::Connect | Self::Certificate(_) | Self::NoRoots | Self::Unsendable => false,
             Self::Timeout | Self::Broken | Self::TooLarge => true,
         }
     }
@@ -264,8 +267,7 @@ impl ReqwestTransport {
 impl Transport for ReqwestTransport {
     fn send(&self, request: Outgoing) -> BoxFuture<'_, Result<Answer, TransportError>> {
         Box::pin(async move {
-            // Nothing was sent where the turn does not come.
-            let _turn = self.turn(&request.url, request.timeout / 4).await.ok_or(TransportError::Connect)?;
+            let _turn = self.turn(&request.url, request.timeout / 4).await.ok_or(TransportError::Crowded)?;
             let mut response = self
                 .client(request.url.scheme())?
                 .request(request.method, request.url)
@@ -333,6 +335,22 @@ mod tests {
         let url = Url::parse(&format!("http://{address}/")).unwrap();
         let sent = ReqwestTransport::new().unwrap().send(Outgoing::new(Method::POST, url)).await;
         assert_eq!(sent.unwrap_err(), TransportError::Connect);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_finds_no_turn_is_no_fault_of_the_other_side() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let transport = ReqwestTransport::new().unwrap();
+        let asked = (0..=PER_HOST).map(|_| {
+            let mut request = Outgoing::new(Method::GET, url.clone());
+            request.timeout = Duration::from_secs(2);
+            transport.send(request)
+        });
+        // Nobody answers; the last one waits its turn for a quarter of that time.
+        let mut outcomes = futures_util::future::join_all(asked).await;
+        assert_eq!(outcomes.pop().unwrap().unwrap_err(), TransportError::Crowded);
+        assert!(outcomes.iter().all(|each| matches!(each, Err(TransportError::Timeout))), "{outcomes:?}");
     }
 
     #[test]

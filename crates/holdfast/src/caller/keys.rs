@@ -274,7 +274,8 @@ impl JwksFetcher {
     async fn ask(&self, request: &Outgoing) -> Result<(Fetched, KeySet), FetchError> {
         let answer = self.transport.send(request.clone()).await.map_err(|error| match error {
             TransportError::TooLarge => FetchError::TooLarge,
-            TransportError::Connect
+            TransportError::Crowded
+            | TransportError::Connect
             | TransportError::Certificate(_)
             | TransportError::Timeout
             | TransportError::Broken

@@ -172,7 +172,7 @@ fn in_words(meaning: Meaning) -> &'static str {
         Meaning::Permission => "a permission that the call needs was not granted",
         Meaning::RateLimited(LimitScope::App) => "the app has used up its calls for now",
         Meaning::RateLimited(LimitScope::Account) => "the account has used up its calls for now",
-        Meaning::Unavailable => "there was no usable answer; it is tried again",
+        Meaning::Unavailable | Meaning::Crowded => "there was no usable answer; it is tried again",
         Meaning::App(AppFault::NotAdmitted | AppFault::Unsupported) => {
             "the app may not serve this account (testers, Advanced Access), or INSTAGRAM_GRAPH_URL is wrong"
         }

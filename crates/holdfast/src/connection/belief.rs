@@ -57,6 +57,7 @@ pub fn is_sign(meaning: Meaning) -> bool {
         Meaning::Permission
         | Meaning::RateLimited(_)
         | Meaning::Unavailable
+        | Meaning::Crowded
         | Meaning::App(_)
         | Meaning::Content
         | Meaning::CodeRejected => false,

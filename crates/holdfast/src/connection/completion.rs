@@ -38,6 +38,7 @@ pub fn fate(meaning: Meaning, has_token: bool, age: Duration) -> Fate {
         Meaning::DeadUnexplained if age > PROPAGATION => Fate::End(Reason::AttemptFailed),
         Meaning::RateLimited(_)
         | Meaning::Unavailable
+        | Meaning::Crowded
         | Meaning::DeadUnexplained
         | Meaning::App(
             AppFault::Credentials
@@ -90,7 +91,7 @@ pub fn is_repeated(meaning: Meaning) -> bool {
 /// that does not know the new token yet.
 fn is_passing(meaning: Meaning) -> bool {
     match meaning {
-        Meaning::Unavailable | Meaning::DeadUnexplained => true,
+        Meaning::Unavailable | Meaning::Crowded | Meaning::DeadUnexplained => true,
         Meaning::RateLimited(_)
         | Meaning::Dead(_)
         | Meaning::UserAction(_)
@@ -122,6 +123,7 @@ mod tests {
             (Meaning::RateLimited(LimitScope::App), Wait, End(RateLimited)),
             (Meaning::RateLimited(LimitScope::Account), Wait, End(RateLimited)),
             (Meaning::Unavailable, Wait, End(ProviderUnavailable)),
+            (Meaning::Crowded, Wait, End(ProviderUnavailable)),
             (Meaning::DeadUnexplained, Wait, End(TokenInvalid)),
             (Meaning::App(AppFault::Credentials), Wait, End(AppMisconfigured)),
             (Meaning::App(AppFault::RedirectUri), Wait, End(AppMisconfigured)),

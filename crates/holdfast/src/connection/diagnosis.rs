@@ -20,6 +20,8 @@ pub enum Step {
     AskOthers(usize),
     /// Restore the grant before the one in use, if it works.
     TryEarlierGrant,
+    /// Record nothing, because nothing was learnt; the diagnosis has ended.
+    AskLater,
     /// Record this; the diagnosis has ended.
     Record(Box<Observation>),
 }
@@ -155,7 +157,7 @@ impl<'a> Diagnosis<'a> {
         match answer {
             Ok(_) => Failure { meaning: Meaning::Unavailable, ..refusal },
             Err(second) => match second.meaning {
-                Meaning::Dead(_) | Meaning::UserAction(_) => second,
+                Meaning::Dead(_) | Meaning::UserAction(_) | Meaning::Crowded => second,
                 Meaning::DeadUnexplained => refusal,
                 // `/me` answered neither way: a first sign stands, a second one ends nothing.
                 Meaning::Permission
@@ -181,6 +183,7 @@ impl<'a> Diagnosis<'a> {
                 account: Some(account.clone()),
                 next_refresh_at: schedule.due_again(self.connection, self.facts),
             })),
+            Finding::Failed(failure) if failure.meaning == Meaning::Crowded => Step::AskLater,
             Finding::Failed(failure) if self.is_past_expiry => Step::Record(Box::new(self.expired(failure))),
             Finding::Failed(failure) => self.weigh(failure, population, schedule),
         }
@@ -289,6 +292,7 @@ impl<'a> Diagnosis<'a> {
             | Meaning::Permission
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
+            | Meaning::Crowded
             | Meaning::App(_)
             | Meaning::Content
             | Meaning::CodeRejected => Observation::ExpiryPassed,

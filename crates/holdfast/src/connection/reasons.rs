@@ -30,7 +30,7 @@ pub fn reason_of(meaning: Meaning) -> Reason {
         Meaning::UserAction(action) => action_reason(action),
         Meaning::Permission => Reason::ScopesMissing,
         Meaning::RateLimited(_) => Reason::RateLimited,
-        Meaning::Unavailable => Reason::ProviderUnavailable,
+        Meaning::Unavailable | Meaning::Crowded => Reason::ProviderUnavailable,
         Meaning::App(_) => Reason::AppMisconfigured,
         Meaning::Content | Meaning::CodeRejected => Reason::AttemptFailed,
     }

@@ -150,7 +150,7 @@ impl Schedule {
             Meaning::Permission => {
                 call != Call::PassThrough && connection.healthy_standing() != Reason::ScopesMissing.into()
             }
-            Meaning::Content | Meaning::CodeRejected => false,
+            Meaning::Crowded | Meaning::Content | Meaning::CodeRejected => false,
         };
         if may_pass {
             let look = self.next_try(connection, facts, call, failure, population);
@@ -192,6 +192,7 @@ impl Schedule {
             Meaning::Permission
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
+            | Meaning::Crowded
             | Meaning::Content
             | Meaning::CodeRejected => growing,
         };

@@ -356,7 +356,7 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, confidence: Confid
             Call::Check | Call::Probe => degrade(next, Reason::ProviderUnavailable, now),
         },
         Meaning::App(_) => degrade(next, Reason::AppMisconfigured, now),
-        Meaning::Content | Meaning::CodeRejected => {}
+        Meaning::Crowded | Meaning::Content | Meaning::CodeRejected => {}
     }
 }
 

@@ -33,7 +33,7 @@ pub enum Diagnosed {
     Expired(Option<Recorded>),
     /// Nothing is recorded against the grant: a refresh has replaced it, or is about to.
     Replaced,
-    /// Nothing is recorded: `/me` has just been asked.
+    /// Nothing is recorded: `/me` has just been asked, or nothing was learnt.
     Unasked,
 }
 
@@ -111,6 +111,7 @@ impl Connections {
                     }
                     diagnosis.learned(Answer::NoEarlierGrant);
                 }
+                Step::AskLater => return Ok(Diagnosed::Unasked),
                 Step::Record(mut observation) => {
                     if is_app_call && let Observation::Worked { account, .. } = &mut *observation {
                         // As after a call that worked, so that it is recorded as rarely.

@@ -202,7 +202,7 @@ impl Importer {
                 }
                 // The others need not wait for this account.
                 Meaning::RateLimited(LimitScope::Account) if failure.retry_after.is_none() => None,
-                Meaning::Unavailable | Meaning::RateLimited(LimitScope::Account) => {
+                Meaning::Unavailable | Meaning::Crowded | Meaning::RateLimited(LimitScope::Account) => {
                     Some(pause).filter(|pause| *pause <= OUTAGE_PATIENCE)
                 }
                 Meaning::Dead(_)
@@ -327,6 +327,7 @@ fn is_about_the_grant(meaning: Meaning) -> bool {
         | Meaning::Content
         | Meaning::RateLimited(LimitScope::Account) => true,
         Meaning::Unavailable
+        | Meaning::Crowded
         | Meaning::App(_)
         | Meaning::Permission
         | Meaning::CodeRejected

@@ -105,6 +105,7 @@ impl Incidents {
             Meaning::Permission
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
+            | Meaning::Crowded
             | Meaning::Content
             | Meaning::CodeRejected => Ok(Assessment::default()),
         }

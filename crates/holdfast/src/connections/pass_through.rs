@@ -138,6 +138,7 @@ impl Connections {
             Err(NotPassed::Failed(Failure { meaning: Meaning::Content, detail, .. })) => {
                 Err(UseError::NotPassedOn { detail })
             }
+            Err(NotPassed::Failed(Failure { meaning: Meaning::Crowded, .. })) => Err(UseError::Crowded),
             Err(NotPassed::Failed(failure)) => {
                 unless_only_unnoted(self.failed_in_use(connection, facts, tools, &failure).await)?;
                 let reason = reason_of(failure.meaning);

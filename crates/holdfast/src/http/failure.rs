@@ -128,6 +128,9 @@ pub(super) fn complete(error: CompleteError) -> Problem {
         CompleteError::Waits { reason, retry_after } => {
             Problem::new(reason).with_retry_after(Some(retry_after))
         }
+        CompleteError::Crowded { retry_after } => {
+            Problem::new(ServerCode::Overloaded).with_retry_after(Some(retry_after))
+        }
         CompleteError::Ended { reason } => ended(reason),
         CompleteError::NotConfigured => Reason::NotConfigured.into(),
         // Erased meanwhile, and the attempt with them: asked again, it would not be found.

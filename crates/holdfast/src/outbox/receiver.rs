@@ -96,6 +96,7 @@ fn remedy(error: DeliveryError) -> &'static str {
         DeliveryError::Transport(TransportError::Broken | TransportError::TooLarge) => {
             "look into the log of the app, or of the proxy in front of it"
         }
+        DeliveryError::Transport(TransportError::Crowded) => "wait: events are sent as others are answered",
         DeliveryError::Transport(TransportError::NoRoots) => "install ca-certificates on this machine",
         DeliveryError::Transport(TransportError::Unsendable) => "check HOLDFAST_WEBHOOK_URL",
         DeliveryError::Refused(status) => remedy_of_status(status.as_u16()),

@@ -19,7 +19,7 @@ metrics! {
             ("endpoint", "the template of what was asked, such as `/refresh_access_token`"),
             (
                 "outcome",
-                "`ok`, `refused` (4xx: of one connection, or of the app), `rate_limited` (429), `failed` (5xx), `no_connection`, `timeout` or `broken`",
+                "`ok`, `refused` (4xx: of one connection, or of the app), `rate_limited` (429), `failed` (5xx), `no_connection`, `timeout`, `broken` or `crowded` (not sent: too many of ours are under way)",
             ),
         ];
 }
@@ -68,6 +68,7 @@ fn outcome(answer: &Result<Answer, TransportError>) -> &'static str {
         Ok(answer) if answer.status.is_server_error() => "failed",
         Ok(answer) if answer.status.is_client_error() => "refused",
         Ok(_) => "ok",
+        Err(TransportError::Crowded) => "crowded",
         Err(TransportError::Connect | TransportError::Certificate(_) | TransportError::NoRoots) => {
             "no_connection"
         }

@@ -192,6 +192,8 @@ pub enum Meaning {
     /// Temporary: the provider is failing, hanging, or not reachable, or its answer is not
     /// understood.
     Unavailable,
+    /// The provider was not asked, because too many calls of ours are under way: nothing is known.
+    Crowded,
     /// Our app or its configuration is at fault; reconnecting will not help.
     App(AppFault),
     /// About the content of this very call (a media object, a parameter): no effect on the

@@ -116,6 +116,7 @@ async fn check_app(settings: &Settings, instagram: &InstagramConfig, provider: &
         | Meaning::Permission
         | Meaning::RateLimited(_)
         | Meaning::Unavailable
+        | Meaning::Crowded
         | Meaning::Content => Check::not_told(code::INSTAGRAM_APP, not_told),
     }
 }

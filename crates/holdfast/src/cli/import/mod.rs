@@ -233,7 +233,9 @@ fn unproven(meaning: Meaning) -> (Ending, &'static str) {
             Ending::TokenRefused,
             "Instagram does not accept the token; it must be a long-lived token of this app, by Instagram Login",
         ),
-        Meaning::Unavailable => (Ending::TryAgain, "Instagram did not answer; start the import again later"),
+        Meaning::Unavailable | Meaning::Crowded => {
+            (Ending::TryAgain, "Instagram did not answer; start the import again later")
+        }
         Meaning::RateLimited(LimitScope::Account) => {
             (Ending::TryAgain, "Instagram limits calls about this account; start the import again later")
         }

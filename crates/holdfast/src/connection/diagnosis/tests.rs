@@ -153,6 +153,7 @@ fn run(mut diagnosis: Diagnosis<'_>, condition: Condition, me: Me) -> Run {
                 steps.push("earlier");
                 diagnosis.learned(Answer::NoEarlierGrant);
             }
+            Step::AskLater => panic!("nothing was learnt after {steps:?}"),
             Step::Record(observation) => return Run { steps, observation: *observation },
         }
     }
@@ -309,6 +310,19 @@ fn a_suspected_clock_is_believed_unless_the_grant_works() {
         let standing = apply(&before, &observation, at(NOW)).standing;
         let reason = standing.reason().map_or("well", Reason::as_str);
         assert_eq!(format!("{} → {reason}", steps.join(" ")), expected, "{me:?}");
+    }
+}
+
+#[test]
+fn nothing_is_recorded_where_nothing_was_learnt() {
+    let (before, crowded) = (connection(Known::Proven), Meaning::Crowded);
+    let next = |diagnosis: &Diagnosis<'_>| diagnosis.next(&Population::default(), &schedule());
+    for call in [Call::Refresh, Call::Check, Call::Probe, Call::PassThrough] {
+        let met = Diagnosis::of_failure(&before, facts(), call, failure(crowded));
+        assert_eq!(next(&met), Step::AskLater, "{call:?}");
+        let mut refused = Diagnosis::of_failure(&before, facts(), call, failure(UNEXPLAINED));
+        refused.learned(Answer::Me(Err(failure(crowded))));
+        assert_eq!(next(&refused), Step::AskLater, "{call:?}");
     }
 }
 

@@ -19,7 +19,7 @@ use crate::connection::completion::{Fate, fate, is_repeated, is_unspent, pause, 
 use crate::connections::grants::{RowSeal, UnlinkedGrant};
 use crate::connections::journal::Step;
 use crate::connections::{Connections, ServiceError};
-use crate::provider::{Account, Failure, Reply, SharedProvider, ShortGrant};
+use crate::provider::{Account, Failure, Meaning, Reply, SharedProvider, ShortGrant};
 
 /// How long completing is retried with an unused code or a short-lived token. Both live as long.
 pub(super) const COMPLETION_WINDOW: Duration = Duration::from_hours(1);
@@ -231,6 +231,9 @@ impl Connections {
         let pause = pause(failure, self.age(attempt));
         let paused_until = Some(after(now, pause));
         self.advance(attempt, Attempt { busy_until: None, paused_until, ..next }).await?;
+        if failure.meaning == Meaning::Crowded {
+            return Err(CompleteError::Crowded { retry_after: pause });
+        }
         let reason = waited_for(failure.meaning);
         self.note_refusal(attempt, failure, reason).await;
         Err(CompleteError::Waits { reason, retry_after: pause })

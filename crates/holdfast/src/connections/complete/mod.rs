@@ -66,6 +66,12 @@ pub enum CompleteError {
         /// How long to wait before the same `complete` continues.
         retry_after: Duration,
     },
+    /// Too many calls to Instagram are under way; the attempt is kept.
+    #[error("too many calls to Instagram are under way")]
+    Crowded {
+        /// How long to wait before the same `complete` continues.
+        retry_after: Duration,
+    },
     /// Instagram refused, and the attempt has ended.
     #[error("Instagram refused to complete the connection")]
     Ended {
@@ -213,7 +219,7 @@ impl Connections {
     async fn resume_alone(&self, attempt: &Attempt) {
         match self.resume(attempt).await {
             // Its pause is in the log already.
-            Ok(()) | Err(CompleteError::Waits { .. }) => {}
+            Ok(()) | Err(CompleteError::Waits { .. } | CompleteError::Crowded { .. }) => {}
             Err(error) => {
                 tracing::warn!(attempt = %attempt.id, %error, "an interrupted connect attempt could not be finished yet");
             }

@@ -78,7 +78,7 @@ impl ProviderGate {
                 self.inner.breaker.failed(now);
             }
             // Whether a death concerns one connection or all shows later.
-            Err(Meaning::Dead(_) | Meaning::DeadUnexplained) => {}
+            Err(Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::Crowded) => {}
             Ok(_)
             | Err(
                 Meaning::UserAction(_) | Meaning::RateLimited(_) | Meaning::Content | Meaning::CodeRejected,

@@ -50,6 +50,7 @@ impl Answered<'_> {
             | Meaning::UserAction(_)
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
+            | Meaning::Crowded
             | Meaning::App(_)
             | Meaning::Content
             | Meaning::CodeRejected => Vec::new(),
@@ -88,6 +89,7 @@ impl Answered<'_> {
             | Meaning::DeadUnexplained
             | Meaning::UserAction(_)
             | Meaning::Permission
+            | Meaning::Crowded
             | Meaning::App(_)
             | Meaning::Content
             | Meaning::CodeRejected => None,
@@ -100,6 +102,7 @@ impl Answered<'_> {
 pub(super) fn unanswered(context: Context, error: TransportError) -> Failure {
     let meaning = match error {
         TransportError::Unsendable => Meaning::App(AppFault::Request),
+        TransportError::Crowded => Meaning::Crowded,
         TransportError::Connect
         | TransportError::Certificate(_)
         | TransportError::Timeout

@@ -65,6 +65,7 @@ fn tell(going: &Going, outcome: &Result<Answer, TransportError>) {
             }
         }
         Err(error) => going.failed(match error {
+            TransportError::Crowded => "crowded",
             TransportError::Connect => "connect",
             TransportError::Certificate(_) => "certificate",
             TransportError::Timeout => "timeout",

@@ -3,9 +3,10 @@
 
 use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::{Endpoint, Fault, UsageFigures};
-use holdfast::transport::{Answer, Outgoing};
+use holdfast::transport::{Answer, Outgoing, PER_HOST};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::operations::Member;
 use crate::testing::answer::AnswerExt as _;
@@ -306,4 +307,30 @@ async fn calls_of_the_backend_keep_no_check_waiting_and_one_too_many_is_told_so(
     assert_eq!((&checked["state"], &checked["evidence"]["source"]), (&json!("connected"), &json!("use")));
     let crowded = told.iter().filter(|(status, told)| *status == 503 && told["code"] == "overloaded").count();
     assert_eq!(crowded, 5, "{told:?}");
+}
+
+/// The places of all calls to Instagram are taken, by whatever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_finds_no_place_here_is_not_told_as_an_outage_of_instagrams() {
+    let app = App::start().await;
+    let key = app.service_key().await;
+    let grace = app.sign_in(Person::Grace);
+    grace.connect_account("grace.hops").await;
+    let before = grace.status().await;
+    app.instagram.arm(None, Fault::Hang, Some(Endpoint::Graph), None).unwrap();
+    let of_graph = |(name, url): &(String, String)| (name == "INSTAGRAM_GRAPH_URL").then(|| url.clone());
+    let url: Url = app.environment.iter().find_map(of_graph).unwrap().parse().unwrap();
+    let url = url.join("v25.0/me/media").unwrap();
+    let takers = (0..PER_HOST).map(|_| app.transport.send(Outgoing::new(Method::GET, url.clone())));
+    let path = format!("/service/users/{}/instagram/graph/me/media", Person::Grace.user_id());
+    let others = async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::join!(
+            grace.send(Method::POST, "/user/instagram/check", None),
+            service(&app, &key, Method::GET, &path)
+        )
+    };
+    let (_, (checked, (status, told))) = tokio::join!(futures_util::future::join_all(takers), others);
+    assert_eq!(checked.json(), before);
+    assert_eq!((status, &told["code"]), (503, &json!("overloaded")));
 }

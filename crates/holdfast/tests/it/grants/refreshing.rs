@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use holdfast::clock::{Clock as _, before};
-use holdfast::connection::{Reason, Standing, State};
+use holdfast::connection::{Connection, Reason, Standing, State};
 use holdfast::connections::complete::CompleteError;
 use holdfast::connections::refresh::Refreshed;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{EFFECTS, Health, RefreshEffect, World};
 use crate::testing::database::{TestDb, on_each_engine};
+use crate::testing::waiting::until;
 
 fn replica(db: &TestDb, effect: RefreshEffect) -> Replica {
     let world = World::new(effect, db.clock.clone());
@@ -83,6 +84,44 @@ async fn a_grant_is_not_refreshed_before_it_is_due_nor_below_the_minimum_age() {
         one.clock.advance(DAY);
         one.tick().await;
         assert_eq!(one.world.calls("refresh").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_find_no_place_here_say_nothing_of_instagram() {
+    on_each_engine(async |db| {
+        let one = replica(db, RefreshEffect::BothValid);
+        let ada = one.link("ada").await;
+        let (attempt, completion) = one.come_back("grace").await;
+        one.world.set(Health::Crowded);
+        let (connections, completion) = (one.connections.clone(), completion.clone());
+        let waits =
+            tokio::spawn(async move { connections.complete(&owner("grace"), attempt, &completion).await });
+        // It asks a second time after a pause.
+        until("it waits", async || {
+            one.clock.advance(Duration::from_millis(100));
+            waits.is_finished()
+        })
+        .await;
+        let waits = waits.await.unwrap();
+        assert!(matches!(waits, Err(CompleteError::Crowded { .. })), "{waits:?}");
+        one.clock.advance(34 * DAY);
+        let due = one.now(ada.id).await;
+        for _ in 0..20 {
+            one.tick().await;
+            one.connections.check(&owner("ada")).await.expect("it answers");
+            one.clock.advance(MINUTE);
+        }
+        let Connection { version, standing, next_refresh_at, failures, suspicion, .. } =
+            one.now(ada.id).await;
+        assert_eq!((version, standing, next_refresh_at), (due.version, due.standing, due.next_refresh_at));
+        assert_eq!((failures, suspicion), (0, None));
+        assert!(one.world.calls("refresh").len() >= 20, "it is tried again");
+        assert_eq!(one.connections.provider_allows(32), 32, "nobody rests for it");
+        one.world.set(Health::Fine);
+        one.tick().await;
+        assert!(one.now(ada.id).await.version > due.version, "it is refreshed");
     })
     .await;
 }

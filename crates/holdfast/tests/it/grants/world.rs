@@ -44,6 +44,8 @@ pub enum Health {
     /// Everybody has to confirm something at Instagram first.
     Checkpoint,
     Down,
+    /// It is not asked: too many of our own calls are under way.
+    Crowded,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -287,6 +289,7 @@ impl World {
             Health::RefusesAll => Err(failure(Meaning::DeadUnexplained)),
             Health::AppDeactivated => Err(failure(Meaning::App(AppFault::Deactivated))),
             Health::Down => Err(failure(Meaning::Unavailable)),
+            Health::Crowded => Err(Failure { was_sent: false, ..failure(Meaning::Crowded) }),
         }
     }
 

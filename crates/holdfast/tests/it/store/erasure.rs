@@ -158,7 +158,9 @@ async fn the_file_names_no_erased_user_beside_what_was_done() {
     let db = TestDb::new(Engine::Sqlite).await;
     linked(&db.store, "ada", "1").await;
     let act = |n: usize| {
-        format!("INSERT INTO audit (id, at, actor, action, user_id) VALUES ('{n}', {n}, 'x', 'grant.taken', 'user_ada')")
+        format!(
+            "INSERT INTO audit (id, at, actor, action, user_id) VALUES ('{n}', {n}, 'x', 'grant.taken', 'user_ada')"
+        )
     };
     let names_her = || stored(&db, b"grant.takenuser_ada");
     db.execute(&act(1)).await;

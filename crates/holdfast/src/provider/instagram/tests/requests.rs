@@ -251,6 +251,9 @@ async fn no_answer_kills_nothing() {
         assert_eq!((failure.meaning, failure.http_status), (Meaning::Unavailable, None));
         assert_eq!(failure.was_sent, error != TransportError::Connect);
     }
+    let (instagram, _) = instagram(Err(TransportError::Crowded));
+    let failure = instagram.refresh(&grant()).await.outcome.unwrap_err();
+    assert_eq!((failure.meaning, failure.was_sent), (Meaning::Crowded, false), "it was not asked");
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ fn word(meaning: Meaning) -> &'static str {
         Meaning::RateLimited(LimitScope::App) => "limit of the app",
         Meaning::RateLimited(LimitScope::Account) => "limit of the account",
         Meaning::Unavailable => "outage",
+        Meaning::Crowded => "not asked",
         Meaning::App(AppFault::Credentials) => "app: credentials",
         Meaning::App(AppFault::RedirectUri) => "app: redirect address",
         Meaning::App(AppFault::Scope) => "app: scope",
