@@ -290,6 +290,6 @@ fn worker(
     // leases for its own.
     let name = new_id(&*seams.entropy, seams.clock.now())?.to_string();
     let worker = Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name);
-    let sweeper = Sweeper::new(store.clone(), seams.clock.clone(), watch);
-    Ok(Some((worker.with_tally(Arc::clone(tally)), sweeper)))
+    let worker = worker.with_tally(Arc::clone(tally)).with_watch(watch.clone());
+    Ok(Some((worker, Sweeper::new(store.clone(), seams.clock.clone(), watch))))
 }

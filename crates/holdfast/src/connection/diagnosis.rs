@@ -55,7 +55,7 @@ pub struct Diagnosis<'a> {
     facts: GrantFacts,
     call: Call,
     finding: Finding,
-    /// The stored expiry has passed: only a working grant, or a stated death, says more than that.
+    /// The stored expiry has passed, by a clock that is suspected.
     is_past_expiry: bool,
     /// `/me` answered with another account than the linked one.
     answered_for_another: bool,
@@ -119,7 +119,7 @@ impl<'a> Diagnosis<'a> {
 
     /// Whether what is known may end the connection, now or when it is repeated.
     pub fn is_against_the_grant(&self) -> bool {
-        matches!(&self.finding, Finding::Failed(failure) if self.is_past_expiry || is_sign(failure.meaning))
+        matches!(&self.finding, Finding::Failed(failure) if is_sign(failure.meaning))
     }
 
     /// Takes the result of the last step.
@@ -184,7 +184,7 @@ impl<'a> Diagnosis<'a> {
                 next_refresh_at: schedule.due_again(self.connection, self.facts),
             })),
             Finding::Failed(failure) if failure.meaning == Meaning::Crowded => Step::AskLater,
-            Finding::Failed(failure) if self.is_past_expiry => Step::Record(Box::new(self.expired(failure))),
+            Finding::Failed(failure) if self.is_past_expiry => self.past_expiry(failure),
             Finding::Failed(failure) => self.weigh(failure, population, schedule),
         }
     }
@@ -275,10 +275,11 @@ impl<'a> Diagnosis<'a> {
             && (is_untried || self.answered_for_another && self.connection.suspicion.is_some())
     }
 
-    /// The observation after a failed call past the expiry: a stated death, which stays when the
-    /// clock is set back, else the expiry.
-    fn expired(&self, failure: &Failure) -> Observation {
-        match failure.meaning {
+    /// What follows from a failed call past the expiry: a stated death stays when the clock is set
+    /// back, another one confirms the expiry. Else only the clock says that the grant is over.
+    fn past_expiry(&self, failure: &Failure) -> Step {
+        let observation = match failure.meaning {
+            Meaning::DeadUnexplained => Observation::ExpiryPassed,
             Meaning::Dead(_) => Observation::Failed {
                 grant_version: self.facts.version,
                 call: self.call,
@@ -287,16 +288,16 @@ impl<'a> Diagnosis<'a> {
                 // Many grants that expire together are no incident.
                 confidence: Confidence::TooFew,
             },
-            Meaning::DeadUnexplained
-            | Meaning::UserAction(_)
+            Meaning::UserAction(_)
             | Meaning::Permission
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
             | Meaning::Crowded
             | Meaning::App(_)
             | Meaning::Content
-            | Meaning::CodeRejected => Observation::ExpiryPassed,
-        }
+            | Meaning::CodeRejected => return Step::AskLater,
+        };
+        Step::Record(Box::new(observation))
     }
 }
 

@@ -1,30 +1,37 @@
 //! Whether an expiry is checked with the provider before it is believed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 
-use crate::clock::from_millis;
+use crate::clock::after;
+use crate::connection::clock_repair::TOLERANCE;
+use crate::lock::Lock;
 
-/// The time up to which expiries are doubted, because the clock may have jumped.
-#[derive(Debug, Clone)]
-pub(super) struct ClockSuspicion(Arc<AtomicI64>);
+/// The time up to which expiries are doubted, because the clock may have jumped. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ClockSuspicion(Arc<Lock<Suspicion>>);
 
-impl Default for ClockSuspicion {
-    fn default() -> Self {
-        Self(Arc::new(AtomicI64::new(i64::MIN)))
-    }
+#[derive(Debug, Default)]
+struct Suspicion {
+    until: Timestamp,
+    /// The last time that somebody asked.
+    asked_at: Option<Timestamp>,
 }
 
 impl ClockSuspicion {
-    /// Suspects every expiry up to `now`.
-    pub(super) fn raise(&self, now: Timestamp) {
-        self.0.store(now.as_millisecond(), Ordering::Relaxed);
+    /// Suspects every expiry up to `until`.
+    pub(super) fn raise(&self, until: Timestamp) {
+        self.0.lock().until = until;
     }
 
-    /// Up to when expiries are doubted.
-    pub(super) fn until(&self) -> Timestamp {
-        from_millis(self.0.load(Ordering::Relaxed))
+    /// Up to when expiries are doubted: to now where the clock was unwatched for a while, or has
+    /// jumped.
+    pub(super) fn until(&self, now: Timestamp) -> Timestamp {
+        let mut suspicion = self.0.lock();
+        if suspicion.asked_at.replace(now).is_none_or(|at| now > after(at, TOLERANCE)) {
+            suspicion.until = now;
+        }
+        suspicion.until
     }
 }

@@ -1,16 +1,19 @@
 //! Ending connections whose grant has expired.
 //!
 //! A clock that is ahead would end live connections. After a jump of the clock, or a start of the
-//! process, the provider is therefore asked once before a connection is ended; a clock that has run
+//! process, a connection is therefore ended only when the provider says so too; a clock that has run
 //! steadily is believed. Where the last refresh named no lifetime, nobody knows when the grant ends
-//! but the provider: it is asked until it answers.
+//! but the provider. It is asked until it answers; meanwhile the status goes by the clock.
 
 use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::diagnose::{Diagnosed, Tools};
 use super::mechanisms::Mechanism;
 use super::{Connections, ServiceError};
+use crate::clock::after;
+use crate::connection::clock_repair::TOLERANCE;
 use crate::connection::diagnosis::Diagnosis;
 use crate::connection::observation::{Call, Observation};
 use crate::connection::{Connection, GrantFacts};
@@ -21,10 +24,17 @@ use crate::store::Lease;
 const PARALLEL: usize = 8;
 
 impl Connections {
-    /// Doubts every expiry up to now: the clock has jumped, or may have while unwatched.
+    /// Doubts every expiry up to now and a little longer: the clock is ahead, or seems to be.
     pub fn suspect_clock(&self) {
+        self.clock_suspicion.raise(after(self.parts.clock.now(), TOLERANCE));
+    }
+
+    /// Up to when expiries are doubted.
+    fn doubted_until(&self) -> Timestamp {
         if self.mechanisms.has(Mechanism::ClockRepair) {
-            self.clock_suspicion.raise(self.parts.clock.now());
+            self.clock_suspicion.until(self.parts.clock.now())
+        } else {
+            Timestamp::MIN
         }
     }
 
@@ -33,7 +43,7 @@ impl Connections {
     /// does not stop the others.
     pub async fn expire_due(&self, limit: usize, stop: &CancellationToken) -> Result<usize, ServiceError> {
         let (store, now) = (&self.parts.store, self.parts.clock.now());
-        let doubted_until = self.clock_suspicion.until();
+        let doubted_until = self.doubted_until();
         // However many are in doubt, they hold up none that is not.
         let mut expired = store.expired_connections(now, doubted_until, limit).await?;
         let askable = self.provider_allows(limit);
@@ -103,9 +113,7 @@ impl Connections {
         let (Some(facts), Some(doubt)) = (connection.grant, self.doubt(connection)) else {
             return Ok(Question::Settled);
         };
-        if doubt == Doubt::Assumed && connection.waits_until(now).is_some()
-            || !self.may_ask(connection).await?
-        {
+        if connection.waits_until(now).is_some() || !self.may_ask(connection).await? {
             return Ok(Question::NotNow);
         }
         let grant = ServiceError::of_one(self.grant(connection).await, |error| {
@@ -120,8 +128,7 @@ impl Connections {
         if connection.expiry_is_assumed {
             return Some(Doubt::Assumed);
         }
-        let is_waiting = connection.waits_until(self.parts.clock.now()).is_some();
-        (!is_waiting && facts.expires_at <= self.clock_suspicion.until()).then_some(Doubt::Clock)
+        (facts.expires_at <= self.doubted_until()).then_some(Doubt::Clock)
     }
 }
 

@@ -45,6 +45,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SharedClock, Throttle, after};
+use crate::clock_watch::ClockWatch;
 use crate::connection::clock_repair::TOLERANCE;
 use crate::connections::refresh::{Refreshed, Skip};
 use crate::connections::{Connections, ServiceError};
@@ -108,6 +109,7 @@ pub struct Worker {
     clock: SharedClock,
     name: String,
     tally: Arc<Tally>,
+    watch: ClockWatch,
     pace: Pace,
     past: Lock<Past>,
 }
@@ -126,8 +128,8 @@ struct Past {
 impl Worker {
     /// A worker that claims under `name`, which must be unique among replicas and their restarts.
     pub fn new(connections: Connections, store: Store, clock: SharedClock, name: String) -> Self {
-        let (tally, pace, past) = (Arc::default(), Pace::default(), Lock::default());
-        Self { connections, store, clock, name, tally, pace, past }
+        let (tally, watch, pace, past) = Default::default();
+        Self { connections, store, clock, name, tally, watch, pace, past }
     }
 
     /// Sets the pace: a simulated year would spend two million ticks with nothing due.
@@ -140,6 +142,12 @@ impl Worker {
     #[must_use]
     pub fn with_tally(self, tally: Arc<Tally>) -> Self {
         Self { tally, ..self }
+    }
+
+    /// Doubts the clock where `watch` does.
+    #[must_use]
+    pub fn with_watch(self, watch: ClockWatch) -> Self {
+        Self { watch, ..self }
     }
 
     /// Ticks until stopped. Then nothing more is begun and unused leases are released, but
@@ -248,12 +256,12 @@ impl Worker {
         }
     }
 
-    /// Repairs stored times at the start, daily, and once the clock has been set back. Suspects a
-    /// clock that was unwatched for a while or has jumped.
+    /// Repairs stored times at the start, daily, and once the clock has been set back. Suspects one
+    /// that is ahead.
     async fn repair_times(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
         let now = self.clock.now();
         let ticked_at = self.past.lock().ticked_at.replace(now);
-        if ticked_at.is_none_or(|at| now > after(at, TOLERANCE)) {
+        if self.watch.is_ahead(now) != Some(false) {
             self.connections.suspect_clock();
         }
         if let Some(ticked_at) = ticked_at.filter(|at| *at > after(now, TOLERANCE)) {

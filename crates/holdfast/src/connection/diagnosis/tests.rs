@@ -293,14 +293,13 @@ fn every_order_of_answers_has_its_outcome() {
 }
 
 #[test]
-fn a_suspected_clock_is_believed_unless_the_grant_works() {
+fn a_suspected_clock_is_believed_if_the_grant_is_refused() {
     let rows = [
         (Me::Own, "whose → well"),
         (Me::OwnProfessional, "whose → well"),
         (Me::Other, "whose → expired"),
         (Me::Fails(STATED), "whose → revoked"),
         (Me::Fails(UNEXPLAINED), "whose → expired"),
-        (Me::Fails(DOWN), "whose → expired"),
     ];
     let mut before = connection(Known::Proven);
     let facts = GrantFacts { expires_at: at(NOW), ..facts() };
@@ -317,6 +316,12 @@ fn a_suspected_clock_is_believed_unless_the_grant_works() {
 fn nothing_is_recorded_where_nothing_was_learnt() {
     let (before, crowded) = (connection(Known::Proven), Meaning::Crowded);
     let next = |diagnosis: &Diagnosis<'_>| diagnosis.next(&Population::default(), &schedule());
+    for meaning in EVERY_MEANING.into_iter().chain([crowded]) {
+        let mut lapsed = Diagnosis::of_expiry(&before, facts());
+        lapsed.learned(Answer::Me(Err(failure(meaning))));
+        let is_settled = matches!(meaning, STATED | UNEXPLAINED);
+        assert_eq!(next(&lapsed) == Step::AskLater, !is_settled, "{meaning:?}");
+    }
     for call in [Call::Refresh, Call::Check, Call::Probe, Call::PassThrough] {
         let met = Diagnosis::of_failure(&before, facts(), call, failure(crowded));
         assert_eq!(next(&met), Step::AskLater, "{call:?}");
@@ -429,6 +434,6 @@ fn only_what_may_end_a_connection_is_held_against_its_grant() {
         let mut lapsed = Diagnosis::of_expiry(&connection, facts());
         assert!(!lapsed.is_against_the_grant());
         lapsed.learned(Answer::Me(Err(failure(meaning))));
-        assert!(lapsed.is_against_the_grant(), "{meaning:?}");
+        assert_eq!(lapsed.is_against_the_grant(), met.is_against_the_grant(), "{meaning:?}");
     }
 }

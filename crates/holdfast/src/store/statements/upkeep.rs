@@ -34,7 +34,7 @@ statements! {
     CONNECTIONS_EXPIRED = expired!(
         "NOT EXISTS (SELECT 1 FROM ",
         grants_of_that_expiry!("c."),
-        ") AND (c.grant_expires_at > $3 OR c.retry_after > $1)"
+        ") AND c.grant_expires_at > $3"
     );
     /// Expiries that are assumed, or not after `$3`; without those that the provider may not be
     /// asked about yet.

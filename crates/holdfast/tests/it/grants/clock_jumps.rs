@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use holdfast::clock::{Clock as _, ManualClock, after};
+use holdfast::clock_watch::ClockWatch;
 use holdfast::connection::{EvidenceSource, Reason, Standing, State};
 use holdfast::connections::connect::ConnectRequest;
 use holdfast::entropy::SeededEntropy;
 use holdfast::provider::ProviderId;
+use holdfast::worker::Worker;
 
 use super::setup::{DAY, MINUTE, Replica, Seams, owner, prove_ring};
 use super::world::{Health, RefreshEffect, World};
@@ -27,7 +29,7 @@ async fn a_connection_that_only_the_clock_ended_comes_back_with_the_clock() {
         let (one, own) = with_own_clock("one", db, &world);
         let id = one.link("ada").await.id;
         let token = one.token("ada").await;
-        world.set(Health::Down);
+        world.set(Health::RefusesAll);
         own.advance(61 * DAY);
         one.tick().await;
         let ended = one.now(id).await;
@@ -46,6 +48,49 @@ async fn a_connection_that_only_the_clock_ended_comes_back_with_the_clock() {
         assert!((after(db.clock.now(), 29 * DAY)..after(db.clock.now(), 34 * DAY)).contains(&due), "{due}");
         assert_eq!(one.token("ada").await, token);
         assert_eq!(world.calls("refresh"), []);
+    })
+    .await;
+}
+
+/// Nobody says that the grant is dead but a clock that has leapt.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leap_of_the_clock_ends_nothing_while_instagram_does_not_answer() {
+    on_each_engine(async |db| {
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
+        let (one, own) = with_own_clock("one", db, &world);
+        let id = one.link("ada").await.id;
+        one.tick().await;
+        for health in [Health::Down, Health::AppDeactivated] {
+            world.set(health);
+            own.set(after(db.clock.now(), 61 * DAY));
+            for _ in 0..5 {
+                one.tick().await;
+                own.advance(10 * MINUTE);
+            }
+            assert_eq!(one.now(id).await.standing, Standing::CONNECTED, "{health:?}");
+            own.set(db.clock.now());
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_known_to_be_ahead_ends_nothing_while_instagram_does_not_answer() {
+    on_each_engine(async |db| {
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
+        let (one, own) = with_own_clock("one", db, &world);
+        let id = one.link("ada").await.id;
+        let watch = ClockWatch::default();
+        let worker = Worker::new(one.connections.clone(), one.store.clone(), own.clone(), "two".to_owned());
+        let worker = worker.with_watch(watch.clone());
+        world.set(Health::Down);
+        own.set(after(db.clock.now(), 59 * DAY));
+        watch.note(59.0 * 86_400.0, own.now());
+        for _ in 0..60 {
+            worker.tick().await.expect("it ticks");
+            own.advance(30 * MINUTE);
+        }
+        assert!(one.now(id).await.standing.state().is_alive());
     })
     .await;
 }
