@@ -70,7 +70,7 @@ impl Users {
             Some(record) if self.wants_facts(&record, caller.owner()) => {
                 Ok(self.meet(caller, Visit::Other).await?.user)
             }
-            Some(record) => Ok(self.seen(caller.owner(), record.user).await),
+            Some(record) => Ok(self.seen(caller.owner(), record.user)),
             None => Ok(self.meet(caller, Visit::Other).await?.user),
         }
     }
@@ -117,16 +117,14 @@ impl Users {
         user
     }
 
-    /// Stores `last_seen_at`, at most once in [`SEEN_EVERY`]. A failure does not fail the answer.
-    async fn seen(&self, owner: &OwnerId, mut user: User) -> User {
+    /// Stores `last_seen_at`, at most once in [`SEEN_EVERY`].
+    fn seen(&self, owner: &OwnerId, mut user: User) -> User {
         let now = self.clock.now();
         if !is_due(user.last_seen_at, now) {
             return self.shown(user);
         }
-        match self.store.touch_user(owner, now).await {
-            Ok(()) => user.last_seen_at = Some(now),
-            Err(error) => tracing::warn!(%error, "the time when a user was last seen could not be stored"),
-        }
+        self.store.touch_user(owner, now);
+        user.last_seen_at = Some(now);
         user
     }
 }

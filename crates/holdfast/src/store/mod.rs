@@ -29,6 +29,7 @@ mod overview;
 mod refusals;
 mod rows;
 mod service_keys;
+mod stamps;
 pub mod statements;
 mod status_reads;
 mod strangers;
@@ -72,6 +73,7 @@ pub use users::{EventOutcome, SEEN_EVERY, Synced, UserRecord, Visit};
 use crate::clock::SharedClock;
 use changes::Changes;
 use engine::{Engine, Failure, Postgres, Row, Sqlite, Unit};
+use stamps::Stamps;
 use statements::Sql;
 use status_reads::StatusReads;
 use strangers::Strangers;
@@ -123,6 +125,7 @@ struct Inner {
     changes: Changes,
     status_reads: Arc<StatusReads>,
     logged_rows: LoggedRows,
+    stamps: Stamps,
     strangers: Strangers,
     turns: Turns,
     /// Whether the write-ahead log may still hold what was deleted.
@@ -207,6 +210,7 @@ impl Store {
             changes,
             status_reads,
             logged_rows: LoggedRows::default(),
+            stamps: Stamps::default(),
             strangers: Strangers::default(),
             turns: Turns::default(),
             is_unscrubbed: AtomicBool::new(false),

@@ -71,9 +71,9 @@ impl Store {
         Ok(self.write(statements::SERVICE_KEY_REVOKE, values![id, now]).await? == 1)
     }
 
-    /// Notes that a service key was used.
-    pub async fn touch_service_key(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
-        self.write(statements::SERVICE_KEY_TOUCH, values![id, now]).await.map(drop)
+    /// Notes that a service key was used, and waits for nothing.
+    pub fn touch_service_key(&self, id: Uuid, now: Timestamp) {
+        self.stamp(statements::SERVICE_KEY_TOUCH, id.to_string(), now);
     }
 }
 
@@ -90,10 +90,7 @@ impl ServiceKeys for Store {
             let Some(key) = found else { return Ok(None) };
             let (now, revoked) = (self.inner.clock.now(), key.revoked_at.is_some());
             if !revoked && key.last_used_at.is_none_or(|used| after(used, USED_EVERY) <= now) {
-                // Useful, but not needed to accept the key.
-                if let Err(error) = self.touch_service_key(key.id, now).await {
-                    tracing::warn!(%error, "the last use of a service key could not be stored");
-                }
+                self.touch_service_key(key.id, now);
             }
             Ok(Some(KnownServiceKey { id: key.id, revoked }))
         })

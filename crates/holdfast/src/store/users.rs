@@ -127,9 +127,9 @@ impl Store {
         .await
     }
 
-    /// Notes that the caller was seen. Does nothing where there is no record.
-    pub async fn touch_user(&self, owner: &OwnerId, now: Timestamp) -> Result<(), StoreError> {
-        self.write(statements::USER_TOUCH, values![owner, now]).await.map(drop)
+    /// Notes that the caller was seen, and waits for nothing. Does nothing where there is no record.
+    pub fn touch_user(&self, owner: &OwnerId, now: Timestamp) {
+        self.stamp(statements::USER_TOUCH, owner.as_str().to_owned(), now);
     }
 
     /// Applies an event that Clerk signed, once, whatever the order of arrival. `user.deleted`

@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 
 use super::{Clerk, Database};
 use crate::testing::leaks;
+use crate::testing::waiting::until;
 
 #[tokio::test]
 async fn a_key_serves_until_it_is_revoked_and_a_closed_database_refuses_nobody() {
@@ -28,14 +29,15 @@ async fn a_key_serves_until_it_is_revoked_and_a_closed_database_refuses_nobody()
     assert_eq!(caller.key_id(), id);
 
     // Use is noted once a minute.
-    let last_used = async || store.store.service_keys().await.unwrap()[0].last_used_at.unwrap();
+    let last_used = async || store.store.service_keys().await.unwrap()[0].last_used_at;
+    until("it is noted", async || last_used().await.is_some()).await;
     let first = last_used().await;
     clerk.advance(59);
     judge().await;
     assert_eq!(last_used().await, first);
     clerk.advance(1);
     judge().await;
-    assert_eq!(last_used().await.as_second(), clerk.now());
+    until("it is noted", async || last_used().await.unwrap().as_second() == clerk.now()).await;
 
     assert!(store.store.revoke_service_key(id, clerk.clock.now()).await.unwrap());
     assert_eq!(judge().await, ServiceJudgement::Refused(ServiceRefusal::Revoked));

@@ -21,6 +21,7 @@ use super::{Clerk, Database, ORIGIN, as_read, transport};
 use crate::store::events::erase;
 use crate::testing::answer::AnswerExt as _;
 use crate::testing::leaks;
+use crate::testing::waiting::until;
 
 /// The caller that a genuine token proves.
 pub async fn caller(clerk: &Clerk, person: Person) -> Caller {
@@ -231,7 +232,8 @@ async fn a_profile_is_made_on_the_spot_and_being_seen_is_noted_now_and_then() {
     clerk.advance(1);
     let seen = users.profile(&ada).await.unwrap().last_seen_at;
     assert_eq!(seen.unwrap().as_second(), clerk.now());
-    assert_eq!(database.store.user(ada.owner()).await.unwrap().unwrap().last_seen_at, seen);
+    let stored = async || database.store.user(ada.owner()).await.unwrap().unwrap().last_seen_at;
+    until("it is noted", async || stored().await == seen).await;
 
     clerk.advance(3600);
     let support = caller_with(&clerk, Person::Ada, |claims| {

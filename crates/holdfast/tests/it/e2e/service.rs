@@ -3,15 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast::clock::ManualClock;
+use futures_util::future::join_all;
+use holdfast::clock::{Clock as _, ManualClock};
 use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::{Decision, Endpoint, Fault};
 use http::{Method, StatusCode};
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::operations::Member;
 use crate::testing::answer::AnswerExt as _;
 use crate::testing::app::App;
+use crate::testing::database::{Engine, Place};
+use crate::testing::waiting::{PATIENCE, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_hands_out_tokens_is_refused_and_says_nothing_about_the_connection() {
@@ -139,4 +143,38 @@ async fn instagrams_answer_arrives_as_it_was_sent() {
     app.instagram.script(None, Endpoint::Me, 400, dead.replace("1e400", "1"), None).unwrap();
     let told = ada.get("graph/me/media").await;
     assert_eq!(told.status, StatusCode::FAILED_DEPENDENCY, "{}", told.body);
+}
+
+/// As by a long transaction of somebody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_are_answered_while_nothing_can_be_written_and_each_use_is_noted_once() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let place = Place::new(Engine::Sqlite).await;
+    let app = App::on(place, Arc::new(clock.clone()), &[("HOLDFAST_WORKER", "off")], |_| {}).await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    let read = async || {
+        let profile = async { ada.here.get("/user/profile").await.status };
+        let status = async { ada.get("status").await.status };
+        let (profile, status) = tokio::join!(profile, status);
+        assert_eq!((profile, status), (StatusCode::OK, StatusCode::OK));
+    };
+    read().await;
+    let database = rusqlite::Connection::open(app.place.directory.path().join("holdfast.db")).unwrap();
+    database.busy_timeout(PATIENCE).unwrap();
+    let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let (used, seen) = ("SELECT last_used_at FROM service_keys", "SELECT last_seen_at FROM users");
+    let notes = "CREATE TABLE noted (what TEXT); \
+                 CREATE TRIGGER used AFTER UPDATE ON service_keys BEGIN INSERT INTO noted VALUES ('used'); END; \
+                 CREATE TRIGGER seen AFTER UPDATE ON users BEGIN INSERT INTO noted VALUES ('seen'); END";
+    until("both are noted", async || count("SELECT COUNT(last_used_at) FROM service_keys") == 1).await;
+    database.execute_batch(notes).unwrap();
+    clock.advance(Duration::from_mins(2));
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let reads = join_all((0..10).map(|_| read()));
+    timeout(Duration::from_secs(4), reads).await.expect("no read waits for a write");
+    database.execute_batch("COMMIT").unwrap();
+    let now = clock.now().as_millisecond();
+    until("both are noted", async || count(used) == now && count(seen) == now).await;
+    assert_eq!(count("SELECT COUNT(*) FROM noted"), 2);
 }

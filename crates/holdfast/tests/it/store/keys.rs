@@ -19,6 +19,7 @@ use super::fixtures::{DAY, INSTAGRAM, in_parallel, later, linked, owner};
 use crate::grants::setup::{Replica, ring_entry};
 use crate::grants::world::{RefreshEffect, World};
 use crate::testing::database::{Engine, on_each_engine, slow, start_of_time};
+use crate::testing::waiting::until;
 
 fn vault(ids: &[(&str, u8)]) -> Vault {
     let list: Vec<_> = ids
@@ -197,7 +198,9 @@ async fn service_keys_are_found_by_hash_and_revoked_once() {
         let found = store.service_key_by_hash(&[5; 32]).await.unwrap().expect("found");
         assert_eq!((found.id, found.name.as_str(), found.revoked_at), (key.id, "backend", None));
         assert_eq!(store.service_key_by_hash(&[6; 32]).await, Ok(None));
-        store.touch_service_key(key.id, later(DAY)).await.expect("it touches");
+        store.touch_service_key(key.id, later(DAY));
+        let used = async || store.service_keys().await.unwrap()[0].last_used_at;
+        until("it is noted", async || used().await == Some(later(DAY))).await;
         assert_eq!(store.revoke_service_key(key.id, later(2 * DAY)).await, Ok(true));
         assert_eq!(store.revoke_service_key(key.id, later(3 * DAY)).await, Ok(false));
         let all = store.service_keys().await.unwrap();

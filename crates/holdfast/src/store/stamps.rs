@@ -1,0 +1,39 @@
+//! When something was last used: useful, and nothing that an answer waits for.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::Store;
+use super::statements::Sql;
+use crate::lock::Lock;
+
+/// Stamps that may be on their way at a time; a later call makes up for another one.
+const MOST: usize = 64;
+
+/// Whose stamps are on their way: parallel calls all find the old one.
+#[derive(Debug, Default)]
+pub(super) struct Stamps(Lock<BTreeSet<String>>);
+
+impl Stamps {
+    fn begin(&self, id: &str) -> bool {
+        let mut under_way = self.0.lock();
+        under_way.len() < MOST && under_way.insert(id.to_owned())
+    }
+}
+
+impl Store {
+    /// Stamps the row `id` with `now`, after the answer.
+    pub(super) fn stamp(&self, sql: Sql, id: String, now: Timestamp) {
+        if !self.inner.stamps.begin(&id) {
+            return;
+        }
+        let store = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.write(sql, vec![id.as_str().into(), now.into()]).await {
+                tracing::warn!(%error, "when a user or a service key was last seen could not be stored");
+            }
+            store.inner.stamps.0.lock().remove(&id);
+        });
+    }
+}
