@@ -9,8 +9,8 @@
 //! 3. every stored version of the grant: a connection that loses its grant keeps no row of it
 //!    ([`change`](super::recorder::change)), in the same unit of work as its history and the event
 //!    to the app;
-//! 4. the bytes in SQLite's file and log ([`Store::commit`](crate::store::Store::commit));
-//! 5. the connection's tokens in the journal: `Connections::end_link`, below.
+//! 4. the connection's tokens in the journal: `Connections::end_link`, below;
+//! 5. the bytes in SQLite's file and log ([`Store::scrub`](crate::store::Store::scrub)).
 //!
 //! If a step fails, the later ones are not taken and the call answers with an error. It may be
 //! repeated.
@@ -61,6 +61,7 @@ impl Connections {
             }
             None => None,
         };
+        self.parts.store.scrub().await;
         // A declined or failed attempt ended without a link: there was nothing to delete.
         let was_disconnected = |ended: &Connection| ended.standing.reason() == Some(Reason::UserDisconnected);
         let deleted_at = ended.filter(was_disconnected).map(|ended| ended.since);
@@ -71,9 +72,9 @@ impl Connections {
         Ok(DisconnectReceipt { disconnected: true, deleted_at, revoke_hint })
     }
 
-    /// Records an observation that may end a link. If it has, the grant's bytes are deleted on
-    /// return, also from this process's journal. Another replica's journal drops them at its next
-    /// tick.
+    /// Records an observation that may end a link. If it has, the grant is deleted on return, also
+    /// from this process's journal. Another replica's journal drops it at its next tick, and
+    /// SQLite's log with a [scrub](crate::store::Store::scrub).
     pub(super) async fn end_link(
         &self,
         id: Uuid,

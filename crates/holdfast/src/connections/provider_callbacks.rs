@@ -39,6 +39,7 @@ impl Connections {
                 self.end_link(connection.id, &Observation::Deauthorized { issued_at }).await?;
             }
         }
+        self.parts.store.scrub().await;
         Ok(connections.len())
     }
 

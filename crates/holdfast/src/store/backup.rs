@@ -257,7 +257,7 @@ async fn inspect(source: &Path, store: &Store) -> Result<Restored, BackupError> 
     };
     store.renumber().await?;
     // Only the file gets its name: what it grows by must find room, too.
-    if !sqlite.checkpoint().await? {
+    if !store.empty_log(sqlite).await? {
         return Err(StoreError::Busy("its write-ahead log is in use".to_owned()).into());
     }
     require_sound(source, sqlite).await?;

@@ -147,7 +147,7 @@ impl Store {
         if matches!(outcome, Ok(CommitOutcome::Committed) | Err(StoreError::OutcomeUnknown)) {
             self.inner.changes.tell(all.iter().filter_map(announcement));
             if all.iter().any(|changes| changes.erase_all_grants.is_some()) {
-                self.scrub().await;
+                self.inner.erasures.add();
             }
         }
         outcome

@@ -16,6 +16,7 @@ mod connections;
 mod deletions;
 mod driver;
 mod engine;
+mod erasures;
 mod error;
 mod indexes;
 mod keys;
@@ -41,7 +42,6 @@ mod unreadable;
 mod users;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
@@ -73,6 +73,7 @@ pub use users::{EventOutcome, SEEN_EVERY, Synced, UserRecord, Visit};
 use crate::clock::SharedClock;
 use changes::Changes;
 use engine::{Engine, Failure, Postgres, Row, Sqlite, Unit};
+use erasures::Erasures;
 use stamps::Stamps;
 use statements::Sql;
 use status_reads::StatusReads;
@@ -128,8 +129,7 @@ struct Inner {
     stamps: Stamps,
     strangers: Strangers,
     turns: Turns,
-    /// Whether the write-ahead log may still hold what was deleted.
-    is_unscrubbed: AtomicBool,
+    erasures: Erasures,
     outbox: bool,
     link: Option<SharedLink>,
 }
@@ -213,7 +213,7 @@ impl Store {
             stamps: Stamps::default(),
             strangers: Strangers::default(),
             turns: Turns::default(),
-            is_unscrubbed: AtomicBool::new(false),
+            erasures: Erasures::default(),
             outbox,
             link,
         };
@@ -320,36 +320,5 @@ impl Store {
             Ok(rows)
         })
         .await
-    }
-
-    /// Removes deleted data from the file and from the write-ahead log; where a reader still uses
-    /// that, [`Store::finish_scrub`] does. Postgres has VACUUM for that.
-    async fn scrub(&self) {
-        if let Engine::Sqlite(sqlite) = &self.inner.engine {
-            // Where the database cannot be reached, the next checkpoint empties it.
-            let Ok(_operation) = self.enter().await else { return };
-            self.scrubbed(sqlite.checkpoint().await);
-        }
-    }
-
-    /// Removes from the write-ahead log what could not be removed when it was deleted, because a
-    /// backup or another long read needed the log. Waits for nobody.
-    pub async fn finish_scrub(&self) {
-        if self.inner.is_unscrubbed.load(Ordering::Relaxed)
-            && let Engine::Sqlite(sqlite) = &self.inner.engine
-        {
-            self.scrubbed(sqlite.checkpoint_at_once().await);
-        }
-    }
-
-    fn scrubbed(&self, outcome: Result<bool, StoreError>) {
-        self.inner.is_unscrubbed.store(!matches!(outcome, Ok(true)), Ordering::Relaxed);
-        match outcome {
-            Ok(true) => {}
-            Ok(false) => {
-                tracing::debug!("a reader still uses the write-ahead log; it is emptied afterwards");
-            }
-            Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied"),
-        }
     }
 }

@@ -142,46 +142,45 @@ impl Store {
         event: &SignedEvent,
         now: Timestamp,
     ) -> Result<EventOutcome, StoreError> {
-        if matches!(event.change(), UserChange::Deleted) {
+        let is_deleted = matches!(event.change(), UserChange::Deleted);
+        if is_deleted {
             let values = values![event.user_id(), ERASED_AT_ONCE];
             while self.write(statements::HISTORY_ERASE, values.clone()).await? > 0 {}
         }
-        let (outcome, erased) = engine::retrying(|| self.apply_event(event, now)).await?;
-        if let Some(providers) = erased {
-            self.after_erasure(event.user_id(), providers).await;
+        let outcome = engine::retrying(|| self.apply_event(event, now)).await;
+        // Of a duplicate too: the delivery before may have been cut short after its commit.
+        if is_deleted && matches!(outcome, Ok(_) | Err(StoreError::OutcomeUnknown)) {
+            self.after_erasure(event.user_id()).await;
         }
-        Ok(outcome)
+        outcome
     }
 
-    async fn apply_event(
-        &self,
-        event: &SignedEvent,
-        now: Timestamp,
-    ) -> Result<(EventOutcome, Option<Vec<ProviderId>>), Failure> {
+    async fn apply_event(&self, event: &SignedEvent, now: Timestamp) -> Result<EventOutcome, Failure> {
         let mut unit = self.begin_of(event.user_id()).await?;
         if unit.run(statements::CLERK_EVENT_INSERT, values![event.id(), now]).await? == 0 {
-            return Ok((EventOutcome::Duplicate, None));
+            return Ok(EventOutcome::Duplicate);
         }
-        let done = match event.change() {
+        let outcome = match event.change() {
             UserChange::Deleted => {
-                (EventOutcome::Applied, Some(self.erase(&mut unit, event.user_id(), now).await?))
+                self.erase(&mut unit, event.user_id(), now).await?;
+                EventOutcome::Applied
             }
             UserChange::Stored(facts) => {
                 unit.run(statements::USER_INSERT, values![event.user_id(), now]).await?;
                 match lock_user(&mut unit, event.user_id()).await? {
                     // Erased: roll back, so that neither a record nor the delivery is stored.
-                    None => return Ok((EventOutcome::Stale, None)),
-                    Some(stored) if stored.knows_newer_than(facts) => (EventOutcome::Stale, None),
+                    None => return Ok(EventOutcome::Stale),
+                    Some(stored) if stored.knows_newer_than(facts) => EventOutcome::Stale,
                     Some(mut stored) => {
                         stored.learn(facts, now);
                         save_user(&mut unit, &stored).await?;
-                        (EventOutcome::Applied, None)
+                        EventOutcome::Applied
                     }
                 }
             }
         };
         unit.commit().await?;
-        Ok(done)
+        Ok(outcome)
     }
 
     /// Whether the user was erased.
@@ -189,12 +188,7 @@ impl Store {
         Ok(self.read_one(statements::TOMBSTONE, values![owner]).await?.is_some())
     }
 
-    async fn erase(
-        &self,
-        unit: &mut Unit,
-        user_id: &str,
-        now: Timestamp,
-    ) -> Result<Vec<ProviderId>, Failure> {
+    async fn erase(&self, unit: &mut Unit, user_id: &str, now: Timestamp) -> Result<(), Failure> {
         // Create the record if there is none, so that its lock excludes others that would create
         // it.
         unit.run(statements::USER_INSERT, values![user_id, now]).await?;
@@ -209,17 +203,13 @@ impl Store {
             self.inner.changes.notify(unit, &change).await?;
             self.put_event(unit, Subject::Erased { user_id, provider: *provider }, now).await?;
         }
-        Ok(providers)
+        Ok(())
     }
 
-    async fn after_erasure(&self, user_id: &str, providers: Vec<ProviderId>) {
-        let user_id = user_id.to_owned();
-        self.inner.changes.tell(providers.into_iter().map(|provider| Change {
-            user_id: user_id.clone(),
-            provider,
-            version: None,
-        }));
-        if let Err(error) = self.forget_acts(&user_id, ACT_STEPS).await {
+    async fn after_erasure(&self, user_id: &str) {
+        let provider = ProviderId::INSTAGRAM;
+        self.inner.changes.tell([Change { user_id: user_id.to_owned(), provider, version: None }]);
+        if let Err(error) = self.forget_acts(user_id, ACT_STEPS).await {
             tracing::warn!(%error, "the audit record still names an erased user; the next sweep mends that");
         }
         self.scrub().await;

@@ -29,6 +29,8 @@ const READER_CACHE: &str = "-512";
 /// What the write-ahead log is cut to once nobody reads it, in bytes: a long read makes it grow.
 const LOG_KEPT: u64 = 16 * 1024 * 1024;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than the reads and writes of requests, which go on all the time.
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(10);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A SQLite database.
@@ -231,20 +233,13 @@ impl Sqlite {
     }
 
     /// Moves the write-ahead log into the file and empties it, so that deleted data is gone from
-    /// both. `false` if a reader still needs the log.
+    /// both. `false` if somebody still needs the log. Waits for nobody who takes long, since others
+    /// could not write meanwhile.
     pub(in crate::store) async fn checkpoint(&self) -> Result<bool, StoreError> {
-        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .fetch_one(&self.writer)
-            .await
-            .map_err(|error| Failure::from(error).into_error())?;
-        Ok(row.try_get::<i64, _>(0).is_ok_and(|busy| busy == 0))
-    }
-
-    /// The same, unless a reader or a writer is in the way: others would wait as long as it does.
-    pub(in crate::store) async fn checkpoint_at_once(&self) -> Result<bool, StoreError> {
         let engine = self.clone();
         let work = move || -> Result<bool, Failure> {
             let connection = engine.open_reader()?;
+            connection.busy_timeout(CHECKPOINT_TIMEOUT)?;
             let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
             Ok(connection.query_row(checkpoint, [], |row| row.get::<_, i64>(0))? == 0)
         };

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use holdfast::clock::{Clock as _, after, before};
+use holdfast::connection::attempt::AttemptStage;
 use holdfast::connection::{Reason, Standing, State};
 use holdfast::entropy::SystemEntropy;
 use holdfast::provider::ProviderId;
@@ -16,6 +18,7 @@ use super::world::{Health, RefreshEffect, World};
 use crate::store::erasure::stored;
 use crate::testing::database::{Engine, TestDb, on_each_engine};
 use crate::testing::leaks::Watch;
+use crate::testing::waiting::until;
 
 fn replica(db: &TestDb) -> Replica {
     let world = World::new(RefreshEffect::BothValid, db.clock.clone());
@@ -333,4 +336,44 @@ async fn a_grant_that_was_deleted_during_a_long_read_is_gone_soon_after_it() {
     one.tick().await;
     assert!(!stored(&db, &sealed));
     db.remove().await;
+}
+
+/// An attempt that has brought a grant and waits for Instagram holds that grant, sealed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_grant_of_an_attempt_is_gone_as_well_when_a_deletion_answers() {
+    for is_by_meta in [false, true] {
+        let db = TestDb::new(Engine::Sqlite).await;
+        let one = replica(&db);
+        one.world.name_accounts();
+        let (attempt, completion) = one.come_back("ada").await;
+        let world = one.world.clone();
+        one.world.after("extend", move |_| {
+            world.set(Health::Down);
+            async {}.boxed()
+        });
+        let waits = tokio::spawn({
+            let connections = one.connections.clone();
+            async move { connections.complete(&owner("ada"), attempt, &completion).await }
+        });
+        until("it waits", async || {
+            one.clock.advance(Duration::from_millis(100));
+            waits.is_finished()
+        })
+        .await;
+        waits.await.unwrap().expect_err("Instagram is down");
+        let held = one.store.attempt(attempt).await.unwrap().unwrap();
+        assert_eq!(held.stage, AttemptStage::Granted);
+        let sealed = held.sealed.expect("a grant");
+        assert!(stored(&db, &sealed));
+        if is_by_meta {
+            let issued_at = after(one.clock.now(), MINUTE);
+            let done = one.connections.delete_account_data("ada", Some(issued_at), 7).await.unwrap();
+            assert!(done.completed_at.is_some() && done.erased == 1, "{done:?}");
+        } else {
+            one.connections.disconnect(&owner("ada")).await.unwrap();
+        }
+        assert_eq!(one.store.attempt(attempt).await.unwrap().unwrap().sealed, None);
+        assert!(!stored(&db, &sealed), "by Meta's request: {is_by_meta}");
+        db.remove().await;
+    }
 }

@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 use super::setup::{DAY, MINUTE, Replica, owner, ring_entry};
 use super::world::{RefreshEffect, World};
+use crate::store::erasure::stored;
 use crate::testing::database::{TestDb, on_each_engine};
 use crate::testing::dice::set_or;
 use crate::testing::leaks;
@@ -222,6 +223,7 @@ async fn killed_at_any_write_a_link_is_whole_or_ended_and_the_next_delivery_ends
                 let one = Replica::new(&name, store.clone(), &db.clock, &world, Some(&journal));
                 let id = one.link(&name).await.id;
                 let token = one.token(&name).await;
+                let sealed = one.store.sealed_grants(id).await.expect("it reads").remove(0).blob;
                 one.clock.advance(DAY);
                 let killed = run_child(db, one.clock.now(), work, &name, None, nth);
                 let left = rows(db, &name, id).await;
@@ -253,6 +255,7 @@ async fn killed_at_any_write_a_link_is_whole_or_ended_and_the_next_delivery_ends
                     assert_eq!(one.now(id).await.standing.reason(), Some(work.reason()));
                 }
                 assert_eq!(rows(db, &name, id).await, done, "{work}, after call {nth}");
+                assert!(!stored(db, &sealed), "{work}, after call {nth}: its bytes are still there");
                 if !killed {
                     break;
                 }

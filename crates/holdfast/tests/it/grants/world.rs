@@ -80,6 +80,8 @@ struct Inner {
     made: u32,
     /// Whether refreshes name how long the grant lives.
     is_silent: bool,
+    /// Whether a short-lived token comes with its account.
+    names_accounts: bool,
     health: Health,
     calls: Vec<Call>,
     usage: Usage,
@@ -100,6 +102,7 @@ impl World {
             unrefreshable: HashSet::new(),
             made: 0,
             is_silent: false,
+            names_accounts: false,
             health: Health::Fine,
             calls: Vec::new(),
             usage: Usage::default(),
@@ -214,6 +217,10 @@ impl World {
         self.inner.lock().unwrap().is_silent = true;
     }
 
+    pub fn name_accounts(&self) {
+        self.inner.lock().unwrap().names_accounts = true;
+    }
+
     /// Refuses it no more.
     pub fn unspoil(&self, account_or_token: &str) {
         self.inner.lock().unwrap().spoiled.remove(account_or_token);
@@ -267,7 +274,8 @@ impl World {
         inner.tokens.insert(token.clone(), (account.clone(), after(now, HOUR)));
         self.keep(&inner);
         let access_token = SecretString::from(token);
-        Ok((account, ShortGrant { access_token, scopes: None, account_id: None, obtained_at: now }))
+        let account_id = inner.names_accounts.then(|| account.clone());
+        Ok((account, ShortGrant { access_token, scopes: None, account_id, obtained_at: now }))
     }
 
     /// Whose the token is, or why nobody says.

@@ -1,20 +1,26 @@
 //! What is erased is gone: from the tables, from the file and from its log.
 
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use holdfast::app::prove_ring;
 use holdfast::clerk::UserFacts;
 use holdfast::entropy::SystemEntropy;
-use holdfast::store::{CommitOutcome, StatusFacts, Visit};
+use holdfast::store::{ChangeSet, CommitOutcome, EventOutcome, NewServiceKey, StatusFacts, Visit};
 use holdfast::vault::{KeyRing, Location, Vault};
+use serde_json::json;
+use tokio::time::timeout;
+use uuid::Uuid;
 
-use super::events::erase;
+use super::events::{erase, event};
 use super::fixtures::{
     DAY, INSTAGRAM, advance, attempt, begin, connection, grant, in_parallel, insert, later, linked, owner,
     unlink,
 };
 use crate::testing::database::{Engine, TestDb, on_each_engine, slow, start_of_time};
+use crate::testing::waiting::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn erasing_a_user_leaves_a_tombstone_and_nothing_else() {
@@ -137,6 +143,7 @@ async fn the_file_holds_no_plaintext_and_after_erasure_no_sealed_bytes_either() 
     );
     // Disconnecting takes the grant; erasing takes all.
     assert_eq!(store.commit(&unlink(&ada.0)).await, Ok(CommitOutcome::Committed));
+    store.scrub().await;
     assert!(!stored(&db, &ada.1), "the sealed grant outlived the disconnection");
     assert!(stored(&db, &grace.1));
     for name in ["ada", "grace"] {
@@ -175,12 +182,69 @@ async fn the_file_names_no_erased_user_beside_what_was_done() {
     db.remove().await;
 }
 
-/// Whether the bytes stand in the database file, its write-ahead log or its shared memory.
+/// A backup reads for long. Nobody else may have to wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_during_a_long_read_keeps_no_write_waiting_and_ends_with_it() {
+    let db = TestDb::new(Engine::Sqlite).await;
+    let (store, ada) = (db.store.clone(), owner("ada"));
+    let connection = connection(&ada, "1");
+    let sealed = b"the-sealed-grant-of-ada";
+    let change = ChangeSet { append_grant: Some(grant(&connection, 1, sealed)), ..insert(&connection) };
+    assert_eq!(store.commit(&change).await, Ok(CommitOutcome::Committed));
+    let long_read = rusqlite::Connection::open(db.file()).unwrap();
+    long_read.execute_batch("BEGIN; SELECT * FROM users").unwrap();
+    let erasing = tokio::spawn({
+        let (store, ada) = (store.clone(), ada.clone());
+        async move { erase(&store, &ada, later(DAY)).await }
+    });
+    until("it is erased", async || store.is_deleted(&ada).await.unwrap()).await;
+    for n in 0..5 {
+        let key = NewServiceKey { id: Uuid::from_u128(n.into()), name: "app".to_owned(), hash: [n; 32] };
+        let written = timeout(Duration::from_secs(1), store.insert_service_key(&key, start_of_time())).await;
+        assert_eq!(written, Ok(Ok(())));
+    }
+    assert!(stored(&db, sealed), "the read needs it");
+    drop(long_read);
+    erasing.await.unwrap().unwrap();
+    assert!(!stored(&db, sealed));
+    db.remove().await;
+}
+
+/// Clerk delivers an event again whose first delivery was cut short.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_event_ends_an_erasure_that_was_cut_short_after_its_commit() {
+    let db = TestDb::new(Engine::Sqlite).await;
+    let (store, ada) = (db.store.clone(), owner("ada"));
+    let connection = connection(&ada, "1");
+    let sealed = b"the-sealed-grant-of-ada";
+    let change = ChangeSet { append_grant: Some(grant(&connection, 1, sealed)), ..insert(&connection) };
+    assert_eq!(store.commit(&change).await, Ok(CommitOutcome::Committed));
+    // As the first one has committed it.
+    db.execute(
+        "PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; BEGIN; DELETE FROM users; \
+         INSERT INTO deleted_users VALUES ('user_ada', 1); \
+         INSERT INTO clerk_events (id, received_at) VALUES ('msg_1', 1); COMMIT",
+    )
+    .await;
+    let act =
+        "INSERT INTO audit (id, at, actor, action, user_id) VALUES ('1', 1, 'x', 'grant.taken', 'user_ada')";
+    db.execute(act).await;
+    assert!(stored(&db, sealed));
+    let deleted = event("msg_1", "user.deleted", &json!({"id": ada.as_str(), "deleted": true}));
+    assert_eq!(store.apply_clerk_event(&deleted, later(DAY)).await, Ok(EventOutcome::Duplicate));
+    assert!(!stored(&db, sealed));
+    assert_eq!(db.count("SELECT COUNT(*) FROM audit WHERE user_id = 'user_ada'").await, 0);
+    db.remove().await;
+}
+
+/// Whether the bytes stand in the database file, its write-ahead log or its shared memory. Read by
+/// another process: with each file that a process closes it gives up its locks on that file.
 pub fn stored(db: &TestDb, needle: &[u8]) -> bool {
     ["", "-wal", "-shm", "-journal"].iter().any(|suffix| {
         let mut path = db.file().into_os_string();
         path.push(suffix);
-        std::fs::read(path).is_ok_and(|bytes| bytes.windows(needle.len()).any(|window| window == needle))
+        let read = Command::new("cat").arg(path).output().expect("`cat` runs");
+        read.stdout.windows(needle.len()).any(|window| window == needle)
     })
 }
 
