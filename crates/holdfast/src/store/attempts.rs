@@ -141,8 +141,13 @@ impl Store {
             unit.commit().await?;
             Ok(closed)
         })
-        .await?;
-        self.inner.changes.tell((!closed.is_empty()).then_some(change));
+        .await;
+        let may_have_closed = match &closed {
+            Ok(closed) => !closed.is_empty(),
+            Err(error) => *error == StoreError::OutcomeUnknown,
+        };
+        self.inner.changes.tell(may_have_closed.then_some(change));
+        let closed = closed?;
         // Ids that begin with the time.
         let ids: BTreeSet<Uuid> = closed.iter().filter_map(|row| row.get("id").ok()).collect();
         Ok(ids.into_iter().collect())

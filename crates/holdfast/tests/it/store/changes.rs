@@ -1,8 +1,12 @@
 //! Who listens is told of each change that was committed, once, at every replica.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use holdfast::store::{Change, CommitOutcome};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use holdfast::store::{Change, CommitOutcome, Link, Operation, StoreError};
 use tokio::time::timeout;
 
 use super::events::erase;
@@ -52,4 +56,48 @@ async fn another_replica_hears_of_it_also_after_its_connection_broke() {
     assert_eq!(told.version, Some(2));
     replica.close().await;
     db.remove().await;
+}
+
+/// A line that breaks after so many commits, before their answer.
+#[derive(Debug, Clone, Default)]
+struct Breaking {
+    after: Arc<AtomicUsize>,
+}
+
+impl Link for Breaking {
+    fn enter(&self) -> BoxFuture<'_, Result<Box<dyn Operation>, StoreError>> {
+        let operation: Box<dyn Operation> = Box::new(self.clone());
+        async { Ok(operation) }.boxed()
+    }
+}
+
+impl Operation for Breaking {
+    fn committed(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
+        let left = self.after.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        async move { left.map(drop).map_err(|_| StoreError::OutcomeUnknown) }.boxed()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_listens_is_told_of_what_may_have_been_committed() {
+    on_each_engine(async |db| {
+        linked(&db.store, "ada", "1").await;
+        db.store.commit(&begin(&attempt(&owner("ada"), 1), None)).await.expect("it commits");
+        let line = Breaking::default();
+        let store = db.store.over(Arc::new(line.clone()), db.clock.clone());
+        let mut changes = store.changes();
+        let mut told = async || timeout(PATIENCE, changes.recv()).await.expect("in time").expect("a change");
+        let unknown = StoreError::OutcomeUnknown;
+        let closed = store.close_attempts(&owner("ada"), INSTAGRAM, later(DAY)).await;
+        assert_eq!(closed, Err(unknown.clone()));
+        let user_id = owner("ada").as_str().to_owned();
+        let change = Change { user_id, provider: INSTAGRAM, version: None };
+        assert_eq!(told().await, change);
+        // The history goes first, by two units of work.
+        line.after.store(2, Ordering::SeqCst);
+        assert_eq!(erase(&store, &owner("ada"), later(DAY)).await, Err(unknown));
+        assert!(db.store.is_deleted(&owner("ada")).await.unwrap());
+        assert_eq!(told().await, change);
+    })
+    .await;
 }
