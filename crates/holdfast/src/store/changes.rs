@@ -125,17 +125,19 @@ async fn listen(
     clock: SharedClock,
     replica: String,
 ) {
-    // Said once for each outage, not with each try.
+    // Said once for each outage, not with each try: it ends once something is heard.
     let mut is_told = false;
     loop {
         let connected = SystemClock.now_fine();
         match postgres.listener(CHANNEL).await {
             Ok(mut listener) => {
                 listening.send_replace(true);
-                if std::mem::take(&mut is_told) {
-                    tracing::info!("the listener for changes on other replicas is connected again");
-                }
+                let mut has_heard = false;
                 while let Some(heard) = hear(&mut listener, &clock).await {
+                    has_heard = true;
+                    if std::mem::take(&mut is_told) {
+                        tracing::info!("the listener for changes on other replicas is connected again");
+                    }
                     if let Some(change) = heard.and_then(|notice| decode(&replica, notice.payload())) {
                         let _ = local.send(change);
                     }
@@ -146,11 +148,13 @@ async fn listen(
                 }
                 listening.send_replace(false);
                 // Readiness tells of a former primary, and for as long as it is met.
-                if !postgres.is_demoted_after(connected) {
-                    is_told = true;
+                if !postgres.is_demoted_after(connected) && !std::mem::replace(&mut is_told, true) {
                     tracing::warn!(
                         "the listener for changes on other replicas lost its connection; reconnecting"
                     );
+                }
+                if has_heard {
+                    continue;
                 }
             }
             Err(failure) => {
@@ -158,9 +162,9 @@ async fn listen(
                 if !std::mem::replace(&mut is_told, true) {
                     tracing::warn!(%error, "the listener for changes on other replicas cannot connect; it keeps trying");
                 }
-                clock.sleep(RECONNECT_AFTER).await;
             }
         }
+        clock.sleep(RECONNECT_AFTER).await;
     }
 }
 

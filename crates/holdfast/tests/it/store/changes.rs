@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 use super::events::erase;
 use super::fixtures::{DAY, INSTAGRAM, attempt, begin, insert, later, linked, owner, update};
-use crate::testing::database::{Engine, TestDb, on_each_engine};
-use crate::testing::waiting::PATIENCE;
+use crate::testing::database::{Engine, TestDb, count_on, on_each_engine};
+use crate::testing::waiting::{PATIENCE, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_listens_is_told_once_and_only_of_what_was_committed() {
@@ -100,4 +100,26 @@ async fn whoever_listens_is_told_of_what_may_have_been_committed() {
         assert_eq!(told().await, change);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_whose_every_connection_breaks_pauses() {
+    let db = TestDb::new(Engine::Postgres).await;
+    let url = secrecy::ExposeSecret::expose_secret(&db.options.url);
+    let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                WHERE datname = current_database() AND query LIKE 'LISTEN%' AND pid <> pg_backend_pid()";
+    let mut killed = 0;
+    until("it connects", async || {
+        killed += count_on(Engine::Postgres, url, kill).await;
+        killed > 0
+    })
+    .await;
+    // It has nothing else to do by this clock.
+    for _ in 0..50 {
+        db.clock.advance(Duration::from_millis(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        killed += count_on(Engine::Postgres, url, kill).await;
+    }
+    assert!(killed <= 3, "{killed} connections in a second");
+    db.remove().await;
 }
