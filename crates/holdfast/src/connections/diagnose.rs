@@ -68,11 +68,11 @@ impl Connections {
         let is_app_call = diagnosis.call() == Call::PassThrough;
         loop {
             // The provider may end a grant before the answer arrives that brings the next one.
-            if tools.lease.is_none()
-                && diagnosis.is_against_the_grant()
-                && store.is_replaced(connection.id, diagnosis.grant_version(), self.parts.clock.now()).await?
-            {
-                return Ok(Diagnosed::Replaced);
+            if diagnosis.is_against_the_grant() {
+                let (version, now) = (diagnosis.grant_version(), self.parts.clock.now());
+                if store.is_replaced(connection.id, version, tools.lease, now).await? {
+                    return Ok(Diagnosed::Replaced);
+                }
             }
             let population = match diagnosis.meaning() {
                 Some(meaning) => self.population(connection, meaning).await?,

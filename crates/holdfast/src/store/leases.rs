@@ -148,15 +148,17 @@ impl Store {
         }
     }
 
-    /// Whether this version of a connection's grant has been replaced or dropped, or somebody holds
-    /// the connection to refresh it.
+    /// Whether this version of a connection's grant has been replaced or dropped, or somebody else
+    /// than the holder of `lease` holds the connection to refresh it.
     pub async fn is_replaced(
         &self,
         connection_id: Uuid,
         grant_version: i64,
+        lease: Option<&Lease>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let values = values![connection_id, grant_version, now, latest(now, Duration::ZERO)];
+        let epoch = lease.map_or(-1, Lease::epoch);
+        let values = values![connection_id, grant_version, now, latest(now, Duration::ZERO), epoch];
         Ok(self.read_one(statements::GRANT_IS_REPLACED, values).await?.is_some())
     }
 

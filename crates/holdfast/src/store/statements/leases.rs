@@ -86,8 +86,8 @@ statements! {
         returned_columns!()
     ));
     GRANT_IS_REPLACED = Sql::both(
-        "SELECT id FROM connections WHERE id = $1 AND (COALESCE(grant_version, 0) <> $2 OR (lease_until > $3 AND \
-         lease_until <= $4))",
+        "SELECT id FROM connections WHERE id = $1 AND (COALESCE(grant_version, 0) <> $2 OR (lease_epoch <> $5 AND \
+         lease_until > $3 AND lease_until <= $4))",
     );
     LEASE_RELEASE = Sql::both(
         "UPDATE connections SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2 \

@@ -1,14 +1,14 @@
 //! Refreshing, in each of the three worlds: when, how often, and what wins if something else
 //! happens meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use holdfast::clock::{Clock as _, before};
+use holdfast::clock::{Clock as _, ManualClock, after, before};
 use holdfast::connection::{Connection, Reason, Standing, State};
 use holdfast::connections::complete::CompleteError;
-use holdfast::connections::refresh::Refreshed;
+use holdfast::connections::refresh::{Refreshed, Skip};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{EFFECTS, Health, RefreshEffect, World};
@@ -583,6 +583,36 @@ async fn a_deauthorization_that_cannot_be_looked_into_at_once_is_looked_into_soo
                 assert!(ended || now.next_refresh_at.is_some_and(is_for_the_refresh));
             }
         }
+    })
+    .await;
+}
+
+/// As where its clock is ahead by more than a lease lasts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_while_another_server_replaces_the_grant_is_no_sign_of_death() {
+    on_each_engine(async |db| {
+        let world = World::new(RefreshEffect::OldDead, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let id = one.link("ada").await.id;
+        one.clock.advance(31 * DAY);
+        let lease = one.store.claim(id, "one", one.clock.now(), 2 * MINUTE).await.unwrap().expect("a lease");
+        let ahead = Arc::new(ManualClock::new(after(one.clock.now(), 5 * MINUTE)));
+        let other = Replica::new("other", db.store.clone(), &ahead, &world, None);
+        let refused = Arc::new(Mutex::new(None));
+        let (first, told) = (one.connections.clone(), refused.clone());
+        // The other one's refresh has ended the grant, and its answer is on the way.
+        world.after_refresh(move |_| {
+            let (first, told, lease) = (first.clone(), told.clone(), lease.clone());
+            async move {
+                let outcome = first.refresh(&lease).await.expect("it answers");
+                *told.lock().unwrap() = Some(outcome);
+            }
+            .boxed()
+        });
+        assert_eq!(other.tick().await.renewed, 1);
+        assert_eq!(*refused.lock().unwrap(), Some(Refreshed::Skipped(Skip::Replaced)));
+        assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
+        assert_eq!(db.count("SELECT COUNT(*) FROM connection_history WHERE state <> 'connected'").await, 0);
     })
     .await;
 }
