@@ -99,7 +99,7 @@ impl Store {
             if self.write(AUDIT_FORGET, values![user_id, FORGOTTEN_AT_ONCE]).await? == 0 {
                 break;
             }
-            self.inner.is_unscrubbed.store(true, Ordering::Relaxed);
+            self.inner.erasures.add();
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::engine::{self, Engine, Sqlite};
-use super::{MigrateError, OpenError, SchemaState, Store, StoreError, StoreOptions};
+use super::engine::{self, Engine, Sqlite, values};
+use super::{MigrateError, OpenError, SchemaState, Store, StoreError, StoreOptions, statements};
 use crate::clock::{SharedClock, after};
 use crate::entropy::{self, EntropyExhausted, SystemEntropy};
 
@@ -263,6 +263,25 @@ async fn inspect(source: &Path, store: &Store) -> Result<Restored, BackupError> 
     require_sound(source, sqlite).await?;
     let valid = store.service_keys().await?.into_iter().filter(|key| key.revoked_at.is_none());
     Ok(Restored { migrated, valid_service_keys: valid.count() })
+}
+
+impl Store {
+    /// Gives every connection a version that it never had, since those of a restored database were
+    /// used before: the app would take further events for old ones. With an outbox, an event about
+    /// each is stored.
+    async fn renumber(&self) -> Result<(), StoreError> {
+        let now = self.inner.clock.now();
+        engine::retrying(|| async {
+            let mut unit = self.begin().await?;
+            // No connection changes once a second for long, so the clock is ahead of all versions.
+            unit.run(statements::CONNECTIONS_RENUMBER, values![now.as_second()]).await?;
+            if self.inner.outbox {
+                unit.run(statements::OUTBOX_PUT_ALL, values![now]).await?;
+            }
+            unit.commit().await
+        })
+        .await
+    }
 }
 
 async fn require_sound(source: &Path, sqlite: &Sqlite) -> Result<(), BackupError> {

@@ -1,11 +1,13 @@
 //! The only SQL. One schema on two engines, SQLite and Postgres; every method is written once.
 //!
-//! Access to data needs a proof: `&OwnerId` from a verified caller, a [`Lease`] from claiming, a
-//! `SignedEvent` from a verified webhook. Everything that belongs together is stored together: see
+//! What a caller asks for needs a proof: `&OwnerId` from a verified caller, a [`Lease`] from
+//! claiming, a `SignedEvent` from a verified webhook. What the service looks up for itself goes by
+//! ids: a connection's grants, a user's key, an account's connections. Everything that belongs together is stored together: see
 //! [`ChangeSet`]. Times are stored as unix milliseconds and come back cut to that.
 //!
 //! A new query is a statement in [`statements`], with a text for each engine where they differ, and
-//! a method in the file of its subject. Finding nothing is no error: it is `None` or an empty list.
+//! a method in the file of its subject; that of the audit record, indexes, notices, incidents or the
+//! overview stands in the file itself. Finding nothing is no error: it is `None` or an empty list.
 
 mod attempts;
 mod audit;
@@ -18,6 +20,7 @@ mod driver;
 mod engine;
 mod erasures;
 mod error;
+mod incidents;
 mod indexes;
 mod keys;
 mod leases;
@@ -141,7 +144,7 @@ pub fn sqlite_file(url: &str) -> Option<std::path::PathBuf> {
 
 /// Every statement by its name.
 pub fn every_statement() -> Vec<(&'static str, statements::Sql)> {
-    [&statements::all(), audit::ALL, indexes::ALL, notices::ALL, overview::ALL].concat()
+    [&statements::all(), audit::ALL, incidents::ALL, indexes::ALL, notices::ALL, overview::ALL].concat()
 }
 
 /// Whether [`Store::open`] understands this address; nothing is opened.

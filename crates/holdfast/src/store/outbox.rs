@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::engine::{Failure, Row, Unit, Unreadable, from_row, values};
 use super::notices::EVENT_HOLD;
 use super::unreadable::UNREADABLE_RESTS;
-use super::{Change, StatusFacts, Store, StoreError, engine, rows, statements};
+use super::{Change, StatusFacts, Store, StoreError, rows, statements};
 use crate::clock;
 use crate::provider::ProviderId;
 
@@ -87,23 +87,6 @@ impl Store {
         }
         let (user_id, provider) = subject.user();
         unit.run(statements::OUTBOX_PUT, values![user_id, provider, subject.event_id(), at]).await.map(drop)
-    }
-
-    /// Gives every connection a version that it never had, since those of a restored database were
-    /// used before: the app would take further events for old ones. With an outbox, an event about
-    /// each is stored.
-    pub(super) async fn renumber(&self) -> Result<(), StoreError> {
-        let now = self.inner.clock.now();
-        engine::retrying(|| async {
-            let mut unit = self.begin().await?;
-            // No connection changes once a second for long, so the clock is ahead of all versions.
-            unit.run(statements::CONNECTIONS_RENUMBER, values![now.as_second()]).await?;
-            if self.inner.outbox {
-                unit.run(statements::OUTBOX_PUT_ALL, values![now]).await?;
-            }
-            unit.commit().await
-        })
-        .await
     }
 
     /// Claims up to `limit` events that are due at `now`. Nobody else gets them for a minute.

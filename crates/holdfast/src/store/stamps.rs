@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::Store;
+use super::engine::values;
 use super::statements::Sql;
 use crate::lock::Lock;
 
@@ -30,7 +31,7 @@ impl Store {
         }
         let store = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = store.write(sql, vec![id.as_str().into(), now.into()]).await {
+            if let Err(error) = store.write(sql, values![&id, now]).await {
                 tracing::warn!(%error, "when a user or a service key was last seen could not be stored");
             }
             store.inner.stamps.0.lock().remove(&id);
