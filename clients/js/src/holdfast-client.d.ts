@@ -327,6 +327,7 @@ export interface AuthorizedFetchOptions {
    * asking for a token, and a library that gives none although there is a session (offline, for
    * example) is not taken to say that nobody is signed in. Without it every `sessionChanged()` is a
    * change, and what was known is dropped with the last listener: whoever comes next starts anew.
+   * Where it throws, there is no session.
    */
   getSessionId?: (() => string | null | undefined) | undefined;
   fetch?: typeof globalThis.fetch | undefined;

@@ -7,6 +7,8 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { compile } from "svelte/compiler";
+import { render } from "svelte/server";
 import { get } from "svelte/store";
 import { createRenderer, createSSRApp } from "vue";
 import { renderToString } from "vue/server-renderer";
@@ -128,7 +130,14 @@ test("Vue: a ref that follows while its component is mounted, and nothing that a
   assert.equal(listeners, 0);
 });
 
+/** The Svelte store of the README reads in browsers alone; here it is looked at as in one. */
+function beBrowser(t) {
+  globalThis.window = globalThis;
+  t.after(() => delete globalThis.window);
+}
+
 test("Svelte: a store that follows, for as long as somebody subscribes", async (t) => {
+  beBrowser(t);
   const { instagram } = await moduleOf(t, readmeBlock("js", "// Svelte"));
   const client = createFakeClient();
   const store = instagram(client);
@@ -142,6 +151,7 @@ test("Svelte: a store that follows, for as long as somebody subscribes", async (
 });
 
 test("Svelte: a store that nobody has looked at yet has nothing of who was there when it was made", async (t) => {
+  beBrowser(t);
   const { instagram } = await moduleOf(t, readmeBlock("js", "// Svelte"));
   const client = createFakeClient(fakeStatus("connected"));
   const store = instagram(client);
@@ -150,6 +160,29 @@ test("Svelte: a store that nobody has looked at yet has nothing of who was there
   store.subscribe(({ phase, status }) => seen.push(status?.state ?? phase))();
   assert.ok(!seen.includes("connected"), String(seen));
   assert.equal(seen.at(-1), "not_connected");
+});
+
+test("Svelte: a page that a server renders, with the client as it is printed", async (t) => {
+  const [client] = readmeBlock("js", `${START}describe`).match(/^const client = [^]*?\n}\);\n/m);
+  const directory = await folder(t);
+  const page = compile(
+    '<script>import { snapshot } from "./store.js";</script><p>{$snapshot.phase}</p>',
+    {
+      generate: "server",
+    },
+  );
+  await writeFile(join(directory, "page.js"), page.js.code);
+  await writeFile(
+    join(directory, "store.js"),
+    `import { createHoldfastClient } from "holdfast-client";
+${readmeBlock("js", "// Svelte")}
+${client}
+export const snapshot = instagram(client);
+`,
+  );
+  const { default: Page } = await import(join(directory, "page.js"));
+  assert.match(render(Page).body, /<p>idle/);
+  await new Promise(setImmediate); // what nobody awaits
 });
 
 test("the popup's page, pasted behind the page without a framework: a press opens the popup", async () => {

@@ -16,7 +16,9 @@ import {
   useHoldfastClient,
   useInstagram,
 } from "../src/react.js";
+import { createHoldfastClient } from "../src/holdfast-client.js";
 import { instagramStatusOptions } from "../src/tanstack-query.js";
+import { errorOf } from "./support/harness.js";
 
 const forbidden = () => assert.fail("not on a server");
 
@@ -107,6 +109,24 @@ test("a query that suspends does not hold the page: the browser asks", async () 
     });
   });
   assert.match(html, /One moment/);
+});
+
+test("a server looks and leaves at once: no fault of the sign-in library ends it", async () => {
+  const missing = () => {
+    throw new ReferenceError("window is not defined");
+  };
+  const client = createHoldfastClient({
+    baseUrl: "https://x",
+    getToken: missing,
+    getSessionId: missing,
+    fetch: forbidden,
+  });
+  const seen = [];
+  client.subscribe(({ phase }) => seen.push(phase))();
+  await new Promise(setImmediate);
+  assert.equal(client.getSnapshot().phase, "idle");
+  assert.equal(client.getSessionKey(), "0");
+  assert.equal((await errorOf(client.status())).code, "token-failed");
 });
 
 test("the hook outside a provider says what is missing", () => {

@@ -196,7 +196,7 @@ export function createHoldfastClient(options) {
         queueMicrotask(() => {
           live.follow();
           // Without ids nobody could tell whether whoever listens next is the same person.
-          if (!options.getSessionId?.() && !store.hasListeners() && !session.refusal()) drop();
+          if (!session.id() && !store.hasListeners() && !session.refusal()) drop();
         });
       };
     },

@@ -34,7 +34,15 @@ export const isRefusal = ({ response: { status }, text, isFinal }) =>
  *        slow one
  * @param {() => void} onArrival somebody is signed in, and nobody was before
  */
-export function createSession({ getToken, getSessionId }, clock, onChange, probe, onArrival) {
+export function createSession(options, clock, onChange, probe, onArrival) {
+  /** None also where asking throws: the sign-in library may not be there, as on a server. */
+  const getSessionId = () => {
+    try {
+      return options.getSessionId?.();
+    } catch {
+      // `getToken` is what says why.
+    }
+  };
   /** Counts the sessions that were seen. What was asked for in another one is dropped. */
   let epoch = 0;
   /** Whose token was seen last; null before the first. */
@@ -59,14 +67,14 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
   /**
    * Nothing where nobody is signed in. Where there is a session, that says that the library could
    * not ask: some say it offline.
-   * @param {{ skipCache?: boolean }} [options]
+   * @param {{ skipCache?: boolean }} [how]
    */
-  const askForToken = (options) =>
+  const askForToken = (how) =>
     within(
       clock,
       TOKEN_TIMEOUT,
       // What is no string has no `trim`, and fails here: that is the library's fault.
-      async () => (await getToken(options))?.trim() || (getSessionId?.() && Promise.reject()),
+      async () => (await options.getToken(how))?.trim() || (getSessionId() && Promise.reject()),
       "token",
     );
 
@@ -74,7 +82,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
   const mint = joined(() => askForToken({ skipCache: true }), present);
 
   /** Is there another session than that of the last token? */
-  const isOver = () => owner && owner.id !== getSessionId?.();
+  const isOver = () => owner && owner.id !== getSessionId();
 
   /**
    * The number of the present session. Whoever keeps or gives away what may be another person's
@@ -99,7 +107,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
    */
   function meet(token, since, id) {
     check(since);
-    const next = ownerOf(token, id ?? getSessionId?.());
+    const next = ownerOf(token, id ?? getSessionId());
     if (owner && owner.identity !== next.identity) forget();
     if (!token) throw new HoldfastSessionError({ code: "signed-out" });
     if (!owner) onArrival();
@@ -130,7 +138,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
    * @param {IsFor} [isFor]
    */
   async function currentToken(since, isFor) {
-    const id = getSessionId?.();
+    const id = getSessionId();
     check(since);
     if (refusal && id) throw refusal; // without even asking for a token
     const token = meet(await askForToken(), since, id);
@@ -151,6 +159,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
   }
 
   return {
+    id: getSessionId,
     /** Why nothing is sent any more, or null. */
     refusal: () => refusal,
     /** The user and the whole session of the last token: to be compared, not to be trusted. */
@@ -159,7 +168,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
     isOver,
     present,
     /** Part of the keys of caches: differs between two sessions. */
-    key: () => String(getSessionId?.() ?? epoch),
+    key: () => String(getSessionId() ?? epoch),
 
     /** Somebody signed in, out or over, unless the session is known to be the same. */
     change: () => void (owner?.id ? present() : forget()),
