@@ -350,8 +350,13 @@ export interface HoldfastClientOptions extends AuthorizedFetchOptions {
 export interface ConnectOptions {
   /** Where to come back to; this page if not given. Must be on the server's allow-list. */
   returnTo?: string | undefined;
-  /** Makes Instagram ask for the password, to choose another account. */
+  /** Makes Instagram ask for the password, so that another account can be chosen there. */
   forceReauth?: boolean | undefined;
+  /**
+   * Which account may come back where one is connected already: that one alone, if not given
+   * (another is refused as `different-account`, and nothing changes), or any, which then takes its
+   * place.
+   */
   expect?: "same_account" | "any_account" | undefined;
   /** False: do not leave, only resolve to the attempt. */
   navigate?: boolean | undefined;

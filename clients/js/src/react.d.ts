@@ -57,9 +57,12 @@ export function useHoldfastClient(): HoldfastClient;
  */
 interface InstagramOperations {
   connect(options?: ConnectOptions): Promise<ConnectAttempt | void>;
-  /** `connect` that insists on the account already connected. */
+  /** `connect`, by the name that `describe` has for it where an account is connected already. */
   reconnect(options?: ConnectOptions): Promise<ConnectAttempt | void>;
-  /** `connect` for which Instagram asks for the password, so that another account can be chosen. */
+  /**
+   * `connect` for which Instagram asks for the password, so that another account can be chosen:
+   * whichever comes back takes the place of the one connected.
+   */
   connectAnother(options?: ConnectOptions): Promise<ConnectAttempt | void>;
   disconnect(): Promise<DisconnectReceipt | void>;
   check(): Promise<InstagramStatus | void>;

@@ -74,10 +74,9 @@ function createBinding(given, options, first) {
     isNews: (id) => !given && id && id !== auth?.sessionId,
     actions: {
       connect,
-      reconnect: (/** @type {ConnectOptions} */ options) =>
-        connect({ expect: "same_account", ...options }),
+      reconnect: connect, // which is for the account already connected, if there is one
       connectAnother: (/** @type {ConnectOptions} */ options) =>
-        connect({ forceReauth: true, ...options }),
+        connect({ forceReauth: true, expect: "any_account", ...options }),
       disconnect: quietly(client.disconnect),
       check: quietly(client.check),
       refetch: quietly(client.status),

@@ -79,7 +79,7 @@ test("three presses of Check again are one request, and the button says that it 
   await until(async () => (await focused(app)) !== "BODY", "the focus");
 });
 
-test("the wrong account is signed in at Instagram: another can be chosen, and Instagram asks for it", async (t) => {
+test("the wrong account came back: another can be chosen, Instagram asks for it, and it is taken", async (t) => {
   const app = await openApp(t, {
     browser,
     query: CALLBACK,
@@ -91,7 +91,9 @@ test("the wrong account is signed in at Instagram: another can be chosen, and In
   });
   await app.page.getByRole("button", { name: "Use another account" }).click();
   await until(() => count(app, CONNECT) === 1, "the attempt");
-  assert.equal(app.requests().find(({ route }) => route === CONNECT).body.force_reauth, true);
+  const { body } = app.requests().find(({ route }) => route === CONNECT);
+  assert.equal(body.force_reauth, true);
+  assert.equal(body.expect, "any_account", "or another is refused once more, round and round");
 });
 
 test("an account that Instagram does not admit: it says so once, and once admitted a press connects", async (t) => {

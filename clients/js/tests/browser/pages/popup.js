@@ -22,4 +22,4 @@ client.subscribe((snapshot) => {
 });
 document.querySelector("#connect").onclick = () => connectInPopup(client).catch(() => {});
 document.querySelector("#another").onclick = () =>
-  connectInPopup(client, { forceReauth: true }).catch(() => {});
+  connectInPopup(client, { forceReauth: true, expect: "any_account" }).catch(() => {});
