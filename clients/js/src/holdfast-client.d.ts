@@ -277,7 +277,8 @@ export class HoldfastServiceError extends ErrorOfKind {
 /**
  * No answer. Codes: `request-failed`, `request-timeout`, `token-failed`, `token-timeout`
  * (`getToken` threw, gave no string although there is a session, or took more than 8 s),
- * `stream-failed`, `stream-timeout`.
+ * `stream-failed`, `stream-timeout`; `window-blocked` (a page in a frame leaves for Instagram in a
+ * new window, which the browser forbids).
  */
 export class HoldfastNetworkError extends ErrorOfKind {
   readonly kind: "network";
@@ -336,8 +337,8 @@ export interface AuthorizedFetchOptions {
 
 export interface HoldfastClientOptions extends AuthorizedFetchOptions {
   /**
-   * How to leave for `authorize_url`; `location.assign` if not given. Required where there is no
-   * address bar.
+   * How to leave for `authorize_url`; if not given `location.assign`, and a new window from within
+   * a frame. Required where there is no address bar.
    */
   navigate?: ((authorizeUrl: string) => unknown) | undefined;
   /**

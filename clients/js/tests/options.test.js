@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { authorizedFetch, createHoldfastClient } from "../src/holdfast-client.js";
-import { install } from "./support/harness.js";
+import { errorOf, install } from "./support/harness.js";
 
 const getToken = async () => "token";
 
@@ -68,4 +68,24 @@ test("React Native has no address bar: navigate is needed, and said to be", (t) 
   const options = { baseUrl: "https://x.example", getToken };
   assert.throws(() => createHoldfastClient(options), /navigate .*Linking\.openURL/);
   assert.ok(createHoldfastClient({ ...options, navigate: () => {} }));
+});
+
+test("from within a frame it is a new window, which has no hold on this one; a blocked one is told", async (t) => {
+  const self = {};
+  install(t, "self", self);
+  install(t, "top", {});
+  const opened = [];
+  const window = { opener: self };
+  install(t, "open", (url) => (opened.push(url), opened.length === 1 ? window : null));
+  const attempt = { authorize_url: "https://www.instagram.com/oauth/authorize", attempt_id: "a1" };
+  const connect = () =>
+    createHoldfastClient({
+      baseUrl: "https://x.example",
+      getToken,
+      fetch: async () => Response.json(attempt),
+    }).connect({ returnTo: "https://app.example.com/" });
+  assert.equal((await connect()).attempt_id, "a1");
+  assert.deepEqual(opened, [attempt.authorize_url]);
+  assert.equal(window.opener, null);
+  assert.equal((await errorOf(connect())).code, "window-blocked");
 });

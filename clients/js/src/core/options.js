@@ -1,5 +1,7 @@
 /** Mistakes in the set-up are told when the client is made, in words that say what to do. */
 
+import { HoldfastNetworkError } from "./errors.js";
+
 /** @param {string} message @returns {never} */
 export function fail(message) {
   throw new TypeError(`Holdfast: ${message}`);
@@ -20,10 +22,16 @@ export function checkServer({ baseUrl, getToken }) {
 }
 
 /**
- * How a page leaves for another. Apps have no address bar, and must say how.
- * @returns {(url: string) => void}
+ * How a page leaves for another. Apps have no address bar, and must say how. Instagram lets nobody
+ * show it in a frame: from there it is a window.
+ * @returns {(url: string) => unknown}
  */
 export function byAddressBar() {
   if (globalThis.navigator?.product === "ReactNative") fail("navigate must call Linking.openURL");
-  return (url) => location.assign(url);
+  return (url) => {
+    if (top === self) return location.assign(url);
+    const page = open(url);
+    if (!page) throw new HoldfastNetworkError({ code: "window-blocked" });
+    page.opener = null; // what is there must not be able to lead this page elsewhere
+  };
 }

@@ -270,6 +270,28 @@ for (const by of ["element", "loader"])
     assert.equal(count(app, COMPLETE), 1);
   });
 
+test("in a frame: it connects in a window of its own, and the frame stays what it was", async (t) => {
+  const app = await openApp(t, {
+    browser,
+    page: "frame.html",
+    prepare: ({ page, server, url }) => {
+      server.state.authorizeUrl = new URL("instagram.html", url).href;
+      const src = url.replace("frame.html", "app.html").replace("&", "&amp;");
+      const body = `<!doctype html><title>Around it</title><iframe src="${src}"></iframe>`;
+      return page.route("**/frame.html?*", (route) =>
+        route.fulfill({ contentType: "text/html", body }),
+      );
+    },
+  });
+  const opened = app.context.waitForEvent("page");
+  const frame = app.page.frameLocator("iframe");
+  await frame.getByRole("button", { name: "Connect Instagram" }).click();
+  const instagram = await opened;
+  await instagram.waitForURL("**/instagram.html");
+  assert.equal(await instagram.evaluate(() => window.opener), null);
+  await frame.getByText("Not connected").waitFor();
+});
+
 test("in a popup: it finishes, closes, and the page that opened it knows", async (t) => {
   const app = await openApp(t, { browser, page: "popup.html" });
   const back = new URL(app.url);
