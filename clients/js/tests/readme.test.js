@@ -13,6 +13,7 @@ import { get } from "svelte/store";
 import { createRenderer, createSSRApp } from "vue";
 import { renderToString } from "vue/server-renderer";
 import { createFakeClient, fakeStatus } from "../src/fake.js";
+import { HoldfastRequestError } from "../src/holdfast-client.js";
 import { describe } from "../src/states.js";
 import { readme, readmeBlock } from "./support/code-blocks.js";
 
@@ -163,7 +164,9 @@ test("Svelte: a store that nobody has looked at yet has nothing of who was there
 });
 
 test("Svelte: a page that a server renders, with the client as it is printed", async (t) => {
-  const [client] = readmeBlock("js", `${START}describe`).match(/^const client = [^]*?\n}\);\n/m);
+  const [client] = readmeBlock("js", `${START}describe`).match(
+    /^const page = [^]*?(?=\nfunction)/m,
+  );
   const directory = await folder(t);
   const page = compile(
     '<script>import { snapshot } from "./store.js";</script><p>{$snapshot.phase}</p>',
@@ -185,50 +188,102 @@ export const snapshot = instagram(client);
   await new Promise(setImmediate); // what nobody awaits
 });
 
-test("the popup's page, pasted behind the page without a framework: a press opens the popup", async () => {
-  const client = createFakeClient(fakeStatus("not_connected"));
-  client.completeFromUrl = async () => null;
-  client.sessionChanged = () => {};
-  const pressed = [];
-  const button = {};
-  const parts = {
-    createHoldfastClient: () => client,
-    closePopup() {},
-    connectInPopup: async () => void pressed.push("popup"),
+/** The page without a framework on a fake client; `more` is pasted behind it. */
+function openPage(client, { more = "", parts = {} } = {}) {
+  const elements = {};
+  const window = new EventTarget();
+  const all = {
+    createHoldfastClient: (options) => Object.assign(client, { options }),
     describe,
-    button,
-    another: {},
-    document: { querySelector: (selector) => (selector === "#connect" ? button : {}) },
-    window: new EventTarget(),
-    ...{ baseUrl: "", getToken() {}, getSessionId() {} },
+    globalThis: { window },
+    document: { querySelector: (selector) => (elements[selector] ??= {}) },
+    ...parts,
   };
-  for (const what of ["describe", "closePopup"]) {
-    const code = readmeBlock("js", START + what).replace(/^import .*$/gm, "");
-    new Function(...Object.keys(parts), code)(...Object.values(parts));
-  }
-  for (const state of ["not_connected", "connecting", "reconnect_required", "action_required"]) {
-    client.setStatus(fakeStatus(state));
-    button.onclick();
-  }
-  assert.deepEqual(pressed, ["popup", "popup", "popup"]);
-  assert.equal(client.calls.at(-1).name, "check");
+  client.completeFromUrl = async () => null;
+  const code = `${readmeBlock("js", `${START}describe`)}{\n${more}}`.replace(/^import .*$/gm, "");
+  new Function(...Object.keys(all), code)(...Object.values(all));
+  return { elements, window };
+}
+
+const differentAccount = () =>
+  new HoldfastRequestError({ code: "different-account", status: 409, message: "Another one." });
+
+test("the page without a framework: each press does what its button says", () => {
+  const client = createFakeClient();
+  const { elements } = openPage(client);
+  client.setStatus(fakeStatus("reconnect_required"));
+  const { "#connect": connect, "#another": another, "#disconnect": disconnect } = elements;
+  const last = () => client.calls.at(-1);
+  assert.deepEqual([connect.textContent, another.hidden], ["Reconnect", true]);
+  connect.onclick();
+  assert.deepEqual(last(), { name: "connect", args: [] });
+  client.setStatus(fakeStatus("reconnect_required"));
+  client.setError(differentAccount());
+  assert.deepEqual([another.textContent, another.hidden], ["Use another account", false]);
+  another.onclick();
+  assert.deepEqual(last().args, [{ forceReauth: true, expect: "any_account" }]);
+  client.setStatus(fakeStatus("action_required"));
+  connect.onclick();
+  assert.equal(last().name, "check");
+  assert.deepEqual([disconnect.textContent, disconnect.hidden], ["Disconnect", false]);
+  disconnect.onclick();
+  assert.equal(last().name, "disconnect");
+  assert.equal(disconnect.hidden, true);
 });
 
-test("the page without a framework follows a sign-in library that comes after it", () => {
+test("the page without a framework: what has not changed is not read out again", () => {
+  const client = createFakeClient();
+  const { elements } = openPage(client);
+  client.setStatus(fakeStatus("connected"));
+  Object.defineProperty(elements["#title"], "textContent", {
+    get: () => "Connected",
+    set() {
+      assert.fail("written anew");
+    },
+  });
+  client.set({ isFetching: true });
+});
+
+test("the popup's page, pasted behind the page without a framework: a press opens the popup", () => {
   const client = createFakeClient(fakeStatus("not_connected"));
-  client.completeFromUrl = async () => null;
-  let changes = 0;
-  client.sessionChanged = () => (changes += 1);
-  const window = new EventTarget();
-  const code = readmeBlock("js", `${START}describe`).replace(/^import .*$/gm, "");
-  const parts = { createHoldfastClient: () => client, describe, window };
-  const document = { querySelector: () => ({}) };
-  new Function(...Object.keys(parts), "document", code)(...Object.values(parts), document);
-  let emit;
-  window.Clerk = { addListener: (listener) => (emit = listener) };
+  const pressed = [];
+  const { elements } = openPage(client, {
+    more: readmeBlock("js", `${START}closePopup`),
+    parts: {
+      closePopup() {},
+      connectInPopup: async (_, options) => void pressed.push(options),
+      ...{ baseUrl: "", getToken() {}, getSessionId() {} },
+    },
+  });
+  for (const state of ["not_connected", "connecting", "reconnect_required", "action_required"]) {
+    client.setStatus(fakeStatus(state));
+    elements["#connect"].onclick();
+  }
+  assert.deepEqual(pressed, [undefined, undefined, undefined]);
+  assert.equal(client.calls.at(-1).name, "check");
+  client.setError(differentAccount());
+  assert.equal(elements["#another"].textContent, "Use another account");
+  elements["#another"].onclick();
+  assert.deepEqual(pressed.at(-1), { forceReauth: true, expect: "any_account" });
+});
+
+test("the page without a framework asks nobody who is there before the sign-in library knows", async () => {
+  const client = createFakeClient(fakeStatus("not_connected"));
+  const { window } = openPage(client);
+  const changes = () => client.calls.filter(({ name }) => name === "sessionChanged").length;
+  const token = client.options.getToken();
+  let tell;
+  window.Clerk = {
+    session: { id: "sess_1", getToken: async () => "token" },
+    addListener: (listener) => (tell = listener),
+  };
   window.dispatchEvent(new Event("load"));
-  emit();
-  assert.equal(changes, 1);
+  assert.equal(await Promise.race([token, Promise.resolve("not yet")]), "not yet");
+  tell();
+  assert.equal(await token, "token");
+  assert.equal(changes(), 0, "whoever is the first changes nothing");
+  tell();
+  assert.equal(changes(), 1);
 });
 
 test("what was read is for the session that is still there, or for nobody", async (t) => {

@@ -382,23 +382,38 @@ test("the page of the README, with Clerk loaded later", async (t) => {
         "js",
         'import { createHoldfastClient } from "holdfast-client";\nimport { describe',
       ).replace('"https://api.example.com"', JSON.stringify(server.url));
+      const [markup] = readmeBlock("html", 'id="title"').split("<script");
+      const draw = `document.querySelector("main").innerHTML = ${JSON.stringify(markup)};`;
       await page.route("**/plain.js", (route) =>
-        route.fulfill({ contentType: "text/javascript", body: script }),
+        route.fulfill({ contentType: "text/javascript", body: draw + script }),
+      );
+      // As Clerk's script does, after the page's own.
+      await page.addInitScript(() =>
+        addEventListener("DOMContentLoaded", () => {
+          window.Clerk = { addListener: (listener) => (window.tellClerk = listener) };
+        }),
       );
     },
   });
+  await shows(app, /Loading/);
+  await app.pass(5_000);
+  assert.match(await app.text(), /^Loading…$/);
+  assert.equal(app.requests().length, 0);
+  await app.page.evaluate(() => {
+    window.Clerk.session = null;
+    window.tellClerk();
+  });
   await shows(app, /Signed out/);
   assert.equal((await app.text()).match(/Sign in to see/g).length, 1, "it is said once");
-  assert.equal(app.requests().length, 0);
   await app.page.evaluate(async (api) => {
     const { createSignIn } = await import("./sign-in.js");
     const signIn = createSignIn(api);
-    window.Clerk = { session: { id: "sess_1", getToken: (options) => signIn.getToken(options) } };
+    window.Clerk.session = { id: "sess_1", getToken: (options) => signIn.getToken(options) };
+    window.tellClerk();
   }, app.server.url);
-  await app.pass(10_000);
   await shows(app, /Not connected[\s\S]*Connect Instagram/);
   app.server.announce(connected);
-  await shows(app, /^Connected/);
+  await shows(app, /^Connected[\s\S]*Disconnect/);
 });
 
 test("a page with the README's Content Security Policy, in a browser of some years ago", async (t) => {
