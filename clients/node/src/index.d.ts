@@ -96,13 +96,18 @@ export interface Service {
   status(userId: string): Promise<InstagramStatus>;
   token(userId: string): Promise<TokenAnswer>;
   check(userId: string): Promise<InstagramStatus>;
-  history(
-    userId: string,
-    query?: { before?: string | null | undefined; limit?: number | undefined },
-  ): Promise<HistoryPage>;
+  history(userId: string, query?: HistoryQuery): Promise<HistoryPage>;
   disconnect(userId: string): Promise<DisconnectReceipt>;
   graph(userId: string, path: string, call?: GraphCall): Promise<GraphAnswer>;
   connections(query?: ConnectionsQuery): Promise<ConnectionsPage>;
+}
+
+export interface HistoryQuery {
+  /** `next` of the page before; null, which the last page has, begins anew. */
+  cursor?: string | null | undefined;
+  /** Another name of `cursor`. */
+  before?: string | null | undefined;
+  limit?: number | undefined;
 }
 
 export interface ConnectionsQuery {
@@ -173,6 +178,8 @@ export declare class WebhookError extends Error {
   readonly name: "WebhookError";
   /** What Express and Fastify answer with where nothing else is done about it. */
   readonly status: 400;
+  /** The same for Nest. */
+  readonly statusCode: 400;
 }
 
 /** What the wrappers for frameworks take. */

@@ -8,6 +8,8 @@ class WebhookError extends Error {
   name = "WebhookError";
   /** Express and Fastify answer with it: the mistake is the sender's. */
   status = 400;
+  /** The same for Nest. */
+  statusCode = 400;
 }
 
 /**

@@ -194,3 +194,8 @@ for (const [what, body, headers] of [
     assert.throws(() => verifyWebhook(body, headers), WebhookError);
   });
 }
+
+test("what is no event is answered with 400: Express and Fastify read the one name, Nest the other", () => {
+  const { status, statusCode } = new WebhookError("no");
+  assert.deepEqual([status, statusCode], [400, 400]);
+});

@@ -27,6 +27,11 @@ routes.get("/api/posts", (request, response) => {
   response.json({ for: request.caller.userId });
 });
 
+void (async (userId: string) => {
+  const { next } = await holdfast.service.history(userId);
+  await holdfast.service.history(userId, { cursor: next, limit: 20 });
+});
+
 fastify()
   .addHook("onRequest", forFastify.requireCaller(holdfast, { behindProxy: true }))
   .get("/", async (request) => ({ user: request.caller?.userId }));
