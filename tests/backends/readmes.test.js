@@ -69,7 +69,7 @@ async function works(app, posts) {
   }
 }
 
-/** The README's route for events takes every type of them. */
+/** The README's route for events takes every type of them, and nothing else. */
 async function takesEvents(app, route) {
   await until("the README's app for events", app, () => fetch(route));
   const status = { state: "connected" };
@@ -92,6 +92,8 @@ async function takesEvents(app, route) {
     const answer = await fetch(route, { method: "POST", headers, body });
     assert.equal(answer.status, 204, `${type}: ${await answer.text()}`);
   }
+  const forged = await fetch(route, { method: "POST", body: "{}" });
+  assert.equal(forged.status, 400, await forged.text());
   // What it prints comes by another way than its answers.
   const printed = () => app.output().match(new RegExp(`${USER} connected`, "g"));
   await until("the line of the README's app for events", app, printed);
@@ -206,16 +208,41 @@ test("Python: python -m build, pip install, the README's first block and its web
   writeFileSync(
     join(project, "events.py"),
     `import os, flask, waitress
-from holdfast_backend import Holdfast, verify_webhook
+from holdfast_backend import Holdfast, WebhookError, verify_webhook
 from holdfast_backend.flask import judge_requests
 app = flask.Flask(__name__)
 CORS = lambda app: None
 holdfast = Holdfast(${JSON.stringify(holdfast.url)})
 ${block("judge_requests(app, holdfast, public")}
-${block("verify_webhook(")}
+${block("# Flask\n@app.post")}
 waitress.serve(app, host="127.0.0.1", port=${another})`,
   );
   const receiver = start(python, ["events.py"], { cwd: project, env });
   await takesEvents(receiver, `http://127.0.0.1:${another}/holdfast-events`);
   await works(receiver, `http://127.0.0.1:${another}/posts`);
+
+  const third = await freePort();
+  writeFileSync(
+    join(project, "django_events.py"),
+    `import os, sys, django.conf, django.core.wsgi, waitress
+from django.http import HttpResponse, JsonResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from holdfast_backend import Holdfast, WebhookError, verify_webhook
+from holdfast_backend.django import judging
+holdfast = Holdfast(${JSON.stringify(holdfast.url)})
+${block("judging(holdfast, public")}
+${block("# Django\n@csrf_exempt")}
+posts = csrf_exempt(lambda request: JsonResponse({"for": request.caller.user_id}))
+urlpatterns = [path("holdfast-events", holdfast_events), path("posts", posts)]
+sys.modules["django_events"] = sys.modules["__main__"]
+django.conf.settings.configure(
+    ALLOWED_HOSTS=["*"], SECRET_KEY="x", ROOT_URLCONF="django_events",
+    MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware", "django_events.judge"],
+)
+waitress.serve(django.core.wsgi.get_wsgi_application(), host="127.0.0.1", port=${third})`,
+  );
+  const django = start(python, ["django_events.py"], { cwd: project, env });
+  await takesEvents(django, `http://127.0.0.1:${third}/holdfast-events`);
+  await works(django, `http://127.0.0.1:${third}/posts`);
 });

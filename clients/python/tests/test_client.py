@@ -870,6 +870,7 @@ class FastApi(unittest.TestCase):
                 answered = client.get("/mounted/posts", headers={"authorization": "Bearer x"})
                 self.assertEqual((answered.status_code, answered.json()), (401, {"detail": "It has expired."}))
                 self.assertEqual(answered.headers["www-authenticate"], "Bearer")
+                self.assertEqual(answered.headers["content-type"], "application/json", "of FastAPI's own body")
                 with self.assertRaises(WebSocketDisconnect) as closed:
                     with client.websocket_connect("/mounted/live", headers={"authorization": "Bearer x"}):
                         pass

@@ -5,12 +5,17 @@ from fastapi import FastAPI
 
 from holdfast_backend import Holdfast, verify_webhook
 from holdfast_backend.asgi import HoldfastMiddleware
+from holdfast_backend.django import JudgedRequest
 from holdfast_backend.types import State
 
 
 def use(app: FastAPI, holdfast: Holdfast) -> State:
     app.add_middleware(HoldfastMiddleware, holdfast=holdfast, role=["admin", "owner"])
     return holdfast.service.status("user_1")["state"]
+
+
+def caller_of(request: JudgedRequest) -> str | None:
+    return request.caller.user_id if request.caller else None
 
 
 def told() -> str:

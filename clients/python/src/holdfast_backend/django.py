@@ -6,10 +6,16 @@ from typing import Any, Callable
 
 from django.http import HttpRequest, HttpResponse  # type: ignore[import-untyped]
 
-from . import Holdfast, Refusal
+from . import Caller, Holdfast, Refusal
 from .wsgi import HoldfastMiddleware
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class JudgedRequest(HttpRequest):  # type: ignore[misc] # Django itself has no types
+    """What a view gets, for its annotation."""
+
+    caller: Caller | None
 
 
 def judging(holdfast: Holdfast, **options: Any) -> Callable[[GetResponse], GetResponse]:

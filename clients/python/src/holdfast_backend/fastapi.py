@@ -13,11 +13,13 @@ from .asgi import DENIAL, close_code, judge
 
 
 class NotAccepted(HTTPException):
-    """Ends the request with Holdfast's answer; without `install` with its status and headers."""
+    """Ends the request with Holdfast's answer; without `install` with its status and some of its headers."""
 
     def __init__(self, refusal: Refusal) -> None:
         self.refusal = refusal
-        super().__init__(refusal.status, refusal.problem.get("detail"), dict(refusal.headers))
+        # FastAPI's own body is no problem document.
+        headers = {name: value for name, value in refusal.headers.items() if name.lower() != "content-type"}
+        super().__init__(refusal.status, refusal.problem.get("detail"), headers)
 
 
 class NotConnected(WebSocketException):
