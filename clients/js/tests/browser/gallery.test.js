@@ -45,6 +45,25 @@ for (const colorScheme of ["light", "dark"]) {
   }
 }
 
+test("light or dark is the page's to say, whatever the system is", async (t) => {
+  for (const [system, page, ground] of [
+    ["dark", "normal", "rgb(255, 255, 255)"],
+    ["dark", "light", "rgb(255, 255, 255)"],
+    ["dark", "light dark", "rgb(23, 26, 33)"],
+    ["light", "light dark", "rgb(255, 255, 255)"],
+    ["light", "dark", "rgb(23, 26, 33)"],
+  ]) {
+    const tab = await browser.newPage({ colorScheme: system });
+    t.after(() => tab.close());
+    await tab.goto(`${site.url}/gallery/`);
+    const card = tab.locator(".hf-connection").first();
+    await card.waitFor();
+    await tab.evaluate((scheme) => (document.documentElement.style.colorScheme = scheme), page);
+    const colour = await card.evaluate((element) => getComputedStyle(element).backgroundColor);
+    assert.equal(colour, ground, `a ${page} page on a ${system} system`);
+  }
+});
+
 test("without its stylesheet axe finds nothing either", async (t) => {
   const page = await browser.newPage();
   t.after(() => page.close());
