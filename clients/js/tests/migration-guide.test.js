@@ -43,6 +43,13 @@ test("plain fetch: two requests at most, and an exception for what is not known"
   assert.equal(server.requests.length, 2);
 });
 
+test("plain fetch: of nobody nothing is asked", async (t) => {
+  const { server, signIn, fetchInstagramStatus } = await setUp(t);
+  signIn.become(null);
+  assert.match((await errorOf(fetchInstagramStatus())).message, /nobody is signed in/);
+  assert.deepEqual([server.requests.length, signIn.calls], [0, ["cached"]]);
+});
+
 test("plain fetch: a token that never comes is given up", async (t) => {
   const { server, instagramStatus } = await setUp(t, { isImpatient: true });
   assert.equal((await errorOf(instagramStatus(() => new Promise(() => {})))).message, "timed out");
