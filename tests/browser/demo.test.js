@@ -7,7 +7,15 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
-import { checkButton, connect, expectState, faultButton, signInAs } from "./support/demo.js";
+import {
+  checkButton,
+  connect,
+  consent,
+  expectState,
+  faultButton,
+  leaveForInstagram,
+  signInAs,
+} from "./support/demo.js";
 import { BINARY, freePort } from "./support/holdfast.js";
 import { startAll, visit } from "./support/visit.js";
 
@@ -58,6 +66,31 @@ describe("the demo page", () => {
     await expectState(page, "connected");
     await page.locator("#disconnect").click();
     await expectState(page, "not_connected");
+  });
+
+  test("another account than the linked one came back: it is offered, and then taken", async (t) => {
+    const { page, assertHealthy } = await visit(t, all);
+    await signInAs(page, "Edsger Dijkstra");
+    await expectState(page, "not_connected");
+    await connect(page, "edsger.writes");
+    await faultButton(page, "Remove the app").click();
+    await page.locator("#break-outcome", { hasText: /^Done/ }).waitFor();
+    await checkButton(page).click();
+    await expectState(page, "reconnect_required");
+    const choose = async () => {
+      await consent.account(page, "ada.makes").check();
+      await consent.approve(page).click();
+    };
+    await leaveForInstagram(page);
+    await choose();
+    await page.getByText("a different account than the linked one").waitFor();
+    await page.getByRole("button", { name: "Use another account" }).click();
+    await choose();
+    await expectState(page, "connected");
+    await page.locator("#account-handle", { hasText: "@ada.makes" }).waitFor();
+    await page.locator("#disconnect").click();
+    await expectState(page, "not_connected");
+    assertHealthy({ except: /status of 409/ });
   });
 
   test("on a phone the result of a press is on the screen", async (t) => {

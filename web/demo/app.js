@@ -146,7 +146,9 @@ async function main() {
     if (press === "check") byId("check").click();
     else await (press === "retry" ? client.retry() : client.connect()).catch(() => {});
   });
-  onPress(byId("another"), () => client.connect({ forceReauth: true, expect: "any_account" }).catch(() => {}));
+  onPress(byId("another"), () =>
+    client.connect({ forceReauth: true, expect: "any_account" }).catch(() => {}),
+  );
   onPress(byId("disconnect"), () => client.disconnect().catch(() => {}));
   setInterval(render, RENDER_EVERY_MS);
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand};
+use clerk_session::OriginPattern;
 use url::Url;
 
 /// Verifies Clerk session tokens and keeps Instagram connections alive.
@@ -122,10 +123,12 @@ pub struct DevArgs {
     /// Keep the database and its key in this directory [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Also let pages of this origin call the server, besides Vite's usual addresses; can be
+    /// Also let pages of this origin call the server, such as http://localhost:4000; can be
     /// repeated
-    #[arg(long, value_name = "ORIGIN")]
-    pub origin: Vec<String>,
+    ///
+    /// Pages of this machine may anyway, on the usual ports of Vite, Next, Angular and Astro.
+    #[arg(long, value_name = "ORIGIN", value_parser = OriginPattern::parse)]
+    pub origin: Vec<OriginPattern>,
     /// Send signed events to this address, as to the app's own backend
     #[arg(long, value_name = "URL")]
     pub webhook: Option<Url>,

@@ -63,7 +63,8 @@ impl RefusedOrigins {
             tracing::warn!(
                 origin,
                 nearest,
-                "a page called whose origin is not in HOLDFAST_ALLOWED_ORIGINS; its browser hides the answer from it"
+                "a page called whose origin is not in HOLDFAST_ALLOWED_ORIGINS (of holdfast dev: not among its --origin); \
+                 its browser hides the answer from it"
             );
         }
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use clerk_session::OriginPattern;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use url::Url;
@@ -118,20 +119,27 @@ async fn listen(port: u16) -> Result<(TcpListener, SocketAddr), Failure> {
     Ok((listener, address))
 }
 
-/// Where Vite serves an app that is being developed, the example of this repository among them.
-const VITE: [&str; 2] = ["http://127.0.0.1:5173", "http://localhost:5173"];
+/// Where an app that is being developed is served: by Next and Create React App, by Vite's preview,
+/// by Angular, Astro and Vite, the second ports of Next and Vite included. Not every port of this
+/// machine, where others may run programs that serve pages too.
+const USUAL_PORTS: [u16; 7] = [3000, 3001, 4173, 4200, 4321, 5173, 5174];
 
 /// The settings as an operator would write them, through the loader that reads an operator's.
 fn settings(
     address: SocketAddr,
-    origins: &[String],
+    origins: &[OriginPattern],
     webhook: Option<&Webhook>,
     home: &Home,
     outside: &Outside,
 ) -> Result<Settings, Failure> {
     let here = format!("http://{address}");
-    let allowed: Vec<&str> =
-        [here.as_str()].into_iter().chain(VITE).chain(origins.iter().map(String::as_str)).collect();
+    let usual =
+        USUAL_PORTS.map(|port| ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{port}")));
+    let allowed: Vec<&str> = [here.as_str()]
+        .into_iter()
+        .chain(usual.as_flattened().iter().map(String::as_str))
+        .chain(origins.iter().map(OriginPattern::as_str))
+        .collect();
     let events = webhook.map(|Webhook { url, secret }| {
         [
             ("HOLDFAST_WEBHOOK_URL", url.to_string()),

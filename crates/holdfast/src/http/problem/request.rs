@@ -295,8 +295,8 @@ codes! {
             meaning: "This user has reached the limit of connect attempts: five open ones, or twenty started \
                       within an hour.",
             causes: ["The app starts an attempt on every rendering instead of on a click."],
-            remedy: "Complete the open attempts, or wait: each ends by itself after ten minutes. Retry-After \
-                     says when the next one may start.",
+            remedy: "Wait as long as Retry-After says, which may be most of an hour. Of five open ones it is ten \
+                     minutes at most; completing one makes room too.",
         }
         TooManyStreams = "too-many-streams", TOO_MANY_REQUESTS, Retry, "Too many event streams" {
             meaning: "This user has reached the limit of open event streams.",

@@ -64,9 +64,10 @@ fn the_printed_lines_work_when_pasted_and_a_signal_ends_it_well() {
 }
 
 #[test]
-fn pages_of_an_origin_that_was_named_may_call() {
+fn pages_of_the_usual_ports_and_of_an_origin_that_was_named_may_call() {
     let place = Place::new();
-    let (_running, printed) = start(&place, &["--origin", "http://127.0.0.1:4321"]);
+    let named = ["--origin", "http://127.0.0.1:4000", "--origin", "http://localhost:3000"];
+    let (running, printed) = start(&place, &named);
     let here = printed[0].split_whitespace().last().unwrap();
     let allows = |origin: &str| {
         let output = Command::new("curl")
@@ -78,19 +79,29 @@ fn pages_of_an_origin_that_was_named_may_call() {
         assert!(answer.starts_with("http/1.1 "), "{answer}");
         answer.contains(&format!("access-control-allow-origin: {origin}"))
     };
-    assert!(allows("http://127.0.0.1:4321"));
-    assert!(allows("http://127.0.0.1:5173"));
+    assert!(allows("http://127.0.0.1:4000"));
+    for port in [3000, 3001, 4173, 4200, 4321, 5173, 5174] {
+        for host in ["127.0.0.1", "localhost"] {
+            assert!(allows(&format!("http://{host}:{port}")), "{host}:{port}");
+        }
+    }
     assert!(!allows("http://127.0.0.1:4322"));
+    assert!(!allows("https://localhost:3000"));
+    let said = running.logged();
+    assert!(said.contains("--origin") && said.contains("http://127.0.0.1:4322"), "{said}");
 }
 
 #[test]
 fn an_origin_that_is_none_is_named_with_its_remedy() {
     let place = Place::new();
-    let ended = place.run(&["dev", "--port", "0", "--origin", "http://127.0.0.1:4321/page"]);
-    let said = ended.stderr;
-    assert_eq!(ended.code, 2, "{said}");
-    assert!(
-        said.contains("an origin ends after host and port") && said.contains("correct --origin"),
-        "{said}"
-    );
+    for (origin, why) in [
+        ("http://127.0.0.1:4000/page", "an origin ends after host and port"),
+        ("localhost:3000", "it must begin with https:// (or http:// for local development)"),
+    ] {
+        let ended = place.run(&["dev", "--port", "0", "--origin", origin]);
+        let said = ended.stderr;
+        assert_eq!(ended.code, 2, "{said}");
+        assert!(said.contains(&format!("'{origin}' for '--origin <ORIGIN>': {why}")), "{said}");
+        assert!(!said.contains("HOLDFAST_ALLOWED_ORIGINS"), "{said}");
+    }
 }
