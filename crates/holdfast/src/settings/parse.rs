@@ -51,8 +51,17 @@ pub fn address_or_none(text: &str) -> Read<SocketAddr> {
     address(text)
 }
 
+/// Of an address, a line break or a tab is passed over when it is read: two lines would be one.
+fn refuse_line_breaks(text: &str) -> Read<()> {
+    if text.contains(char::is_control) {
+        return Err(Wrong::new("has a line break or a tab in it", "write one address, in one line"));
+    }
+    Ok(())
+}
+
 /// An http or https address.
 pub fn url(text: &str) -> Read<Url> {
+    refuse_line_breaks(text)?;
     let url = Url::parse(text)
         .map_err(|_| Wrong::new("is not an address", "write it in full, like https://api.example.com"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -87,6 +96,7 @@ pub fn consent_page(text: &str) -> Read<Url> {
 
 /// `sqlite://path` or `postgres://…`.
 pub fn database_url(text: &str) -> Read<SecretString> {
+    refuse_line_breaks(text)?;
     let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
     if let Some((misspelt, meant)) = misspelt_parameter(text) {
         Err(Wrong::new(

@@ -237,6 +237,21 @@ fn a_pattern_that_anybodys_domain_matches_is_refused() {
 }
 
 #[test]
+fn an_address_in_two_lines_is_refused_and_not_repeated() {
+    for (name, address) in [
+        ("HOLDFAST_DATABASE_URL", "postgres://app:pw@db/app\npostgres://other:hunter2@db/x"),
+        ("HOLDFAST_DATABASE_URL", "sqlite://holdfast.db\nhunter2"),
+        ("HOLDFAST_PUBLIC_URL", "https://api.example.com\n/hunter2"),
+        ("HOLDFAST_WEBHOOK_URL", "https://app.example.com/events\r\n\thunter2"),
+    ] {
+        let faults = tools([(name, address)]).unwrap_err().0;
+        let fault = faults.iter().find(|fault| fault.name == name).unwrap();
+        assert!(fault.what.contains("line break"), "{faults:?}");
+        assert!(!format!("{faults:?}").contains("hunter2"), "{faults:?}");
+    }
+}
+
+#[test]
 fn a_parameter_of_the_database_that_would_have_no_effect_is_named_where_another_was_meant() {
     let read = |parameters: &str| {
         let address = format!("postgres://app@db/app?{parameters}");

@@ -376,7 +376,13 @@ fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
             "create the role, or correct it in HOLDFAST_DATABASE_URL, or allow it in pg_hba.conf",
         ),
         (_, "3D000") => (
-            format!("{host} has no database {}", options.get_database().unwrap_or(role)),
+            match options.get_database().unwrap_or(role) {
+                // A piece of an address that was taken for the name may hold a password.
+                name if name.contains(['@', ':', '/']) => {
+                    format!("{host} has not the database of the address")
+                }
+                name => format!("{host} has no database {name}"),
+            },
             "create it (`createdb`), or correct its name in HOLDFAST_DATABASE_URL",
         ),
         (_, "08P01") => (

@@ -94,6 +94,7 @@ async fn a_server_that_is_not_there_or_lets_nobody_in_is_unreachable() {
         ),
         (postgres_url("no_such_database"), "has no database no_such_database; create it"),
         (stranger, "rejects role stranger; create the role"),
+        (postgres_url("holdfast:hunter2@db"), "has not the database of the address; create it"),
     ];
     for (url, named) in cases {
         let error = refusal(StoreOptions::serve(url)).await;
