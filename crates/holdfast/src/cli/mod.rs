@@ -176,10 +176,13 @@ fn run_to_end(context: &Context, work: impl Future<Output = Outcome>) -> Outcome
         // A thread that waits for the disk must not be the only one.
         runtime.worker_threads(2);
     }
-    let runtime = runtime.enable_all().build().map_err(|error| {
+    // At the machine's limit of threads, blocking work panics where none is left to wait for.
+    let runtime = runtime.enable_all().thread_keep_alive(Duration::MAX).build().map_err(|error| {
         Failure::setup(format!("threads or sockets cannot be created: {error}"), "see `ulimit -a`")
     })?;
+    drop(runtime.spawn_blocking(|| ()));
     let outcome = runtime.block_on(async {
+        serve::outlive_the_limit_of_a_file()?;
         let outcome = work.await;
         context.close().await;
         outcome

@@ -217,6 +217,12 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
+/// Where a file may grow no further (`ulimit -f`, `LimitFSIZE=`), lets the write fail, which is told,
+/// and not a signal end the process.
+pub(super) fn outlive_the_limit_of_a_file() -> Result<(), Failure> {
+    receive(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
+}
+
 /// Lets signals end the first process of a container, which is not ended by those that it has no
 /// receiver for.
 pub(super) fn end_when_told() -> Result<(), Failure> {
