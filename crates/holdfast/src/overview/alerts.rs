@@ -232,7 +232,18 @@ alerts! {
         summary: "The worker has not completed a tick for ten minutes.",
         meaning: "This process refreshes nothing. After three minutes the worker of another replica takes over its work.",
         first: "journalctl -u holdfast -n 50 -o cat",
-        remedy: "Restart the process; nothing is lost. Report the fault with the log of that time.",
+        remedy: "The log says why ticks fail; where another session holds a lock in the database (`pg_stat_activity`), end it. Otherwise \
+                 restart the process; nothing is lost. Report the fault with the log of that time.",
+    }
+    HoldfastFiguresStale = Ticket, "2m", ["database"] {
+        expr: "(time() - holdfast_overview_timestamp_seconds > 600 or \
+               (time() - process_start_time_seconds > 600 unless on (instance) holdfast_overview_timestamp_seconds)) \
+               and on (instance) holdfast_ready{check=\"database\"} == 1",
+        summary: "The gauges of connections, refreshes and tables are ten minutes old.",
+        meaning: "Alerts that rest on them, such as those for overdue refreshes and events that wait, stay silent. The database answers, but a query \
+                  for them fails or does not end: a table is locked, damaged or missing.",
+        first: "journalctl -u holdfast -n 50 -o cat; holdfast doctor",
+        remedy: "The log says why the overview is not read. Where a session holds a lock (`pg_stat_activity`), end it.",
     }
     HoldfastJournalUnwritable = Page, "2m", ["journal"] {
         expr: "holdfast_journal_writable == 0",

@@ -49,7 +49,7 @@ metrics! {
         "1 if a token could be journaled while the database is down",
         "Alert where it is 0 for 2 minutes (`HoldfastJournalUnwritable`): a token could be lost.";
     LAST_TICK = Gauge "worker_last_tick_timestamp_seconds",
-        "When this process's worker last completed a tick; absent where it runs no worker",
+        "When this process's worker last completed a tick, or began if it never has; absent where it runs no worker",
         "Alert where it is more than 10 minutes ago (`HoldfastWorkerStuck`).";
     POOL = Gauge "database_pool",
         "Connections to the database",
@@ -65,7 +65,8 @@ metrics! {
         by [("table", "a table that is swept")];
     SEEN = Gauge "overview_timestamp_seconds",
         "When the gauges of this section were last updated; absent before the first update",
-        "If it is more than 10 minutes ago, the gauges are out of date: the database does not answer this process.";
+        "Alert where it is more than 10 minutes ago while the database is ready (`HoldfastFiguresStale`): the gauges are out \
+         of date.";
     CLOCK = Gauge "clock_ahead_seconds",
         "How far this machine's clock is ahead of Clerk's or Instagram's, whichever answered last; absent before the \
          first answer",

@@ -153,6 +153,7 @@ impl Worker {
     /// Ticks until stopped. Then nothing more is begun and unused leases are released, but
     /// refreshes in flight are finished: an answer may be the only copy of a grant.
     pub async fn run(&self, stop: CancellationToken) {
+        self.tally.began(self.clock.now());
         while !stop.is_cancelled() {
             match self.tick_until(&stop).await {
                 Ok(done) => {

@@ -38,7 +38,8 @@ pub struct Tally {
     refreshes: Family<Labels<1>, Counter>,
     /// Counts since the last [`Tally::take`].
     fresh: Lock<BTreeMap<&'static str, u64>>,
-    /// Last tick, in unix milliseconds; `i64::MIN` before the first.
+    /// Last tick, in unix milliseconds; before the first, when the worker began, and `i64::MIN`
+    /// where it has not.
     ticked_at: AtomicI64,
 }
 
@@ -71,11 +72,21 @@ impl Tally {
         name
     }
 
+    /// A worker that never completes a tick counts as late, too.
+    pub(super) fn began(&self, now: Timestamp) {
+        let _ = self.ticked_at.compare_exchange(
+            i64::MIN,
+            now.as_millisecond(),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+    }
+
     pub(super) fn ticked(&self, now: Timestamp) {
         self.ticked_at.store(now.as_millisecond(), Ordering::Relaxed);
     }
 
-    /// When the worker last ticked; `None` before the first tick, or without a worker.
+    /// When the worker last ticked, or began; `None` without a worker.
     pub fn last_tick(&self) -> Option<Timestamp> {
         let at = self.ticked_at.load(Ordering::Relaxed);
         (at != i64::MIN).then(|| from_millis(at))

@@ -75,7 +75,7 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
         // Without it no tick is completed.
         && readiness.tells(DATABASE) != Some(false)
     {
-        troubles.add("HoldfastWorkerStuck", format!("The worker's last completed tick was at {at}."));
+        troubles.add("HoldfastWorkerStuck", format!("The worker has completed no tick since {at}."));
     }
     let last_of = |code| operator.state.edge.metrics.memory.last_of(code);
     let recent = |code| last_of(code).filter(|one| since(one.at, now) < STALE_S);
@@ -106,9 +106,10 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
     if seen.database_took > SLOW {
         let took = seen.database_took.as_millis();
         troubles.add("HoldfastDatabaseSlow", format!("One database query took {took} ms."));
-    } else if let Some(at) = stale.filter(|_| !is_blamed(DATABASE)) {
+    }
+    if let Some(at) = stale.filter(|_| !is_blamed(DATABASE)) {
         troubles.add(
-            "HoldfastDatabaseSlow",
+            "HoldfastFiguresStale",
             format!("These figures are of {at}: gathering them anew does not finish."),
         );
     }

@@ -35,11 +35,18 @@ async fn only_a_completed_tick_counts() {
             let _ = tokio::time::timeout(Duration::from_secs(1), running).await;
             tally.last_tick()
         };
+        assert_eq!(tally.last_tick(), None);
         let before = one.clock.now();
         assert_eq!(ticks().await, Some(before));
         one.clock.advance(MINUTE);
         one.store.close().await;
         assert_eq!(ticks().await, Some(before));
+        // Of a worker that was started then, too.
+        let tally = Arc::new(Tally::default());
+        let next = worker.with_tally(tally.clone());
+        let running = next.run(CancellationToken::new());
+        let _ = tokio::time::timeout(Duration::from_secs(1), running).await;
+        assert_eq!(tally.last_tick(), Some(one.clock.now()));
     })
     .await;
 }

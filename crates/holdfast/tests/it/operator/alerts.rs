@@ -28,6 +28,8 @@ const HEALTHY: &[(&str, &str)] = &[
     ("holdfast_ready{check=\"schema\"}", "1x90"),
     ("holdfast_ready{check=\"encryption_keys\"}", "1x90"),
     ("holdfast_worker_last_tick_timestamp_seconds", "0+60x90"),
+    ("holdfast_overview_timestamp_seconds", "0+60x90"),
+    ("process_start_time_seconds", "0x90"),
     ("holdfast_clerk_keys_failing", "0x90"),
     ("holdfast_clock_ahead_seconds", "0x90"),
     ("holdfast_session_tokens_cannot_judge_total", "0x90"),
@@ -120,6 +122,16 @@ const TROUBLES: &[(&str, &str, &[Shown])] = &[
         "HoldfastWorkerStuck",
         &[("holdfast_worker_last_tick_timestamp_seconds", "60x90")],
     ),
+    (
+        "the figures are no longer gathered",
+        "HoldfastFiguresStale",
+        &[("holdfast_overview_timestamp_seconds", "60x90")],
+    ),
+    (
+        "the figures were never gathered",
+        "HoldfastFiguresStale",
+        &[("holdfast_overview_timestamp_seconds", "_x90")],
+    ),
     ("the budget is spent", "HoldfastBudgetSpent", &[("holdfast_provider_budget_ratio", "1x90")]),
     (
         "the receiver of events is down",
@@ -157,6 +169,7 @@ const TROUBLES: &[(&str, &str, &[Shown])] = &[
             ("holdfast_ready{check=\"schema\"}", "_x90"),
             ("holdfast_ready{check=\"encryption_keys\"}", "_x90"),
             ("holdfast_journal_entries", "2x90"),
+            ("holdfast_overview_timestamp_seconds", "60x90"),
             (
                 "holdfast_http_request_duration_seconds_bucket{route=\"/user/instagram/status\",le=\"0.01\"}",
                 "0+50x90",

@@ -97,8 +97,8 @@ impl Staged {
     }
 
     /// A test of Prometheus' tester. What grew between the two scrapes grows on so every minute;
-    /// times are as far away as they were, and the worker's last round moves on where it was
-    /// recent.
+    /// times are as far away as they were, and those of the worker's last round and of the last look
+    /// move on where they were recent.
     fn rule_test(&self) -> String {
         let Self { alert, before, during, is_up, .. } = self;
         let mut text = String::from("  - interval: 1m\n    input_series:\n");
@@ -120,7 +120,8 @@ impl Staged {
                 format!("{first}+{}x90", (value - first).max(0.0))
             } else if series.split('{').next().is_some_and(|name| name.ends_with("_timestamp_seconds")) {
                 let from_now = value - during.at;
-                let is_recent = series.starts_with("holdfast_worker") && from_now > -600.0;
+                let moves_on = series == TICKED || series == "holdfast_overview_timestamp_seconds";
+                let is_recent = moves_on && from_now > -600.0;
                 if is_recent { "0+60x90".to_owned() } else { format!("{from_now}x90") }
             } else {
                 format!("{value}x90")
