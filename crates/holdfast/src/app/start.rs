@@ -250,6 +250,14 @@ async fn open_store(settings: &Settings, seams: &Seams, vault: &Vault) -> Result
         vault.prove(&store.sentinels().await?)?;
     }
     store.migrate().await?;
+    if let Ok(Some(facts)) = store.server_facts().await
+        && let Some(off) = facts.crash_unsafe
+    {
+        tracing::warn!(
+            off,
+            "a crash of the database's machine may lose or damage what was committed; `holdfast doctor` says more"
+        );
+    }
     let released = store.release_dead_server().await?;
     if released > 0 {
         tracing::info!(released, "this server was killed while working; it continues the interrupted work");

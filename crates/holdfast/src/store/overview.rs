@@ -66,12 +66,13 @@ statements! {
     DELETIONS_LATE =
         Sql::both("SELECT COUNT(*) AS amount FROM data_deletions WHERE completed_at IS NULL AND requested_at <= $1");
     SENTINEL_AGES = Sql::both("SELECT key_id, created_at FROM key_ring_sentinel ORDER BY created_at, key_id");
-    /// Whoever may not see the state of a standby sees that there is one. SQLite has no server, no
+    /// Of standbys, as many must follow as a commit waits for: `FIRST 2 (a, b)`. Whoever may not see
+    /// the state of a standby sees that there is one. SQLite has no server, no
     /// role and no bound. The schema is that of the tables, and before there
     /// are any the one that they will be made in.
     SERVER_FACTS = Sql::each(
         "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, NULL AS own_limit, 1 AS may_create, NULL \
-         AS other_owner, 0 AS is_read_only, '' AS encoding, 0 AS lacks_standby",
+         AS other_owner, 0 AS is_read_only, '' AS encoding, 0 AS lacks_standby, NULL AS crash_unsafe",
         concat!(
             "SELECT CAST(current_user AS TEXT) AS role, CAST(CAST(CAST(",
             own_schema!(),
@@ -91,9 +92,12 @@ statements! {
             ") AND NOT pg_has_role(relowner, 'USAGE')) AS other_owner, \
              CAST(CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 \
              ELSE 0 END AS BIGINT) AS is_read_only, CAST(current_setting('server_encoding') AS TEXT) AS encoding, \
-             CAST(CASE WHEN COALESCE(current_setting('synchronous_standby_names', true), '') <> '' AND NOT EXISTS (SELECT 1 FROM \
-             pg_catalog.pg_stat_replication WHERE COALESCE(sync_state, 'sync') IN ('sync', 'quorum')) THEN 1 ELSE 0 END AS BIGINT) \
-             AS lacks_standby",
+             CAST(CASE WHEN COALESCE(current_setting('synchronous_standby_names', true), '') <> '' AND (SELECT COUNT(*) FROM \
+             pg_catalog.pg_stat_replication WHERE COALESCE(sync_state, 'sync') IN ('sync', 'quorum')) < \
+             COALESCE(CAST(substring(current_setting('synchronous_standby_names', true) FROM \
+             '(?i)^\\s*(?:FIRST|ANY)?\\s*(\\d+)\\s*\\(') AS BIGINT), 1) THEN 1 ELSE 0 END AS BIGINT) AS lacks_standby, \
+             (SELECT CAST(string_agg(CAST(name AS TEXT), ' and ' ORDER BY name) AS TEXT) FROM pg_settings WHERE name IN \
+             ('fsync', 'full_page_writes') AND setting = 'off') AS crash_unsafe",
         ),
     );
     LACKING_RIGHT = Sql::each(
@@ -135,8 +139,11 @@ pub struct ServerFacts {
     pub is_read_only: bool,
     /// `server_encoding`, such as `UTF8` or `LATIN1`.
     pub encoding: String,
-    /// Whether commits wait for a standby that is away.
+    /// Whether commits wait for more standbys than follow.
     pub lacks_standby: bool,
+    /// The settings that are off, and that durability rests on: a crash of the machine may lose or
+    /// damage what was committed.
+    pub crash_unsafe: Option<String>,
 }
 
 /// How the connections to the database are used.
@@ -257,7 +264,7 @@ impl Store {
         let facts = rows::read_total(&row, "(server)", |row| {
             Ok(from_row!(row => ServerFacts {
                 role, schema, version, max_connections, own_limit, may_create, other_owner, is_read_only, encoding,
-                lacks_standby,
+                lacks_standby, crash_unsafe,
             }))
         })?;
         Ok(Some(facts))

@@ -84,7 +84,16 @@ async fn check_opened(
         return Ok(());
     }
     // Opening asserts the settings that durability rests on, and that the file can be written.
-    report.add(Check::passed(code::DATABASE, "opens; its settings guarantee durability"));
+    report.add(match facts.as_ref().ok().and_then(|facts| facts.as_ref()?.crash_unsafe.as_ref()) {
+        None => Check::passed(code::DATABASE, "opens; its settings guarantee durability"),
+        Some(off) => {
+            let what = format!("opens; with {off} off, a crash of its machine may lose or damage what was committed");
+            Check::warning(code::DATABASE, what).mended_by(
+                "set fsync and full_page_writes on in postgresql.conf, unless the storage below Postgres does without, as that of \
+                 Neon, or ZFS for full_page_writes",
+            )
+        }
+    });
     let foreign = answered(store.foreign_tables().await)?.unwrap_or_default();
     if !foreign.is_empty() {
         let what = format!("tables of another program have names that Holdfast uses: {}", foreign.join(", "));
@@ -136,7 +145,8 @@ fn check_use(facts: &ServerFacts, report: &mut Report) -> bool {
         return false;
     }
     if facts.lacks_standby {
-        let what = "synchronous_standby_names is set, and no standby of these follows: no write ends";
+        let what =
+            "synchronous_standby_names is set, and fewer standbys follow than it asks for: no write ends";
         report.add(Check::failed(code::DATABASE, what).mended_by(
             "bring a standby back; or, which gives up the second copy, as a superuser: ALTER SYSTEM RESET \
              synchronous_standby_names; SELECT pg_reload_conf()",
