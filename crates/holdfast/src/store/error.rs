@@ -166,7 +166,7 @@ pub enum OpenError {
     /// The database server, the role or the database has too few connections.
     #[error(
         "{host} has no connection left for role {role}; raise max_connections, or the CONNECTION LIMIT of the role or the \
-         database, to thirteen for each replica, or close other connections"
+         database, to thirteen for each replica and five for commands, or close other connections"
     )]
     TooFewConnections {
         /// Where the server is.

@@ -22,7 +22,8 @@ pub(super) async fn unanswered(store: &Store, error: StoreError) -> Check {
         if is_crowded {
             let what = format!("the database opens, but then grants no further connection: {why}");
             return Check::failed(code::DATABASE_POOL, what).mended_by(
-                "raise max_connections, or the CONNECTION LIMIT of the role or the database, to thirteen for each replica",
+                "raise max_connections, or the CONNECTION LIMIT of the role or the database, to thirteen for each replica and five \
+                 for commands",
             );
         }
         return Check::failed(code::DATABASE, format!("it opens, but then answers no more: {why}")).mended_by(

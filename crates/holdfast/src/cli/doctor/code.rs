@@ -85,7 +85,7 @@ codes! {
          HOLDFAST_DATABASE_URL.";
     DATABASE_POOL = "database-pool", "database connections",
         "The database server allows fewer connections than the replicas use.",
-        "Set max_connections to thirteen for each replica plus what other programs use, or put PgBouncer in front (session \
+        "Set max_connections to thirteen for each replica, and five for commands, plus what other programs use, or put PgBouncer in front (session \
          pooling).";
     SCHEMA = "schema", "schema",
         "The tables are not those that this version of the program expects.",

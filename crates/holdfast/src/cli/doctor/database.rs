@@ -167,7 +167,7 @@ fn check_use(facts: &ServerFacts, report: &mut Report) -> bool {
             facts.role
         );
         report.add(Check::failed(code::DATABASE_POOL, what).mended_by(format!(
-            "as a superuser: ALTER ROLE {} CONNECTION LIMIT -1, or thirteen for each replica; ALTER DATABASE … \
+            "as a superuser: ALTER ROLE {} CONNECTION LIMIT -1, or thirteen for each replica and five for commands; ALTER DATABASE … \
              CONNECTION LIMIT likewise",
             facts.role
         )));
