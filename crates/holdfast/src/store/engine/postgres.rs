@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{Connection as _, Executor as _, Row as _};
 
 use super::demotion::Demotion;
@@ -45,8 +45,10 @@ impl Postgres {
 
     fn read_address(url: &str) -> Result<PgConnectOptions, OpenError> {
         // Drop sqlx's text: it quotes the address, which may hold a password.
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| OpenError::Address("the Postgres address cannot be read".to_owned()))?;
+        let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Address(unreadable(url)))?;
+        if options.get_host().contains(',') {
+            return Err(OpenError::Address("the address names several hosts; name one".to_owned()));
+        }
         // It keeps the brackets around an IPv6 address, which no name resolution takes.
         let host = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         Ok(match host.map(str::to_owned) {
@@ -340,6 +342,35 @@ async fn explained(error: sqlx::Error, options: &PgConnectOptions) -> OpenError 
     }
 }
 
+/// Which part of an address cannot be read; never the part itself.
+fn unreadable(url: &str) -> String {
+    const IN_A_PASSWORD: &str = "in a password, write / as %2F, # as %23, ? as %3F and @ as %40";
+    let why = match url::Url::parse(url) {
+        Err(url::ParseError::InvalidPort) => format!("its port is no number; {IN_A_PASSWORD}"),
+        Err(url::ParseError::EmptyHost) => "it names no host after the @".to_owned(),
+        Err(_) => IN_A_PASSWORD.to_owned(),
+        Ok(url) => {
+            let is_wrong = |name: &str, value: &str| match name {
+                "sslmode" | "ssl-mode" => value.parse::<PgSslMode>().is_err(),
+                "port" => value.parse::<u16>().is_err(),
+                "hostaddr" => value.parse::<std::net::IpAddr>().is_err(),
+                "statement-cache-capacity" => value.parse::<usize>().is_err(),
+                _ => false,
+            };
+            match url.query_pairs().find(|(name, value)| is_wrong(name, value)) {
+                Some((name, _)) if name.starts_with("ssl") => {
+                    format!(
+                        "its {name} is none of disable, allow, prefer, require, verify-ca and verify-full"
+                    )
+                }
+                Some((name, _)) => format!("its {name} has not the form of one"),
+                None => IN_A_PASSWORD.to_owned(),
+            }
+        }
+    };
+    format!("the Postgres address cannot be read: {why}")
+}
+
 fn unreachable_server(failure: impl Into<Failure>) -> OpenError {
     OpenError::Unreachable {
         why: failure.into().into_error().to_string(),
@@ -354,12 +385,16 @@ fn host_of(options: &PgConnectOptions) -> String {
     }
 }
 
-const UNTRUSTED: &str = "give the server a TLS certificate that sslrootcert in HOLDFAST_DATABASE_URL, or this machine, trusts for that \
-                         host, or change sslmode";
+const UNTRUSTED: &str = "give the server a TLS certificate for that host, and name its authority in sslrootcert of HOLDFAST_DATABASE_URL \
+                         (without it, public authorities alone are trusted, not those of this machine), or change sslmode";
 
 /// The SQLSTATE of an error; empty where the server has not answered.
 fn code_of(error: &sqlx::Error) -> Cow<'_, str> {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default()
+}
+
+fn is_plain(options: &PgConnectOptions) -> bool {
+    options.get_socket().is_none() && matches!(options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::Allow)
 }
 
 /// Why no connection could be made, with host and role. Never the password.
@@ -370,6 +405,10 @@ fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
         (_, "28P01") => (
             format!("{host} rejects the password of role {role}"),
             "correct the password in HOLDFAST_DATABASE_URL, with reserved characters percent-encoded",
+        ),
+        (_, "28000") if is_plain(options) => (
+            format!("{host} rejects role {role} on a connection without TLS"),
+            "write sslmode=verify-full in HOLDFAST_DATABASE_URL where pg_hba.conf wants TLS (hostssl), or create or correct the role",
         ),
         (_, "28000") => (
             format!("{host} rejects role {role}"),
@@ -419,6 +458,22 @@ mod tests {
     fn an_address_of_ipv6_has_no_brackets() {
         for (url, host) in [("postgres://u@[::1]:5432/db", "::1"), ("postgres://u@db:5432/db", "db")] {
             assert_eq!(Postgres::read_address(url).unwrap().get_host(), host);
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_read_says_which_part_is_wrong() {
+        for (url, part) in [
+            ("postgres://u:pa/hunter2@db/app", "in a password, write / as %2F"),
+            ("postgres://u:pa#hunter2@db/app", "in a password"),
+            ("postgres://u:hunter2@/app", "no host"),
+            ("postgres://u:hunter2@db/app?sslmode=no-verify", "its sslmode is none of disable"),
+            ("postgres://u:hunter2@db/app?port=x", "its port"),
+            ("postgres://u:hunter2@one,two/app", "several hosts"),
+        ] {
+            let told = Postgres::read_address(url).unwrap_err().to_string();
+            assert!(told.contains(part), "{url}: {told}");
+            assert!(!told.contains("hunter2"), "{told}");
         }
     }
 
