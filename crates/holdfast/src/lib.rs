@@ -17,6 +17,7 @@ pub mod clock;
 pub mod clock_watch;
 pub mod connection;
 pub mod connections;
+mod counted;
 mod digest;
 pub mod display_text;
 pub mod entropy;

@@ -10,6 +10,7 @@ use super::exit::{ExitStatus, Failure, told};
 use super::printer::Printer;
 use crate::app;
 use crate::clock::{SharedClock, SystemClock, within};
+use crate::counted::counted;
 use crate::entropy::{SharedEntropy, SystemEntropy};
 use crate::lock::Lock;
 use crate::process;
@@ -283,7 +284,7 @@ fn unknown_address(settings: &Settings) -> Option<Fault> {
 
 fn faulty(faults: &Faults) -> Failure {
     let count = faults.0.len();
-    let things = if count == 1 { "1 fault".to_owned() } else { format!("{count} faults") };
+    let things = counted(count as u64, "fault", "faults");
     Failure {
         sentence: format!("the configuration has {things}\n{faults}"),
         remedy: None,

@@ -49,6 +49,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "clock_watch",
             "connection",
             "connections",
+            "counted",
             "display_text",
             "entropy",
             "http",
@@ -86,6 +87,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "vault",
         ],
     ),
+    ("counted", &[]),
     ("digest", &[]),
     ("display_text", &["address"]),
     ("entropy", &["lock", "per_thread"]),
@@ -99,6 +101,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "clock",
             "connection",
             "connections",
+            "counted",
             "digest",
             "entropy",
             "lock",
@@ -152,7 +155,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("per_thread", &[]),
     ("process", &[]),
-    ("provider", &["clock", "digest", "display_text", "metric", "transport"]),
+    ("provider", &["clock", "digest", "display_text", "lock", "metric", "transport"]),
     (
         "settings",
         &[

@@ -7,6 +7,7 @@ use super::answered::{Unanswered, answered};
 use super::code;
 use super::report::{Check, Report};
 use crate::clock::{after, before};
+use crate::counted::counted;
 use crate::overview::LAST_DAYS;
 use crate::provider::ProviderId;
 use crate::settings::Settings;
@@ -27,7 +28,7 @@ pub(super) async fn check_events(
     match answered(store.late_events(late).await)? {
         Ok(LateEvents { oldest: None, .. }) => {}
         Ok(LateEvents { amount, is_tried: true, oldest: Some(oldest) }) => {
-            let events = if amount == 1 { "1 event" } else { &format!("{amount} events") };
+            let events = counted(amount, "event", "events");
             let what =
                 format!("the app has not taken {events}, the oldest of {oldest}; each is tried for 7 days");
             report.add(Check::failed(code::WEBHOOK, what));
@@ -69,10 +70,10 @@ pub(super) async fn check_refreshes(
     };
     match answered(read.await)? {
         Ok((overdue, failing, soonest)) => report.add(if overdue > 0 {
-            Check::warning(code::BACKLOG, format!("{overdue} refreshes are overdue"))
+            Check::warning(code::BACKLOG, counted(overdue, "refresh is overdue", "refreshes are overdue"))
         } else if failing > 0 {
-            let what = format!("{failing} grants expire within three days, and could not be refreshed");
-            Check::warning(code::BACKLOG, what)
+            let grants = counted(failing, "grant expires", "grants expire");
+            Check::warning(code::BACKLOG, format!("{grants} within three days, and could not be refreshed"))
         } else {
             let what = if soonest.is_none() { "no grant is in use" } else { "nothing is overdue" };
             Check::passed(code::BACKLOG, format!("{what}{elsewhere}"))

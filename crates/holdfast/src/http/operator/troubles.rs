@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::super::readiness::{DATABASE, ENCRYPTION_KEYS, Readiness, SCHEMA};
 use super::Operator;
 use crate::connection::{Reason, State};
+use crate::counted::counted;
 use crate::overview::Snapshot;
 use crate::store::ConnectionCount;
 
@@ -55,8 +56,8 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
     of_readiness(operator, readiness, &mut troubles);
     of_connections(&seen, &mut troubles);
     if seen.journal_waits > 0 && readiness.tells(DATABASE) == Some(true) {
-        let says = format!("{} tokens wait in the journal.", seen.journal_waits);
-        troubles.add("HoldfastJournalWaits", says);
+        let tokens = counted(seen.journal_waits as u64, "token waits", "tokens wait");
+        troubles.add("HoldfastJournalWaits", format!("{tokens} in the journal."));
     }
     if let Some(ahead) = operator.overview.watch.off_by() {
         let side = if ahead > 0.0 { "ahead" } else { "behind" };
@@ -182,7 +183,10 @@ fn of_connections(seen: &Snapshot, troubles: &mut Troubles) {
     if is_app_refused(seen) {
         troubles.add(
             "HoldfastAppRefused",
-            format!("Instagram refuses the app itself; {refused} connections are affected."),
+            format!(
+                "Instagram refuses the app itself; {}.",
+                counted(refused, "connection is affected", "connections are affected")
+            ),
         );
     } else if refused > 0 {
         let says = format!("Instagram refuses the app for {refused} of the connections; others work.");
@@ -190,18 +194,21 @@ fn of_connections(seen: &Snapshot, troubles: &mut Troubles) {
     }
     let damaged = with(Reason::GrantUnreadable, seen);
     if damaged > 0 {
-        troubles
-            .add("HoldfastGrantDamaged", format!("The stored grants of {damaged} connections do not open."));
+        let grants = counted(damaged, "stored grant does", "stored grants do");
+        troubles.add("HoldfastGrantDamaged", format!("{grants} not open."));
     }
     if let Some(overdue) = seen.overdue.filter(|amount| *amount > 0) {
-        troubles.add("HoldfastRefreshOverdue", format!("{overdue} refreshes are overdue."));
+        let says = counted(overdue, "refresh is overdue.", "refreshes are overdue.");
+        troubles.add("HoldfastRefreshOverdue", says);
     }
     if let Some(late) = seen.late_deletions.filter(|amount| *amount > 0) {
-        let says = format!("{late} data deletions that Meta requested are not done after ten minutes.");
-        troubles.add("HoldfastDeletionUnfinished", says);
+        let deletions =
+            counted(late, "data deletion that Meta requested is", "data deletions that Meta requested are");
+        troubles.add("HoldfastDeletionUnfinished", format!("{deletions} not done after ten minutes."));
     }
     if let Some(expiring) = seen.expiring_unrenewed.filter(|amount| *amount > 0) {
-        let says = format!("{expiring} grants expire within three days, and could not be refreshed.");
+        let grants = counted(expiring, "grant expires", "grants expire");
+        let says = format!("{grants} within three days, and could not be refreshed.");
         troubles.add("HoldfastGrantExpiring", says);
     }
     if seen.journal_is_writable == Some(false) {

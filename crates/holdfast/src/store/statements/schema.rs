@@ -60,9 +60,9 @@ statements! {
         "SELECT 1",
         "SELECT set_config(name, CASE name WHEN 'statement_timeout' THEN '5s' WHEN 'idle_in_transaction_session_timeout' \
          THEN '30s' WHEN 'default_transaction_isolation' THEN 'read committed' WHEN 'synchronous_commit' THEN 'on' WHEN 'max_parallel_workers_per_gather' THEN '0' WHEN \
-         'idle_session_timeout' THEN '0' ELSE 'off' END, \
+         'idle_session_timeout' THEN '0' WHEN 'lock_timeout' THEN '0' WHEN 'transaction_timeout' THEN '0' ELSE 'off' END, \
          false) FROM pg_settings WHERE name IN ('statement_timeout', 'default_transaction_isolation', 'idle_in_transaction_session_timeout', \
-         'idle_session_timeout', 'synchronous_commit', 'max_parallel_workers_per_gather', 'enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', \
+         'idle_session_timeout', 'lock_timeout', 'transaction_timeout', 'synchronous_commit', 'max_parallel_workers_per_gather', 'enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', \
          'enable_mergejoin', 'jit', 'row_security')",
     );
 }
