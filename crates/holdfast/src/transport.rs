@@ -175,6 +175,9 @@ pub enum CertificateFault {
     /// No trusted authority has signed it, or a certificate of the chain is missing.
     #[error("its issuer is unknown, or its chain is incomplete")]
     UnknownIssuer,
+    /// It is that of an authority, as one that signed itself is.
+    #[error("it is self-signed")]
+    SelfSigned,
     /// Anything else.
     #[error("it is damaged, revoked, or for another purpose")]
     Unfit,
@@ -188,6 +191,8 @@ impl From<&rustls::CertificateError> for CertificateFault {
             Error::NotValidYet | Error::NotValidYetContext { .. } => Self::NotYetValid,
             Error::NotValidForName | Error::NotValidForNameContext { .. } => Self::OtherHost,
             Error::UnknownIssuer => Self::UnknownIssuer,
+            // It has no name of its own.
+            Error::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Self::SelfSigned,
             // The library's own enum, which grows.
             _ => Self::Unfit,
         }
@@ -195,6 +200,32 @@ impl From<&rustls::CertificateError> for CertificateFault {
 }
 
 impl TransportError {
+    /// What mends it, where its own words do not say.
+    pub fn help(self) -> Option<&'static str> {
+        use CertificateFault as Fault;
+        match self {
+            Self::Connect => {
+                Some("check name resolution, and that this process may connect to the outside over https")
+            }
+            Self::Certificate(Fault::Expired | Fault::NotYetValid) => {
+                Some("correct this machine's clock, or have the certificate renewed")
+            }
+            Self::Certificate(Fault::OtherHost) => {
+                Some("somebody else answers there: check name resolution, and what stands between")
+            }
+            Self::Certificate(Fault::UnknownIssuer | Fault::SelfSigned) => Some(
+                "if a proxy of your own stands between, add its authority to the system's certificates, or name them in SSL_CERT_FILE of \
+                 the server",
+            ),
+            Self::Certificate(Fault::Unfit)
+            | Self::Timeout
+            | Self::Broken
+            | Self::TooLarge
+            | Self::NoRoots
+            | Self::Unsendable => None,
+        }
+    }
+
     /// Whether the other side may have received the request.
     pub fn reached(self) -> bool {
         match self {
@@ -351,6 +382,14 @@ mod tests {
         let mut outcomes = futures_util::future::join_all(asked).await;
         assert_eq!(outcomes.pop().unwrap().unwrap_err(), TransportError::Crowded);
         assert!(outcomes.iter().all(|each| matches!(each, Err(TransportError::Timeout))), "{outcomes:?}");
+    }
+
+    #[test]
+    fn a_certificate_that_signed_itself_is_told_from_a_damaged_one() {
+        let made = rustls::OtherError(Arc::new(std::io::Error::other("CaUsedAsEndEntity")));
+        let fault = CertificateFault::from(&rustls::CertificateError::Other(made));
+        assert_eq!(fault, CertificateFault::SelfSigned);
+        assert!(TransportError::Certificate(fault).help().unwrap().contains("authority"));
     }
 
     #[test]

@@ -280,7 +280,11 @@ impl JwksFetcher {
             | TransportError::Timeout
             | TransportError::Broken
             | TransportError::NoRoots
-            | TransportError::Unsendable => FetchError::NoAnswer(error.to_string()),
+            | TransportError::Unsendable => {
+                let host = request.url.host_str().unwrap_or_default();
+                let help = error.help().map_or_else(String::new, |help| format!("; {help}"));
+                FetchError::NoAnswer(format!("{host}: {error}{help}"))
+            }
         })?;
         match answer.status {
             StatusCode::OK => {

@@ -18,6 +18,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
 
+use crate::transport::TransportError;
+
 /// No grant is taken to live longer: of Instagram's 60 days are documented. More is a mistake, such
 /// as milliseconds, and would put off the refresh until the grant is long dead.
 pub const LONGEST_LIFE: Duration = Duration::from_hours(90 * 24);
@@ -150,6 +152,8 @@ pub struct Failure {
     /// Whether the provider may have acted on the request. `false` only if it was certainly never
     /// sent.
     pub was_sent: bool,
+    /// Why no answer arrived.
+    pub unanswered: Option<TransportError>,
 }
 
 impl Failure {
@@ -163,6 +167,7 @@ impl Failure {
             detail: detail.into(),
             wants_scopes: Vec::new(),
             was_sent: true,
+            unanswered: None,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::app::Seams;
 use crate::caller::keys::{BackendKeys, public_keys};
 use crate::clock_watch::ahead;
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
-use crate::transport::Outgoing;
+use crate::transport::{Outgoing, TransportError};
 
 /// Accepted issuers that are asked for their keys.
 const MOST_ISSUERS: usize = 8;
@@ -21,7 +21,7 @@ enum KeysAnswer {
     Refused(u16),
     /// It answers, and is no source of keys.
     Other(String),
-    Silent(String),
+    Silent(TransportError),
 }
 
 impl KeysAnswer {
@@ -103,7 +103,8 @@ fn check_secret(clerk: &ClerkSettings, told: &KeysAnswer) -> Check {
         )
         .mended_by(
             "check name resolution and that outgoing https is allowed; unset CLERK_API_URL where it is set",
-        ),
+        )
+        .because_of(*why),
     }
 }
 
@@ -158,7 +159,8 @@ fn check_source(
             return;
         }
         Some(KeysAnswer::Refused(status)) => format!("{host} answers {status}"),
-        Some(KeysAnswer::Other(why) | KeysAnswer::Silent(why)) => format!("{host}: {why}"),
+        Some(KeysAnswer::Other(why)) => format!("{host}: {why}"),
+        Some(KeysAnswer::Silent(why)) => format!("{host}: {why}"),
         None if has_backend => {
             report.add(Check::passed(code::CLERK_KEYS, "Clerk's Backend API lists them"));
             return;
@@ -177,7 +179,11 @@ fn check_source(
         // The secret key is the only source, and has its own failed check.
         Check::skipped(code::CLERK_KEYS, "they are fetched with the secret key")
     } else {
-        Check::failed(code::CLERK_KEYS, why)
+        let check = Check::failed(code::CLERK_KEYS, why);
+        match public {
+            Some(KeysAnswer::Silent(why)) => check.because_of(*why),
+            _ => check,
+        }
     });
 }
 
@@ -236,7 +242,7 @@ async fn keys_of(seams: &Seams, request: Option<Outgoing>) -> Option<(KeysAnswer
     let asked = seams.clock.now();
     let answer = match ask(seams, request?).await {
         Ok(answer) => answer,
-        Err(error) => return Some((KeysAnswer::Silent(error.to_string()), None)),
+        Err(error) => return Some((KeysAnswer::Silent(error), None)),
     };
     let ahead = ahead(&answer, asked, seams.clock.now());
     let told = if answer.status.is_success() {

@@ -74,7 +74,7 @@ async fn check_authorize(seams: &Seams, instagram: &InstagramConfig) -> Check {
         Ok(_) | Err(TransportError::TooLarge) => {
             Check::passed(code::INSTAGRAM_AUTHORIZE, format!("{host} answers"))
         }
-        Err(error) => Check::failed(code::INSTAGRAM_AUTHORIZE, format!("{host}: {error}")),
+        Err(error) => Check::failed(code::INSTAGRAM_AUTHORIZE, format!("{host}: {error}")).because_of(error),
     }
 }
 
@@ -93,7 +93,8 @@ async fn check_app(settings: &Settings, instagram: &InstagramConfig, provider: &
         );
     };
     if is_silent(&failure) {
-        return Check::failed(code::INSTAGRAM_TOKEN, format!("{host}: {}", failure.detail));
+        let check = Check::failed(code::INSTAGRAM_TOKEN, format!("{host}: {}", failure.detail));
+        return failure.unanswered.into_iter().fold(check, Check::because_of);
     }
     let not_told = format!("could not be checked: {}", failure.detail);
     match failure.meaning {
@@ -135,7 +136,8 @@ async fn check_graph(instagram: &InstagramConfig, provider: &SharedProvider, now
             "could not be checked: Instagram accepted a token that cannot exist",
         )),
         Err(failure) if is_silent(&failure) => {
-            Probed::Graph(Check::failed(code::INSTAGRAM_GRAPH, failure.detail))
+            let check = Check::failed(code::INSTAGRAM_GRAPH, failure.detail);
+            Probed::Graph(failure.unanswered.into_iter().fold(check, Check::because_of))
         }
         Err(failure) if matches!(failure.code, Some(UNKNOWN_PATH | RETIRED_VERSION)) => {
             let what = format!("{}: {}", instagram.graph_version, failure.detail);

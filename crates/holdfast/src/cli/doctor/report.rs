@@ -6,6 +6,7 @@ use super::super::exit::ExitStatus;
 use super::super::printer::{Printer, Tone};
 use super::code::{CODES, Code};
 use crate::names::names;
+use crate::transport::TransportError;
 
 names! {
     /// How one check ended.
@@ -69,6 +70,14 @@ impl Check {
     /// With the code's own remedy.
     pub(super) fn failed(code: Code, what: impl Into<String>) -> Self {
         Self::new(code, Grade::Failed, what.into(), Some(code.remedy.to_owned()))
+    }
+
+    /// With the remedy for a certificate, where that is why there was no answer.
+    pub(super) fn because_of(self, error: TransportError) -> Self {
+        match error.help() {
+            Some(help) if matches!(error, TransportError::Certificate(_)) => self.mended_by(help),
+            _ => self,
+        }
     }
 
     /// With a remedy that is more to the point.

@@ -111,7 +111,7 @@ pub(super) fn unanswered(context: Context, error: TransportError) -> Failure {
         | TransportError::NoRoots => Meaning::Unavailable,
     };
     let detail = format!("Instagram did not answer {}: {error}.", asked(context));
-    Failure { was_sent: error.reached(), ..Failure::new(meaning, detail) }
+    Failure { was_sent: error.reached(), unanswered: Some(error), ..Failure::new(meaning, detail) }
 }
 
 fn asked(context: Context) -> &'static str {
