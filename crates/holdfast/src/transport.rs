@@ -218,6 +218,7 @@ impl TransportError {
                  the server",
             ),
             Self::Certificate(Fault::Unfit)
+            | Self::Crowded
             | Self::Timeout
             | Self::Broken
             | Self::TooLarge

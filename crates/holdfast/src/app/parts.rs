@@ -100,7 +100,7 @@ pub(super) fn watched(seams: &Seams, watch: &ClockWatch) -> Seams {
 
 /// The same seams with every request counted; for the provider.
 pub(super) fn counted(seams: &Seams, calls: &CallCounts) -> Seams {
-    let transport = Arc::new(Counted::new(seams.transport.clone(), calls.clone()));
+    let transport = Arc::new(Counted::new(seams.transport.clone(), calls.clone(), seams.clock.clone()));
     Seams { transport, ..seams.clone() }
 }
 

@@ -1,4 +1,8 @@
-//! Counts the calls to a provider, as they pass through its transport.
+//! Counts the calls to a provider, as they pass through its transport, and logs what kept it from
+//! answering.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::StatusCode;
@@ -6,6 +10,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use crate::clock::{SharedClock, Throttle};
+use crate::lock::Lock;
 use crate::metric::{Labels, metrics};
 use crate::transport::{Answer, Outgoing, SharedTransport, Transport, TransportError};
 
@@ -35,26 +41,42 @@ impl CallCounts {
     }
 }
 
-/// A transport that counts.
+/// Pause between two log lines about the same failure at the same host.
+const SAID_EVERY: Duration = Duration::from_mins(10);
+
+/// A transport that counts, and logs why a call was not answered.
 #[derive(Debug)]
 pub struct Counted {
     inner: SharedTransport,
     counts: CallCounts,
+    clock: SharedClock,
+    said: Lock<BTreeMap<(String, String), Throttle>>,
 }
 
 impl Counted {
     /// Counts the calls to `inner` in `counts`.
-    pub fn new(inner: SharedTransport, counts: CallCounts) -> Self {
-        Self { inner, counts }
+    pub fn new(inner: SharedTransport, counts: CallCounts, clock: SharedClock) -> Self {
+        Self { inner, counts, clock, said: Lock::default() }
+    }
+
+    fn is_news(&self, host: &str, error: TransportError) -> bool {
+        let mut said = self.said.lock();
+        said.entry((host.to_owned(), error.to_string())).or_default().admits(SAID_EVERY, self.clock.now())
     }
 }
 
 impl Transport for Counted {
     fn send(&self, request: Outgoing) -> BoxFuture<'_, Result<Answer, TransportError>> {
         let endpoint = request.route.unwrap_or("other");
+        let host = request.url.host_str().unwrap_or_default().to_owned();
         let sent = self.inner.send(request);
         Box::pin(async move {
             let answer = sent.await;
+            if let Err(error) = answer.as_ref().map_err(|error| *error)
+                && self.is_news(&host, error)
+            {
+                tracing::warn!(host, %error, help = error.help(), "Instagram did not answer");
+            }
             let labels = [("endpoint", endpoint), ("outcome", outcome(&answer))];
             self.counts.0.get_or_create(&labels).inc();
             answer
@@ -74,5 +96,40 @@ fn outcome(answer: &Result<Answer, TransportError>) -> &'static str {
         }
         Err(TransportError::Timeout) => "timeout",
         Err(TransportError::Broken | TransportError::TooLarge | TransportError::Unsendable) => "broken",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::{ManualClock, from_millis};
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Transport for Nobody {
+        fn send(&self, _: Outgoing) -> BoxFuture<'_, Result<Answer, TransportError>> {
+            Box::pin(async { Err(TransportError::Connect) })
+        }
+    }
+
+    #[test]
+    fn each_kind_of_failure_of_each_host_is_told_now_and_then() {
+        let clock = ManualClock::new(from_millis(0));
+        let counted = Counted::new(Arc::new(Nobody), CallCounts::default(), Arc::new(clock.clone()));
+        let news = || {
+            [
+                counted.is_news("graph.instagram.com", TransportError::Connect),
+                counted.is_news("graph.instagram.com", TransportError::Connect),
+                counted.is_news("graph.instagram.com", TransportError::Timeout),
+                counted.is_news("api.instagram.com", TransportError::Connect),
+            ]
+        };
+        assert_eq!(news(), [true, false, true, true]);
+        assert_eq!(news(), [false; 4]);
+        clock.advance(SAID_EVERY);
+        assert_eq!(news(), [true, false, true, true]);
     }
 }
