@@ -46,13 +46,12 @@ impl From<StoreError> for Problem {
             | StoreError::OutcomeUnknown
             | StoreError::KeyRetired { .. }
             | StoreError::Denied(_)
-            | StoreError::Missing(_) => ServerCode::DatabaseUnavailable,
+            | StoreError::Missing(_)
+            | StoreError::Damaged(_) => ServerCode::DatabaseUnavailable,
             StoreError::Full(_) => ServerCode::DatabaseFull,
             // Every route with a place may be answered so anyway.
             StoreError::Crowded => ServerCode::Overloaded,
-            StoreError::Corrupt { .. } | StoreError::Damaged(_) | StoreError::Refused(_) => {
-                ServerCode::Internal
-            }
+            StoreError::Corrupt { .. } | StoreError::Refused(_) => ServerCode::Internal,
         };
         let retry_after = (code != ServerCode::Internal).then(|| error.retry_after());
         Self::new(code).with_retry_after(retry_after).with_cause(error.to_string())

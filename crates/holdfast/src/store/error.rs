@@ -44,8 +44,8 @@ pub enum StoreError {
         /// What is wrong.
         why: String,
     },
-    /// The database's file is damaged.
-    #[error("the database's file is damaged: {0}")]
+    /// A file of the database is damaged, or not there.
+    #[error("a file of the database is missing, damaged or unreadable: {0}")]
     Damaged(String),
     /// The role may not do what the statement asks for, or does not see the table.
     #[error("the database's role lacks a right: {0}; `holdfast doctor` says what to grant")]

@@ -1,18 +1,25 @@
 //! Whether the database answered at all.
 
-use super::code;
+use super::code::{self, Code};
 use super::report::Check;
 use crate::store::{OpenError, Store, StoreError};
 
-/// The database stopped answering; that is no fault of what it was asked for.
+/// The database stopped answering, or lacks a file; that is no fault of what it was asked for.
 pub(super) struct Unanswered(pub(super) StoreError);
 
 /// What the database answered, if it did.
 pub(super) fn answered<T>(result: Result<T, StoreError>) -> Result<Result<T, StoreError>, Unanswered> {
     match result {
-        Err(error @ (StoreError::Unavailable(_) | StoreError::Busy(_))) => Err(Unanswered(error)),
+        Err(error @ (StoreError::Unavailable(_) | StoreError::Busy(_) | StoreError::Damaged(_))) => {
+            Err(Unanswered(error))
+        }
         answer => Ok(answer),
     }
+}
+
+/// What it was asked for is not at fault either where the database refuses a statement.
+pub(super) fn refused(code: Code, error: &StoreError) -> Check {
+    Check::failed(code, error.to_string()).mended_by(code::DATABASE.remedy)
 }
 
 /// It was opened, so the address is right.
@@ -29,6 +36,12 @@ pub(super) async fn unanswered(store: &Store, error: StoreError) -> Check {
         return Check::failed(code::DATABASE, format!("it opens, but then answers no more: {why}")).mended_by(
             "look whether the server still runs, into its log, and at what is between: a firewall, or a pool of PgBouncer that \
              is used up",
+        );
+    }
+    if let StoreError::Damaged(_) = &error {
+        return Check::failed(code::DATABASE, format!("it opens, but {error}")).mended_by(
+            "mend or mount the disk that the file is on; where it is lost, restore a backup \
+             (docs/guides/database.md#restoring)",
         );
     }
     Check::failed(code::DATABASE, format!("it opens, but does not answer in time: {error}")).mended_by(

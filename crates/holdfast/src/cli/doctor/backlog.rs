@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::context::Context;
-use super::answered::{Unanswered, answered};
+use super::answered::{Unanswered, answered, refused};
 use super::code;
 use super::report::{Check, Report};
 use crate::clock::{after, before};
@@ -40,7 +40,7 @@ pub(super) async fn check_events(
                     .mended_by("run a replica with HOLDFAST_WORKER=on and HOLDFAST_WEBHOOK_URL"),
             );
         }
-        Err(error) => report.add(Check::failed(code::WEBHOOK, error.to_string())),
+        Err(error) => report.add(refused(code::WEBHOOK, &error)),
     }
     Ok(())
 }
@@ -61,7 +61,7 @@ pub(super) async fn check_refreshes(
     match answered(store.incident_since(ProviderId::INSTAGRAM).await)? {
         Ok(None) => report.add(Check::passed(code::INCIDENT, "none")),
         Ok(Some(at)) => report.add(Check::failed(code::INCIDENT, format!("since {at}"))),
-        Err(error) => report.add(Check::failed(code::INCIDENT, error.to_string())),
+        Err(error) => report.add(refused(code::INCIDENT, &error)),
     }
     let late = before(now, REFRESH_TAKES);
     let read = async {
@@ -78,7 +78,7 @@ pub(super) async fn check_refreshes(
             let what = if soonest.is_none() { "no grant is in use" } else { "nothing is overdue" };
             Check::passed(code::BACKLOG, format!("{what}{elsewhere}"))
         }),
-        Err(error) => report.add(Check::failed(code::BACKLOG, error.to_string())),
+        Err(error) => report.add(refused(code::BACKLOG, &error)),
     }
     Ok(())
 }

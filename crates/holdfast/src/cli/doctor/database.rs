@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 
 use super::super::context::Context;
 use super::super::database::why_not_migrate;
-use super::answered::{Unanswered, answered, unanswered};
+use super::answered::{Unanswered, answered, refused, unanswered};
 use super::report::{Check, Report};
 use super::{backlog, code, machine, sealed};
 use crate::settings::Settings;
@@ -279,7 +279,7 @@ async fn check_indexes(store: &Store) -> Result<Check, Unanswered> {
         Ok(missing) if missing.is_empty() => Check::passed(code::INDEXES, "every index is there"),
         Ok(missing) => Check::failed(code::INDEXES, format!("{} are missing or invalid", missing.len()))
             .mended_by(format!("drop the invalid ones, and run: {};", missing.join("; "))),
-        Err(error) => Check::failed(code::INDEXES, error.to_string()),
+        Err(error) => refused(code::INDEXES, &error),
     })
 }
 
@@ -307,7 +307,7 @@ async fn check_key_ring(
         // The schema has a check of its own.
         Err(_) if !is_current => return Ok(()),
         Err(error) => {
-            report.add(Check::failed(code::KEY_RING, error.to_string()));
+            report.add(refused(code::KEY_RING, &error));
             return Ok(());
         }
     };
@@ -340,7 +340,7 @@ async fn check_key_ring(
         let what = format!("{older} data keys are sealed with an older key than {sealing}");
         report.add(Check::warning(code::KEY_RING, what).mended_by("run `holdfast keys rotate`"));
     }
-    for check in sealed::check(context, store, &vault).await {
+    for check in sealed::check(context, store, &vault).await? {
         report.add(check);
     }
     Ok(())

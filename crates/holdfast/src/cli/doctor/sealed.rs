@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::context::Context;
+use super::answered::{Unanswered, answered, refused};
 use super::code;
 use super::report::Check;
 use crate::clock::after;
@@ -21,13 +22,13 @@ const TIME: Duration = Duration::from_secs(5);
 const DAMAGED: &str = "only these people are concerned, and no key: their status says `grant_unreadable`, and they reconnect; or \
                        restore a backup from before the damage";
 
-pub(super) async fn check(context: &Context, store: &Store, vault: &Vault) -> Vec<Check> {
+pub(super) async fn check(context: &Context, store: &Store, vault: &Vault) -> Result<Vec<Check>, Unanswered> {
     let ends_at = after(context.clock.now(), TIME);
     let (mut last, mut seen, mut found) = (None, 0, Found::default());
     while seen < MOST && context.clock.now() < ends_at {
-        let page = match store.sealed_page(last, PAGE).await {
+        let page = match answered(store.sealed_page(last, PAGE).await)? {
             Ok(page) => page,
-            Err(error) => return vec![Check::failed(code::SEALED, error.to_string())],
+            Err(error) => return Ok(vec![refused(code::SEALED, &error)]),
         };
         let Some((connection, _)) = page.last() else { break };
         last = Some(connection.id);
@@ -46,7 +47,7 @@ pub(super) async fn check(context: &Context, store: &Store, vault: &Vault) -> Ve
             }
         }
     }
-    found.told()
+    Ok(found.told())
 }
 
 /// How the grants that were tried fared.

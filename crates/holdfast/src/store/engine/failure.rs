@@ -160,7 +160,13 @@ fn of_postgres(code: &str) -> Failure {
         "3F000" => {
             Failure::Final(StoreError::Missing(format!("search_path names no schema that exists ({text})")))
         }
-        "57014" | LOCK_TIMEOUT => Failure::Final(StoreError::Busy(text)),
+        "57014" | LOCK_TIMEOUT => Failure::Final(StoreError::Busy(format!(
+            "another session may hold a lock that is waited for, see pg_stat_activity; {text}"
+        ))),
+        // A system error, such as a file that is not there or cannot be read; a page that is no
+        // page.
+        "XX001" | "XX002" => Failure::Final(damaged(&text)),
+        _ if code.starts_with("58") => Failure::Final(damaged(&text)),
         _ if code.starts_with("08") => Failure::Again(StoreError::Unavailable(text)),
         READ_ONLY => Failure::Final(StoreError::read_only()),
         "28P01" => Failure::Final(StoreError::Unavailable(format!("it rejects the password ({text})"))),
@@ -170,6 +176,10 @@ fn of_postgres(code: &str) -> Failure {
         }
         _ => Failure::Final(StoreError::Refused(text)),
     }
+}
+
+fn damaged(text: &str) -> StoreError {
+    StoreError::Damaged(format!("{text}; Postgres' own log says which"))
 }
 
 /// `SQLITE_IOERR_SHMSIZE`: there is no room for the shared memory beside the file.
@@ -212,6 +222,22 @@ mod tests {
         assert!(told.contains("TLS fails") && told.contains("Expired"), "{told}");
         assert!(of_postgres("28P01").into_error().to_string().contains("rejects the password"));
         assert!(of_postgres("3F000").into_error().to_string().contains("search_path"));
+    }
+
+    #[test]
+    fn a_table_without_its_file_is_a_fault_of_the_database() {
+        for code in ["58P01", "58030", "XX001", "XX002"] {
+            let error = of_postgres(code).into_error();
+            assert!(error.is_of_the_database(), "{error}");
+            assert!(error.to_string().contains("Postgres' own log"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_lock_that_is_not_free_is_told_in_words() {
+        let failure = of_postgres(LOCK_TIMEOUT);
+        assert!(failure.is_lock_timeout());
+        assert!(failure.into_error().to_string().contains("pg_stat_activity"));
     }
 
     #[test]

@@ -3,12 +3,14 @@
 use super::Sql;
 
 statements! {
-    /// Touches a table, so that a database without schema is not called healthy.
+    /// Touches a table, so that a database without schema is not called healthy; of Postgres, where
+    /// each table has its own file, the one that requests need most as well.
     /// Says besides whether it takes no writes: a standby and a former primary read only.
     PING = Sql::each(
         "SELECT COUNT(*) AS users, 'off' AS read_only FROM (SELECT id FROM users LIMIT 1) AS one",
-        "SELECT COUNT(*) AS users, COALESCE(current_setting('transaction_read_only', true), 'off') AS read_only \
-         FROM (SELECT id FROM users LIMIT 1) AS one",
+        "SELECT COUNT(*) AS users, (SELECT MAX(version) FROM (SELECT version FROM connections ORDER BY id LIMIT 1) AS two) AS \
+         connections, COALESCE(current_setting('transaction_read_only', true), 'off') AS read_only FROM (SELECT id FROM users \
+         LIMIT 1) AS one",
     );
     ENCODING = Sql::each(
         "SELECT 'UTF8' AS encoding, '' AS role",

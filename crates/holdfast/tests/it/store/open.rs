@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use holdfast::clock::SystemClock;
-use holdfast::store::{NewServiceKey, OpenError, Store, StoreError, StoreOptions};
+use holdfast::store::{NewServiceKey, OpenError, Store, StoreError, StoreOptions, every_statement};
 use uuid::Uuid;
 
-use crate::testing::database::{Engine, TestDb, create_database, postgres_url, start_of_time};
+use super::fixtures::linked;
+use crate::testing::database::{Engine, TestDb, create_database, execute, postgres_url, start_of_time};
 use crate::testing::postgres_server::{OwnServer, Pooler};
 use crate::testing::relay::Relay;
 
@@ -116,6 +117,38 @@ async fn the_settings_of_every_connection_are_as_promised() {
     let store = Store::open(&StoreOptions::serve(url), Arc::new(SystemClock)).await.expect("it opens");
     store.migrate().await.expect("it migrates");
     store.close().await;
+    // What the role or the database sets ends none of our statements.
+    let (_, set_up) = every_statement().into_iter().find(|(name, _)| *name == "SESSION_SETTINGS").unwrap();
+    sqlx::raw_sql("SET lock_timeout = '1ms'").execute(&mut connection).await.expect("it is set");
+    sqlx::raw_sql(set_up.postgres).execute(&mut connection).await.expect("it is set anew");
+    let left = "SELECT name FROM pg_settings WHERE name IN ('lock_timeout', 'transaction_timeout') AND setting <> '0'";
+    assert_eq!(sqlx::raw_sql(left).fetch_all(&mut connection).await.expect("they are read").len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_whose_file_is_gone_is_a_fault_of_the_database() {
+    let server = OwnServer::start();
+    let options = StoreOptions::serve(server.url());
+    let store = Store::open(&options, Arc::new(SystemClock)).await.expect("it opens");
+    store.migrate().await.expect("it migrates");
+    linked(&store, "ada", "17841400000000001").await;
+    store.ping().await.expect("it answers");
+    store.close().await;
+    execute(&server.url(), "CHECKPOINT").await.expect("it is written down");
+    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&server.url()).await.unwrap();
+    let path: String = sqlx::query_scalar("SELECT pg_relation_filepath('connections')")
+        .fetch_one(&mut connection)
+        .await
+        .expect("it has a file");
+    drop(connection);
+    // Else it has the file open.
+    server.stop();
+    std::fs::remove_file(server.files().join("data").join(path)).expect("it is removed");
+    server.start_again();
+    let store = Store::open(&options, Arc::new(SystemClock)).await.expect("it opens");
+    let error = store.ping().await.expect_err("it is gone");
+    assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    store.close().await;
 }
 
 #[cfg(unix)]
@@ -191,7 +224,9 @@ async fn pgbouncer_takes_our_sessions_and_what_it_refuses_is_explained() {
         <sqlx::PgConnection as sqlx::Connection>::connect(&server.url()).await.expect("a connection");
     sqlx::raw_sql("BEGIN; LOCK TABLE users").execute(&mut other).await.expect("it locks");
     let late = store.ping().await;
-    assert_eq!(late, Err(StoreError::Busy("SQLSTATE 57014".to_owned())), "the limit of a statement");
+    let is_limit =
+        |error: &StoreError| matches!(error, StoreError::Busy(why) if why.ends_with("SQLSTATE 57014"));
+    assert!(late.as_ref().is_err_and(is_limit), "the limit of a statement: {late:?}");
     store.close().await;
     let told =
         refusal(StoreOptions::serve(format!("{}?options=-c%20jit%3Doff", relay.url()))).await.to_string();
