@@ -254,6 +254,11 @@ fn every_table_is_on_the_list_of_bounds() {
 const GROWS: &[(&str, &[&str], &str)] = &[
     ("app/server.rs", &["spawn"], TASKS),
     ("app/start.rs", &["spawn"], TASKS),
+    (
+        "cli/mod.rs",
+        &["spawn"],
+        "threads for calls that block: files of the journal, name look-ups, the checkpoint of SQLite's log",
+    ),
     ("cli/serve.rs", &["spawn"], TASKS),
     ("store/changes.rs", &["channel"], "changes that a stream has yet to hear of"),
     ("store/changes.rs", &["spawn"], TASKS),
@@ -294,6 +299,7 @@ const GROWS: &[(&str, &[&str], &str)] = &[
     ("cli/doctor/sealed.rs", &["without_key"], "keys that `holdfast doctor` misses"),
     ("cli/import/mod.rs", &["channel"], "lines of an import under way"),
     ("cli/why/input.rs", &["channel", "spawn"], "the log that `holdfast why` reads"),
+    ("provider/calls.rs", &["said"], "failures to reach Instagram that were logged"),
     ("overview/mod.rs", &["journal"], "figures about all connections"),
     ("telemetry/writer.rs", &["channel", "spawn"], "lines of the log that wait to be written"),
     ("transport.rs", &["turns"], "outgoing requests"),
