@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -152,9 +153,18 @@ impl<'a> Starting<'a> {
         let seams = &seams;
         let vault = vault(settings, seams.entropy.clone())?;
         let store = open_store(settings, seams, &vault).await?;
+        store.distrust_log();
         // Before anything is stored by this clock.
-        if let Some(at) = store.last_used_at().await? {
-            watch.saw(at);
+        match store.last_used_at(seams.clock.now()).await {
+            Ok(Some(at)) => watch.saw(at),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    "it is not known when the database was last used; this machine's clock is doubted for an hour"
+                );
+                watch.saw(Timestamp::MIN);
+            }
         }
         let calls = CallCounts::default();
         let connections = connections(settings, &counted(seams, &calls), &store, &vault);

@@ -99,8 +99,9 @@ impl Attempt {
     pub fn is_begun(&self) -> bool {
         match self.stage {
             AttemptStage::Redeeming | AttemptStage::ShortGranted | AttemptStage::Granted => true,
-            // Paused: the completion was presented, the code could not be sent.
-            AttemptStage::Returned => self.paused_until.is_some(),
+            // Paused: the completion was presented, the code could not be sent. Earlier versions
+            // paused by `busy_until`; a claim takes an attempt out of this stage.
+            AttemptStage::Returned => self.paused_until.is_some() || self.busy_until.is_some(),
             AttemptStage::Open | AttemptStage::Closed => false,
         }
     }

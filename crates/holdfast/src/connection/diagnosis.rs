@@ -279,7 +279,7 @@ impl<'a> Diagnosis<'a> {
     /// back, another one confirms the expiry. Else only the clock says that the grant is over.
     fn past_expiry(&self, failure: &Failure) -> Step {
         let observation = match failure.meaning {
-            Meaning::DeadUnexplained => Observation::ExpiryPassed,
+            Meaning::DeadUnexplained | Meaning::UserAction(_) => Observation::ExpiryPassed,
             Meaning::Dead(_) => Observation::Failed {
                 grant_version: self.facts.version,
                 call: self.call,
@@ -288,8 +288,7 @@ impl<'a> Diagnosis<'a> {
                 // Many grants that expire together are no incident.
                 confidence: Confidence::TooFew,
             },
-            Meaning::UserAction(_)
-            | Meaning::Permission
+            Meaning::Permission
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
             | Meaning::Crowded

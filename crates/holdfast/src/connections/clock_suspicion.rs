@@ -29,7 +29,8 @@ impl ClockSuspicion {
     /// jumped.
     pub(super) fn until(&self, now: Timestamp) -> Timestamp {
         let mut suspicion = self.0.lock();
-        if suspicion.asked_at.replace(now).is_none_or(|at| now > after(at, TOLERANCE)) {
+        let has_jumped = |at| now > after(at, TOLERANCE) || at > after(now, TOLERANCE);
+        if suspicion.asked_at.replace(now).is_none_or(has_jumped) {
             suspicion.until = now;
         }
         suspicion.until

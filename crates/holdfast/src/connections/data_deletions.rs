@@ -129,9 +129,7 @@ impl Connections {
                 None => waits = true,
             }
         }
-        if !waits {
-            self.parts.store.scrub().await;
-        }
+        let waits = waits || !self.parts.store.scrub().await;
         let unfinished = waits.then_some(about);
         // One that waits for a week has nothing new to store meanwhile.
         if deletion.erased > 0 || unfinished != deletion.unfinished {

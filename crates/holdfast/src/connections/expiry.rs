@@ -5,12 +5,15 @@
 //! steadily is believed. Where the last refresh named no lifetime, nobody knows when the grant ends
 //! but the provider. It is asked until it answers; meanwhile the status goes by the clock.
 
+use std::time::Duration;
+
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::diagnose::{Diagnosed, Tools};
 use super::mechanisms::Mechanism;
+use super::recorder::change;
 use super::{Connections, ServiceError};
 use crate::clock::after;
 use crate::connection::clock_repair::TOLERANCE;
@@ -22,6 +25,9 @@ use crate::store::Lease;
 
 /// Connections ended in parallel.
 const PARALLEL: usize = 8;
+/// How long a connection rests whose expiry is doubted and of which nothing was learnt: longer than
+/// the breaker's longest pause, so that others get its next probe.
+const DOUBT_RESTS: Duration = Duration::from_hours(2);
 
 impl Connections {
     /// Doubts every expiry up to now and a little longer: the clock is ahead, or seems to be.
@@ -99,12 +105,25 @@ impl Connections {
                         );
                         return Ok(false);
                     }
-                    Diagnosed::RolledBack | Diagnosed::Replaced | Diagnosed::Unasked => return Ok(false),
+                    Diagnosed::Unasked => {
+                        self.rest_in_doubt(connection).await?;
+                        return Ok(false);
+                    }
+                    Diagnosed::RolledBack | Diagnosed::Replaced => return Ok(false),
                     Diagnosed::Failed(_, recorded) | Diagnosed::Expired(recorded) => recorded,
                 }
             }
         };
         Ok(recorded.is_some_and(|recorded| recorded.news && !recorded.connection.standing.state().is_alive()))
+    }
+
+    /// Lets others have the next calls: nothing was learnt of this one.
+    async fn rest_in_doubt(&self, connection: &Connection) -> Result<(), ServiceError> {
+        let now = self.parts.clock.now();
+        let next = Connection { retry_after: Some(after(now, DOUBT_RESTS)), ..connection.clone() };
+        // Whoever changed it meanwhile has learnt something.
+        self.parts.store.commit(&change(connection, next, now, None)).await?;
+        Ok(())
     }
 
     /// Whether to ask the provider before the clock ends the connection.

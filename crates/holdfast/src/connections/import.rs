@@ -150,7 +150,11 @@ impl Importer {
         Ok(match self.identify(offered, 1).await {
             Ok(account) if is_another_account(present, &account) => Imported::OtherAccountLinked,
             // Whose it is may yet be told.
-            Err(outcome @ Imported::Unproven(Meaning::Unavailable | Meaning::RateLimited(_))) => outcome,
+            Err(
+                outcome @ Imported::Unproven(
+                    Meaning::Unavailable | Meaning::Crowded | Meaning::RateLimited(_),
+                ),
+            ) => outcome,
             // A grant that does not work would connect nothing.
             Ok(_) | Err(Imported::Unproven(_)) => Imported::AlreadyConnected,
             Err(outcome) => outcome,

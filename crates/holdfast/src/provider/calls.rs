@@ -73,6 +73,10 @@ impl Transport for Counted {
         Box::pin(async move {
             let answer = sent.await;
             if let Err(error) = answer.as_ref().map_err(|error| *error)
+                && !matches!(
+                    error,
+                    TransportError::Crowded | TransportError::Unsendable | TransportError::TooLarge
+                )
                 && self.is_news(&host, error)
             {
                 tracing::warn!(host, %error, help = error.help(), "Instagram did not answer");

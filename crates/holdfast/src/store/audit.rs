@@ -1,7 +1,6 @@
 //! The audit record: which service key took whose grant, and what operators did. Kept for a year,
 //! like the history.
 
-
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;

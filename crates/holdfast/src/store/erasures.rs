@@ -14,18 +14,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Erasures whose bytes may still be in the log.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Erasures {
     done: AtomicU64,
     /// How many of them the log was emptied after. One task at a time empties it.
     scrubbed: Mutex<u64>,
-}
-
-impl Default for Erasures {
-    fn default() -> Self {
-        // A killed process may have left one behind.
-        Self { done: AtomicU64::new(1), scrubbed: Mutex::new(0) }
-    }
 }
 
 impl Erasures {
@@ -42,17 +35,26 @@ impl Erasures {
 impl Store {
     /// Removes what was deleted from the file and its write-ahead log. Where a long read still uses
     /// the log, [`Store::finish_scrub`] does. To be called before anybody is told that something is
-    /// gone, also where it went before: the call that deleted it may have been cut short.
-    pub async fn scrub(&self) {
-        let Engine::Sqlite(sqlite) = &self.inner.engine else { return };
+    /// gone, also where it went before: the call that deleted it may have been cut short. Returns
+    /// whether it is gone.
+    pub async fn scrub(&self) -> bool {
+        let Engine::Sqlite(sqlite) = &self.inner.engine else { return true };
         self.inner.erasures.add();
         match self.empty_log(sqlite).await {
-            Ok(true) => {}
+            Ok(true) => return true,
             Ok(false) => {
-                tracing::debug!("a reader still uses the write-ahead log; it is emptied afterwards");
+                tracing::warn!(
+                    "a backup, or another long read, still uses the write-ahead log; it is emptied afterwards"
+                );
             }
             Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied"),
         }
+        false
+    }
+
+    /// Has the log emptied once: a process that was killed may have left an erasure's bytes in it.
+    pub fn distrust_log(&self) {
+        self.inner.erasures.add();
     }
 
     /// Moves the write-ahead log into the file and empties it. `false` if a reader uses it for long.

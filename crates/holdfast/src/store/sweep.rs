@@ -1,11 +1,17 @@
 //! Deletes rows at the end of their retention, a few at a time.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::engine::values;
 use super::statements::{self, Sql};
 use super::{Store, StoreError, rows};
+use crate::clock::before;
 use crate::names::names;
+
+/// How old the newest row must be that says when the database was last used.
+const LATELY: Duration = Duration::from_hours(1);
 
 names! {
     /// The kinds of rows with a retention. The sweep knows how long.
@@ -63,9 +69,12 @@ pub struct HistoryStep {
 }
 
 impl Store {
-    /// The time of the newest row among those that come often: when the database was last in use.
-    pub async fn last_used_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.earliest(statements::LAST_USED, "(all)").await
+    /// The time of the newest row among those that come often: when the database was last in use,
+    /// an hour before `now` at the latest. A start shortly before may have written by the same
+    /// wrong clock.
+    pub async fn last_used_at(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let row = self.read_one(statements::LAST_USED, values![before(now, LATELY)]).await?;
+        row.map_or(Ok(None), |row| rows::read_total(&row, "(all)", |row| row.get("at")))
     }
 
     /// Deletes up to `limit` rows older than `before`, oldest first; of [`Kept::Grants`], those

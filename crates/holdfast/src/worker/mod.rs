@@ -195,7 +195,6 @@ impl Worker {
 
     async fn tick_until(&self, stop: &CancellationToken) -> Result<Done, ServiceError> {
         let connections = &self.connections;
-        self.store.finish_scrub().await;
         let renewed = log_unless_database_down("journaled tokens", connections.replay_journal(stop).await)?;
         let attempts =
             log_unless_database_down("connect attempts", connections.advance_attempts(BATCH, stop).await)?;
@@ -327,7 +326,7 @@ fn log_unless_database_down<T: Default>(
     outcome: Result<T, ServiceError>,
 ) -> Result<T, ServiceError> {
     match outcome {
-        Err(error) if error.is_of_the_database() => Err(error),
+        Err(error) if error.is_of_the_database() && !error.is_damage() => Err(error),
         Err(error) => {
             tracing::error!(what, %error, "housekeeping failed; the worker tick continues");
             Ok(T::default())

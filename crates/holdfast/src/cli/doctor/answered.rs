@@ -40,7 +40,7 @@ pub(super) async fn unanswered(store: &Store, error: StoreError) -> Check {
     }
     if let StoreError::Damaged(_) = &error {
         return Check::failed(code::DATABASE, format!("it opens, but {error}")).mended_by(
-            "mend or mount the disk that the file is on; where it is lost, restore a backup \
+            "where it is an index (XX002), run `REINDEX DATABASE`; else mend or mount the disk that the file is on; where it is lost, restore a backup \
              (docs/guides/database.md#restoring)",
         );
     }

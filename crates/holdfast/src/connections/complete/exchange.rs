@@ -146,7 +146,10 @@ impl Connections {
     /// The outcome of a reply. Only a failure's usage is noted in the app's budget: a new token
     /// must be made durable before anything else happens.
     fn noting_failure<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
-        reply.outcome.inspect_err(|failure| self.gate.learn_usage(reply.usage, Some(failure)))
+        reply
+            .outcome
+            .inspect(|_| self.gate.answered())
+            .inspect_err(|failure| self.gate.learn_usage(reply.usage, Some(failure)))
     }
 
     /// Handles a failed step. `granted`: the scopes of the token in hand; `None` before there is

@@ -215,7 +215,7 @@ impl Connections {
                     self.believe(&holder, meaning).await?;
                 }
                 match self.parts.store.connection_by_id(holder.id).await? {
-                    Some(current) if current.account.is_some() => holder = current,
+                    Some(current) if same_account(&current, account) => holder = current,
                     Some(_) | None => continue,
                 }
             }

@@ -92,6 +92,8 @@ const PATIENCE: Duration = Duration::from_secs(9);
 const SOON: Duration = Duration::from_secs(1);
 /// Attempts ended or resumed in parallel.
 const PARALLEL: usize = 8;
+/// An attempt with less time left is tried also while the provider seems to answer nobody.
+const LAST_TRIES: Duration = Duration::from_mins(5);
 /// Pause between two reads of the attempt.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -191,7 +193,9 @@ impl Connections {
         }
         let stranded = self.parts.store.stranded_attempts(clock.now(), limit).await?;
         let resumed = stream::iter(stranded).map(|attempt| async move {
-            let goes_on = !stop.is_cancelled() && self.gate.rests_until(clock.now()).is_none();
+            let now = clock.now();
+            let is_last = attempt.expires_at <= after(now, LAST_TRIES);
+            let goes_on = !stop.is_cancelled() && (is_last || self.gate.rests_until(now).is_none());
             if goes_on {
                 self.resume_alone(&attempt).await;
             }

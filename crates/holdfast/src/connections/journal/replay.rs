@@ -8,8 +8,9 @@ use super::{Journaled, Origin};
 impl Connections {
     /// Stores the journaled tokens; returns how many. A file is deleted only after the database has
     /// answered for it. If one token fails for a reason of its own, its file stays and the others
-    /// continue.
+    /// continue. SQLite's log is a file of this replica as well: what was erased leaves it here.
     pub async fn replay_journal(&self, stop: &CancellationToken) -> Result<usize, ServiceError> {
+        self.parts.store.finish_scrub().await;
         self.survive_failover(stop).await?;
         let all = self.parts.journal.read().unwrap_or_else(|error| {
             tracing::error!(%error, "the journal cannot be read");

@@ -37,6 +37,14 @@ struct State {
     not_before: Option<Timestamp>,
 }
 
+impl State {
+    fn spent_until(self, now: Timestamp) -> Option<Timestamp> {
+        let until = self.not_before.filter(|until| self.percent >= 100 && now < *until);
+        // Ignore a time in the future: the clock has been set back since.
+        until.filter(|_| self.seen_at.is_some_and(|seen| seen <= now))
+    }
+}
+
 impl Budget {
     /// Updates the budget from an answer.
     pub fn observe(&self, usage: Usage, failure: Option<&Failure>, now: Timestamp) {
@@ -53,10 +61,10 @@ impl Budget {
         };
         let not_before = after(now, gap);
         // An answer to a call from before the budget was spent does not end that pause.
-        if self.spent_until(now).is_some_and(|spent| not_before < spent) {
+        let mut state = self.state.lock();
+        if state.spent_until(now).is_some_and(|spent| not_before < spent) {
             return;
         }
-        let mut state = self.state.lock();
         if percent >= 100 && state.percent < 100 {
             tracing::warn!(percent, pause = ?gap, "the provider's hourly budget for the app is used up; the worker pauses");
         }
@@ -65,10 +73,7 @@ impl Budget {
 
     /// Until when no call may be made: calls while throttled prolong it.
     pub fn spent_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let state = *self.state.lock();
-        let until = state.not_before.filter(|until| state.percent >= 100 && now < *until);
-        // Ignore a time in the future: the clock has been set back since.
-        until.filter(|_| state.seen_at.is_some_and(|seen| seen <= now))
+        self.state.lock().spent_until(now)
     }
 
     /// The used share in percent, by the newest answer; 0 if that is older than [`STALE`].

@@ -67,6 +67,11 @@ impl ProviderGate {
         self.inner.budget.observe(usage, failure, self.clock.now());
     }
 
+    /// Notes that the provider serves us.
+    pub fn answered(&self) {
+        self.inner.breaker.answered();
+    }
+
     /// Updates health and budget from a reply, and returns its outcome.
     pub fn observe<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
         let Reply { outcome, usage } = reply;

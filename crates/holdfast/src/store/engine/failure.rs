@@ -163,11 +163,15 @@ fn of_postgres(code: &str) -> Failure {
         "57014" | LOCK_TIMEOUT => Failure::Final(StoreError::Busy(format!(
             "another session may hold a lock that is waited for, see pg_stat_activity; {text}"
         ))),
-        // A system error, such as a file that is not there or cannot be read; a page that is no
-        // page.
-        "XX001" | "XX002" => Failure::Final(damaged(&text)),
-        _ if code.starts_with("58") => Failure::Final(damaged(&text)),
-        _ if code.starts_with("08") => Failure::Again(StoreError::Unavailable(text)),
+        "XX002" => Failure::Final(StoreError::Damaged(format!(
+            "{text}; an index is damaged: `REINDEX DATABASE` mends it"
+        ))),
+        // A page that is no page; a file that is not there, is another, or cannot be read.
+        "XX001" | "58P01" | "58P02" | "58030" => Failure::Final(damaged(&text)),
+        // Of poolers, too.
+        _ if code.starts_with("08") || code.starts_with("58") => {
+            Failure::Again(StoreError::Unavailable(text))
+        }
         READ_ONLY => Failure::Final(StoreError::read_only()),
         "28P01" => Failure::Final(StoreError::Unavailable(format!("it rejects the password ({text})"))),
         // Insufficient resources, wrong credentials, unknown database.
@@ -226,11 +230,17 @@ mod tests {
 
     #[test]
     fn a_table_without_its_file_is_a_fault_of_the_database() {
-        for code in ["58P01", "58030", "XX001", "XX002"] {
+        for (code, remedy) in [
+            ("58P01", "Postgres' own log"),
+            ("58030", "Postgres' own log"),
+            ("XX001", "Postgres' own log"),
+            ("XX002", "REINDEX"),
+        ] {
             let error = of_postgres(code).into_error();
-            assert!(error.is_of_the_database(), "{error}");
-            assert!(error.to_string().contains("Postgres' own log"), "{error}");
+            assert!(matches!(&error, StoreError::Damaged(why) if why.contains(remedy)), "{error}");
         }
+        // A pooler that has no server.
+        assert!(matches!(of_postgres("58000"), Failure::Again(StoreError::Unavailable(_))));
     }
 
     #[test]

@@ -14,7 +14,7 @@ statements! {
     /// attempt is back at `returned`, with `paused_until` set. A pause beyond `$2` is none: its
     /// clock was ahead.
     ATTEMPTS_STRANDED = attempts_where!("stage <> 'closed' AND (stage IN ('redeeming', 'short_granted', 'granted') OR (stage = 'returned' \
-         AND paused_until IS NOT NULL)) AND expires_at > $1 AND (busy_until IS NULL OR busy_until <= $1) AND (paused_until IS NULL OR \
+         AND (paused_until IS NOT NULL OR busy_until IS NOT NULL))) AND expires_at > $1 AND (busy_until IS NULL OR busy_until <= $1) AND (paused_until IS NULL OR \
          paused_until <= $1 OR paused_until > $2) ORDER BY expires_at, id LIMIT $3 + 0 OFFSET $4 + 0");
     /// Attempts that hold a token, or may have one in the journal.
     ATTEMPTS_HOLDING = attempts_where!("stage <> 'closed' AND stage IN ('redeeming', 'short_granted', 'granted') AND COALESCE(provider, \

@@ -4,9 +4,9 @@ use super::Sql;
 
 statements! {
     LAST_USED = Sql::both(
-        "SELECT MAX(at) AS at FROM (SELECT MAX(at) AS at FROM connection_history UNION ALL SELECT MAX(at) FROM audit UNION ALL \
-         SELECT MAX(received_at) FROM clerk_events UNION ALL SELECT MAX(evidence_at) FROM connections WHERE state = \
-         'connected') AS newest",
+        "SELECT MAX(at) AS at FROM (SELECT MAX(at) AS at FROM connection_history WHERE at <= $1 UNION ALL SELECT MAX(at) FROM \
+         audit WHERE at <= $1 UNION ALL SELECT MAX(received_at) FROM clerk_events WHERE received_at <= $1 UNION ALL SELECT \
+         MAX(evidence_at) FROM connections WHERE state = 'connected' AND evidence_at <= $1) AS newest",
     );
     SWEEP_ATTEMPTS = by_index!(
         "DELETE FROM attempts",

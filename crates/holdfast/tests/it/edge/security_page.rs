@@ -160,6 +160,7 @@ const BOUNDS: &[(&str, &str, &str)] = &[
     ("an outgoing answer", "clerk/backend.rs", "MAX_ANSWER"),
     ("an outgoing answer", "provider/instagram/graph.rs", "MAX_PASSED_THROUGH"),
     ("status reads that wait for a round trip", "store/status_reads/mod.rs", "MOST_WAITING"),
+    ("times of last use that wait to be stored", "store/stamps.rs", "MOST"),
     (STRANGERS, "store/strangers.rs", "AT_A_TIME"),
     (STRANGERS, "store/strangers.rs", "KNOWN_KEYS"),
     ("verified session tokens", "caller/verifier.rs", "REMEMBERED_TOKENS"),
@@ -265,6 +266,7 @@ const GROWS: &[(&str, &[&str], &str)] = &[
     ("store/status_reads/mod.rs", &["channel", "questions"], "status reads that wait for a round trip"),
     ("store/status_reads/postgres.rs", &["spawn"], TASKS),
     ("store/status_reads/sqlite.rs", &["spawn"], TASKS),
+    ("store/stamps.rs", &["spawn", "under_way"], "times of last use that wait to be stored"),
     ("store/strangers.rs", &["known_keys"], STRANGERS),
     ("store/engine/postgres.rs", &["spawn"], "connections of the database"),
     (

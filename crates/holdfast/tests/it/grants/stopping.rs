@@ -150,7 +150,8 @@ async fn told_to_stop_housekeeping_begins_nothing_more() {
         assert_eq!(work(&stop).await, (0, 0));
         assert_eq!(facts().await, (AttemptStage::Open, true, Standing::CONNECTED));
         assert_eq!(work(&CancellationToken::new()).await, (1, 1));
-        assert_eq!(facts().await, (AttemptStage::Closed, false, Reason::Expired.into()));
+        // The clock has leapt, so Instagram is asked, and says why.
+        assert_eq!(facts().await, (AttemptStage::Closed, false, Reason::Revoked.into()));
     })
     .await;
 }

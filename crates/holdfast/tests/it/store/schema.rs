@@ -211,7 +211,7 @@ async fn new_tables_are_made_beside_the_others() {
     execute(&place.url, "CREATE SCHEMA holdfast AUTHORIZATION holdfast").await.expect("it is set up");
     let clock = Arc::new(ManualClock::new(start_of_time()));
     let store = Store::open(&StoreOptions::serve(place.url.as_str()), clock).await.expect("it opens");
-    assert_eq!(store.migrate().await.expect("it migrates"), 7);
+    assert_eq!(store.migrate().await.expect("it migrates"), 8);
     let apart = "SELECT COUNT(*) FROM pg_class WHERE relnamespace = 'holdfast'::regnamespace";
     assert_eq!(count_on(place.engine, &place.url, apart).await, 0);
     store.close().await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use holdfast::clock::{Clock, ManualClock};
+use holdfast::clock::{Clock, ManualClock, after};
 use holdfast::clock_watch::ClockWatch;
 use holdfast::store::{CommitOutcome, HistoryCursor, Store};
 use holdfast::worker::sweep::Sweeper;
@@ -222,6 +222,12 @@ async fn minutes_until_swept(db: &TestDb, most: u32) -> u32 {
     most
 }
 
+/// When the database was last used, as a start two hours later finds it.
+async fn last_used(db: &TestDb) -> Timestamp {
+    let start = after(db.clock.now(), Duration::from_hours(2));
+    db.store.last_used_at(start).await.expect("it answers").expect("it was used")
+}
+
 /// What a sweep by a wrong clock deletes is gone for good. It lasts until the time is set.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_swept_by_a_clock_that_is_ahead() {
@@ -229,7 +235,7 @@ async fn nothing_is_swept_by_a_clock_that_is_ahead() {
     let at = db.clock.now().as_millisecond();
     db.execute(&format!("INSERT INTO clerk_events (id, received_at) VALUES ('new', {at})")).await;
     let watch = ClockWatch::default();
-    watch.saw(db.store.last_used_at().await.expect("it answers").expect("it was used"));
+    watch.saw(last_used(&db).await);
     db.clock.advance(400 * DAY);
     let sweeper = Sweeper::new(db.store.clone(), db.clock.clone(), watch.clone());
     let running = tokio::spawn(sweeper.run(CancellationToken::new()));
@@ -259,7 +265,7 @@ async fn a_clock_that_nothing_speaks_against_is_believed_at_once() {
     let old = (db.clock.now() - 40 * DAY).as_millisecond();
     db.execute(&format!("INSERT INTO clerk_events (id, received_at) VALUES ('old', {old})")).await;
     let watch = ClockWatch::default();
-    watch.saw(db.store.last_used_at().await.expect("it answers").expect("it was used"));
+    watch.saw(last_used(&db).await);
     db.clock.advance(DAY - Duration::from_hours(1));
     let sweeper = Sweeper::new(db.store.clone(), db.clock.clone(), watch);
     let running = tokio::spawn(sweeper.run(CancellationToken::new()));
