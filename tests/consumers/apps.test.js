@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
 import { extname, join } from "node:path";
 import { after, before, test } from "node:test";
@@ -135,6 +135,36 @@ test("Vite", async (t) => {
   );
 });
 
+/** What a stylesheet leaves of the card's ground, where the page declares no `color-scheme`. */
+async function ground(t, css) {
+  const page = await browser.newPage();
+  t.after(() => page.close());
+  await page.setContent(`<style>${css}</style><section class="hf-connection">Connected</section>`);
+  return page.evaluate(() => getComputedStyle(document.querySelector("section")).backgroundColor);
+}
+
+async function stylesheets(folder) {
+  const names = await readdir(folder, { recursive: true });
+  const css = names.filter((name) => name.endsWith(".css"));
+  return (await Promise.all(css.map((name) => readFile(join(folder, name), "utf8")))).join("\n");
+}
+
+test("a stylesheet that Vite has compiled keeps its colours", async (t) => {
+  const app = await freshApp(t, {
+    "package.json": '{"private": true, "type": "module"}',
+    "index.html": '<script type="module" src="/main.js"></script>',
+    "main.js": 'import "holdfast-client/instagram-connection.css";\n',
+  });
+  await promisify(execFile)(binary("vite"), ["build"], { cwd: app });
+  const css = await stylesheets(join(app, "dist"));
+  assert.equal(await ground(t, css), "rgb(255, 255, 255)");
+  const asOlder = css.replaceAll(
+    /light-dark\((#\w+),\s*(#\w+)\)/g,
+    "var(--lightningcss-light, $1) var(--lightningcss-dark, $2)",
+  );
+  assert.equal(await ground(t, asOlder), "rgb(255, 255, 255)");
+});
+
 test("Next", async (t) => {
   const providers = readmeBlock("jsx", "const Providers").replace('"@clerk/nextjs"', '"./auth.js"');
   const app = await freshApp(t, {
@@ -145,7 +175,7 @@ test("Next", async (t) => {
     "app/sign-in.js": signIn(holdfast.config.clerk_url),
     "app/auth.js": `"use client";\n${clerk}`,
     "app/providers.jsx": providers,
-    "app/layout.jsx": `import { Providers } from "./providers";\nexport default function Layout({ children }) {\n  return <html lang="en"><body><Providers>{children}</Providers></body></html>;\n}\n`,
+    "app/layout.jsx": `import "holdfast-client/instagram-connection.css";\nimport { Providers } from "./providers";\nexport default function Layout({ children }) {\n  return <html lang="en"><body><Providers>{children}</Providers></body></html>;\n}\n`,
     "pages/_app.jsx": readmeBlock("jsx", "next/router").replace(
       '"@clerk/nextjs"',
       '"../app/auth.js"',
@@ -154,6 +184,8 @@ test("Next", async (t) => {
     "app/page.jsx": `import { InstagramConnection } from "holdfast-client/react";\nexport default function Page() {\n  return <InstagramConnection />;\n}\n`,
   });
   await promisify(execFile)(binary("next"), ["build"], { cwd: app });
+  const css = await stylesheets(join(app, ".next/static"));
+  assert.equal(await ground(t, css), "rgb(255, 255, 255)");
   const home = await serve(
     t,
     app,
