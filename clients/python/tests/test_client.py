@@ -398,9 +398,20 @@ class Verify(unittest.TestCase):
         self.assertIn("no verdict (status 404)", logged.output[0])
 
     def test_a_credential_that_no_header_can_hold_is_the_callers_mistake(self) -> None:
-        verdict = Holdfast("http://127.0.0.1:1").verify(["Bearer a\nb"])
-        assert isinstance(verdict, Refusal)
-        self.assertEqual((verdict.status, verdict.problem["code"]), (400, "malformed-request"))
+        for credential in ("Bearer a\nb", "Bearer a\n b", "Bearer \u2026", "Bearer \udc80"):
+            with self.subTest(credential):
+                verdict = Holdfast("http://127.0.0.1:1").verify([credential])
+                assert isinstance(verdict, Refusal)
+                self.assertEqual((verdict.status, verdict.problem["code"]), (400, "malformed-request"))
+
+    def test_an_address_that_is_none_is_not_the_callers_mistake(self) -> None:
+        for authorization in ([], ["Bearer x"]):
+            with self.subTest(authorization), self.assertLogs("holdfast_backend", "WARNING") as logged:
+                self.assert_cannot_judge(Holdfast("http://holdfast..svc:8080").verify(authorization))
+            self.assertIn("'holdfast..svc' is no name of a host", logged.output[0])
+        with self.assertRaises(HoldfastError) as raised:
+            Holdfast("http://holdfast..svc", service_key="hf_sk_x").service.status("user_1")
+        self.assertEqual(raised.exception.code, "holdfast-unreachable")
 
     def test_a_server_that_hangs_is_503(self) -> None:
         ended = threading.Event()

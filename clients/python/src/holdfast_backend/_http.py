@@ -149,7 +149,10 @@ class _Connection(http.client.HTTPConnection):
     until = 0.0
 
     def connect(self) -> None:
-        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except UnicodeError:  # such as "holdfast..svc"
+            raise OSError(f"{self.host!r} is no name of a host") from None
         for untried, (*_, target) in zip(range(len(found), 0, -1), found):
             try:
                 # An address where nobody answers leaves the others their share.

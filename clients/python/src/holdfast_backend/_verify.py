@@ -31,6 +31,8 @@ LONGEST_MEMORY_S = 60.0
 THREADS = 32
 #: Between two lines in the log that there are no verdicts.
 TELL_EVERY_S = 60.0
+#: What a header can hold.
+_HEADER = re.compile(r"[\t -~\x80-\xff]*")
 _LOG = logging.getLogger("holdfast_backend")
 
 
@@ -129,7 +131,9 @@ class Verifier(OfOneProcess):
         """What needs no question: None for nobody, or a refusal."""
         if (is_preflight(method) and not self._judge_every_method) or (requirements.optional and not authorization):
             return None
-        return MULTIPLE_CREDENTIALS if len(authorization) > 1 else _UNKNOWN
+        if len(authorization) > 1:
+            return MULTIPLE_CREDENTIALS
+        return _UNKNOWN if all(map(_HEADER.fullmatch, authorization)) else MALFORMED_CREDENTIAL
 
     def _question(self, key: bytes) -> tuple[Future[Any], bool]:
         """The question under way, or a new one, which is the caller's to have answered."""
@@ -168,13 +172,11 @@ class Verifier(OfOneProcess):
         try:
             path = f"/forward-auth{requirements.query}"
             answer = self._connections.send("GET", path, headers, until, repeatable=True)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # the last of what is no address
             # What was received instead is not quoted: it may be what was sent.
             told = f"{type(error).__name__}: {error}" if isinstance(error, OSError) else type(error).__name__
             self._tell(f"{NO_ANSWER} ({told})")
             return _UNKNOWN
-        except ValueError:  # as http.client says of what no header can hold
-            return MALFORMED_CREDENTIAL
         if answer.status != 200:
             return _refusal(answer) or self._no_verdict(answer, f"status {answer.status}")
         caller = _caller(answer.headers)
