@@ -1152,6 +1152,7 @@ class Service(unittest.TestCase):
         with Server(lambda _: (200, {"content-type": "application/json"}, b"{}")) as server:
             service = Holdfast(server.url, service_key="hf_sk_x").service
             service.history("user_1", before="b1", limit=5)
+            service.history("user_1", cursor="c1")
             service.connections(state="connected", account="@ada", cursor=None, limit=5)
             with self.assertRaises(TypeError):
                 service.connections(stat="connected")  # type: ignore[call-arg]
@@ -1159,6 +1160,7 @@ class Service(unittest.TestCase):
             server.asked,
             [
                 "/service/users/user_1/instagram/history?before=b1&limit=5",
+                "/service/users/user_1/instagram/history?cursor=c1",
                 "/service/connections?state=connected&account=%40ada&limit=5",
             ],
         )

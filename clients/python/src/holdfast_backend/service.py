@@ -56,9 +56,11 @@ class Service:
     def check(self, user_id: str) -> InstagramStatus:
         return cast("InstagramStatus", self._call("POST", _instagram(user_id, "/check")))
 
-    def history(self, user_id: str, *, before: str | None = None, limit: int | None = None) -> HistoryPage:
-        """One page; `next` of it is the `before` of the following."""
-        query = {"before": before, "limit": limit}
+    def history(
+        self, user_id: str, *, before: str | None = None, cursor: str | None = None, limit: int | None = None
+    ) -> HistoryPage:
+        """One page; `next` of it is the `cursor` of the following, which `before` is another name of."""
+        query = {"before": before, "cursor": cursor, "limit": limit}
         return cast("HistoryPage", self._call("GET", _instagram(user_id, "/history"), query))
 
     def disconnect(self, user_id: str) -> DisconnectReceipt:
