@@ -310,6 +310,28 @@ for (const tells of [true, false])
     assert.deepEqual([client.getSnapshot().phase, client.getSnapshot().error], ["ready", null]);
   });
 
+for (const [who, isTold] of [
+  ["user_2", false],
+  ["user_1", true],
+])
+  test(`a decline of user_1, whose session ended while they were away, is ${isTold ? "" : "not "}told to ${who}`, async (t) => {
+    openStorage(t);
+    const { server, time, signIn, client, reload } = await setUp(t);
+    server.state.status = connected;
+    const { attempt_id } = await client.connect();
+    signIn.become(null, null);
+    const page = reload({ getSessionId: () => signIn.sid });
+    page.subscribe(() => {});
+    page.completeFromUrl(DECLINED.replace("a1", attempt_id));
+    await time.advance(700);
+    assert.equal(page.getSnapshot().phase, "signed-out");
+    signIn.become(who, "sess_2");
+    page.sessionChanged();
+    await time.advance(10_000);
+    const { phase, error } = page.getSnapshot();
+    assert.deepEqual([phase, error?.code], ["ready", isTold ? "denied" : undefined]);
+  });
+
 test("a decline waits for a server that is away", async (t) => {
   const { server, time, client } = await setUp(t);
   server.state.status = connected;

@@ -16,7 +16,7 @@ import { ignore } from "./pending.js";
 import { permits } from "./problem.js";
 import { callBack } from "./store.js";
 import { pauseAfter, within } from "./timing.js";
-import { createUnfinished } from "./unfinished.js";
+import { createNote } from "./unfinished.js";
 
 const CONNECT = "/user/instagram/connect";
 
@@ -45,7 +45,10 @@ export function createConnecting(
   write,
 ) {
   const { navigate: leaveTo = byAddressBar(), onReturn } = options;
-  const unfinished = createUnfinished(base);
+  /** @type {ReturnType<typeof createNote<Unfinished>>} */
+  const unfinished = createNote(`holdfast:unfinished:${base}`);
+  /** Who left, by attempt. @type {ReturnType<typeof createNote<Record<string, any>>>} */
+  const left = createNote("holdfast:left");
   let connecting = /** @type {Promise<ConnectAttempt> | null} */ (null);
   /** What is being handed in, and the promise of how that ends. */
   let current = /** @type {Unfinished | null} */ (null);
@@ -74,6 +77,7 @@ export function createConnecting(
         })
       );
       if (!/^https?:\/\//.test(attempt.authorize_url)) throw unreadableAnswer();
+      left.keep({ [attempt.attempt_id]: session.user() });
       if (navigate) await leaveTo(attempt.authorize_url);
       return attempt;
     });
@@ -96,7 +100,11 @@ export function createConnecting(
         code: outcome === "denied" ? outcome : `attempt_${outcome}`,
       });
       const since = session.present();
-      store.owe(() => since === session.present() && error);
+      const user = left.get()?.[attempt];
+      // Where it is not known who left, it is for whoever comes first.
+      const isTheirs = () =>
+        since === session.present() && (user ?? session.user()) === session.user();
+      store.owe(() => isTheirs() && error);
       store.read().catch(ignore);
       return Promise.resolve(tell(outcome, attempt, value, error));
     }

@@ -1,7 +1,7 @@
 /**
- * A completion that has not been handed in yet, so that a reload, or a sign-in on another page,
- * does not lose it. Kept in this tab's session storage, for as long as an attempt lives, and taken
- * out as soon as the server has answered it.
+ * What outlives a page, in this tab's session storage: a completion that has not been handed in
+ * yet, for as long as an attempt lives, so that a reload or a sign-in on another page does not lose
+ * it; and who has left for Instagram, until they return.
  */
 
 /**
@@ -16,14 +16,16 @@
  * }} Unfinished
  */
 
-/** @param {string} base of the server that it is for */
-export function createUnfinished(base) {
-  const key = `holdfast:unfinished:${base}`;
+/**
+ * @template T
+ * @param {string} key
+ */
+export function createNote(key) {
   /** What storage could not take: it may be missing, forbidden or full. */
   let unstored = /** @type {string | null} */ (null);
 
   return {
-    /** @param {Unfinished | null} next */
+    /** @param {T | null} next */
     keep(next) {
       unstored = JSON.stringify(next);
       try {
@@ -38,7 +40,7 @@ export function createUnfinished(base) {
     /**
      * Read anew each time, since another client of this tab may have handed it in meanwhile; and
      * another object each time.
-     * @returns {Unfinished | null | undefined}
+     * @returns {T | null | undefined}
      */
     get() {
       try {
