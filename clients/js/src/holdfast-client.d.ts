@@ -351,7 +351,10 @@ export interface HoldfastClientOptions extends AuthorizedFetchOptions {
 export interface ConnectOptions {
   /** Where to come back to; this page if not given. Must be on the server's allow-list. */
   returnTo?: string | undefined;
-  /** Makes Instagram ask for the password, so that another account can be chosen there. */
+  /**
+   * Makes Instagram ask for the password, so that another account can be chosen there. If not
+   * given: where the error is `different-account`.
+   */
   forceReauth?: boolean | undefined;
   /**
    * Which account may come back where one is connected already: that one alone, if not given

@@ -480,6 +480,16 @@ for (const [status, code] of [
   });
 }
 
+test("after another account came back, a press asks at Instagram who it is, for the same account", async (t) => {
+  const { server, client } = await setUp(t);
+  server.state.status = connected;
+  server.script(COMPLETE, (request, response) => problem(response, 409, "different-account"));
+  await errorOf(client.completeFromUrl(CALLBACK));
+  await client.connect();
+  const { force_reauth, expect } = server.requests.at(-1).body;
+  assert.deepEqual([force_reauth, expect], [true, undefined]);
+});
+
 test("a completion that finds nobody signed in waits for the sign-in", async (t) => {
   const { server, signIn, time, client } = await setUp(t);
   signIn.become(null, null);
@@ -573,7 +583,7 @@ function openStorage(t) {
   const kept = new Map();
   globalThis.sessionStorage = {
     getItem: (key) => kept.get(key) ?? null,
-    setItem: (key, value) => kept.set(key, value),
+    setItem: (key, value) => (value === "null" ? kept.delete(key) : kept.set(key, value)),
     removeItem: (key) => kept.delete(key),
   };
   t.after(() => delete globalThis.sessionStorage);

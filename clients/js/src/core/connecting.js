@@ -46,9 +46,9 @@ export function createConnecting(
 ) {
   const { navigate: leaveTo = byAddressBar(), onReturn } = options;
   /** @type {ReturnType<typeof createNote<Unfinished>>} */
-  const unfinished = createNote(`holdfast:unfinished:${base}`);
+  const unfinished = createNote(`unfinished:${base}`);
   /** Who left, by attempt. @type {ReturnType<typeof createNote<Record<string, any>>>} */
-  const left = createNote("holdfast:left");
+  const left = createNote("left");
   let connecting = /** @type {Promise<ConnectAttempt> | null} */ (null);
   /** What is being handed in, and the promise of how that ends. */
   let current = /** @type {Unfinished | null} */ (null);
@@ -60,7 +60,13 @@ export function createConnecting(
   }
 
   /** @type {import("../holdfast-client.d.ts").HoldfastClient["connect"]} */
-  function connect({ returnTo, forceReauth, expect, navigate = true } = {}) {
+  function connect({
+    returnTo,
+    // Who came back with the wrong account has to be asked who they are.
+    forceReauth = store.get().error?.code === "different-account",
+    expect,
+    navigate = true,
+  } = {}) {
     session.present();
     if (connecting) return connecting;
     // What failed before has been read. Where no status is known it is all there is to show.
@@ -102,9 +108,9 @@ export function createConnecting(
       const since = session.present();
       const user = left.get()?.[attempt];
       // Where it is not known who left, it is for whoever comes first.
-      const isTheirs = () =>
-        since === session.present() && (user ?? session.user()) === session.user();
-      store.owe(() => isTheirs() && error);
+      store.owe(
+        () => since === session.present() && (user ?? session.user()) === session.user() && error,
+      );
       store.read().catch(ignore);
       return Promise.resolve(tell(outcome, attempt, value, error));
     }

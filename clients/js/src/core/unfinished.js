@@ -1,7 +1,7 @@
 /**
  * What outlives a page, in this tab's session storage: a completion that has not been handed in
  * yet, for as long as an attempt lives, so that a reload or a sign-in on another page does not lose
- * it; and who has left for Instagram, until they return.
+ * it; and who has left for Instagram last. Null where there is nothing.
  */
 
 /**
@@ -18,9 +18,10 @@
 
 /**
  * @template T
- * @param {string} key
+ * @param {string} name
  */
-export function createNote(key) {
+export function createNote(name) {
+  const key = `holdfast:${name}`;
   /** What storage could not take: it may be missing, forbidden or full. */
   let unstored = /** @type {string | null} */ (null);
 
@@ -29,8 +30,7 @@ export function createNote(key) {
     keep(next) {
       unstored = JSON.stringify(next);
       try {
-        if (next) sessionStorage.setItem(key, unstored);
-        else sessionStorage.removeItem(key);
+        sessionStorage.setItem(key, unstored);
         unstored = null;
       } catch {
         // The page's memory has to do.
