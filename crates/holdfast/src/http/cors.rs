@@ -37,7 +37,7 @@ impl From<Vec<OriginPattern>> for AllowedOrigins {
 /// What we serve to pages of other origins.
 const METHODS: HeaderValue = HeaderValue::from_static("GET,POST,DELETE");
 /// What pages may read beside the body.
-const EXPOSED: HeaderValue = HeaderValue::from_static("www-authenticate,etag,retry-after,x-request-id");
+const EXPOSED: HeaderValue = HeaderValue::from_static("date,www-authenticate,etag,retry-after,x-request-id");
 /// Seconds for which a browser need not ask again: ten minutes.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 /// Request headers that answers depend on, for caches.
