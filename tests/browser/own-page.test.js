@@ -19,13 +19,13 @@ const HTML = `<!doctype html>
 
 const pageFor = (holdfast) => `
 import { createHoldfastClient } from "/holdfast/holdfast-client.js";
-import { getSessionId, getToken, signIn, useAuth } from "/sign-in.js";
+import { getSessionId, getToken, signIn } from "/sign-in.js";
 const client = createHoldfastClient({ baseUrl: "${holdfast.url}", getToken, getSessionId });
 document.querySelector("#sign-in").onclick = () => signIn("ada");
 document.querySelector("#connect").onclick = () => client.connect();
 client.completeFromUrl();
 client.subscribe(({ phase, status }) => {
-  const name = useAuth().isSignedIn ? "somebody" : "nobody";
+  const name = getSessionId() ? "somebody" : "nobody";
   document.querySelector("#state").textContent = name + ": " + (status?.state ?? phase);
 });`;
 

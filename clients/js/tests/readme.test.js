@@ -7,6 +7,8 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { createElement } from "react";
+import { renderToString as renderReact } from "react-dom/server";
 import { compile } from "svelte/compiler";
 import { render } from "svelte/server";
 import { get } from "svelte/store";
@@ -55,6 +57,20 @@ async function complaintsAbout(t, files) {
   );
   return said.stdout;
 }
+
+test('useAuth for "holdfast dev": a page that a server has rendered begins with what that said', async (t) => {
+  const { useAuth } = await moduleOf(
+    t,
+    readmeBlock("js", "// use-auth.js").replace(
+      'import { getSessionId, getToken } from "./sign-in.js";',
+      'const getSessionId = () => "sess_1", getToken = () => "token";',
+    ),
+  );
+  const said = [];
+  const Page = () => void said.push(useAuth());
+  renderReact(createElement(Page));
+  assert.deepEqual([said[0].isLoaded, said[0].isSignedIn, said[0].sessionId], [false, false, null]);
+});
 
 /** A page for Vue that nobody looks at. */
 const nodes = {
