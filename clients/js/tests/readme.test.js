@@ -18,6 +18,7 @@ import { createFakeClient, fakeStatus } from "../src/fake.js";
 import { HoldfastRequestError } from "../src/holdfast-client.js";
 import { describe } from "../src/states.js";
 import { readme, readmeBlock } from "./support/code-blocks.js";
+import { install } from "./support/harness.js";
 
 /** How the samples begin that make a client. */
 const START = 'import { createHoldfastClient } from "holdfast-client";\nimport { ';
@@ -224,7 +225,7 @@ function openPage(client, { more = "", parts = {} } = {}) {
 const differentAccount = () =>
   new HoldfastRequestError({ code: "different-account", status: 409, message: "Another one." });
 
-test("the page without a framework: each press does what its button says", () => {
+test("the page without a framework: each press does what its button says", (t) => {
   const client = createFakeClient();
   const { elements } = openPage(client);
   client.setStatus(fakeStatus("reconnect_required"));
@@ -236,6 +237,11 @@ test("the page without a framework: each press does what its button says", () =>
   client.setStatus(fakeStatus("reconnect_required"));
   client.setError(differentAccount());
   assert.deepEqual([another.textContent, another.hidden], ["Use another account", false]);
+  const calls = client.calls.length;
+  install(t, "confirm", () => false);
+  another.onclick();
+  assert.equal(client.calls.length, calls, "nothing takes the place of an account unasked");
+  install(t, "confirm", () => true);
   another.onclick();
   assert.deepEqual(last().args, [{ forceReauth: true, expect: "any_account" }]);
   client.setStatus(fakeStatus("action_required"));
