@@ -56,7 +56,8 @@ test("no file signs out, logs or reads cookies; one navigates, and one stores, f
     const code = await read(name);
     assert.doesNotMatch(code, /signOut|localStorage|indexedDB|\.cookie|console\./, name);
     assert.equal(/sessionStorage\./.test(code), name === "core/unfinished.js", name);
-    const navigates = name === "core/options.js" || name === "popup.js"; // the latter its own popup
+    // The latter leads its own popup.
+    const navigates = name === "core/connecting.js" || name === "popup.js";
     assert.equal((code.match(navigation) ?? []).length, navigates ? 1 : 0, name);
   }
 });

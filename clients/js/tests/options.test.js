@@ -70,22 +70,46 @@ test("React Native has no address bar: navigate is needed, and said to be", (t) 
   assert.ok(createHoldfastClient({ ...options, navigate: () => {} }));
 });
 
-test("from within a frame it is a new window, which has no hold on this one; a blocked one is told", async (t) => {
-  const self = {};
-  install(t, "self", self);
-  install(t, "top", {});
-  const opened = [];
-  const window = { opener: self };
-  install(t, "open", (url) => (opened.push(url), opened.length === 1 ? window : null));
-  const attempt = { authorize_url: "https://www.instagram.com/oauth/authorize", attempt_id: "a1" };
-  const connect = () =>
-    createHoldfastClient({
+for (const [answer, ends] of [
+  [{ authorize_url: "https://www.instagram.com/oauth/authorize", attempt_id: "a1" }, "there"],
+  [{ error: "Too often." }, "closed"],
+])
+  test(`from within a frame it is a new window, opened in the press: in the end it is ${ends}`, async (t) => {
+    const self = {};
+    install(t, "self", self);
+    install(t, "top", {});
+    const went = [];
+    const window = {
+      opener: self,
+      location: { assign: (url) => went.push(url) },
+      close: () => went.push("closed"),
+    };
+    let opened = 0;
+    install(t, "open", () => ((opened += 1), window));
+    let respond;
+    const answered = new Promise((resolve) => (respond = resolve));
+    const client = createHoldfastClient({
       baseUrl: "https://x.example",
       getToken,
-      fetch: async () => Response.json(attempt),
-    }).connect({ returnTo: "https://app.example.com/" });
-  assert.equal((await connect()).attempt_id, "a1");
-  assert.deepEqual(opened, [attempt.authorize_url]);
-  assert.equal(window.opener, null);
-  assert.equal((await errorOf(connect())).code, "window-blocked");
+      fetch: async () => {
+        await answered;
+        return Response.json(answer, { status: answer.error ? 429 : 200 });
+      },
+    });
+    const attempt = client.connect({ returnTo: "https://app.example.com/" }).catch(() => {});
+    assert.equal(opened, 1, "in the press itself");
+    assert.equal(window.opener, null);
+    respond();
+    await attempt;
+    assert.deepEqual(went, [answer.authorize_url ?? "closed"]);
+    assert.equal(client.getSnapshot().isConnecting, false, "this page stays, and can begin anew");
+  });
+
+test("from within a frame, a window that is blocked is told, and no attempt is used up", async (t) => {
+  install(t, "self", {});
+  install(t, "top", {});
+  install(t, "open", () => null);
+  const fetch = () => assert.fail("nothing is asked");
+  const client = createHoldfastClient({ baseUrl: "https://x.example", getToken, fetch });
+  assert.equal((await errorOf(client.connect())).code, "window-blocked");
 });

@@ -44,7 +44,9 @@ export function createConnecting(
   operation,
   write,
 ) {
-  const { navigate: leaveTo = byAddressBar(), onReturn } = options;
+  const { navigate: assign, onReturn } = options;
+  /** @type {ReturnType<typeof byAddressBar>} */
+  const depart = assign ? () => ({ location: { assign } }) : byAddressBar();
   /** @type {ReturnType<typeof createNote<Unfinished>>} */
   const unfinished = createNote(`unfinished:${base}`);
   /** Who left, by attempt. @type {ReturnType<typeof createNote<Record<string, any>>>} */
@@ -73,8 +75,10 @@ export function createConnecting(
     store.set({ isConnecting: true, ...(store.get().status && { error: null }) });
     // Also where nobody listens: a page that is thawed on "back" can be left again.
     globalThis.addEventListener?.("pagehide", release, { once: true });
+    let page = /** @type {ReturnType<typeof depart> | undefined} */ (undefined);
     /** @type {Promise<ConnectAttempt>} */
     const promise = operation("action", async () => {
+      if (navigate) page = depart();
       const attempt = /** @type {ConnectAttempt} */ (
         await write("POST", CONNECT, {
           return_to: returnTo ?? (globalThis.location && thisPage()),
@@ -84,12 +88,18 @@ export function createConnecting(
       );
       if (!/^https?:\/\//.test(attempt.authorize_url)) throw unreadableAnswer();
       left.keep({ [attempt.attempt_id]: session.user() });
-      if (navigate) await leaveTo(attempt.authorize_url);
+      await page?.location.assign(attempt.authorize_url);
       return attempt;
     });
     const end = () => connecting === promise && release();
     // Before whoever called hears of it, so that they can begin anew.
-    promise.then(() => (navigate ? clock.setTimeout(end, NAVIGATION_GRACE) : end()), end);
+    promise.then(
+      () => (page && !page.close ? clock.setTimeout(end, NAVIGATION_GRACE) : end()),
+      () => {
+        page?.close?.();
+        end();
+      },
+    );
     return (connecting = promise);
   }
 

@@ -23,15 +23,17 @@ export function checkServer({ baseUrl, getToken }) {
 
 /**
  * How a page leaves for another. Apps have no address bar, and must say how. Instagram lets nobody
- * show it in a frame: from there it is a window.
- * @returns {(url: string) => unknown}
+ * show it in a frame: from there it is a window, opened in the press itself, since later a browser
+ * would block it.
+ * @returns {() => { location: { assign(url: string): unknown }, close?: () => void }}
  */
 export function byAddressBar() {
   if (globalThis.navigator?.product === "ReactNative") fail("navigate must call Linking.openURL");
-  return (url) => {
-    if (top === self) return location.assign(url);
-    const page = open(url);
+  return () => {
+    if (top === self) return { location };
+    const page = open();
     if (!page) throw new HoldfastNetworkError({ code: "window-blocked" });
     page.opener = null; // what is there must not be able to lead this page elsewhere
+    return page;
   };
 }
