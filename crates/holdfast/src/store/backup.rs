@@ -257,6 +257,7 @@ async fn inspect(source: &Path, store: &Store) -> Result<Restored, BackupError> 
     };
     store.renumber().await?;
     // Only the file gets its name: what it grows by must find room, too.
+    store.distrust_log();
     if !store.empty_log(sqlite).await? {
         return Err(StoreError::Busy("its write-ahead log is in use".to_owned()).into());
     }

@@ -71,7 +71,7 @@ async fn me(State(graph): State<Graph>, request: Request) -> Response {
     };
     match kind {
         "throttled" => limited(4, "7200"),
-        "briefly" if asked <= 3 => limited(4, "3"),
+        "briefly" if asked <= 3 => limited(4, "5"),
         "busy" => limited(80_002, "7200"),
         "good" | "briefly" => axum::Json(json!({
             "id": format!("9{number:0>16}"), "user_id": format!("17841{number:0>12}"),
