@@ -200,6 +200,16 @@ test("Next", async (t) => {
   await writesNothingBack(t, `${home}older?tab=2`);
 });
 
+// As Clerk's: it is there before it knows who is, and tells each listener once it does.
+const clerkOfThePage = `import { enter, getToken, session } from "./sign-in.js";
+const listeners = [];
+window.Clerk = { addListener: (listener) => listeners.push(listener) };
+await enter();
+window.Clerk.session = { id: session.id, getToken };
+window.Clerk.addListener = (listener) => (listener(), listeners.push(listener));
+listeners.forEach((listener) => listener());
+`;
+
 test("a plain page, without a bundler", async (t) => {
   const script = readmeBlock(
     "js",
@@ -210,7 +220,7 @@ test("a plain page, without a bundler", async (t) => {
     "index.html": `<!doctype html><html lang="en"><title>App</title>\n<script type="module" src="clerk.js"></script>\n${markup}</html>`,
     "page.js": script,
     "sign-in.js": signIn(holdfast.config.clerk_url),
-    "clerk.js": `import { enter, getToken, session } from "./sign-in.js";\nawait enter();\nwindow.Clerk = { session: { id: session.id, getToken } };\n`,
+    "clerk.js": clerkOfThePage,
   });
   const types = { ".html": "text/html", ".js": "text/javascript" };
   const server = createHttpServer(async (request, response) => {
