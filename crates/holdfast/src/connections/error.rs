@@ -62,11 +62,6 @@ impl ServiceError {
         matches!(self, Self::Store(error) if error.is_of_the_database())
     }
 
-    /// Whether a part of the database is damaged: others may be whole.
-    pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Damaged(_)))
-    }
-
     /// The result of work on one of many; `None` after a failure of this one alone, which `log`
     /// writes down. The error concerns all.
     pub fn of_one<T>(outcome: Result<T, Self>, log: impl FnOnce(Self)) -> Result<Option<T>, Self> {

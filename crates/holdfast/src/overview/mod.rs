@@ -263,9 +263,7 @@ impl Failed {
     fn or_set<T>(&mut self, fact: &mut T, gathered: Result<T, StoreError>) -> Result<(), StoreError> {
         match gathered {
             Ok(gathered) => *fact = gathered,
-            Err(error) if error.is_of_the_database() && !matches!(error, StoreError::Damaged(_)) => {
-                return Err(error);
-            }
+            Err(error) if error.is_of_the_database() => return Err(error),
             Err(error) => self.0 = self.0.take().or(Some(error)),
         }
         Ok(())

@@ -74,11 +74,13 @@ impl StoreError {
         matches!(self, Self::Corrupt { .. })
     }
 
-    /// Whether the whole database is down, full or damaged, so that nothing can be stored.
+    /// Whether the whole database is down or full, so that nothing can be stored.
     pub fn is_of_the_database(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::Full(_) | Self::Damaged(_) => true,
-            Self::Busy(_)
+            Self::Unavailable(_) | Self::Full(_) => true,
+            // Of a part, while others may be whole.
+            Self::Damaged(_)
+            | Self::Busy(_)
             | Self::Crowded
             | Self::OutcomeUnknown
             | Self::KeyRetired { .. }

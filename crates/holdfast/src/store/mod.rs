@@ -2,8 +2,9 @@
 //!
 //! What a caller asks for needs a proof: `&OwnerId` from a verified caller, a [`Lease`] from
 //! claiming, a `SignedEvent` from a verified webhook. What the service looks up for itself goes by
-//! ids: a connection's grants, a user's key, an account's connections. Everything that belongs together is stored together: see
-//! [`ChangeSet`]. Times are stored as unix milliseconds and come back cut to that.
+//! ids: a connection's grants, a user's key, an account's connections. Everything that belongs
+//! together is stored together: see [`ChangeSet`]. Times are stored as unix milliseconds and come
+//! back cut to that.
 //!
 //! A new query is a statement in [`statements`], with a text for each engine where they differ, and
 //! a method in the file of its subject; that of the audit record, indexes, notices, incidents or the

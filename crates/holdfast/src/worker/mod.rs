@@ -326,7 +326,7 @@ fn log_unless_database_down<T: Default>(
     outcome: Result<T, ServiceError>,
 ) -> Result<T, ServiceError> {
     match outcome {
-        Err(error) if error.is_of_the_database() && !error.is_damage() => Err(error),
+        Err(error) if error.is_of_the_database() => Err(error),
         Err(error) => {
             tracing::error!(what, %error, "housekeeping failed; the worker tick continues");
             Ok(T::default())

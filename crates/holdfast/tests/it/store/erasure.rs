@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use holdfast::app::prove_ring;
+use holdfast::caller::OwnerId;
 use holdfast::clerk::UserFacts;
 use holdfast::entropy::SystemEntropy;
-use holdfast::store::{ChangeSet, CommitOutcome, EventOutcome, NewServiceKey, StatusFacts, Visit};
+use holdfast::store::{ChangeSet, CommitOutcome, EventOutcome, NewServiceKey, StatusFacts, Store, Visit};
 use holdfast::vault::{KeyRing, Location, Vault};
 use serde_json::json;
 use tokio::time::timeout;
@@ -182,15 +183,20 @@ async fn the_file_names_no_erased_user_beside_what_was_done() {
     db.remove().await;
 }
 
+/// Connects the user; returns the bytes of the sealed grant.
+async fn sealed_for(store: &Store, user: &OwnerId) -> &'static [u8] {
+    let (connection, sealed) = (connection(user, "1"), b"the-sealed-grant-of-ada");
+    let change = ChangeSet { append_grant: Some(grant(&connection, 1, sealed)), ..insert(&connection) };
+    assert_eq!(store.commit(&change).await, Ok(CommitOutcome::Committed));
+    sealed
+}
+
 /// A backup reads for long. Nobody else may have to wait for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erasure_during_a_long_read_keeps_no_write_waiting_and_ends_with_it() {
     let db = TestDb::new(Engine::Sqlite).await;
     let (store, ada) = (db.store.clone(), owner("ada"));
-    let connection = connection(&ada, "1");
-    let sealed = b"the-sealed-grant-of-ada";
-    let change = ChangeSet { append_grant: Some(grant(&connection, 1, sealed)), ..insert(&connection) };
-    assert_eq!(store.commit(&change).await, Ok(CommitOutcome::Committed));
+    let sealed = sealed_for(&store, &ada).await;
     let long_read = rusqlite::Connection::open(db.file()).unwrap();
     long_read.execute_batch("BEGIN; SELECT * FROM users").unwrap();
     let erasing = tokio::spawn({
@@ -215,10 +221,7 @@ async fn an_erasure_during_a_long_read_keeps_no_write_waiting_and_ends_with_it()
 async fn a_repeated_event_ends_an_erasure_that_was_cut_short_after_its_commit() {
     let db = TestDb::new(Engine::Sqlite).await;
     let (store, ada) = (db.store.clone(), owner("ada"));
-    let connection = connection(&ada, "1");
-    let sealed = b"the-sealed-grant-of-ada";
-    let change = ChangeSet { append_grant: Some(grant(&connection, 1, sealed)), ..insert(&connection) };
-    assert_eq!(store.commit(&change).await, Ok(CommitOutcome::Committed));
+    let sealed = sealed_for(&store, &ada).await;
     // As the first one has committed it.
     db.execute(
         "PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; BEGIN; DELETE FROM users; \
