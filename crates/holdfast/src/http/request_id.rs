@@ -8,61 +8,41 @@ use crate::entropy::{Entropy, new_id};
 
 /// The header, in and out.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Never met: every id is plain text.
+const UNKNOWN: &str = "unknown";
 
-/// The id of a request: 1 to 64 of `A-Za-z0-9._-`.
+/// The id of a request: 1 to 64 of `A-Za-z0-9._-`, as the value of its header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(Id);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Id {
-    /// As the caller wrote it.
-    Sent(HeaderValue),
-    /// A fresh one, which is not copied before it is sent.
-    Fresh([u8; Simple::LENGTH]),
-    /// The time, where there was no randomness.
-    Time(String),
-}
+pub struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The caller's id, or a fresh one where it sent none, several, or one that is not well formed.
     pub fn of(headers: &HeaderMap, entropy: &dyn Entropy, now: Timestamp) -> Self {
         let mut sent = headers.get_all(X_REQUEST_ID).iter();
         match (sent.next(), sent.next()) {
-            (Some(id), None) if is_well_formed(id.as_bytes()) => Self(Id::Sent(id.clone())),
+            (Some(id), None) if is_well_formed(id.as_bytes()) => Self(id.clone()),
             _ => Self::fresh(entropy, now),
         }
     }
 
     fn fresh(entropy: &dyn Entropy, now: Timestamp) -> Self {
-        // Without randomness the time has to serve as an id: the request must still be answered.
-        Self(match new_id(entropy, now) {
-            Ok(id) => {
-                let mut text = [0; Simple::LENGTH];
-                id.as_simple().encode_lower(&mut text);
-                Id::Fresh(text)
-            }
-            Err(_) => Id::Time(format!("t-{}", now.as_millisecond())),
-        })
+        let mut text = [0; Simple::LENGTH];
+        let id = match new_id(entropy, now) {
+            Ok(id) => HeaderValue::from_str(id.as_simple().encode_lower(&mut text)),
+            // Without randomness the time has to serve as an id: the request must still be answered.
+            Err(_) => HeaderValue::from_str(&format!("t-{}", now.as_millisecond())),
+        };
+        Self(id.unwrap_or(HeaderValue::from_static(UNKNOWN)))
     }
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        let text = match &self.0 {
-            Id::Sent(value) => value.to_str().ok(),
-            Id::Fresh(text) => str::from_utf8(text).ok(),
-            Id::Time(text) => Some(text.as_str()),
-        };
-        text.unwrap_or("unknown")
+        self.0.to_str().unwrap_or(UNKNOWN)
     }
 
     /// The id as the value of the answer's header.
     pub fn header(&self) -> HeaderValue {
-        match &self.0 {
-            Id::Sent(value) => value.clone(),
-            Id::Fresh(_) | Id::Time(_) => {
-                HeaderValue::from_str(self.as_str()).unwrap_or(HeaderValue::from_static("unknown"))
-            }
-        }
+        self.0.clone()
     }
 }
 
