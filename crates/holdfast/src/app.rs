@@ -9,7 +9,7 @@ mod server;
 mod start;
 
 pub use error::StartError;
-pub use parts::{connections, key_source, policy, provider, vault};
+pub use parts::{connections, policy, provider, vault};
 pub use reload::{RELOADABLE, Reloader, prove_ring};
 pub use server::Server;
 pub use start::Starting;

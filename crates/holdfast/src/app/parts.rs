@@ -6,7 +6,6 @@ use clerk_session::Policy;
 
 use super::{Seams, StartError};
 use crate::budget::Budget;
-use crate::caller::keys::{KeySettings, KeySource};
 use crate::caller::{self, ClerkConfig, KeptKeys, SessionVerifier};
 use crate::clerk::backend::BackendApi;
 use crate::clerk::webhook::WebhookVerifier;
@@ -31,17 +30,6 @@ pub fn policy(clerk: &ClerkSettings) -> Policy {
     policy.audiences.clone_from(&clerk.audience);
     policy.clock_skew_ms = i64::try_from(clerk.clock_skew.as_millis()).unwrap_or(i64::MAX);
     policy
-}
-
-/// Where the keys come from; `None` where the configuration names no source.
-pub fn key_source(clerk: &ClerkSettings) -> Option<KeySource> {
-    KeySource::choose(KeySettings {
-        jwt_key: clerk.jwt_key.clone(),
-        jwks_url: clerk.jwks_url.clone(),
-        frontend_apis: clerk.frontend_apis.clone(),
-        secret_key: clerk.secret_key.clone(),
-        api_url: clerk.api_url.clone(),
-    })
 }
 
 /// The key ring of the configuration.
@@ -129,7 +117,7 @@ pub(super) fn verifier(
     let authentication = move || vault.ring().authentication_keys(caller::KEPT_KEYS_PURPOSE);
     let config = ClerkConfig {
         policy: policy(clerk),
-        keys: key_source(clerk).ok_or(StartError::NoKeySource)?,
+        keys: clerk.key_source().ok_or(StartError::NoKeySource)?,
         kept_keys: Some(KeptKeys::new(&settings.journal_directory, authentication)),
     };
     Ok(SessionVerifier::new(config, seams.transport.clone(), seams.clock.clone())?)

@@ -18,8 +18,5 @@ pub struct ClerkConfig {
 
 /// Why session tokens cannot be verified with this configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// The pinned key is not a public key.
-    #[error("CLERK_JWT_KEY: {0}")]
-    JwtKey(#[from] PemError),
-}
+#[error("CLERK_JWT_KEY: {0}")]
+pub struct ConfigError(#[from] PemError);

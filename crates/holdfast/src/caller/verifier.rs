@@ -81,11 +81,10 @@ impl SessionVerifier {
         transport: SharedTransport,
         clock: SharedClock,
     ) -> Result<Self, ConfigError> {
-        let fetching = |fetcher| fetching(fetcher, config.kept_keys, &clock);
         let keys = match config.keys {
             KeySource::Pinned(pem) => KeyCache::pinned(KeySet::from_pem(&pem)?),
-            fetched @ (KeySource::Jwks { .. } | KeySource::BackendApi(_)) => {
-                fetching(JwksFetcher::new(&fetched, transport))
+            KeySource::Fetched(servers) => {
+                fetching(JwksFetcher::new(servers, transport), config.kept_keys, &clock)
             }
         };
         let skew_ms = config.policy.clock_skew_ms;

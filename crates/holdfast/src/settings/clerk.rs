@@ -8,7 +8,7 @@ use super::load::{Reader, is_in_the_clear};
 use super::parse::ProxyAddress;
 use super::{ClerkSettings, Purpose, table};
 use crate::address::is_on_the_internet;
-use crate::caller::keys::{SecretKey, is_backend_jwks, same_origin};
+use crate::caller::keys::{BackendKeys, KeyServer, KeySource, SecretKey};
 
 impl Reader {
     pub(super) fn clerk(
@@ -193,6 +193,41 @@ impl Reader {
             );
         }
     }
+}
+
+impl ClerkSettings {
+    /// The most explicit source of keys: the pinned key, the JWKS address, the publishable key (and
+    /// behind it the secret key), the secret key. `None` where there is none of them.
+    pub fn key_source(&self) -> Option<KeySource> {
+        if let Some(pem) = &self.jwt_key {
+            return Some(KeySource::Pinned(pem.clone()));
+        }
+        let backend = self.backend_keys();
+        let servers: Vec<KeyServer> = if let Some(url) = &self.jwks_url {
+            // The secret goes to the Backend API, and to no other host.
+            let backend = backend.filter(|api| is_backend_jwks(url) && same_origin(url, &api.base));
+            vec![backend.map_or_else(|| KeyServer::public(url.clone()), |api| KeyServer::backend(&api))]
+        } else {
+            let public = self.frontend_apis.iter().cloned().map(KeyServer::public);
+            public.chain(backend.as_ref().map(KeyServer::backend)).collect()
+        };
+        (!servers.is_empty()).then_some(KeySource::Fetched(servers))
+    }
+
+    /// Access to the Backend API, with a secret key.
+    pub fn backend_keys(&self) -> Option<BackendKeys> {
+        let secret_key = self.secret_key.clone()?;
+        Some(BackendKeys { base: self.api_url.clone(), secret_key })
+    }
+}
+
+/// Whether that is the Backend API's JWKS address, which requires the secret key.
+fn is_backend_jwks(url: &Url) -> bool {
+    url.path().trim_end_matches('/').ends_with("/v1/jwks")
+}
+
+fn same_origin(one: &Url, other: &Url) -> bool {
+    one.origin() == other.origin()
 }
 
 /// Behind a proxy a token's issuer is the proxy's address (Clerk, "Proxying the Frontend API"). A

@@ -10,11 +10,10 @@ use clerk_session::{CannotJudge, CannotJudgeReason, KeySet};
 use super::super::args::ExplainArgs;
 use super::super::exit::Failure;
 use super::super::printer::Printer;
-use crate::app;
-use crate::caller::keys::{JwksFetcher, KeySource};
+use crate::caller::keys::{JwksFetcher, KeyServer, KeySource};
 use crate::clock::{Clock as _, SystemClock};
 use crate::settings::ClerkSettings;
-use crate::transport::{ReqwestTransport, SharedTransport};
+use crate::transport::ReqwestTransport;
 
 /// Loads them. Keys that cannot be had now are no usage error: the verdict is then "cannot judge".
 pub(super) async fn load(
@@ -31,22 +30,13 @@ pub(super) async fn load(
         let text = String::from_utf8_lossy(&read(path)?).into_owned();
         return Ok(Ok(pinned(&text, &path.display().to_string())?));
     }
-    match &app::key_source(clerk) {
+    match clerk.key_source() {
         None => Err(Failure::setup(
             "no key to verify the token with is configured",
             "set CLERK_PUBLISHABLE_KEY, or give --jwks FILE or --jwt-key FILE",
         )),
-        Some(KeySource::Pinned(pem)) => Ok(Ok(pinned(pem, "CLERK_JWT_KEY")?)),
-        Some(source @ KeySource::Jwks { url, .. }) => {
-            // Of the address only the host: the rest may be nobody's business.
-            let named = format!("the keys at {}", url.host_str().unwrap_or_default());
-            let fetcher = |transport| JwksFetcher::new(source, transport);
-            Ok(fetch(&named, fetcher, printer).await)
-        }
-        Some(source @ KeySource::BackendApi(_)) => {
-            let fetcher = |transport| JwksFetcher::new(source, transport);
-            Ok(fetch("the keys of Clerk's Backend API", fetcher, printer).await)
-        }
+        Some(KeySource::Pinned(pem)) => Ok(Ok(pinned(&pem, "CLERK_JWT_KEY")?)),
+        Some(KeySource::Fetched(servers)) => Ok(fetch(servers, printer).await),
     }
 }
 
@@ -62,14 +52,17 @@ fn pinned(pem: &str, name: &str) -> Result<KeySet, Failure> {
     })
 }
 
-async fn fetch(
-    named: &str,
-    fetcher: impl FnOnce(SharedTransport) -> JwksFetcher,
-    printer: &mut Printer,
-) -> Result<KeySet, CannotJudge> {
+async fn fetch(servers: Vec<KeyServer>, printer: &mut Printer) -> Result<KeySet, CannotJudge> {
+    let named = match servers.first() {
+        // Of the address only the host: the rest may be nobody's business.
+        Some(public) if !public.wants_secret() => {
+            format!("the keys at {}", public.url().host_str().unwrap_or_default())
+        }
+        Some(_) | None => "the keys of Clerk's Backend API".to_owned(),
+    };
     let fetched = async {
         let transport = ReqwestTransport::new().map_err(|error| error.to_string())?;
-        let fetcher = fetcher(Arc::new(transport));
+        let fetcher = JwksFetcher::new(servers, Arc::new(transport));
         let (fetched, _) = fetcher.get(SystemClock.now()).await.map_err(|error| error.to_string())?;
         let document = KeySet::from_jwks(&fetched.document).map_err(|error| error.to_string())?;
         Ok((document.keys, fetched.age.as_secs()))

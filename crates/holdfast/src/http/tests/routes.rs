@@ -26,7 +26,7 @@ use super::super::layers::Edge;
 use super::super::metrics::Metrics;
 use super::super::{AllowedOrigins, AppState, AppStateParts, Application, app, layers};
 use super::openapi::operations;
-use crate::caller::keys::KeySource;
+use crate::caller::keys::{KeyServer, KeySource};
 use crate::caller::service::{self, ServiceVerifier};
 use crate::caller::{ClerkConfig, SessionVerifier, policy};
 use crate::clerk::webhook::WebhookVerifier;
@@ -65,7 +65,7 @@ async fn stage() -> Stage {
     let entropy: SharedEntropy = Arc::new(SystemEntropy);
     let clerk = ClerkStandin::start(shared.clone(), entropy.clone()).await.unwrap();
     let policy = policy(vec![clerk.issuer()], vec![OriginPattern::parse(ORIGIN).unwrap()]);
-    let keys = KeySource::Jwks { url: clerk.jwks_url(), otherwise: None };
+    let keys = KeySource::Fetched(vec![KeyServer::public(clerk.jwks_url())]);
     let config = ClerkConfig { policy, keys, kept_keys: None };
     let transport = Arc::new(ReqwestTransport::new().unwrap());
     let verifier = SessionVerifier::new(config, transport, shared.clone()).unwrap();

@@ -1,6 +1,7 @@
 //! What follows from other settings.
 
 use super::*;
+use crate::caller::keys::KeySource;
 
 fn urls(urls: &[Url]) -> Vec<&str> {
     urls.iter().map(Url::as_str).collect()
@@ -153,6 +154,59 @@ fn where_an_app_proxies_clerk_keys_are_asked_for_there_too() {
         let proxied = proxied.map(|base| format!("{base}/.well-known/jwks.json"));
         let wanted: Vec<_> = [own.to_owned()].into_iter().chain(proxied).collect();
         assert_eq!(urls(&settings.clerk.frontend_apis), wanted, "{name}={value}");
+    }
+}
+
+/// Where keys are fetched, and whether with the secret key; the first is asked first.
+fn key_servers(settings: &Settings) -> Vec<(String, bool)> {
+    let servers = match settings.clerk.key_source() {
+        Some(KeySource::Fetched(servers)) => servers,
+        Some(KeySource::Pinned(_)) | None => Vec::new(),
+    };
+    servers.iter().map(|each| (each.url().to_string(), each.wants_secret())).collect()
+}
+
+#[test]
+fn the_most_explicit_source_of_keys_wins() {
+    let mut settings = tools([
+        ("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY),
+        ("CLERK_PROXY_URL", "https://app.example.com/__clerk"),
+        ("CLERK_JWKS_URL", "https://keys.example.com/jwks"),
+        ("CLERK_SECRET_KEY", "sk_live_secret"),
+    ])
+    .unwrap();
+    settings.clerk.jwt_key = Some("pem".to_owned());
+    assert!(matches!(settings.clerk.key_source(), Some(KeySource::Pinned(_))));
+    settings.clerk.jwt_key = None;
+    assert_eq!(key_servers(&settings), [("https://keys.example.com/jwks".to_owned(), false)]);
+    settings.clerk.jwks_url = None;
+    let public = ["https://clerk.example.com", "https://app.example.com/__clerk"]
+        .map(|base| (format!("{base}/.well-known/jwks.json"), false));
+    let backend = ("https://api.clerk.com/v1/jwks".to_owned(), true);
+    let all = [&public[..], std::slice::from_ref(&backend)].concat();
+    assert_eq!(key_servers(&settings), all, "each where the one before gives none");
+    let secret_key = settings.clerk.secret_key.take();
+    assert_eq!(key_servers(&settings), public);
+    settings.clerk.frontend_apis.clear();
+    assert!(settings.clerk.key_source().is_none());
+    settings.clerk.secret_key = secret_key;
+    assert_eq!(key_servers(&settings), [backend]);
+}
+
+#[test]
+fn c1_the_backend_apis_own_keys_are_asked_for_with_the_secret_key_and_nobody_elses() {
+    let chosen = |url: &str| {
+        key_servers(&tools([("CLERK_JWKS_URL", url), ("CLERK_SECRET_KEY", "sk_live_secret")]).unwrap())
+    };
+    let own = "https://api.clerk.com/v1/jwks";
+    assert_eq!(chosen(own), [(own.to_owned(), true)]);
+    for elsewhere in [
+        "https://api.clerk.com.evil.example/v1/jwks",
+        "http://api.clerk.com/v1/jwks",
+        "https://api.clerk.com:8443/v1/jwks",
+        "https://api.clerk.com/.well-known/jwks.json",
+    ] {
+        assert_eq!(chosen(elsewhere), [(elsewhere.to_owned(), false)]);
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use clerk_session::OriginPattern;
-use holdfast::caller::keys::{BackendKeys, KeySource};
+use holdfast::caller::keys::{BackendKeys, KeyServer, KeySource};
 use holdfast::caller::{Authentication, ClerkConfig, SessionVerifier, policy};
 use holdfast::clerk::backend::BackendApi;
 use holdfast::standin::clerk::{Case, Expectation, Person};
@@ -64,7 +64,7 @@ impl Written {
 
 fn verifier(clerk: &Clerk) -> SessionVerifier {
     let policy = policy(vec![clerk.standin.issuer()], vec![OriginPattern::parse(ORIGIN).unwrap()]);
-    let keys = KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None };
+    let keys = KeySource::Fetched(vec![KeyServer::public(clerk.standin.jwks_url())]);
     let config = ClerkConfig { policy, keys, kept_keys: None };
     SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap()
 }
@@ -96,8 +96,8 @@ async fn no_part_of_any_token_is_written_at_any_level() {
 async fn the_secret_key_is_not_written_when_it_is_used() {
     let clerk = Clerk::start().await;
     let secret_key = clerk.standin.secret_key();
-    let keys =
-        KeySource::BackendApi(BackendKeys { base: clerk.standin.url(), secret_key: as_read(&secret_key) });
+    let api = BackendKeys { base: clerk.standin.url(), secret_key: as_read(&secret_key) };
+    let keys = KeySource::Fetched(vec![KeyServer::backend(&api)]);
     let policy = policy(vec![clerk.standin.issuer()], Vec::new());
     let config = ClerkConfig { policy, keys, kept_keys: None };
     let verifier = SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clerk_session::OriginPattern;
 use futures_util::future::join_all;
-use holdfast::caller::keys::{BackendKeys, KeySource};
+use holdfast::caller::keys::{BackendKeys, KeyServer, KeySource};
 use holdfast::caller::{Authentication, Caller, ClerkConfig, SessionVerifier, policy};
 use holdfast::clerk::UserFacts;
 use holdfast::clerk::backend::{BackendApi, BackendError};
@@ -37,7 +37,7 @@ pub async fn caller_with(
     let token =
         clerk.standin.mint_with(person, Some(ORIGIN), |mint: &Mint<'_>| mint.with_claims(change)).unwrap();
     let policy = policy(vec![clerk.standin.issuer()], vec![OriginPattern::parse(ORIGIN).unwrap()]);
-    let keys = KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None };
+    let keys = KeySource::Fetched(vec![KeyServer::public(clerk.standin.jwks_url())]);
     let config = ClerkConfig { policy, keys, kept_keys: None };
     proven(&SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap(), &token).await
 }
@@ -336,10 +336,8 @@ async fn a_person_who_signs_in_at_the_emulator_is_verified_and_synchronised() {
     // Its tokens name no party: they are minted by a backend, not by a page.
     let clock: SharedClock = Arc::new(SystemClock);
     let issuer = emulate.url.as_str().trim_end_matches('/').to_owned();
-    let keys = KeySource::BackendApi(BackendKeys {
-        base: emulate.url.clone(),
-        secret_key: as_read(&Emulate::secret_key()),
-    });
+    let api = BackendKeys { base: emulate.url.clone(), secret_key: as_read(&Emulate::secret_key()) };
+    let keys = KeySource::Fetched(vec![KeyServer::backend(&api)]);
     let config = ClerkConfig { policy: policy(vec![issuer], Vec::new()), keys, kept_keys: None };
     let verifier = SessionVerifier::new(config, transport(), Arc::clone(&clock)).unwrap();
     let caller = proven(&verifier, &token).await;

@@ -11,7 +11,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use clerk_session::{AuthorizedPartiesMode, OriginPattern};
 use futures_util::future::join_all;
-use holdfast::caller::keys::{BackendKeys, KeySource};
+use holdfast::caller::keys::{BackendKeys, KeyServer, KeySource};
 use holdfast::caller::{Authentication, ClerkConfig, KeptKeys, SessionVerifier, policy};
 use holdfast::clock::Clock;
 use holdfast::standin::clerk::{Case, Expectation, Fault, Mint, Person, Rotation, Surface};
@@ -56,7 +56,7 @@ impl From<Authentication> for Outcome {
 
 fn config(clerk: &Clerk) -> ClerkConfig {
     let policy = policy(vec![clerk.standin.issuer()], vec![OriginPattern::parse(ORIGIN).unwrap()]);
-    let keys = KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None };
+    let keys = KeySource::Fetched(vec![KeyServer::public(clerk.standin.jwks_url())]);
     ClerkConfig { policy, keys, kept_keys: None }
 }
 
@@ -217,7 +217,7 @@ async fn cached(clerk: &Clerk, deaf: bool) -> Url {
 async fn behind_a_cache_a_rotation_refuses_nobody() {
     for deaf in [false, true] {
         let clerk = Clerk::start().await;
-        let keys = KeySource::Jwks { url: cached(&clerk, deaf).await, otherwise: None };
+        let keys = KeySource::Fetched(vec![KeyServer::public(cached(&clerk, deaf).await)]);
         let verifier = verifier(&clerk, ClerkConfig { keys, ..config(&clerk) });
         assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
         for rotation in [Rotation::NewKid, Rotation::SameKid] {
@@ -410,7 +410,8 @@ async fn keys_come_from_the_backend_api_too_and_a_wrong_secret_key_refuses_nobod
     let clerk = Clerk::start().await;
     let with = |secret_key: &SecretString| {
         let secret_key = as_read(secret_key);
-        let keys = KeySource::BackendApi(BackendKeys { base: clerk.standin.url(), secret_key });
+        let api = BackendKeys { base: clerk.standin.url(), secret_key };
+        let keys = KeySource::Fetched(vec![KeyServer::backend(&api)]);
         verifier(&clerk, ClerkConfig { keys, ..config(&clerk) })
     };
     let right = with(&clerk.standin.secret_key());
@@ -420,8 +421,8 @@ async fn keys_come_from_the_backend_api_too_and_a_wrong_secret_key_refuses_nobod
     assert!(!wrong.can_judge());
 }
 
-fn backend_api(base: Url, secret_key: &SecretString) -> KeySource {
-    KeySource::BackendApi(BackendKeys { base, secret_key: as_read(secret_key) })
+fn backend_api(base: Url, secret_key: &SecretString) -> KeyServer {
+    KeyServer::backend(&BackendKeys { base, secret_key: as_read(secret_key) })
 }
 
 /// A proxy or a name that is gone takes the Frontend API with it, and not what Clerk's own SDKs
@@ -431,15 +432,12 @@ async fn where_the_publishable_keys_host_gives_no_keys_the_backend_api_does() {
     let clerk = Clerk::start().await;
     let nowhere = || clerk.standin.url().join("nowhere/.well-known/jwks.json").unwrap();
     let with = |secret_key: &SecretString| {
-        let otherwise = Some(Box::new(backend_api(clerk.standin.url(), secret_key)));
-        verifier(
-            &clerk,
-            ClerkConfig { keys: KeySource::Jwks { url: nowhere(), otherwise }, ..config(&clerk) },
-        )
+        let servers = vec![KeyServer::public(nowhere()), backend_api(clerk.standin.url(), secret_key)];
+        verifier(&clerk, ClerkConfig { keys: KeySource::Fetched(servers), ..config(&clerk) })
     };
     assert_eq!(judge(&with(&clerk.standin.secret_key()), &genuine(&clerk)).await, Outcome::Accepted);
     assert_eq!(judge(&with(&"sk_test_wrong".into()), &genuine(&clerk)).await, Outcome::CannotJudge);
-    let alone = KeySource::Jwks { url: nowhere(), otherwise: None };
+    let alone = KeySource::Fetched(vec![KeyServer::public(nowhere())]);
     let alone = verifier(&clerk, ClerkConfig { keys: alone, ..config(&clerk) });
     assert_eq!(judge(&alone, &genuine(&clerk)).await, Outcome::CannotJudge);
 }
@@ -450,8 +448,8 @@ async fn where_that_host_answers_with_something_else_the_backend_api_does() {
     let clerk = Clerk::start().await;
     for (what, page) in [("a page", "<!doctype html><title>app</title>"), ("no key", r#"{"keys":[]}"#)] {
         let address = serving(Router::new().fallback(move || async move { page })).await;
-        let otherwise = Some(Box::new(backend_api(clerk.standin.url(), &clerk.standin.secret_key())));
-        let keys = KeySource::Jwks { url: address.parse().unwrap(), otherwise };
+        let backend = backend_api(clerk.standin.url(), &clerk.standin.secret_key());
+        let keys = KeySource::Fetched(vec![KeyServer::public(address.parse().unwrap()), backend]);
         let verifier = verifier(&clerk, ClerkConfig { keys, ..config(&clerk) });
         assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted, "{what}");
     }
@@ -481,8 +479,8 @@ async fn the_secret_keys_instance_never_replaces_the_keys_of_the_publishable_key
     let on = Arc::new(AtomicBool::new(true));
     let url = switched(&clerk, &on).await;
     let start = |of: &Clerk| {
-        let otherwise = Some(Box::new(backend_api(of.standin.url(), &of.standin.secret_key())));
-        let keys = KeySource::Jwks { url: url.clone(), otherwise };
+        let backend = backend_api(of.standin.url(), &of.standin.secret_key());
+        let keys = KeySource::Fetched(vec![KeyServer::public(url.clone()), backend]);
         let kept_keys = Some(kept(directory.path()));
         verifier(&clerk, ClerkConfig { keys, kept_keys, ..config(&clerk) })
     };
@@ -517,7 +515,7 @@ async fn keys_kept_for_one_secret_key_do_not_serve_another() {
     let directory = tempfile::tempdir().unwrap();
     let start = |secret_key: &SecretString| {
         let api = BackendKeys { base: clerk.standin.url(), secret_key: as_read(secret_key) };
-        let keys = KeySource::BackendApi(api);
+        let keys = KeySource::Fetched(vec![KeyServer::backend(&api)]);
         let kept_keys = Some(kept(directory.path()));
         verifier(&clerk, ClerkConfig { keys, kept_keys, ..config(&clerk) })
     };
