@@ -7,7 +7,6 @@ use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use crate::entropy::new_id;
-use crate::settings::Purpose;
 use crate::store::{Act, AuditCursor, Store};
 
 /// Entries read at once.
@@ -16,8 +15,7 @@ const PAGE: usize = 500;
 /// Runs one of the commands.
 pub async fn run(context: &Context, command: &AuditCommand, printer: &mut Printer) -> Outcome {
     let AuditCommand::Export { since } = command;
-    let settings = context.settings(Purpose::Tools, printer)?;
-    let store = context.store(&settings).await?;
+    let (_, store) = context.database(printer).await?;
     let mut after = AuditCursor::since(since.unwrap_or(jiff::Timestamp::UNIX_EPOCH));
     loop {
         let page = store.acts(after, PAGE).await?;

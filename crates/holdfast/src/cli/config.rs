@@ -17,7 +17,7 @@ pub fn run(context: &Context, command: &ConfigCommand, printer: &mut Printer) ->
 }
 
 fn check(context: &Context, printer: &mut Printer) -> Outcome {
-    let settings = context.settings(Purpose::Serve, printer)?;
+    let settings = context.settings_for(Purpose::Serve, printer)?;
     let warnings = settings.warnings.len();
     printer.line(match warnings {
         0 => "The configuration is good.".to_owned(),

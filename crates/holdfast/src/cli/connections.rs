@@ -15,7 +15,6 @@ use crate::connection::{Reason, State, state_in_words, status};
 use crate::connections::listing::{self, Filter, UserStatus, is_account_id};
 use crate::display_text::{self, HANDLE};
 use crate::provider::ProviderId;
-use crate::settings::Purpose;
 use crate::store::{HistoryEntry, StatusFacts};
 
 /// Rows read between two looks at the database.
@@ -53,8 +52,7 @@ async fn list(
     json: bool,
     printer: &mut Printer,
 ) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
-    let store = context.store(&settings).await?;
+    let (settings, store) = context.database(printer).await?;
     let asked_for = settings.instagram.as_ref().map(|instagram| instagram.scopes.as_slice());
     let now = context.clock.now();
     let tell = |facts: StatusFacts| status::derive(facts.connection, facts.open_attempt, asked_for, now);
@@ -115,8 +113,7 @@ fn one_line(user_id: &str, status: &InstagramStatus) -> String {
 }
 
 async fn show(context: &Context, whose: &WhoseArgs, json: bool, printer: &mut Printer) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
-    let store = context.store(&settings).await?;
+    let (settings, store) = context.database(printer).await?;
     let (owner, provider) = (named(&store, whose).await?, ProviderId::INSTAGRAM);
     let connection = connection_of(&store, &owner).await?;
     let facts = store.status_facts(&owner, provider).await?;

@@ -22,7 +22,6 @@ use crate::connections::refresh::{Refreshed, Skip};
 use crate::connections::{Connections, ServiceError};
 use crate::entropy::new_id;
 use crate::provider::{AppFault, DeathCause, LimitScope, Meaning, UserAction};
-use crate::settings::Purpose;
 use crate::store::Store;
 
 /// Lease of a refresh by hand; longer than the calls it makes.
@@ -42,7 +41,7 @@ impl Desk {
         sealing: Sealing,
         printer: &mut Printer,
     ) -> Result<(Self, OwnerId, Connection), Failure> {
-        let settings = context.settings(Purpose::Tools, printer)?;
+        let settings = context.settings(printer)?;
         let store = context.store(&settings).await?;
         let vault = context.vault_for(sealing, &settings, &store).await?;
         let connections = app::connections(&settings, &seams(context)?, &store, &vault);

@@ -59,8 +59,20 @@ impl Context {
         ConfigFile::find(self.config.as_deref()).map_err(|fault| faulty(&Faults(vec![fault])))
     }
 
+    /// The configuration of a tool, and its database.
+    pub async fn database(&self, printer: &mut Printer) -> Result<(Settings, Store), Failure> {
+        let settings = self.settings(printer)?;
+        let store = self.store(&settings).await?;
+        Ok((settings, store))
+    }
+
+    /// The configuration of a tool, with its warnings printed.
+    pub fn settings(&self, printer: &mut Printer) -> Result<Settings, Failure> {
+        self.settings_for(Purpose::Tools, printer)
+    }
+
     /// The configuration, with its warnings printed; all its faults where it has any.
-    pub fn settings(&self, purpose: Purpose, printer: &mut Printer) -> Result<Settings, Failure> {
+    pub fn settings_for(&self, purpose: Purpose, printer: &mut Printer) -> Result<Settings, Failure> {
         let file = self.file()?;
         let (settings, _) = self.load(file.as_ref(), purpose).map_err(|faults| self.faulty(&faults))?;
         warn(&settings, printer);
@@ -84,34 +96,27 @@ impl Context {
         Ok((settings, reading, levels))
     }
 
-    /// The same, and what keeps `serve` from its start that no single setting says. Every fault is
-    /// reported, not only the first kind.
     fn load(&self, file: Option<&ConfigFile>, purpose: Purpose) -> Result<(Settings, Reading), Faults> {
-        // A tool that opens the database says the same of its address.
-        if purpose != Purpose::Serve {
-            return self.read(file, purpose);
+        match purpose {
+            Purpose::Serve => self.load_to_serve(file, Settings::obstacle),
+            // A tool that opens the database says by itself what is wrong with its address.
+            Purpose::Tools => self.read(file, purpose),
         }
-        self.checked(file, |settings| {
-            unknown_address(settings).into_iter().chain(settings.obstacle()).collect()
-        })
     }
 
-    /// The settings of `serve`, with the database's address read as the store reads it.
-    pub(super) fn load_with_address(&self, file: Option<&ConfigFile>) -> Result<(Settings, Reading), Faults> {
-        self.checked(file, |settings| unknown_address(settings).into_iter().collect())
-    }
-
-    /// The settings of `serve`, where `check` finds nothing. Where others are at fault, it sees what
-    /// can be read without them.
-    fn checked(
+    /// The settings of `serve`, where the store can read the database's address, and there is no
+    /// `obstacle`. Every fault is reported: where there are others, these are found in what can be
+    /// read without the settings at fault.
+    pub(super) fn load_to_serve(
         &self,
         file: Option<&ConfigFile>,
-        check: impl Fn(&Settings) -> Vec<Fault>,
+        obstacle: impl Fn(&Settings) -> Option<Fault>,
     ) -> Result<(Settings, Reading), Faults> {
+        let check = |settings: &Settings| unknown_address(settings).into_iter().chain(obstacle(settings));
         match self.read(file, Purpose::Serve) {
-            Ok((settings, reading)) => {
-                let faults = check(&settings);
-                if faults.is_empty() { Ok((settings, reading)) } else { Err(Faults(faults)) }
+            Ok(read) => {
+                let faults: Vec<Fault> = check(&read.0).collect();
+                if faults.is_empty() { Ok(read) } else { Err(Faults(faults)) }
             }
             Err(mut faults) => {
                 let readable = self.besides(file, &faults);

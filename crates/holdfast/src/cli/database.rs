@@ -64,7 +64,7 @@ pub async fn backup(context: &Context, file: &Path, printer: &mut Printer) -> Ou
             "name a file that is not there yet; ./- for one of that name",
         ));
     }
-    let settings = context.settings(Purpose::Tools, printer)?;
+    let settings = context.settings(printer)?;
     if store::sqlite_file(settings.database_url.expose_secret()).is_none() {
         return Err(told(BackupError::NotSqlite));
     }
@@ -77,7 +77,7 @@ pub async fn backup(context: &Context, file: &Path, printer: &mut Printer) -> Ou
 
 /// `restore`. The store checks the copy whole before it gets its name, and overwrites nothing.
 pub async fn restore(context: &Context, file: &Path, printer: &mut Printer) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
+    let settings = context.settings(printer)?;
     let options =
         StoreOptions::serve(settings.database_url.expose_secret()).with_outbox(settings.webhook.is_some());
     let restored = store::restore(file, &options, context.clock.clone()).await.map_err(told)?;

@@ -10,12 +10,11 @@ use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use super::serve::seams;
-use crate::settings::Purpose;
 use crate::transport::Outgoing;
 
 /// Runs the command.
 pub async fn run(context: &Context, ready: bool, printer: &mut Printer) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
+    let settings = context.settings(printer)?;
     let address = reachable(settings.listen);
     let path = if ready { "readyz" } else { "healthz" };
     let asked = format!("http://{address}/{path}");

@@ -16,7 +16,6 @@ use crate::clock::Throttle;
 use crate::connections::ServiceError;
 use crate::connections::grants::renew_user_key;
 use crate::entropy;
-use crate::settings::Purpose;
 use crate::store::Retired;
 use crate::vault::VaultError;
 
@@ -63,7 +62,7 @@ fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Out
 }
 
 async fn status(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
+    let settings = context.settings(printer)?;
     let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
     let mut needed = store.key_use().await?;
     let in_ring: Vec<String> = vault.ring().ids().map(str::to_owned).collect();
@@ -95,8 +94,7 @@ async fn status(context: &Context, json: bool, printer: &mut Printer) -> Outcome
 }
 
 async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Printer) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
-    let store = context.store(&settings).await?;
+    let (settings, store) = context.database(printer).await?;
     let stopped = if servers_are_stopped { Sealing::WhileServersAreStopped } else { Sealing::BesideServers };
     let vault = context.vault_for(stopped, &settings, &store).await?;
     let sealing = vault.ring().sealing_id().to_owned();
@@ -144,7 +142,7 @@ async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Prin
 }
 
 async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
+    let settings = context.settings(printer)?;
     let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
     if vault.ring().sealing_id() == id {
         return Err(Failure::no(format!("{id} is the key that seals new grants")).mended_by(
@@ -174,7 +172,7 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
 /// For a key whose bytes are gone: without this, neither the server starts nor the key can be
 /// retired.
 async fn give_up(context: &Context, id: &str, sure: bool, printer: &mut Printer) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
+    let settings = context.settings(printer)?;
     let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
     if vault.ring().ids().any(|each| each == id) {
         return Err(Failure::no(format!("{id} is in HOLDFAST_ENCRYPTION_KEYS, so it is not lost"))

@@ -36,7 +36,7 @@ use context::Context;
 use printer::{Colour, Printer};
 
 use crate::process::{FileHandles, LEAST_HANDLES};
-use crate::settings::{Environment, Purpose};
+use crate::settings::Environment;
 use crate::telemetry::{self, FlushedAtEnd};
 
 /// Time for threads that still work at the end.
@@ -139,7 +139,7 @@ fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcom
 
 /// The description needs no configuration, but names the public address of the one that is there.
 fn openapi(context: &Context, printer: &mut Printer) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
+    let settings = context.settings(printer)?;
     printer.pretty_json(&crate::http::document(settings.public_url.as_str().trim_end_matches('/')));
     Ok(ExitStatus::Success)
 }

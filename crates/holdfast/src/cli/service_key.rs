@@ -12,7 +12,6 @@ use super::printer::{Printer, Tone};
 use crate::caller::service;
 use crate::display_text;
 use crate::entropy;
-use crate::settings::Purpose;
 use crate::store::NewServiceKey;
 
 /// Runs one of the commands.
@@ -52,8 +51,7 @@ async fn create(context: &Context, name: String, printer: &mut Printer) -> Outco
         let sentence = "standard output is closed, or is /dev/null: nobody would see the key";
         return Err(Failure::setup(sentence, UNSEEN));
     }
-    let settings = context.settings(Purpose::Tools, printer)?;
-    let store = context.store(&settings).await?;
+    let (_, store) = context.database(printer).await?;
     let secret = service::generate(&*context.entropy)?;
     let now = context.clock.now();
     let id = entropy::new_id(&*context.entropy, now)?;
@@ -71,8 +69,8 @@ async fn create(context: &Context, name: String, printer: &mut Printer) -> Outco
 }
 
 async fn list(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
-    let keys = context.store(&settings).await?.service_keys().await?;
+    let (_, store) = context.database(printer).await?;
+    let keys = store.service_keys().await?;
     if json {
         printer.pretty_json(&json!({"service_keys": keys}));
         return Ok(ExitStatus::Success);
@@ -98,8 +96,7 @@ async fn revoke(context: &Context, given: &str, printer: &mut Printer) -> Outcom
             "`holdfast service-key list` shows the ids",
         ));
     }
-    let settings = context.settings(Purpose::Tools, printer)?;
-    let store = context.store(&settings).await?;
+    let (_, store) = context.database(printer).await?;
     let id = match id {
         Some(id) => id,
         None => match store.service_key_by_hash(&service::hash(given)).await? {

@@ -20,7 +20,6 @@ use super::serve::seams;
 use crate::caller::service;
 use crate::http::memory::Recalled;
 use crate::http::problem::ProblemCode;
-use crate::settings::Purpose;
 use crate::transport::{Outgoing, Transport};
 
 /// Time for a replica to answer.
@@ -89,7 +88,7 @@ fn addresses(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Result
     if !args.from.is_empty() {
         return Ok(args.from.clone());
     }
-    let settings = context.settings(Purpose::Tools, printer)?;
+    let settings = context.settings(printer)?;
     let Some(address) = settings.metrics_listen.map(super::health::reachable) else { return Ok(Vec::new()) };
     // An address always makes an address.
     Ok(Url::parse(&format!("http://{address}/")).into_iter().collect())

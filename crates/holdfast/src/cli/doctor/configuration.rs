@@ -23,7 +23,7 @@ pub(super) struct Read {
 pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Read>, Failure> {
     let file = context.file()?;
     check_publishable_keys(context, report);
-    let faults = match context.load_with_address(file.as_ref()) {
+    let faults = match context.load_to_serve(file.as_ref(), |_| None) {
         Ok((settings, _)) => {
             let warnings = settings.warnings.len();
             let plural = if warnings == 1 { "" } else { "s" };

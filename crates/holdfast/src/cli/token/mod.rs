@@ -20,7 +20,6 @@ use super::exit::{ExitStatus, Failure, Outcome};
 use super::instant;
 use super::printer::{Printer, Tone};
 use crate::app;
-use crate::settings::Purpose;
 use input::Input;
 use remedy::remedy_text;
 
@@ -46,7 +45,7 @@ impl Judge<'_> {
 /// Runs the command.
 pub async fn run(context: &Context, args: &ExplainArgs, printer: &mut Printer) -> Outcome {
     let at = args.at.as_deref().map(time).transpose()?;
-    let settings = context.settings(Purpose::Tools, printer)?;
+    let settings = context.settings(printer)?;
     let keys = keys::load(args, &settings.clerk, printer).await?;
     let verifier = Verifier::new(app::policy(&settings.clerk));
     let judge = Judge { context, verifier, keys, at };
