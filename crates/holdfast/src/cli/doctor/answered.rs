@@ -19,7 +19,7 @@ pub(super) fn answered<T>(result: Result<T, StoreError>) -> Result<Result<T, Sto
 
 /// What it was asked for is not at fault either where the database refuses a statement.
 pub(super) fn refused(code: Code, error: &StoreError) -> Check {
-    Check::failed(code, error.to_string()).mended_by(code::DATABASE.remedy)
+    code.failed(error.to_string()).mended_by(code::DATABASE.remedy)
 }
 
 /// It was opened, so the address is right.
@@ -28,23 +28,23 @@ pub(super) async fn unanswered(store: &Store, error: StoreError) -> Check {
         let is_crowded = matches!(store.unanswered(error.clone()).await, OpenError::TooFewConnections { .. });
         if is_crowded {
             let what = format!("the database opens, but then grants no further connection: {why}");
-            return Check::failed(code::DATABASE_POOL, what).mended_by(
+            return code::DATABASE_POOL.failed(what).mended_by(
                 "raise max_connections, or the CONNECTION LIMIT of the role or the database, to thirteen for each replica and five \
                  for commands",
             );
         }
-        return Check::failed(code::DATABASE, format!("it opens, but then answers no more: {why}")).mended_by(
+        return code::DATABASE.failed(format!("it opens, but then answers no more: {why}")).mended_by(
             "look whether the server still runs, into its log, and at what is between: a firewall, or a pool of PgBouncer that \
              is used up",
         );
     }
     if let StoreError::Damaged(_) = &error {
-        return Check::failed(code::DATABASE, format!("it opens, but {error}")).mended_by(
+        return code::DATABASE.failed(format!("it opens, but {error}")).mended_by(
             "where it is an index (XX002), run `REINDEX DATABASE`; else mend or mount the disk that the file is on; where it is lost, restore a backup \
              (docs/guides/database.md#restoring)",
         );
     }
-    Check::failed(code::DATABASE, format!("it opens, but does not answer in time: {error}")).mended_by(
+    code::DATABASE.failed(format!("it opens, but does not answer in time: {error}")).mended_by(
         "somebody locks its tables, or it is overloaded: look at pg_stat_activity of Postgres, or for another program \
          that writes the SQLite file",
     )

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::context::Context;
 use super::answered::{Unanswered, answered, refused};
 use super::code;
-use super::report::{Check, Report};
+use super::report::Report;
 use crate::clock::{after, before};
 use crate::counted::counted;
 use crate::overview::LAST_DAYS;
@@ -31,14 +31,12 @@ pub(super) async fn check_events(
             let events = counted(amount, "event", "events");
             let what =
                 format!("the app has not taken {events}, the oldest of {oldest}; each is tried for 7 days");
-            report.add(Check::failed(code::WEBHOOK, what));
+            report.add(code::WEBHOOK.failed(what));
         }
         Ok(LateEvents { amount, is_tried: false, oldest: Some(oldest) }) => {
             let what = format!("nobody sends the events that wait: {amount}, the oldest of {oldest}");
-            report.add(
-                Check::failed(code::WEBHOOK, what)
-                    .mended_by("run a replica with HOLDFAST_WORKER=on and HOLDFAST_WEBHOOK_URL"),
-            );
+            let remedy = "run a replica with HOLDFAST_WORKER=on and HOLDFAST_WEBHOOK_URL";
+            report.add(code::WEBHOOK.failed(what).mended_by(remedy));
         }
         Err(error) => report.add(refused(code::WEBHOOK, &error)),
     }
@@ -59,8 +57,8 @@ pub(super) async fn check_refreshes(
     };
     let now = context.clock.now();
     match answered(store.incident_since(ProviderId::INSTAGRAM).await)? {
-        Ok(None) => report.add(Check::passed(code::INCIDENT, "none")),
-        Ok(Some(at)) => report.add(Check::failed(code::INCIDENT, format!("since {at}"))),
+        Ok(None) => report.add(code::INCIDENT.passed("none")),
+        Ok(Some(at)) => report.add(code::INCIDENT.failed(format!("since {at}"))),
         Err(error) => report.add(refused(code::INCIDENT, &error)),
     }
     let late = before(now, REFRESH_TAKES);
@@ -70,13 +68,13 @@ pub(super) async fn check_refreshes(
     };
     match answered(read.await)? {
         Ok((overdue, failing, soonest)) => report.add(if overdue > 0 {
-            Check::warning(code::BACKLOG, counted(overdue, "refresh is overdue", "refreshes are overdue"))
+            code::BACKLOG.warning(counted(overdue, "refresh is overdue", "refreshes are overdue"))
         } else if failing > 0 {
             let grants = counted(failing, "grant expires", "grants expire");
-            Check::warning(code::BACKLOG, format!("{grants} within three days, and could not be refreshed"))
+            code::BACKLOG.warning(format!("{grants} within three days, and could not be refreshed"))
         } else {
             let what = if soonest.is_none() { "no grant is in use" } else { "nothing is overdue" };
-            Check::passed(code::BACKLOG, format!("{what}{elsewhere}"))
+            code::BACKLOG.passed(format!("{what}{elsewhere}"))
         }),
         Err(error) => report.add(refused(code::BACKLOG, &error)),
     }

@@ -39,9 +39,7 @@ impl KeysAnswer {
 }
 
 pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams, report: &mut Report) {
-    let secret_key = clerk.secret_key.clone();
-    let access = secret_key.map(|secret_key| BackendKeys { base: clerk.api_url.clone(), secret_key });
-    let backend = access.as_ref().map(BackendKeys::keys);
+    let backend = clerk.backend_keys().as_ref().map(BackendKeys::keys);
     // The Backend API's own list, named as the address: it wants the secret key, and is the same
     // question.
     let named_backend = backend.as_ref().is_some_and(|request| clerk.jwks_url.as_ref() == Some(&request.url));
@@ -80,31 +78,27 @@ fn check_secret(clerk: &ClerkSettings, told: &KeysAnswer) -> Check {
     let host = clerk.api_url.host_str().unwrap_or("CLERK_API_URL");
     let elsewhere = "unset CLERK_API_URL, or write the address of Clerk's Backend API: https://api.clerk.com";
     match told {
-        KeysAnswer::Keys(_) => Check::passed(code::CLERK_SECRET, "Clerk's Backend API accepts it"),
+        KeysAnswer::Keys(_) => code::CLERK_SECRET.passed("Clerk's Backend API accepts it"),
         KeysAnswer::Refused(status @ (401 | 403)) => {
-            Check::failed(code::CLERK_SECRET, format!("Clerk's Backend API answers {status}"))
+            code::CLERK_SECRET.failed(format!("Clerk's Backend API answers {status}"))
         }
         KeysAnswer::Refused(status) if told.is_fault_of_ours() => {
             let what = format!("CLERK_API_URL is not Clerk's Backend API: {host} answers {status}");
-            Check::failed(code::CLERK_SECRET, what).mended_by(elsewhere)
+            code::CLERK_SECRET.failed(what).mended_by(elsewhere)
         }
         KeysAnswer::Other(why) => {
             let what = format!("CLERK_API_URL is not Clerk's Backend API: {host}: {why}");
-            Check::failed(code::CLERK_SECRET, what).mended_by(elsewhere)
+            code::CLERK_SECRET.failed(what).mended_by(elsewhere)
         }
         KeysAnswer::Refused(status) => {
             let what = format!("could not be checked: Clerk's Backend API answers {status}");
-            Check::warning(code::CLERK_SECRET, what)
+            code::CLERK_SECRET.warning(what)
                 .mended_by("run this again in a few minutes, and look at Clerk's status page")
         }
-        KeysAnswer::Silent(why) => Check::warning(
-            code::CLERK_SECRET,
-            format!("could not be checked: {host}: {why}"),
-        )
-        .mended_by(
-            "check name resolution and that outgoing https is allowed; unset CLERK_API_URL where it is set",
-        )
-        .because_of(*why),
+        KeysAnswer::Silent(why) => code::CLERK_SECRET
+            .warning(format!("could not be checked: {host}: {why}"))
+            .mended_by("check name resolution and that outgoing https is allowed; unset CLERK_API_URL where it is set")
+            .because_of(*why),
     }
 }
 
@@ -128,18 +122,18 @@ async fn check_issuers(clerk: &ClerkSettings, known: &KeySet, seams: &Seams) -> 
     };
     let lists: Vec<(String, bool)> = told.iter().filter_map(lists).collect();
     report.add(if let Some((issuer, _)) = lists.iter().find(|(_, is_ours)| *is_ours) {
-        Check::passed(code::CLERK_ISSUER, format!("{issuer} lists the keys that tokens are verified with"))
+        code::CLERK_ISSUER.passed(format!("{issuer} lists the keys that tokens are verified with"))
     } else if let Some((issuer, _)) = lists.first().filter(|_| lists.len() == told.len()) {
         let what = format!(
             "{issuer} lists other keys than those that tokens are verified with: it is another Clerk instance, and every token \
              would be refused"
         );
-        Check::failed(code::CLERK_ISSUER, what).mended_by(
+        code::CLERK_ISSUER.failed(what).mended_by(
             "set CLERK_ISSUER, or CLERK_PUBLISHABLE_KEY, to the instance whose keys CLERK_JWKS_URL, CLERK_JWT_KEY or \
              CLERK_SECRET_KEY name, or change those",
         )
     } else {
-        Check::not_told(code::CLERK_ISSUER, format!("{} list no keys to compare", clerk.issuers.join(", ")))
+        code::CLERK_ISSUER.not_told(format!("{} list no keys to compare", clerk.issuers.join(", ")))
     });
     report
 }
@@ -155,31 +149,31 @@ fn check_source(
     let has_backend = matches!(backend, Some(KeysAnswer::Keys(_)));
     let why = match public {
         Some(KeysAnswer::Keys(keys)) => {
-            report.add(Check::passed(code::CLERK_KEYS, format!("{host} lists {} keys", keys.kids().count())));
+            report.add(code::CLERK_KEYS.passed(format!("{host} lists {} keys", keys.kids().count())));
             return;
         }
         Some(KeysAnswer::Refused(status)) => format!("{host} answers {status}"),
         Some(KeysAnswer::Other(why)) => format!("{host}: {why}"),
         Some(KeysAnswer::Silent(why)) => format!("{host}: {why}"),
         None if has_backend => {
-            report.add(Check::passed(code::CLERK_KEYS, "Clerk's Backend API lists them"));
+            report.add(code::CLERK_KEYS.passed("Clerk's Backend API lists them"));
             return;
         }
         None => "no source of Clerk's keys answers".to_owned(),
     };
     if clerk.jwt_key.is_none() && public.is_none() && backend.is_none() {
-        report.add(Check::skipped(code::CLERK_KEYS, "no source of Clerk's keys is configured"));
+        report.add(code::CLERK_KEYS.skipped("no source of Clerk's keys is configured"));
         return;
     }
     report.add(if clerk.jwt_key.is_some() {
-        Check::passed(code::CLERK_KEYS, "pinned by CLERK_JWT_KEY; no network is needed")
+        code::CLERK_KEYS.passed("pinned by CLERK_JWT_KEY; no network is needed")
     } else if has_backend && clerk.jwks_url.is_none() {
-        Check::warning(code::CLERK_KEYS, format!("{why}; `serve` gets them from the Backend API"))
+        code::CLERK_KEYS.warning(format!("{why}; `serve` gets them from the Backend API"))
     } else if public.is_none() && backend.is_some_and(KeysAnswer::is_fault_of_ours) {
         // The secret key is the only source, and has its own failed check.
-        Check::skipped(code::CLERK_KEYS, "they are fetched with the secret key")
+        code::CLERK_KEYS.skipped("they are fetched with the secret key")
     } else {
-        let check = Check::failed(code::CLERK_KEYS, why);
+        let check = code::CLERK_KEYS.failed(why);
         match public {
             Some(KeysAnswer::Silent(why)) => check.because_of(*why),
             _ => check,
@@ -196,25 +190,23 @@ fn check_instance(
 ) {
     if let (Some(KeysAnswer::Keys(public)), Some(KeysAnswer::Keys(backend))) = (public, backend) {
         report.add(if public.shares_a_key_with(backend) {
-            Check::passed(code::CLERK_INSTANCE, "the secret key gives the same keys as the public address")
+            code::CLERK_INSTANCE.passed("the secret key gives the same keys as the public address")
         } else {
-            Check::failed(code::CLERK_INSTANCE, "the public address and the secret key give different keys")
+            code::CLERK_INSTANCE.failed("the public address and the secret key give different keys")
         });
     }
     let Some(pinned) = pinned else { return };
     let others = [public, backend].into_iter().flatten().filter_map(KeysAnswer::keys);
     let mut others = others.peekable();
     if others.peek().is_none() {
-        report
-            .add(Check::skipped(code::CLERK_PINNED, "no other setting names an instance to compare it with"));
+        report.add(code::CLERK_PINNED.skipped("no other setting names an instance to compare it with"));
     } else {
         report.add(if others.any(|keys| pinned.shares_a_key_with(keys)) {
-            Check::passed(code::CLERK_PINNED, "it is a key of the instance")
+            code::CLERK_PINNED.passed("it is a key of the instance")
         } else {
-            Check::failed(
-                code::CLERK_PINNED,
-                "CLERK_JWT_KEY is not one of the keys of the instance that CLERK_JWKS_URL, the publishable key or the secret \
-                 key belongs to",
+            code::CLERK_PINNED.failed(
+                "CLERK_JWT_KEY is not one of the keys of the instance that CLERK_JWKS_URL, the publishable key or the \
+                 secret key belongs to",
             )
         });
     }
@@ -258,14 +250,14 @@ async fn keys_of(seams: &Seams, request: Option<Outgoing>) -> Option<(KeysAnswer
 
 fn check_clock(clerk: &ClerkSettings, ahead: Option<f64>, report: &mut Report) {
     let Some(ahead) = ahead else {
-        report.add(Check::skipped(code::CLOCK, "no server answered with its time"));
+        report.add(code::CLOCK.skipped("no server answered with its time"));
         return;
     };
     let side = if ahead > 0.0 { "ahead of" } else { "behind" };
     report.add(if ahead.abs() <= clerk.clock_skew.as_secs_f64() / 2.0 {
-        Check::passed(code::CLOCK, "agrees with Clerk's")
+        code::CLOCK.passed("agrees with Clerk's")
     } else {
-        Check::failed(code::CLOCK, format!("this machine's clock is {:.0} s {side} Clerk's", ahead.abs()))
+        code::CLOCK.failed(format!("this machine's clock is {:.0} s {side} Clerk's", ahead.abs()))
     });
 }
 
@@ -276,31 +268,26 @@ pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
         && !clerk.issuers.is_empty()
         && !clerk.issuers.contains(&key.issuer())
     {
-        report.add(Check::failed(
-            code::CLERK_ISSUER,
-            format!(
-                "the publishable key's issuer is {}, CLERK_ISSUER is {}",
-                key.issuer(),
-                clerk.issuers.join(", ")
-            ),
-        ));
+        report.add(code::CLERK_ISSUER.failed(format!(
+            "the publishable key's issuer is {}, CLERK_ISSUER is {}",
+            key.issuer(),
+            clerk.issuers.join(", ")
+        )));
     }
     if !clerk.audience.is_empty() {
-        report.add(Check::warning(
-            code::CLERK_AUDIENCE,
-            format!("only tokens with audience {} are accepted", clerk.audience.join(", ")),
-        ));
+        report.add(
+            code::CLERK_AUDIENCE
+                .warning(format!("only tokens with audience {} are accepted", clerk.audience.join(", "))),
+        );
     }
     check_parties(settings, report);
     let address = super::instagram::address(&settings.public_url, "/webhooks/clerk");
     report.add(if clerk.webhook_keys.is_some() {
-        Check::passed(code::CLERK_WEBHOOKS, format!("register this endpoint at Clerk: {address}"))
+        code::CLERK_WEBHOOKS.passed(format!("register this endpoint at Clerk: {address}"))
     } else {
-        Check::warning(
-            code::CLERK_WEBHOOKS,
-            "not set up: a user who is deleted at Clerk stays here, with their grant",
-        )
-        .mended_by(format!("add the endpoint {address} at Clerk, and set CLERK_WEBHOOK_SIGNING_SECRET"))
+        code::CLERK_WEBHOOKS
+            .warning("not set up: a user who is deleted at Clerk stays here, with their grant")
+            .mended_by(format!("add the endpoint {address} at Clerk, and set CLERK_WEBHOOK_SIGNING_SECRET"))
     });
 }
 
@@ -312,23 +299,24 @@ fn check_parties(settings: &Settings, report: &mut Report) {
         clerk.parties.contains(origin) || clerk.parties.iter().any(|each| each.matches(origin.as_str()))
     };
     report.add(if settings.allowed_origins.is_empty() {
-        Check::warning(code::ORIGINS, "none is set: no web page can call this server")
+        code::ORIGINS.warning("none is set: no web page can call this server")
     } else if clerk.parties_mode != PartiesMode::Report
         && !clerk.parties.is_empty()
         && !settings.allowed_origins.iter().any(is_party)
     {
         let what = "CLERK_AUTHORIZED_PARTIES has no allowed origin: the tokens of every page are refused";
-        Check::failed(code::ORIGINS, what).mended_by(
+        code::ORIGINS.failed(what).mended_by(
             "add the origins to CLERK_AUTHORIZED_PARTIES, or unset it: then the allowed origins are the parties",
         )
     } else {
         let names: Vec<&str> = clerk.parties.iter().map(OriginPattern::as_str).collect();
-        Check::passed(code::ORIGINS, names.join(", "))
+        code::ORIGINS.passed(names.join(", "))
     });
     match clerk.parties_mode {
         PartiesMode::Enforce => {}
         PartiesMode::IfPresent | PartiesMode::Report => report.add(
-            Check::warning(code::ORIGINS, "CLERK_AUTHORIZED_PARTIES_MODE is not `enforce`")
+            code::ORIGINS
+                .warning("CLERK_AUTHORIZED_PARTIES_MODE is not `enforce`")
                 .mended_by("set it to enforce once the log shows no token without `azp`"),
         ),
     }

@@ -189,9 +189,6 @@ codes! {
 
 /// The page behind a code.
 pub fn page(name: &str) -> Option<String> {
-    CODES.iter().find(|code| code.name == name).map(section)
-}
-
-fn section(code: &Code) -> String {
-    format!("{} ({})\n\n{}\n\nHow to fix it: {}\n", code.name, code.title, code.meaning, code.remedy)
+    let Code { title, meaning, remedy, .. } = CODES.iter().find(|code| code.name == name)?;
+    Some(format!("{name} ({title})\n\n{meaning}\n\nHow to fix it: {remedy}\n"))
 }

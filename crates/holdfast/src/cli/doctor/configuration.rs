@@ -6,8 +6,9 @@ use url::Url;
 use super::super::Failure;
 use super::super::context::Context;
 use super::code;
-use super::report::{Check, Report};
+use super::report::Report;
 use crate::address::is_on_the_internet;
+use crate::counted::counted;
 use crate::settings::Settings;
 use crate::settings::table::CLERK_PUBLISHABLE_KEY;
 
@@ -25,13 +26,11 @@ pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Rea
     check_publishable_keys(context, report);
     let faults = match context.load_to_serve(file.as_ref(), |_| None) {
         Ok((settings, _)) => {
-            let warnings = settings.warnings.len();
-            let plural = if warnings == 1 { "" } else { "s" };
-            let what = format!("complete, {warnings} warning{plural}");
-            report.add(Check::passed(code::CONFIGURATION, what));
+            let warnings = counted(settings.warnings.len() as u64, "warning", "warnings");
+            report.add(code::CONFIGURATION.passed(format!("complete, {warnings}")));
             for fault in &settings.warnings {
                 let what = format!("{}: {}", fault.name, fault.what);
-                report.add(Check::warning(code::CONFIGURATION, what).mended_by(fault.remedy.clone()));
+                report.add(code::CONFIGURATION.warning(what).mended_by(fault.remedy.clone()));
             }
             check_addresses(&settings, report);
             return Ok(Some(Read { settings, is_complete: true }));
@@ -41,17 +40,14 @@ pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Rea
     // The other checks go on without the settings that cannot be read.
     let readable = context.besides(file.as_ref(), &faults);
     if let Some(remedy) = context.nothing_read() {
-        report.add(Check::failed(code::CONFIGURATION, "none was found").mended_by(remedy));
+        report.add(code::CONFIGURATION.failed("none was found").mended_by(remedy));
     }
     for fault in faults.0 {
         let what = format!("{}: {}", fault.name, fault.what);
-        report.add(Check::failed(code::CONFIGURATION, what).mended_by(fault.remedy));
+        report.add(code::CONFIGURATION.failed(what).mended_by(fault.remedy));
     }
     if readable.is_none() {
-        report.add(Check::skipped(
-            code::DATABASE,
-            "the configuration cannot be read; nothing else was checked",
-        ));
+        report.add(code::DATABASE.skipped("the configuration cannot be read; nothing else was checked"));
     }
     Ok(readable.map(|settings| Read { settings, is_complete: false }))
 }
@@ -69,21 +65,21 @@ fn check_publishable_keys(context: &Context, report: &mut Report) {
         && let Some((other, another)) = given.iter().find(|(_, each)| each != host)
     {
         let what = format!("{first} belongs to {host}, {other} to {another}; the first is used");
-        report.add(Check::warning(code::PUBLISHABLE_KEYS, what));
+        report.add(code::PUBLISHABLE_KEYS.warning(what));
     }
 }
 
 fn check_addresses(settings: &Settings, report: &mut Report) {
     for origin in &settings.allowed_origins {
         if Url::parse(&origin.as_str().replace('*', "x")).is_ok_and(|url| is_insecure(&url)) {
-            report.add(Check::failed(code::INSECURE_ORIGIN, format!("{} is http", origin.as_str())));
+            report.add(code::INSECURE_ORIGIN.failed(format!("{} is http", origin.as_str())));
         }
     }
     if let Some(webhook) = &settings.webhook
         && is_insecure(&webhook.url)
     {
         let host = webhook.url.host_str().unwrap_or_default();
-        report.add(Check::failed(code::INSECURE_WEBHOOK, format!("events go to {host} over http")));
+        report.add(code::INSECURE_WEBHOOK.failed(format!("events go to {host} over http")));
     }
 }
 

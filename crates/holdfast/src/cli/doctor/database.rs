@@ -47,25 +47,26 @@ fn unopened(error: &OpenError, url: &str, is_running: bool, is_disk_full: bool) 
             match directory.filter(|each| !machine::is_writable(each)) {
                 Some(directory) => {
                     let what = format!("{} cannot be written", machine::absolute(&directory));
-                    Check::failed(code::DATABASE, what).mended_by(
+                    code::DATABASE.failed(what).mended_by(
                         "let the server write to the directory, or set another in HOLDFAST_DATABASE_URL",
                     )
                 }
                 None if is_running => {
                     let what =
                         format!("a server runs, and its database file {} is gone", machine::absolute(file));
-                    Check::failed(code::DATABASE, what).mended_by(
+                    code::DATABASE.failed(what).mended_by(
                         "put it back where it was; the server goes on by itself. If it is lost, stop the server, and restore \
                          a backup (docs/guides/database.md#restoring)",
                     )
                 }
-                None => Check::warning(code::DATABASE, error.to_string())
+                None => code::DATABASE
+                    .warning(error.to_string())
                     .mended_by("this is expected only before the first start"),
             }
         }
-        OpenError::NoRoom(_) if is_disk_full => Check::skipped(code::DATABASE, error.to_string()),
-        OpenError::TooFewConnections { .. } => Check::failed(code::DATABASE_POOL, error.to_string()),
-        _ => Check::failed(code::DATABASE, error.to_string()),
+        OpenError::NoRoom(_) if is_disk_full => code::DATABASE.skipped(error.to_string()),
+        OpenError::TooFewConnections { .. } => code::DATABASE_POOL.failed(error.to_string()),
+        _ => code::DATABASE.failed(error.to_string()),
     }
 }
 
@@ -85,10 +86,10 @@ async fn check_opened(
     }
     // Opening asserts the settings that durability rests on, and that the file can be written.
     report.add(match facts.as_ref().ok().and_then(|facts| facts.as_ref()?.crash_unsafe.as_ref()) {
-        None => Check::passed(code::DATABASE, "opens; its settings guarantee durability"),
+        None => code::DATABASE.passed("opens; its settings guarantee durability"),
         Some(off) => {
             let what = format!("opens; with {off} off, a crash of its machine may lose or damage what was committed");
-            Check::warning(code::DATABASE, what).mended_by(
+            code::DATABASE.warning(what).mended_by(
                 "set fsync and full_page_writes on in postgresql.conf, unless the storage below Postgres does without, as that of \
                  Neon, or ZFS for full_page_writes",
             )
@@ -97,10 +98,8 @@ async fn check_opened(
     let foreign = answered(store.foreign_tables().await)?.unwrap_or_default();
     if !foreign.is_empty() {
         let what = format!("tables of another program have names that Holdfast uses: {}", foreign.join(", "));
-        report.add(
-            Check::failed(code::SCHEMA, what)
-                .mended_by("give Holdfast a database of its own, and name it in HOLDFAST_DATABASE_URL"),
-        );
+        let remedy = "give Holdfast a database of its own, and name it in HOLDFAST_DATABASE_URL";
+        report.add(code::SCHEMA.failed(what).mended_by(remedy));
         return Ok(());
     }
     let is_current = check_schema(store, report).await?;
@@ -135,28 +134,26 @@ async fn check_opened(
 /// for us.
 fn check_use(facts: &ServerFacts, report: &mut Report) -> bool {
     if facts.is_read_only {
-        report.add(
-            Check::failed(code::DATABASE, "the server takes no writes: it is a standby, or default_transaction_read_only is on")
-                .mended_by(
-                    "name the primary in HOLDFAST_DATABASE_URL, or turn default_transaction_read_only off for the role and the \
-                     database",
-                ),
-        );
+        let what = "the server takes no writes: it is a standby, or default_transaction_read_only is on";
+        report.add(code::DATABASE.failed(what).mended_by(
+            "name the primary in HOLDFAST_DATABASE_URL, or turn default_transaction_read_only off for the role and the \
+             database",
+        ));
         return false;
     }
     if facts.lacks_standby {
         let what =
             "synchronous_standby_names is set, and fewer standbys follow than it asks for: no write ends";
-        report.add(Check::failed(code::DATABASE, what).mended_by(
+        report.add(code::DATABASE.failed(what).mended_by(
             "bring a standby back; or, which gives up the second copy, as a superuser: ALTER SYSTEM RESET \
              synchronous_standby_names; SELECT pg_reload_conf()",
         ));
         return false;
     }
     report.add(if facts.version < OLDEST_POSTGRES {
-        Check::failed(code::DATABASE_VERSION, format!("Postgres {}", facts.version / 10_000))
+        code::DATABASE_VERSION.failed(format!("Postgres {}", facts.version / 10_000))
     } else {
-        Check::passed(code::DATABASE_VERSION, format!("Postgres {}", facts.version / 10_000))
+        code::DATABASE_VERSION.passed(format!("Postgres {}", facts.version / 10_000))
     });
     if let Some(check) = check_encoding(facts) {
         report.add(check);
@@ -166,7 +163,7 @@ fn check_use(facts: &ServerFacts, report: &mut Report) -> bool {
             "{} or its database is limited to {limit} connections; each replica uses {PER_REPLICA}",
             facts.role
         );
-        report.add(Check::failed(code::DATABASE_POOL, what).mended_by(format!(
+        report.add(code::DATABASE_POOL.failed(what).mended_by(format!(
             "as a superuser: ALTER ROLE {} CONNECTION LIMIT -1, or thirteen for each replica and five for commands; ALTER DATABASE … \
              CONNECTION LIMIT likewise",
             facts.role
@@ -175,11 +172,11 @@ fn check_use(facts: &ServerFacts, report: &mut Report) -> bool {
     }
     let what = format!("max_connections is {}; each replica uses {PER_REPLICA}", facts.max_connections);
     report.add(if facts.max_connections < PER_REPLICA + 3 {
-        Check::failed(code::DATABASE_POOL, what)
+        code::DATABASE_POOL.failed(what)
     } else if facts.max_connections < 2 * PER_REPLICA + 3 {
-        Check::warning(code::DATABASE_POOL, format!("{what}: too few for two replicas"))
+        code::DATABASE_POOL.warning(format!("{what}: too few for two replicas"))
     } else {
-        Check::passed(code::DATABASE_POOL, what)
+        code::DATABASE_POOL.passed(what)
     });
     true
 }
@@ -191,15 +188,15 @@ fn check_encoding(facts: &ServerFacts) -> Option<Check> {
         "SQL_ASCII" => {
             let what = "SQL_ASCII takes any bytes: it does not refuse what another program, or a restore, writes in \
                         another encoding, and Holdfast cannot read that";
-            Check::warning(code::DATABASE_ENCODING, what)
+            code::DATABASE_ENCODING.warning(what)
         }
-        encoding => Check::failed(code::DATABASE_ENCODING, lacks_characters(encoding)),
+        encoding => code::DATABASE_ENCODING.failed(lacks_characters(encoding)),
     };
     Some(check.mended_by(with_every_character(&facts.role)))
 }
 
 fn unknown_role(error: &StoreError) -> Check {
-    Check::warning(code::DATABASE_ROLE, format!("could not be checked: {error}"))
+    code::DATABASE_ROLE.warning(format!("could not be checked: {error}"))
 }
 
 /// What the role may do, and the right that it lacks.
@@ -216,16 +213,16 @@ fn check_role(facts: &ServerFacts, lacking: Option<String>, is_current: bool, re
                 "as the database's owner: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
             )
         };
-        Check::failed(code::DATABASE_ROLE, format!("{role} lacks {lacking}")).mended_by(remedy)
+        code::DATABASE_ROLE.failed(format!("{role} lacks {lacking}")).mended_by(remedy)
     } else if let Some((what, remedy)) = why_not_migrate(facts) {
         if is_current {
-            Check::warning(code::DATABASE_ROLE, format!("{what}, which a later upgrade may need"))
+            code::DATABASE_ROLE.warning(format!("{what}, which a later upgrade may need"))
         } else {
-            Check::failed(code::DATABASE_ROLE, what)
+            code::DATABASE_ROLE.failed(what)
         }
         .mended_by(remedy)
     } else {
-        Check::passed(code::DATABASE_ROLE, format!("{role} may change the schema"))
+        code::DATABASE_ROLE.passed(format!("{role} may change the schema"))
     });
 }
 
@@ -235,30 +232,30 @@ async fn check_schema(store: &Store, report: &mut Report) -> Result<bool, Unansw
         Ok(SchemaState::Current) => match answered(changed_or_statements(store).await)? {
             Ok(Ok(statements)) => {
                 let what = format!("current; all {statements} statements prepare");
-                report.add(Check::passed(code::SCHEMA, what));
+                report.add(code::SCHEMA.passed(what));
                 return Ok(true);
             }
             Ok(Err(version)) => {
                 let what = format!(
                     "migration {version} in the database differs from this program's: `serve` does not start"
                 );
-                Check::failed(code::SCHEMA, what)
+                code::SCHEMA
+                    .failed(what)
                     .mended_by("use the program that migrated this database, or restore a backup")
             }
             // The check of the role names the right.
             Err(StoreError::Denied(_)) => return Ok(false),
-            Err(error) => Check::failed(code::SCHEMA, error.to_string()),
+            Err(error) => code::SCHEMA.failed(error.to_string()),
         },
-        Ok(SchemaState::Behind(missing)) => {
-            Check::warning(code::SCHEMA, format!("{missing} migrations are missing"))
-                .mended_by("run `holdfast migrate`, or start the server, which does")
-        }
+        Ok(SchemaState::Behind(missing)) => code::SCHEMA
+            .warning(format!("{missing} migrations are missing"))
+            .mended_by("run `holdfast migrate`, or start the server, which does"),
         Ok(SchemaState::Ahead { found, known }) => {
             let what = format!("schema {found} is newer than this program's {known}");
-            Check::failed(code::SCHEMA, what).mended_by("use the newer program")
+            code::SCHEMA.failed(what).mended_by("use the newer program")
         }
         Err(StoreError::Denied(_)) => return Ok(false),
-        Err(error) => Check::failed(code::SCHEMA, error.to_string()),
+        Err(error) => code::SCHEMA.failed(error.to_string()),
     };
     report.add(check);
     Ok(false)
@@ -276,8 +273,9 @@ async fn changed_or_statements(store: &Store) -> Result<Result<usize, i64>, Stor
 /// Whether requests find their rows without reading whole tables.
 async fn check_indexes(store: &Store) -> Result<Check, Unanswered> {
     Ok(match answered(store.missing_indexes().await)? {
-        Ok(missing) if missing.is_empty() => Check::passed(code::INDEXES, "every index is there"),
-        Ok(missing) => Check::failed(code::INDEXES, format!("{} are missing or invalid", missing.len()))
+        Ok(missing) if missing.is_empty() => code::INDEXES.passed("every index is there"),
+        Ok(missing) => code::INDEXES
+            .failed(format!("{} are missing or invalid", missing.len()))
             .mended_by(format!("drop the invalid ones, and run: {};", missing.join("; "))),
         Err(error) => refused(code::INDEXES, &error),
     })
@@ -294,7 +292,7 @@ async fn check_key_ring(
     let vault = match context.vault(settings) {
         Ok(vault) => vault,
         Err(failure) => {
-            report.add(Check::skipped(code::KEY_RING, failure.sentence));
+            report.add(code::KEY_RING.skipped(failure.sentence));
             return Ok(());
         }
     };
@@ -314,23 +312,23 @@ async fn check_key_ring(
     match vault.prove(&sentinels) {
         Ok(Some(Sentinel { key_id: id, .. })) if !sentinels.is_empty() => {
             if let Err(error) = answered(store.refuse_retired(&id).await)? {
-                report.add(Check::failed(code::KEY_RING, error.to_string()));
+                report.add(code::KEY_RING.failed(error.to_string()));
                 return Ok(());
             }
-            report.add(Check::warning(code::KEY_RING, format!("no server has used key {id} yet")));
+            report.add(code::KEY_RING.warning(format!("no server has used key {id} yet")));
         }
-        Ok(_) if sentinels.is_empty() => report.add(Check::passed(code::KEY_RING, "nothing is sealed yet")),
+        Ok(_) if sentinels.is_empty() => report.add(code::KEY_RING.passed("nothing is sealed yet")),
         Ok(_) => {
-            report.add(Check::passed(code::KEY_RING, format!("opens what {} keys sealed", sentinels.len())));
+            report.add(code::KEY_RING.passed(format!("opens what {} keys sealed", sentinels.len())));
         }
         Err(error) => {
             // What they sealed does not open for the same reason.
-            report.add(Check::failed(code::KEY_RING, error.to_string()));
+            report.add(code::KEY_RING.failed(error.to_string()));
             return Ok(());
         }
     }
     if !is_current {
-        report.add(Check::skipped(code::SEALED, "not tried: the schema is another"));
+        report.add(code::SEALED.skipped("not tried: the schema is another"));
         return Ok(());
     }
     let ring = vault.ring();
@@ -338,7 +336,7 @@ async fn check_key_ring(
     let older: u64 = needed.iter().filter(|(id, _)| id.as_str() != sealing).map(|(_, amount)| amount).sum();
     if older > 0 {
         let what = format!("{older} data keys are sealed with an older key than {sealing}");
-        report.add(Check::warning(code::KEY_RING, what).mended_by("run `holdfast keys rotate`"));
+        report.add(code::KEY_RING.warning(what).mended_by("run `holdfast keys rotate`"));
     }
     for check in sealed::check(context, store, &vault).await? {
         report.add(check);

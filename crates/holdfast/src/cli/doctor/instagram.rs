@@ -63,18 +63,14 @@ enum Probed {
 async fn check_authorize(seams: &Seams, instagram: &InstagramConfig) -> Check {
     let host = instagram.authorize_url.host_str().unwrap_or_default();
     match ask(seams, Outgoing::new(Method::GET, instagram.authorize_url.clone())).await {
-        Ok(answer) if matches!(answer.status.as_u16(), 404 | 410) => Check::failed(
-            code::INSTAGRAM_AUTHORIZE,
-            format!("{host} answers {}: this is not a consent page", answer.status),
-        ),
+        Ok(answer) if matches!(answer.status.as_u16(), 404 | 410) => code::INSTAGRAM_AUTHORIZE
+            .failed(format!("{host} answers {}: this is not a consent page", answer.status)),
         Ok(answer) if answer.status.is_server_error() => {
-            Check::failed(code::INSTAGRAM_AUTHORIZE, format!("{host} answers {}", answer.status))
+            code::INSTAGRAM_AUTHORIZE.failed(format!("{host} answers {}", answer.status))
         }
         // A page that is too large to be read is one.
-        Ok(_) | Err(TransportError::TooLarge) => {
-            Check::passed(code::INSTAGRAM_AUTHORIZE, format!("{host} answers"))
-        }
-        Err(error) => Check::failed(code::INSTAGRAM_AUTHORIZE, format!("{host}: {error}")).because_of(error),
+        Ok(_) | Err(TransportError::TooLarge) => code::INSTAGRAM_AUTHORIZE.passed(format!("{host} answers")),
+        Err(error) => code::INSTAGRAM_AUTHORIZE.failed(format!("{host}: {error}")).because_of(error),
     }
 }
 
@@ -82,33 +78,26 @@ async fn check_authorize(seams: &Seams, instagram: &InstagramConfig) -> Check {
 /// takes the app.
 async fn check_app(settings: &Settings, instagram: &InstagramConfig, provider: &SharedProvider) -> Check {
     if !is_hexadecimal(instagram) {
-        return Check::skipped(code::INSTAGRAM_APP, "not checked: the secret cannot be right");
+        return code::INSTAGRAM_APP.skipped("not checked: the secret cannot be right");
     }
     let host = instagram.api_url.host_str().unwrap_or_default();
     let code = SecretString::from("holdfast-doctor-asks-whether-the-app-is-known");
     let Err(failure) = provider.redeem(&code).await.outcome else {
-        return Check::not_told(
-            code::INSTAGRAM_APP,
-            "could not be checked: an exchange that must fail did not",
-        );
+        return code::INSTAGRAM_APP.not_told("could not be checked: an exchange that must fail did not");
     };
     if is_silent(&failure) {
-        let check = Check::failed(code::INSTAGRAM_TOKEN, format!("{host}: {}", failure.detail));
+        let check = code::INSTAGRAM_TOKEN.failed(format!("{host}: {}", failure.detail));
         return failure.unanswered.into_iter().fold(check, Check::because_of);
     }
     let not_told = format!("could not be checked: {}", failure.detail);
     match failure.meaning {
-        Meaning::CodeRejected => {
-            Check::passed(code::INSTAGRAM_APP, "Instagram accepts the app id and the secret")
-        }
-        Meaning::App(AppFault::Credentials) => Check::failed(code::INSTAGRAM_APP, failure.detail),
-        Meaning::App(AppFault::RedirectUri) => Check::failed(
-            code::INSTAGRAM_REDIRECT,
-            format!("{} is not registered", address(&settings.public_url, "/instagram/callback")),
-        ),
-        Meaning::App(AppFault::Scope) => Check::failed(code::INSTAGRAM_SCOPES, failure.detail),
+        Meaning::CodeRejected => code::INSTAGRAM_APP.passed("Instagram accepts the app id and the secret"),
+        Meaning::App(AppFault::Credentials) => code::INSTAGRAM_APP.failed(failure.detail),
+        Meaning::App(AppFault::RedirectUri) => code::INSTAGRAM_REDIRECT
+            .failed(format!("{} is not registered", address(&settings.public_url, "/instagram/callback"))),
+        Meaning::App(AppFault::Scope) => code::INSTAGRAM_SCOPES.failed(failure.detail),
         Meaning::App(AppFault::NotAdmitted | AppFault::Deactivated) => {
-            Check::failed(code::INSTAGRAM_APP, failure.detail).mended_by(RESTRICTED)
+            code::INSTAGRAM_APP.failed(failure.detail).mended_by(RESTRICTED)
         }
         Meaning::App(AppFault::Request | AppFault::Unsupported)
         | Meaning::Dead(_)
@@ -118,7 +107,7 @@ async fn check_app(settings: &Settings, instagram: &InstagramConfig, provider: &
         | Meaning::RateLimited(_)
         | Meaning::Unavailable
         | Meaning::Crowded
-        | Meaning::Content => Check::not_told(code::INSTAGRAM_APP, not_told),
+        | Meaning::Content => code::INSTAGRAM_APP.not_told(not_told),
     }
 }
 
@@ -131,22 +120,22 @@ async fn check_graph(instagram: &InstagramConfig, provider: &SharedProvider, now
         expires_at: after(now, Duration::from_hours(1)),
     };
     match provider.identify(&grant).await.outcome {
-        Ok(_) => Probed::Graph(Check::not_told(
-            code::INSTAGRAM_GRAPH,
-            "could not be checked: Instagram accepted a token that cannot exist",
-        )),
+        Ok(_) => Probed::Graph(
+            code::INSTAGRAM_GRAPH
+                .not_told("could not be checked: Instagram accepted a token that cannot exist"),
+        ),
         Err(failure) if is_silent(&failure) => {
-            let check = Check::failed(code::INSTAGRAM_GRAPH, failure.detail);
+            let check = code::INSTAGRAM_GRAPH.failed(failure.detail);
             Probed::Graph(failure.unanswered.into_iter().fold(check, Check::because_of))
         }
         Err(failure) if matches!(failure.code, Some(UNKNOWN_PATH | RETIRED_VERSION)) => {
             let what = format!("{}: {}", instagram.graph_version, failure.detail);
-            Probed::Graph(Check::failed(code::INSTAGRAM_VERSION, what))
+            Probed::Graph(code::INSTAGRAM_VERSION.failed(what))
         }
         Err(Failure { meaning: Meaning::App(AppFault::Deactivated), detail, .. }) => {
-            Probed::App(Check::failed(code::INSTAGRAM_APP, detail).mended_by(RESTRICTED))
+            Probed::App(code::INSTAGRAM_APP.failed(detail).mended_by(RESTRICTED))
         }
-        Err(_) => Probed::Graph(Check::passed(code::INSTAGRAM_GRAPH, "the Graph API answers")),
+        Err(_) => Probed::Graph(code::INSTAGRAM_GRAPH.passed("the Graph API answers")),
     }
 }
 
@@ -158,42 +147,40 @@ fn is_silent(failure: &Failure) -> bool {
 /// What is seen without asking Instagram.
 pub(super) fn check_settings(settings: &Settings, now: Timestamp, report: &mut Report) {
     let Some(instagram) = &settings.instagram else {
-        report.add(Check::warning(code::INSTAGRAM, "no app is configured: every status is `unavailable`"));
+        report.add(code::INSTAGRAM.warning("no app is configured: every status is `unavailable`"));
         return;
     };
     let public = &settings.public_url;
-    report.add(Check::passed(
-        code::INSTAGRAM,
-        format!("app {}; register these addresses at Meta:", instagram.app_id),
-    ));
+    let app = &instagram.app_id;
+    report.add(code::INSTAGRAM.passed(format!("app {app}; register these addresses at Meta:")));
     for (field, path) in [
         ("OAuth redirect URI", "/instagram/callback"),
         ("deauthorize callback URL", "/webhooks/instagram/deauthorize"),
         ("data deletion request URL", "/webhooks/instagram/data-deletion"),
     ] {
-        report.add(Check::passed(code::INSTAGRAM, format!("{field}: {}", address(public, path))));
+        report.add(code::INSTAGRAM.passed(format!("{field}: {}", address(public, path))));
     }
     if !is_hexadecimal(instagram) {
-        report.add(Check::failed(code::INSTAGRAM_SECRET_FORM, "it has characters other than 0-9 and a-f"));
+        report.add(code::INSTAGRAM_SECRET_FORM.failed("it has characters other than 0-9 and a-f"));
     }
     check_scopes(instagram, report);
     report.add(check_version(&instagram.graph_version, instagram.version_end(), now));
     let urls: Vec<_> = settings.return_urls.iter().map(ReturnUrl::as_str).collect();
     report.add(if urls.is_empty() {
-        Check::failed(code::RETURN_URLS, "none")
+        code::RETURN_URLS.failed("none")
     } else {
-        Check::passed(code::RETURN_URLS, urls.join(", "))
+        code::RETURN_URLS.passed(urls.join(", "))
     });
 }
 
 fn check_version(version: &str, end: VersionEnd, now: Timestamp) -> Check {
     match end {
-        VersionEnd::Past => Check::failed(code::INSTAGRAM_VERSION, format!("Meta has ended {version}")),
+        VersionEnd::Past => code::INSTAGRAM_VERSION.failed(format!("Meta has ended {version}")),
         // The probe of the Graph API tells whether it has.
         VersionEnd::On(end) if end <= Offset::UTC.to_datetime(after(now, SOON)).date() => {
-            Check::warning(code::INSTAGRAM_VERSION, format!("by Meta's changelog {version} ends on {end}"))
+            code::INSTAGRAM_VERSION.warning(format!("by Meta's changelog {version} ends on {end}"))
         }
-        VersionEnd::On(_) | VersionEnd::Unknown => Check::passed(code::INSTAGRAM_VERSION, version),
+        VersionEnd::On(_) | VersionEnd::Unknown => code::INSTAGRAM_VERSION.passed(version),
     }
 }
 
@@ -207,14 +194,11 @@ fn check_scopes(instagram: &InstagramConfig, report: &mut Report) {
     let unknown: Vec<&str> =
         instagram.scopes.iter().map(String::as_str).filter(|scope| !SCOPES.contains(scope)).collect();
     report.add(if !unknown.is_empty() {
-        Check::failed(
-            code::INSTAGRAM_SCOPES,
-            format!("{} is not a scope of Instagram Login", unknown.join(", ")),
-        )
+        code::INSTAGRAM_SCOPES.failed(format!("{} is not a scope of Instagram Login", unknown.join(", ")))
     } else if instagram.scopes.iter().any(|scope| scope == NEEDED) {
-        Check::passed(code::INSTAGRAM_SCOPES, instagram.scopes.join(", "))
+        code::INSTAGRAM_SCOPES.passed(instagram.scopes.join(", "))
     } else {
-        Check::failed(code::INSTAGRAM_SCOPES, format!("{NEEDED} is missing"))
+        code::INSTAGRAM_SCOPES.failed(format!("{NEEDED} is missing"))
     });
 }
 
@@ -233,8 +217,8 @@ mod tests {
         let on = |date: &str| check_version("v21.0", VersionEnd::On(date.parse().unwrap()), now);
         for end in ["2026-11-30", "2027-01-21"] {
             let what = format!("by Meta's changelog v21.0 ends on {end}");
-            assert_eq!(on(end), Check::warning(code::INSTAGRAM_VERSION, what));
+            assert_eq!(on(end), code::INSTAGRAM_VERSION.warning(what));
         }
-        assert_eq!(on("2027-05-20"), Check::passed(code::INSTAGRAM_VERSION, "v21.0"));
+        assert_eq!(on("2027-05-20"), code::INSTAGRAM_VERSION.passed("v21.0"));
     }
 }

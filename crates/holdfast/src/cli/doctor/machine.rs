@@ -29,16 +29,16 @@ const LEAST_FREE: u64 = 64 * 1024 * 1024;
 /// Checks the machine. `true` where a server of ours already holds the configured address.
 pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Report) -> bool {
     report.add(match crate::entropy::random::<32>(&*seams.entropy) {
-        Ok(_) => Check::passed(code::RANDOMNESS, "the system delivers random bytes"),
-        Err(error) => Check::failed(code::RANDOMNESS, error.to_string()),
+        Ok(_) => code::RANDOMNESS.passed("the system delivers random bytes"),
+        Err(error) => code::RANDOMNESS.failed(error.to_string()),
     });
     if let Err(error) = ReqwestTransport::new().and_then(|transport| transport.check_roots()) {
-        report.add(Check::failed(code::ROOTS, error.to_string()));
+        report.add(code::ROOTS.failed(error.to_string()));
     }
     let metrics = async {
         match settings.metrics_listen {
             Some(_) if settings.obstacle().is_some() => {
-                Some(Check::failed(code::METRICS_LISTEN, "its port is that of HOLDFAST_LISTEN"))
+                Some(code::METRICS_LISTEN.failed("its port is that of HOLDFAST_LISTEN"))
             }
             Some(address) => Some(check_port(settings, seams, code::METRICS_LISTEN, address).await.0),
             None => None,
@@ -59,29 +59,29 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Repor
 /// Whether the address is free or held by a server of ours; `true` for the latter.
 async fn check_port(settings: &Settings, seams: &Seams, code: Code, address: SocketAddr) -> (Check, bool) {
     match TcpListener::bind(address).await {
-        Ok(_) => (Check::passed(code, format!("{address} is free")), false),
+        Ok(_) => (code.passed(format!("{address} is free")), false),
         Err(error) if error.kind() == ErrorKind::AddrInUse => match is_ours(seams, code, address).await {
             Some(true) => {
                 let what = format!("a server of this program answers at {address}");
                 if code == code::LISTEN
                     && let Some(sign) = other_installation(settings, seams, address).await
                 {
-                    let check = Check::failed(code, format!("{what}, but of another installation: {sign}"));
+                    let check = code.failed(format!("{what}, but of another installation: {sign}"));
                     return (check.mended_by(ANOTHER), false);
                 }
-                (Check::passed(code, what), true)
+                (code.passed(what), true)
             }
-            Some(false) => (Check::failed(code, format!("{address} is in use by another program")), false),
+            Some(false) => (code.failed(format!("{address} is in use by another program")), false),
             None => {
                 let what = format!("{address} is in use by a program that does not answer");
-                let check = Check::failed(code, what).mended_by(format!(
+                let check = code.failed(what).mended_by(format!(
                     "if that is this server, it hangs: keep its log, and restart it. Otherwise: {}",
                     code.remedy
                 ));
                 (check, false)
             }
         },
-        Err(error) => (Check::failed(code, format!("cannot listen on {address}: {error}")), false),
+        Err(error) => (code.failed(format!("cannot listen on {address}: {error}")), false),
     }
 }
 
@@ -128,9 +128,9 @@ fn check_files(settings: &Settings, report: &mut Report) {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     report.add(match limit {
         Some(limit) if limit < needed => {
-            Check::failed(code::FILE_HANDLES, format!("the limit is {limit}; {needed} may be needed"))
+            code::FILE_HANDLES.failed(format!("the limit is {limit}; {needed} may be needed"))
         }
-        Some(_) | None => Check::passed(code::FILE_HANDLES, format!("at least {needed} may be open")),
+        Some(_) | None => code::FILE_HANDLES.passed(format!("at least {needed} may be open")),
     });
 }
 
@@ -152,11 +152,7 @@ fn check_disk(settings: &Settings, report: &mut Report) {
     }
     let Some((free, place)) = least else { return };
     let what = format!("{} MiB are free at {}", free / (1024 * 1024), place.display());
-    report.add(if free < LEAST_FREE {
-        Check::failed(code::DISK, what)
-    } else {
-        Check::passed(code::DISK, what)
-    });
+    report.add(if free < LEAST_FREE { code::DISK.failed(what) } else { code::DISK.passed(what) });
 }
 
 /// The nearest directory that is there.
@@ -181,20 +177,21 @@ fn check_journal(settings: &Settings, report: &mut Report) {
     let shown = settings.journal_directory.display();
     report.add(if let Err(error) = journal.probe() {
         if error.kind() == ErrorKind::StorageFull && report.finds_fault_with(code::DISK) {
-            Check::skipped(code::JOURNAL, format!("{shown} is on the disk that is full"))
+            code::JOURNAL.skipped(format!("{shown} is on the disk that is full"))
         } else {
-            Check::failed(code::JOURNAL, format!("{shown} cannot be written ({error})"))
+            code::JOURNAL.failed(format!("{shown} cannot be written ({error})"))
         }
     } else if let servers @ 2.. = journal.servers() {
         let what =
             format!("{servers} servers use {shown}: each stores or deletes what the other keeps there");
-        Check::failed(code::JOURNAL, what).mended_by(OWN_DIRECTORY)
+        code::JOURNAL.failed(what).mended_by(OWN_DIRECTORY)
     } else {
         match journal.count() {
-            Ok(0) => Check::passed(code::JOURNAL, format!("{shown} can be written")),
-            Ok(waiting) => Check::warning(code::JOURNAL, format!("{waiting} tokens wait in {shown}"))
+            Ok(0) => code::JOURNAL.passed(format!("{shown} can be written")),
+            Ok(waiting) => code::JOURNAL
+                .warning(format!("{waiting} tokens wait in {shown}"))
                 .mended_by("the server stores them within a minute; if they stay, its log says why"),
-            Err(error) => Check::failed(code::JOURNAL, format!("{shown} cannot be read ({error})")),
+            Err(error) => code::JOURNAL.failed(format!("{shown} cannot be read ({error})")),
         }
     });
 }

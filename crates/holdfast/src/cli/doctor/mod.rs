@@ -26,7 +26,7 @@ use crate::app::Seams;
 use crate::clock;
 use code::Code;
 use configuration::Read;
-use report::{Check, Report};
+use report::Report;
 
 /// Time for all slow checks together; the promise is 15 seconds for the whole command.
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -86,7 +86,7 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
 async fn within(context: &Context, code: Code, checks: impl AsyncFnOnce(&mut Report)) -> Report {
     let mut report = Report::default();
     if clock::within(PATIENCE, &*context.clock, checks(&mut report)).await.is_none() {
-        report.add(Check::failed(code, format!("no answer within {} s", PATIENCE.as_secs())));
+        report.add(code.failed(format!("no answer within {} s", PATIENCE.as_secs())));
     }
     report
 }

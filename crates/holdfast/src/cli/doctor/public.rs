@@ -26,7 +26,7 @@ pub(super) async fn check(
     let reached = async {
         if is_same && !can_listen {
             let what = "it is HOLDFAST_LISTEN, which has a check of its own";
-            return Err(Check::skipped(code::PUBLIC_URL, what));
+            return Err(code::PUBLIC_URL.skipped(what));
         }
         reach(settings, seams, is_running).await
     };
@@ -38,8 +38,8 @@ pub(super) async fn check(
         let checks = [check_cors(settings, seams).await, check_forward_auth(settings, seams).await];
         checks.into_iter().flatten().for_each(|check| report.add(check));
     } else {
-        report.add(Check::skipped(code::CORS, "the public address does not answer"));
-        report.add(Check::skipped(code::FORWARD_AUTH, "the public address does not answer"));
+        report.add(code::CORS.skipped("the public address does not answer"));
+        report.add(code::FORWARD_AUTH.skipped("the public address does not answer"));
     }
 }
 
@@ -48,59 +48,52 @@ async fn reach(settings: &Settings, seams: &Seams, is_running: bool) -> Result<C
     let public = &settings.public_url;
     if is_unspecified(public) {
         let what = format!("{public} is what this server listens on: neither a browser nor Meta can open it");
-        return Err(Check::failed(code::PUBLIC_URL, what));
+        return Err(code::PUBLIC_URL.failed(what));
     }
     let Some(request) = get(public, "/healthz") else {
         let what = format!("{public} is not an address that can be called");
-        return Err(Check::failed(code::PUBLIC_URL, what));
+        return Err(code::PUBLIC_URL.failed(what));
     };
     Err(match ask(seams, request).await {
         Ok(answer) if is_health(&answer) => {
             let checked = if public.scheme() == "https" { ", with a good certificate" } else { "" };
-            return Ok(Check::passed(code::PUBLIC_URL, format!("{public} leads here{checked}")));
+            return Ok(code::PUBLIC_URL.passed(format!("{public} leads here{checked}")));
         }
         // A proxy that reaches nobody behind it.
         Ok(answer) if matches!(answer.status.as_u16(), 502..=504) && !is_app(settings) => {
             let status = answer.status;
             if is_running {
-                Check::failed(
-                    code::PUBLIC_URL,
-                    format!("the server runs, but the proxy at {public} does not reach it ({status})"),
-                )
-                .mended_by(format!(
-                    "let the proxy pass every path on to HOLDFAST_LISTEN, which is {}",
-                    settings.listen
-                ))
+                code::PUBLIC_URL
+                    .failed(format!(
+                        "the server runs, but the proxy at {public} does not reach it ({status})"
+                    ))
+                    .mended_by(format!(
+                        "let the proxy pass every path on to HOLDFAST_LISTEN, which is {}",
+                        settings.listen
+                    ))
             } else {
-                Check::skipped(
-                    code::PUBLIC_URL,
-                    format!("the proxy at {public} answers {status}: no server runs behind it yet"),
-                )
+                code::PUBLIC_URL
+                    .skipped(format!("the proxy at {public} answers {status}: no server runs behind it yet"))
             }
         }
         Ok(answer) => {
             let what = format!("{public} is answered by another program ({})", answer.status);
-            Check::failed(code::PUBLIC_URL, what)
+            code::PUBLIC_URL.failed(what)
         }
         Err(TransportError::TooLarge) => {
-            Check::failed(code::PUBLIC_URL, format!("{public} is answered by another program"))
+            code::PUBLIC_URL.failed(format!("{public} is answered by another program"))
         }
-        Err(error @ TransportError::Certificate(_)) => {
-            Check::failed(code::CERTIFICATE, format!("{public}: {error}"))
+        Err(error @ TransportError::Certificate(_)) => code::CERTIFICATE.failed(format!("{public}: {error}")),
+        Err(error) if is_running => {
+            code::PUBLIC_URL.failed(format!("the server runs, but {public} does not lead to it: {error}"))
         }
-        Err(error) if is_running => Check::failed(
-            code::PUBLIC_URL,
-            format!("the server runs, but {public} does not lead to it: {error}"),
-        ),
-        Err(_) if is_app(settings) => Check::failed(
-            code::PUBLIC_URL,
-            format!("{public} is an allowed origin, so it is the web app's address, not Holdfast's"),
-        ),
+        Err(_) if is_app(settings) => code::PUBLIC_URL
+            .failed(format!("{public} is an allowed origin, so it is the web app's address, not Holdfast's")),
         Err(_) if public.scheme() != "https" && !is_this_machine(public) => {
             let what = format!("{public} is not https: Meta registers https addresses only");
-            Check::warning(code::PUBLIC_URL, what)
+            code::PUBLIC_URL.warning(what)
         }
-        Err(_) => Check::skipped(code::PUBLIC_URL, format!("{public} does not answer yet")),
+        Err(_) => code::PUBLIC_URL.skipped(format!("{public} does not answer yet")),
     })
 }
 
@@ -135,14 +128,14 @@ async fn check_cors(settings: &Settings, seams: &Seams) -> Option<Check> {
     for (what, answer) in [("the preflight", preflight), ("a call", call)] {
         let allowed: Vec<_> = match &answer {
             Ok(answer) => answer.headers.get_all(header::ACCESS_CONTROL_ALLOW_ORIGIN).iter().collect(),
-            Err(error) => return Some(Check::failed(code::CORS, format!("{what} from {origin}: {error}"))),
+            Err(error) => return Some(code::CORS.failed(format!("{what} from {origin}: {error}"))),
         };
         if allowed != [&value] {
             let named = if allowed.len() > 1 { "more than one answer" } else { "no permission" };
-            return Some(Check::failed(code::CORS, format!("{what} from {origin} gets {named}")));
+            return Some(code::CORS.failed(format!("{what} from {origin} gets {named}")));
         }
     }
-    Some(Check::passed(code::CORS, format!("{origin} may call")))
+    Some(code::CORS.passed(format!("{origin} may call")))
 }
 
 /// Without credentials it says 401, with our own words.
@@ -152,20 +145,17 @@ async fn check_forward_auth(settings: &Settings, seams: &Seams) -> Option<Check>
         Ok(answer) => {
             let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
             match (answer.status.as_u16(), body["code"].as_str()) {
-                (401, Some("session-token-missing")) => Check::passed(
-                    code::FORWARD_AUTH,
-                    "a request without credentials is refused as it should be",
-                ),
-                (404, Some("not-found")) => {
-                    Check::skipped(code::FORWARD_AUTH, "the running server does not serve it")
+                (401, Some("session-token-missing")) => {
+                    code::FORWARD_AUTH.passed("a request without credentials is refused as it should be")
                 }
-                (status, _) => Check::failed(
-                    code::FORWARD_AUTH,
-                    format!("a request without credentials is answered with {status}"),
-                ),
+                (404, Some("not-found")) => {
+                    code::FORWARD_AUTH.skipped("the running server does not serve it")
+                }
+                (status, _) => code::FORWARD_AUTH
+                    .failed(format!("a request without credentials is answered with {status}")),
             }
         }
-        Err(error) => Check::failed(code::FORWARD_AUTH, error.to_string()),
+        Err(error) => code::FORWARD_AUTH.failed(error.to_string()),
     })
 }
 
@@ -181,17 +171,16 @@ async fn check_webhook(settings: &Settings, seams: &Seams) -> Report {
     let host = webhook.url.host_str().unwrap_or_default();
     report.add(match ask(seams, request).await {
         Ok(answer) => match answer.status.as_u16() {
-            200..300 => Check::warning(code::WEBHOOK, format!("{host} accepts an event without a signature"))
+            200..300 => code::WEBHOOK
+                .warning(format!("{host} accepts an event without a signature"))
                 .mended_by("let the receiver check the signature with HOLDFAST_WEBHOOK_SECRET"),
-            404 | 405 | 410 => Check::failed(
-                code::WEBHOOK,
-                format!("{host} answers {}: this is not the receiver's address", answer.status),
-            ),
-            300..400 => Check::failed(code::WEBHOOK, format!("{host} redirects, which is not followed")),
-            500.. => Check::failed(code::WEBHOOK, format!("{host} answers {}", answer.status)),
-            _ => Check::passed(code::WEBHOOK, format!("{host} answers, and refuses what is not signed")),
+            404 | 405 | 410 => code::WEBHOOK
+                .failed(format!("{host} answers {}: this is not the receiver's address", answer.status)),
+            300..400 => code::WEBHOOK.failed(format!("{host} redirects, which is not followed")),
+            500.. => code::WEBHOOK.failed(format!("{host} answers {}", answer.status)),
+            _ => code::WEBHOOK.passed(format!("{host} answers, and refuses what is not signed")),
         },
-        Err(error) => Check::failed(code::WEBHOOK, format!("{host}: {error}")),
+        Err(error) => code::WEBHOOK.failed(format!("{host}: {error}")),
     });
     report
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::super::exit::ExitStatus;
 use super::super::printer::{Printer, Tone};
 use super::code::{CODES, Code};
+use crate::counted::counted;
 use crate::names::names;
 use crate::transport::TransportError;
 
@@ -44,34 +45,39 @@ pub(super) struct Check {
     leaves_open: bool,
 }
 
-impl Check {
-    pub(super) fn passed(code: Code, detail: impl Into<String>) -> Self {
-        Self::new(code, Grade::Passed, detail.into(), None)
+impl Code {
+    fn check(self, grade: Grade, detail: impl Into<String>) -> Check {
+        let remedy = match grade {
+            Grade::Warning | Grade::Failed => Some(self.remedy.to_owned()),
+            Grade::Passed | Grade::Skipped => None,
+        };
+        Check { code: self, grade, detail: detail.into(), remedy, leaves_open: false }
     }
 
-    fn new(code: Code, grade: Grade, detail: String, remedy: Option<String>) -> Self {
-        Self { code, grade, detail, remedy, leaves_open: false }
+    pub(super) fn passed(self, detail: impl Into<String>) -> Check {
+        self.check(Grade::Passed, detail)
     }
 
-    pub(super) fn skipped(code: Code, why: impl Into<String>) -> Self {
-        Self::new(code, Grade::Skipped, why.into(), None)
+    pub(super) fn skipped(self, why: impl Into<String>) -> Check {
+        self.check(Grade::Skipped, why)
     }
 
     /// Skipped because whoever had to be asked gave no answer that tells.
-    pub(super) fn not_told(code: Code, why: impl Into<String>) -> Self {
-        Self { leaves_open: true, ..Self::skipped(code, why) }
+    pub(super) fn not_told(self, why: impl Into<String>) -> Check {
+        Check { leaves_open: true, ..self.skipped(why) }
     }
 
-    /// With the code's own remedy.
-    pub(super) fn warning(code: Code, what: impl Into<String>) -> Self {
-        Self::new(code, Grade::Warning, what.into(), Some(code.remedy.to_owned()))
+    /// With the code's own remedy, as a failed check has it.
+    pub(super) fn warning(self, what: impl Into<String>) -> Check {
+        self.check(Grade::Warning, what)
     }
 
-    /// With the code's own remedy.
-    pub(super) fn failed(code: Code, what: impl Into<String>) -> Self {
-        Self::new(code, Grade::Failed, what.into(), Some(code.remedy.to_owned()))
+    pub(super) fn failed(self, what: impl Into<String>) -> Check {
+        self.check(Grade::Failed, what)
     }
+}
 
+impl Check {
     /// With the remedy for a certificate, where that is why there was no answer.
     pub(super) fn because_of(self, error: TransportError) -> Self {
         match error.help() {
@@ -142,8 +148,7 @@ impl Report {
                 "No local check failed. Clerk, Instagram and the public address were not asked; leave out --offline to ask them."
                     .to_owned()
             }
-            (1, _) => "1 check failed.".to_owned(),
-            (failed, _) => format!("{failed} checks failed."),
+            (failed, _) => counted(failed as u64, "check failed.", "checks failed."),
         }
     }
 

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::ask;
 use super::code::{self, CODES};
-use super::report::{Check, Report};
+use super::report::Report;
 use crate::app::Seams;
 use crate::http::memory::RefusedOrigin;
 use crate::http::operator::Trouble;
@@ -25,7 +25,7 @@ const STARTING: &str = "if that lasts, its log names in one line what it waits f
 pub(super) async fn check(settings: &Settings, seams: &Seams) -> (Report, Vec<Trouble>) {
     let mut report = Report::default();
     let Some(address) = settings.metrics_listen.map(super::super::health::reachable) else {
-        report.add(Check::skipped(code::BUDGET, "HOLDFAST_METRICS_LISTEN is not set"));
+        report.add(code::BUDGET.skipped("HOLDFAST_METRICS_LISTEN is not set"));
         return (report, Vec::new());
     };
     let (metrics, origins, troubles) = tokio::join!(
@@ -36,20 +36,20 @@ pub(super) async fn check(settings: &Settings, seams: &Seams) -> (Report, Vec<Tr
     let gauge = |name| metrics.as_deref().and_then(|text| gauge(text, name));
     if gauge("holdfast_ready{check=\"starting\"}") == Some(0.0) {
         let what = "it is still starting: it opens its database, or migrates it";
-        report.add(Check::warning(code::SERVER, what).mended_by(STARTING));
-        report.add(Check::skipped(code::BUDGET, "the server is still starting"));
+        report.add(code::SERVER.warning(what).mended_by(STARTING));
+        report.add(code::BUDGET.skipped("the server is still starting"));
         return (report, Vec::new());
     }
     report.add(match gauge("holdfast_provider_budget_ratio") {
-        None => Check::skipped(code::BUDGET, "no server answers at HOLDFAST_METRICS_LISTEN"),
+        None => code::BUDGET.skipped("no server answers at HOLDFAST_METRICS_LISTEN"),
         Some(used) => {
             let what = format!("{:.0} % used", used * 100.0);
             if used >= 1.0 {
-                Check::failed(code::BUDGET, what)
+                code::BUDGET.failed(what)
             } else if used >= NEARLY_SPENT {
-                Check::warning(code::BUDGET, what)
+                code::BUDGET.warning(what)
             } else {
-                Check::passed(code::BUDGET, what)
+                code::BUDGET.passed(what)
             }
         }
     });
@@ -62,13 +62,13 @@ pub(super) async fn check(settings: &Settings, seams: &Seams) -> (Report, Vec<Tr
         )]
         let status = status as u16;
         let what = format!("the app answered the last event with {status}");
-        report.add(Check::warning(code::WEBHOOK, what).mended_by(remedy_of_status(status)));
+        report.add(code::WEBHOOK.warning(what).mended_by(remedy_of_status(status)));
     }
     let origins: Vec<RefusedOrigin> =
         origins.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     for RefusedOrigin { origin, nearest, at } in origins {
         let meant = nearest.map(|nearest| format!("; {nearest} is allowed")).unwrap_or_default();
-        report.add(Check::warning(code::REFUSED_ORIGINS, format!("{origin} called at {at}{meant}")));
+        report.add(code::REFUSED_ORIGINS.warning(format!("{origin} called at {at}{meant}")));
     }
     (report, troubles.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
@@ -86,8 +86,7 @@ pub(super) fn add_unseen(troubles: Vec<Trouble>, report: &mut Report) {
         if CODES.iter().any(|code| checks.contains(&code.name) && says_it(*code)) {
             continue;
         }
-        let check =
-            if can_wait { Check::warning(code::SERVER, says) } else { Check::failed(code::SERVER, says) };
+        let check = if can_wait { code::SERVER.warning(says) } else { code::SERVER.failed(says) };
         report.add(check.mended_by(format!("see docs/guides/alerts.md#{}", alert.to_lowercase())));
     }
 }
@@ -131,8 +130,8 @@ mod tests {
             (report.exit(), report.finds_fault_with(code::SERVER))
         };
         // As where a role that may not migrate serves.
-        assert_eq!(with(Check::warning(code::DATABASE_ROLE, "may not migrate")), (ExitStatus::Failure, true));
-        assert_eq!(with(Check::failed(code::DATABASE, "away")), (ExitStatus::Failure, false));
+        assert_eq!(with(code::DATABASE_ROLE.warning("may not migrate")), (ExitStatus::Failure, true));
+        assert_eq!(with(code::DATABASE.failed("away")), (ExitStatus::Failure, false));
     }
 
     #[test]

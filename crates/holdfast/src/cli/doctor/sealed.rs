@@ -65,7 +65,7 @@ impl Found {
         let sealed: usize = self.without_key.values().sum();
         let tried = self.opened + sealed + self.damaged.len();
         if tried == self.opened {
-            return vec![Check::passed(code::SEALED, format!("every grant that was tried opens: {tried}"))];
+            return vec![code::SEALED.passed(format!("every grant that was tried opens: {tried}"))];
         }
         let mut checks = Vec::new();
         if sealed > 0 {
@@ -74,7 +74,7 @@ impl Found {
                 "{sealed} of {tried} grants tried do not open: HOLDFAST_ENCRYPTION_KEYS lacks {}",
                 keys.join(", ")
             );
-            checks.push(Check::failed(code::SEALED, what).mended_by(
+            checks.push(code::SEALED.failed(what).mended_by(
                 "add the key behind the others; if its bytes are lost for good, `holdfast keys retire --lost ID` gives up all \
                  that it sealed",
             ));
@@ -84,7 +84,7 @@ impl Found {
                 "{} of {tried} grants tried do not open: they are damaged, the first is that of {first}",
                 self.damaged.len()
             );
-            checks.push(Check::failed(code::SEALED, what).mended_by(DAMAGED));
+            checks.push(code::SEALED.failed(what).mended_by(DAMAGED));
         }
         checks
     }
