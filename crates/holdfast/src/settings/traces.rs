@@ -41,24 +41,13 @@ pub struct Sampler {
     pub share: f64,
 }
 
-/// A sampler by its name, without its argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A sampler by its name.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NamedSampler {
     /// Whether the decision of whoever began the trace holds.
     pub parent_based: bool,
-    /// What is sampled of the rest.
-    pub share: Share,
-}
-
-/// What a named sampler samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Share {
-    /// Everything.
-    All,
-    /// Nothing.
-    None,
-    /// The share given as the argument.
-    Argument,
+    /// What is sampled of the rest; `None` for the share given as the argument.
+    pub share: Option<f64>,
 }
 
 settings! {
@@ -235,9 +224,9 @@ fn milliseconds(text: &str) -> Read<Duration> {
 fn sampler(text: &str) -> Read<NamedSampler> {
     let (parent_based, name) = text.strip_prefix("parentbased_").map_or((false, text), |name| (true, name));
     let share = match name {
-        "always_on" => Share::All,
-        "always_off" => Share::None,
-        "traceidratio" => Share::Argument,
+        "always_on" => Some(1.0),
+        "always_off" => Some(0.0),
+        "traceidratio" => None,
         _ => {
             return Err(Wrong::new(
                 "is not a sampler that this program has",

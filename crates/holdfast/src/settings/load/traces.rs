@@ -1,6 +1,6 @@
 //! Reads the settings of traces.
 
-use super::super::traces::{self, Sampler, Share, TraceSettings};
+use super::super::traces::{self, NamedSampler, Sampler, TraceSettings};
 use super::{Entry, Reader};
 
 impl Reader {
@@ -43,12 +43,8 @@ impl Reader {
     }
 
     fn sampler(&mut self) -> Option<Sampler> {
-        let named = self.judged(&traces::TRACES_SAMPLER)?;
-        let share = match named.share {
-            Share::All => 1.0,
-            Share::None => 0.0,
-            Share::Argument => self.judged(&traces::TRACES_SAMPLER_ARG)?,
-        };
-        Some(Sampler { parent_based: named.parent_based, share })
+        let NamedSampler { parent_based, share } = self.judged(&traces::TRACES_SAMPLER)?;
+        let share = share.or_else(|| self.judged(&traces::TRACES_SAMPLER_ARG))?;
+        Some(Sampler { parent_based, share })
     }
 }
