@@ -3,7 +3,11 @@
 
 use std::fmt;
 
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Metric as Counted, Registry};
 
 use crate::names::names;
@@ -55,14 +59,66 @@ impl Metric {
         format!("{PREFIX}_{}{suffix}", self.name)
     }
 
-    /// Writes a value that somebody else keeps.
-    pub fn encode(&self, encoder: &mut DescriptorEncoder<'_>, value: &impl EncodeMetric) -> fmt::Result {
+    /// Writes a count that somebody else keeps.
+    pub fn count(&self, encoder: &mut DescriptorEncoder<'_>, value: impl EncodeCounterValue) -> fmt::Result {
+        self.encode(encoder, &ConstCounter::new(value))
+    }
+
+    /// Writes a value that somebody else keeps; nothing where there is none.
+    pub fn gauge(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        value: Option<impl EncodeGaugeValue>,
+    ) -> fmt::Result {
+        value.map_or(Ok(()), |value| self.encode(encoder, &ConstGauge::new(value)))
+    }
+
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>, value: &impl EncodeMetric) -> fmt::Result {
         value.encode(encoder.encode_descriptor(self.name, self.help, None, value.metric_type())?)
+    }
+
+    /// Writes values that somebody else keeps, by their labels; nothing where there are none.
+    pub fn gauges<'l, const N: usize>(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        values: impl IntoIterator<Item = ([(&'l str, &'l str); N], impl EncodeGaugeValue)>,
+    ) -> fmt::Result {
+        let mut values = values.into_iter().peekable();
+        if values.peek().is_none() {
+            return Ok(());
+        }
+        let mut metric = encoder.encode_descriptor(self.name, self.help, None, MetricType::Gauge)?;
+        for (labels, value) in values {
+            metric.encode_family(&labels)?.encode_gauge(&value)?;
+        }
+        Ok(())
     }
 
     /// Registers `counted` under this row's name.
     pub fn register(&self, registry: &mut Registry, counted: impl Counted) {
         registry.register(self.name, self.help, counted);
+    }
+}
+
+/// Lets `encode` write values that others keep, at each scrape.
+pub fn collect(
+    registry: &mut Registry,
+    encode: impl Fn(&mut DescriptorEncoder<'_>) -> fmt::Result + Send + Sync + 'static,
+) {
+    registry.register_collector(Box::new(Collected(encode)));
+}
+
+struct Collected<F>(F);
+
+impl<F: Fn(&mut DescriptorEncoder<'_>) -> fmt::Result + Send + Sync + 'static> Collector for Collected<F> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        (self.0)(&mut encoder)
+    }
+}
+
+impl<F> fmt::Debug for Collected<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Collected")
     }
 }
 

@@ -16,7 +16,7 @@ use crate::clock::{after, within};
 use crate::http::metrics::Metrics;
 use crate::http::{self, AppState, Application, Service};
 use crate::outbox::Dispatcher;
-use crate::overview::{Overview, OverviewMetrics};
+use crate::overview::{self, Overview};
 use crate::telemetry::traces::{Exporter, Traces, WithContext as _};
 use crate::worker::sweep::Sweeper;
 use crate::worker::{Worker, replay_journal};
@@ -45,7 +45,7 @@ pub struct Server {
 impl Server {
     pub(super) fn register(&self, registry: &mut Registry) {
         self.state.connections.register(registry);
-        registry.register_collector(Box::new(OverviewMetrics(self.overview.clone())));
+        overview::register(self.overview.clone(), registry);
         if let Some((_, sweeper)) = &self.worker {
             sweeper.register(registry);
         }

@@ -39,7 +39,7 @@ use crate::process::{self, FileHandles};
 use crate::provider::calls::CallCounts;
 use crate::settings::Settings;
 use crate::store::{Store, StoreOptions};
-use crate::telemetry::LogMetrics;
+use crate::telemetry;
 use crate::telemetry::traces::{Exporter, ServerSpans, Traces};
 use crate::users::Users;
 use crate::vault::Vault;
@@ -86,7 +86,7 @@ impl<'a> Starting<'a> {
         let (metrics, places) = (Metrics::default(), PlaceMetrics::default());
         metrics.register(|registry| {
             places.register(registry);
-            registry.register_collector(Box::new(LogMetrics));
+            telemetry::register(registry);
             if let Some(exporter) = &exporter {
                 exporter.register(registry);
             }

@@ -1,18 +1,15 @@
 //! How much of its bounded memories this process uses: each has a bound that SECURITY.md lists.
 
-use std::fmt;
 use std::sync::Arc;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
 
 use super::admission::Admission;
 use super::detached::Detached;
 use super::memory::RefusalMemory;
 use crate::caller::SessionVerifier;
 use crate::connections::Connections;
-use crate::metric::metrics;
+use crate::metric::{collect, metrics};
 use crate::store::Store;
 use crate::users::Users;
 
@@ -30,9 +27,8 @@ metrics! {
         )];
 }
 
-/// Collects the sizes at each scrape.
-#[derive(Debug)]
-pub(super) struct MemoryMetrics {
+/// What keeps something in memory.
+pub(super) struct Memories {
     pub(super) verifier: Arc<SessionVerifier>,
     pub(super) refusals: RefusalMemory,
     pub(super) users: Users,
@@ -42,12 +38,20 @@ pub(super) struct MemoryMetrics {
     pub(super) connections: Connections,
 }
 
-impl Collector for MemoryMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+impl Memories {
+    /// Collects the sizes at each scrape.
+    pub(super) fn register(self, registry: &mut Registry) {
+        collect(registry, move |encoder| {
+            let sizes = self.sizes().map(|(memory, entries)| ([("memory", memory)], entries));
+            ENTRIES.gauges(encoder, sizes)
+        });
+    }
+
+    fn sizes(&self) -> [(&'static str, usize); 14] {
         let (verified, repeated) = self.verifier.remembered();
         let (requests, origins) = self.refusals.remembered();
         let (answers, failures, missing) = self.users.remembered();
-        let sizes = [
+        [
             ("verified_tokens", verified),
             ("repeated_tokens", repeated),
             ("refused_requests", requests),
@@ -62,12 +66,6 @@ impl Collector for MemoryMetrics {
             ("stored_grants", self.connections.journal().remembered()),
             ("tokens_in_hand", self.connections.journal().in_hand()),
             ("status_reads", self.store.status_reads_waiting()),
-        ];
-        let mut metric = encoder.encode_descriptor(ENTRIES.name, ENTRIES.help, None, MetricType::Gauge)?;
-        for (memory, entries) in sizes {
-            let entries = i64::try_from(entries).unwrap_or(i64::MAX);
-            metric.encode_family(&[("memory", memory)])?.encode_gauge(&entries)?;
-        }
-        Ok(())
+        ]
     }
 }

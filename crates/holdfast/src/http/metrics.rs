@@ -20,7 +20,6 @@ use super::memory::RefusalMemory;
 use super::readiness_log::ReadinessLog;
 use crate::lock::Lock;
 use crate::metric::{self, Labels, metrics};
-use crate::overview::process::ProcessMetrics;
 use crate::per_thread::{CounterPerThread, GaugePerThread, PerThread};
 
 /// What this process counts.
@@ -290,7 +289,7 @@ impl Metrics {
         let mut written = String::new();
         let registry = self.registry.lock();
         let mut process = Registry::default();
-        process.register_collector(Box::new(ProcessMetrics));
+        crate::overview::process::register(&mut process);
         // Writing into a String does not fail.
         let _ = text::encode_registry(&mut written, &registry)
             .and_then(|()| text::encode_registry(&mut written, &process))

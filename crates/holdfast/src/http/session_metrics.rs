@@ -2,17 +2,13 @@
 //!
 //! The verifier keeps its own counters and knows no registry; they are read at each scrape.
 
-use std::fmt;
 use std::sync::Arc;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
 
 use crate::caller::SessionVerifier;
 use crate::clock::SharedClock;
-use crate::metric::metrics;
+use crate::metric::{collect, metrics};
 
 metrics! {
     /// Metrics of the session verifier, in the order of the reference page.
@@ -54,22 +50,10 @@ metrics! {
 }
 
 /// Collects the metrics of one verifier.
-#[derive(Debug)]
-pub(super) struct SessionMetrics {
-    verifier: Arc<SessionVerifier>,
-    clock: SharedClock,
-}
-
-impl SessionMetrics {
-    pub(super) fn new(verifier: Arc<SessionVerifier>, clock: SharedClock) -> Self {
-        Self { verifier, clock }
-    }
-}
-
-impl Collector for SessionMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let counts = self.verifier.counts();
-        let keys = self.verifier.key_status();
+pub(super) fn register(verifier: Arc<SessionVerifier>, clock: SharedClock, registry: &mut Registry) {
+    collect(registry, move |encoder| {
+        let counts = verifier.counts();
+        let keys = verifier.key_status();
         let counters = [
             (ACCEPTED, counts.accepted),
             (REMEMBERED, counts.remembered),
@@ -82,18 +66,10 @@ impl Collector for SessionMetrics {
             (KEY_FETCHES, keys.fetches),
         ];
         for (row, value) in counters {
-            row.encode(&mut encoder, &ConstCounter::new(value))?;
+            row.count(encoder, value)?;
         }
-        let now_ms = self.clock.now().as_millisecond();
-        let gauges = [
-            (KEYS_FAILING, Some(i64::from(keys.last_error.is_some()))),
-            (KEYS_AGE, keys.loaded_at_ms.map(|at| now_ms.saturating_sub(at) / 1000)),
-        ];
-        for (row, value) in gauges {
-            if let Some(value) = value {
-                row.encode(&mut encoder, &ConstGauge::new(value))?;
-            }
-        }
-        Ok(())
-    }
+        KEYS_FAILING.gauge(encoder, Some(i64::from(keys.last_error.is_some())))?;
+        let now_ms = clock.now().as_millisecond();
+        KEYS_AGE.gauge(encoder, keys.loaded_at_ms.map(|at| now_ms.saturating_sub(at) / 1000))
+    });
 }

@@ -12,10 +12,10 @@ use uuid::Uuid;
 use super::detached::Detached;
 use super::layers::Edge;
 use super::looks::Looks;
-use super::memory_metrics::MemoryMetrics;
+use super::memory_metrics::Memories;
 use super::pages::Page;
 use super::problem::{Problem, ServerCode};
-use super::session_metrics::SessionMetrics;
+use super::session_metrics;
 use super::streams::Streams;
 use crate::caller::assertion::AssertionKey;
 use crate::caller::service::ServiceVerifier;
@@ -90,12 +90,10 @@ impl AppState {
     pub fn new(parts: AppStateParts) -> Self {
         let metrics = &parts.edge.metrics;
         let streams = Streams::new(parts.max_streams, metrics.clone());
-        let session_metrics = SessionMetrics::new(Arc::clone(&parts.verifier), parts.edge.clock.clone());
-        metrics.register(|registry| registry.register_collector(Box::new(session_metrics)));
         let (detached, documents) = (Detached::default(), OnceLock::new());
         let (clock, refusals) = (parts.edge.clock.clone(), metrics.memory.clone());
         let looks = Looks::new(parts.store.clone(), clock, refusals, detached.clone());
-        let memory_metrics = MemoryMetrics {
+        let memories = Memories {
             verifier: Arc::clone(&parts.verifier),
             refusals: metrics.memory.clone(),
             users: parts.users.clone(),
@@ -104,7 +102,10 @@ impl AppState {
             store: parts.store.clone(),
             connections: parts.connections.clone(),
         };
-        metrics.register(|registry| registry.register_collector(Box::new(memory_metrics)));
+        metrics.register(|registry| {
+            session_metrics::register(Arc::clone(&parts.verifier), parts.edge.clock.clone(), registry);
+            memories.register(registry);
+        });
         let refusals = RefusalLog::default();
         Self { shared: Arc::new(Shared { parts, streams, detached, looks, documents, refusals }) }
     }

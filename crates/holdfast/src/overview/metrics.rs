@@ -3,13 +3,11 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
 
 use super::Overview;
-use crate::metric::{Metric, metrics};
+use crate::metric::{collect, metrics};
 
 metrics! {
     /// The metrics of the overview, in the order of the reference page.
@@ -86,75 +84,46 @@ pub const COMMIT: &str = match option_env!("HOLDFAST_COMMIT") {
     None => "unknown",
 };
 
-/// The metrics of one overview.
-#[derive(Debug)]
-pub struct OverviewMetrics(pub Overview);
-
-impl Collector for OverviewMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let overview = &self.0;
-        let seen = overview.snapshot();
-        let mut out = Out(&mut encoder);
-        out.family(
-            CONNECTIONS,
-            seen.counts.iter().map(|each| {
-                let reason = each.standing.reason().map_or("", |reason| reason.as_str());
-                let labels = [
-                    ("provider", each.provider.as_str()),
-                    ("state", each.standing.state().as_str()),
-                    ("reason", reason),
-                ];
-                (labels, amount(each.amount))
-            }),
-        )?;
-        out.one(OVERDUE, seen.overdue.map(amount))?;
-        out.one(EXPIRING, seen.expiring_unrenewed.map(amount))?;
-        out.one(LATE_DELETIONS, seen.late_deletions.map(amount))?;
-        out.one(SOONEST_EXPIRY, seen.soonest_expiry.map(seconds))?;
-        let incident = seen.incident_was_read.then(|| f64::from(u8::from(seen.incident_since.is_some())));
-        out.one(INCIDENT, incident)?;
-        out.one(JOURNAL, seen.journal.as_ref().map(|all| amount(all.len() as u64)))?;
-        out.one(JOURNAL_WRITABLE, seen.journal_is_writable.map(|it_is| f64::from(u8::from(it_is))))?;
-        out.one(BUDGET, Some(overview.connections.budget_used()))?;
-        out.one(LAST_TICK, overview.tally.last_tick().map(seconds))?;
-        let pool = overview.store.pool_use();
-        let pool =
-            pool.into_iter().flat_map(|pool| [("used", pool.used), ("idle", pool.idle), ("max", pool.max)]);
-        out.family(POOL, pool.map(|(state, amount)| ([("state", state)], f64::from(amount))))?;
-        let tables = || seen.tables.iter();
-        out.family(ROWS, tables().map(|table| ([("table", table.name.as_str())], amount(table.amount))))?;
-        let oldest = tables().filter_map(|table| Some((table.name.as_str(), table.oldest?)));
-        out.family(OLDEST, oldest.map(|(name, at)| ([("table", name)], seconds(at))))?;
-        out.one(SEEN, seen.taken_at.map(seconds))?;
-        out.one(CLOCK, overview.watch.ahead_by())?;
-        let labels = [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)];
-        out.family(BUILD, std::iter::once((labels, 1.0)))
-    }
+/// Collects the metrics of `overview`.
+pub fn register(overview: Overview, registry: &mut Registry) {
+    collect(registry, move |out| encode(&overview, out));
 }
 
-struct Out<'a, 'b>(&'a mut DescriptorEncoder<'b>);
+fn encode(overview: &Overview, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let seen = overview.snapshot();
+    let counts = seen.counts.iter().map(|each| {
+        let labels = [
+            ("provider", each.provider.as_str()),
+            ("state", each.standing.state().as_str()),
+            ("reason", each.standing.reason().map_or("", |reason| reason.as_str())),
+        ];
+        (labels, amount(each.amount))
+    });
+    CONNECTIONS.gauges(out, counts)?;
+    OVERDUE.gauge(out, seen.overdue.map(amount))?;
+    EXPIRING.gauge(out, seen.expiring_unrenewed.map(amount))?;
+    LATE_DELETIONS.gauge(out, seen.late_deletions.map(amount))?;
+    SOONEST_EXPIRY.gauge(out, seen.soonest_expiry.map(seconds))?;
+    INCIDENT.gauge(out, seen.incident_was_read.then(|| truth(seen.incident_since.is_some())))?;
+    JOURNAL.gauge(out, seen.journal.as_ref().map(|all| amount(all.len() as u64)))?;
+    JOURNAL_WRITABLE.gauge(out, seen.journal_is_writable.map(truth))?;
+    BUDGET.gauge(out, Some(overview.connections.budget_used()))?;
+    LAST_TICK.gauge(out, overview.tally.last_tick().map(seconds))?;
+    let pool = overview.store.pool_use();
+    let pool =
+        pool.into_iter().flat_map(|pool| [("used", pool.used), ("idle", pool.idle), ("max", pool.max)]);
+    POOL.gauges(out, pool.map(|(state, amount)| ([("state", state)], f64::from(amount))))?;
+    let tables = || seen.tables.iter();
+    ROWS.gauges(out, tables().map(|table| ([("table", table.name.as_str())], amount(table.amount))))?;
+    let oldest = tables().filter_map(|table| Some((table.name.as_str(), table.oldest?)));
+    OLDEST.gauges(out, oldest.map(|(name, at)| ([("table", name)], seconds(at))))?;
+    SEEN.gauge(out, seen.taken_at.map(seconds))?;
+    CLOCK.gauge(out, overview.watch.ahead_by())?;
+    BUILD.gauges(out, [([("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)], 1.0)])
+}
 
-impl Out<'_, '_> {
-    fn one(&mut self, row: Metric, value: Option<f64>) -> fmt::Result {
-        value.map_or(Ok(()), |value| row.encode(self.0, &ConstGauge::new(value)))
-    }
-
-    fn family<'l, const N: usize>(
-        &mut self,
-        row: Metric,
-        values: impl Iterator<Item = ([(&'l str, &'l str); N], f64)>,
-    ) -> fmt::Result {
-        let mut values = values.peekable();
-        // Omit a family without members.
-        if values.peek().is_none() {
-            return Ok(());
-        }
-        let mut metric = self.0.encode_descriptor(row.name, row.help, None, MetricType::Gauge)?;
-        for (labels, value) in values {
-            metric.encode_family(&labels)?.encode_gauge(&value)?;
-        }
-        Ok(())
-    }
+fn truth(holds: bool) -> f64 {
+    f64::from(u8::from(holds))
 }
 
 fn seconds(at: Timestamp) -> f64 {

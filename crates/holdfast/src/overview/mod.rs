@@ -27,7 +27,7 @@ use crate::provider::ProviderId;
 use crate::store::{ConnectionCount, Refreshes, Store, StoreError, TableRows};
 use crate::worker::Tally;
 
-pub use metrics::{COMMIT, OverviewMetrics, TABLE};
+pub use metrics::{COMMIT, TABLE, register};
 
 /// Shortest pause between two updates of fast-changing facts.
 const EVERY: Duration = Duration::from_secs(15);

@@ -1,15 +1,11 @@
 //! What this process uses of the machine, under the usual metric names. Read from `/proc` at each
 //! scrape; absent where there is no `/proc`.
 
-use std::fmt;
 use std::fs;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
 
-use crate::metric::metrics;
+use crate::metric::{collect, metrics};
 
 metrics! {
     /// The metrics of the process, in the order of the reference page.
@@ -35,26 +31,17 @@ metrics! {
         "A change without a restart of yours is a crash.";
 }
 
-/// The metrics of this process.
-#[derive(Debug)]
-pub struct ProcessMetrics;
-
-impl Collector for ProcessMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+/// Collects the metrics of this process.
+pub fn register(registry: &mut Registry) {
+    collect(registry, |encoder| {
         let Some(seen) = Seen::now() else { return Ok(()) };
-        CPU.encode(&mut encoder, &ConstCounter::new(seen.cpu_seconds))?;
-        let gauges = [
-            (MEMORY, seen.resident_bytes),
-            (FDS, seen.open_fds),
-            (MAX_FDS, seen.max_fds),
-            (THREADS, seen.threads),
-            (START, seen.started_at),
-        ];
-        for (row, value) in gauges {
-            row.encode(&mut encoder, &ConstGauge::new(value))?;
-        }
-        Ok(())
-    }
+        CPU.count(encoder, seen.cpu_seconds)?;
+        MEMORY.gauge(encoder, Some(seen.resident_bytes))?;
+        FDS.gauge(encoder, Some(seen.open_fds))?;
+        MAX_FDS.gauge(encoder, Some(seen.max_fds))?;
+        THREADS.gauge(encoder, Some(seen.threads))?;
+        START.gauge(encoder, Some(seen.started_at))
+    });
 }
 
 struct Seen {

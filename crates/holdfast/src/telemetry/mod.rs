@@ -20,7 +20,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
-pub use writer::{FlushedAtEnd, LogMetrics, TABLE, flush};
+pub use writer::{FlushedAtEnd, TABLE, flush, register};
 
 use crate::settings::LogFormat;
 

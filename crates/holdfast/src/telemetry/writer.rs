@@ -3,19 +3,16 @@
 //! A reader that stalls (a full pipe, a slow disk) would otherwise stop every thread of the runtime
 //! at its next line. Lines that find no room are dropped and counted.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::registry::Registry;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::metric::metrics;
+use crate::metric::{collect, metrics};
 
 metrics! {
     /// What is counted of the log.
@@ -170,15 +167,12 @@ fn write(messages: &Receiver<Message>, mut out: impl Write, counts: &Counts) {
     }
 }
 
-/// The counter of this process.
-#[derive(Debug)]
-pub struct LogMetrics;
-
-impl Collector for LogMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+/// Collects the counter of this process.
+pub fn register(registry: &mut Registry) {
+    collect(registry, |encoder| {
         let dropped = OF_PROCESS.get().map_or(0, |writer| writer.counts.dropped.load(Ordering::Relaxed));
-        DROPPED.encode(&mut encoder, &ConstCounter::new(dropped))
-    }
+        DROPPED.count(encoder, dropped)
+    });
 }
 
 #[cfg(test)]
