@@ -21,7 +21,7 @@ const CAPACITY: usize = 10_000;
 const ORIGINS: usize = 16;
 
 /// How the verifier came to a refusal; for the operator, never for the caller.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judgement {
     /// The step that refused.
     pub step: String,
@@ -73,7 +73,7 @@ fn claimed_user(token: &str) -> Option<String> {
 }
 
 /// One request that did not go well.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
     /// Its id, as in `x-request-id`.
     pub request_id: String,

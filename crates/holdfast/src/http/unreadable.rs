@@ -45,14 +45,11 @@ fn answer(edge: &Edge, status: StatusCode) -> Response<Bytes> {
     edge.metrics.memory.remember(Remembered {
         request_id: id.as_str().to_owned(),
         at: edge.clock.now(),
-        method: String::new(),
         route: "unreadable".to_owned(),
         status: status.as_u16(),
         code: code.to_owned(),
         detail: problem.detail().to_owned(),
-        user_id: None,
-        judgement: None,
-        cause: None,
+        ..Remembered::default()
     });
     tracing::info!(
         target: "holdfast::access",

@@ -35,8 +35,7 @@ pub(super) fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Op
                 step: text("step"),
                 found: text("detail"),
                 fingerprint,
-                claimed_user: None,
-                is_proven: false,
+                ..Judgement::default()
             });
         } else if let Some(status) = fields.get("status").and_then(number) {
             let first = Remembered {
@@ -49,10 +48,9 @@ pub(super) fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Op
                 ),
                 status: u16::try_from(status).unwrap_or(0),
                 code: text("code"),
-                detail: String::new(),
-                user_id: None,
                 judgement: judgement.take(),
                 cause: cause.take(),
+                ..Remembered::default()
             };
             one = Some(Recalled { first, later: 0 });
         } else if fields.get("error").is_some() && fields.get("code").is_some() {
