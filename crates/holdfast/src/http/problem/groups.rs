@@ -5,14 +5,9 @@ use super::row::Source;
 
 /// Every code, in groups with a title.
 pub fn groups() -> Vec<(&'static str, Vec<ProblemCode>)> {
-    let mut groups: Vec<(_, Vec<ProblemCode>)> = Vec::new();
-    for code in ProblemCode::all() {
-        match groups.last_mut() {
-            Some((known, codes)) if *known == title(code.source()) => codes.push(code),
-            Some(_) | None => groups.push((title(code.source()), vec![code])),
-        }
-    }
-    groups
+    let all: Vec<_> = ProblemCode::all().collect();
+    let groups = all.chunk_by(|one, next| title(one.source()) == title(next.source()));
+    groups.map(|codes| (title(codes[0].source()), codes.to_vec())).collect()
 }
 
 fn title(source: Source) -> &'static str {
