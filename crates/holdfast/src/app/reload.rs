@@ -35,7 +35,7 @@ pub const RELOADABLE: &[&str] = &[
 ];
 
 /// The parts of a running server that a new configuration changes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Reloader {
     pub(super) state: AppState,
     pub(super) origins: AllowedOrigins,

@@ -28,7 +28,6 @@ const FINISH_TIMEOUT: Duration = Duration::from_mins(1);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A server that is ready to serve.
-#[derive(Debug)]
 pub struct Server {
     pub(super) service: Service,
     pub(super) state: AppState,

@@ -52,7 +52,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const QUICK: Duration = Duration::from_millis(500);
 
 /// A server whose database is not open yet.
-#[derive(Debug)]
 pub struct Starting<'a> {
     settings: &'a Settings,
     /// With traces.

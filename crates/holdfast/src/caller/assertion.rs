@@ -2,7 +2,6 @@
 //! where requests can reach it past the proxy. A short-lived JWT (RFC 7519), signed with
 //! HMAC-SHA-256.
 
-use std::fmt;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -22,12 +21,6 @@ const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
 /// Signs assertions.
 pub struct AssertionKey(hmac::Key);
-
-impl fmt::Debug for AssertionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AssertionKey")
-    }
-}
 
 #[derive(Serialize)]
 struct Claims<'a> {

@@ -1,7 +1,6 @@
 //! The one way to the terminal: answers go to standard output, everything about them to standard
 //! error.
 
-use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd;
 
@@ -70,12 +69,6 @@ impl Tone {
             Self::Hint => "\x1b[36m",
             Self::Faint => "\x1b[2m",
         }
-    }
-}
-
-impl fmt::Debug for Printer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Printer").field("colour", &self.colour).finish_non_exhaustive()
     }
 }
 

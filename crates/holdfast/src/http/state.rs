@@ -29,7 +29,6 @@ use crate::users::Users;
 use crate::vault::Vault;
 
 /// What [`AppState`] is made of.
-#[derive(Debug)]
 pub struct AppStateParts {
     /// What the layers need.
     pub edge: Arc<Edge>,
@@ -61,12 +60,11 @@ pub struct AppStateParts {
 }
 
 /// What handlers reach. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AppState {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     parts: AppStateParts,
     streams: Streams,
@@ -77,7 +75,6 @@ struct Shared {
 }
 
 /// What is made from the routes themselves.
-#[derive(Debug)]
 pub struct Documents {
     /// The OpenAPI document, as it is sent.
     pub openapi: Bytes,

@@ -32,7 +32,7 @@ use crate::overview::Overview;
 pub use troubles::Trouble;
 
 /// What the pages read.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Operator {
     state: AppState,
     overview: Overview,

@@ -117,12 +117,6 @@ pub struct Service {
     pub places: PlaceMetrics,
 }
 
-impl std::fmt::Debug for Service {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Service").finish_non_exhaustive()
-    }
-}
-
 /// Serves until `shutdown` is cancelled, then lets running requests finish within the drain time.
 ///
 /// Answers how many connections had to be cut at the end.

@@ -5,7 +5,6 @@
 //! A task of its own. Whatever the collector does, requests do not notice: spans wait in a bounded
 //! queue, and are dropped and counted where they cannot be sent. One warning a minute says so.
 
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -73,12 +72,6 @@ pub struct Exporter {
     warnings: Throttle,
     /// What was dropped when it was last warned of.
     warned_of: u64,
-}
-
-impl fmt::Debug for Exporter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exporter").field("host", &self.endpoint.host_str()).finish_non_exhaustive()
-    }
 }
 
 /// Why a batch did not reach the collector.
