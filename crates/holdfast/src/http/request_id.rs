@@ -37,7 +37,7 @@ impl RequestId {
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or(UNKNOWN)
+        str::from_utf8(self.0.as_bytes()).unwrap_or(UNKNOWN)
     }
 
     /// The id as the value of the answer's header.
