@@ -294,6 +294,7 @@ fn what_the_database_address_asks_for_in_vain_is_told() {
         ("schema=app", &["schema"]),
         ("sslmode=require&sslrootcert=/ca.pem", &["sslrootcert"]),
         ("sslmode=verify-full&sslmode=prefer&sslrootcert=/ca.pem", &["sslrootcert"]),
+        ("sslmode=require&sslrootcert=system", &["sslrootcert"]),
         ("application_name=x&of-nobody=hunter2", &["number 2"]),
     ] {
         let told = postgres(parameters);
@@ -304,6 +305,7 @@ fn what_the_database_address_asks_for_in_vain_is_told() {
     for quiet in [
         "",
         "sslmode=verify-full&sslrootcert=/ca.pem",
+        "sslrootcert=system",
         "application_name=holdfast&connect_timeout=5&keepalives_idle=30&sslsni=1",
         "channel_binding=prefer&target_session_attrs=any&gssencmode=disable&ssl_min_protocol_version=TLSv1.2",
         "options[search_path]=holdfast&host=/var/run/postgresql",

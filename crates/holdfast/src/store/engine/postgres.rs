@@ -1,5 +1,7 @@
 //! Postgres, and databases with its protocol and SQL (CockroachDB, YugabyteDB).
 
+mod system_roots;
+
 use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::Duration;
@@ -46,6 +48,7 @@ impl Postgres {
     fn read_address(url: &str) -> Result<PgConnectOptions, OpenError> {
         // Drop sqlx's text: it quotes the address, which may hold a password.
         let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Address(unreadable(url)))?;
+        let options = system_roots::applied(options, url)?;
         if options.get_host().contains(',') {
             return Err(OpenError::Address("the address names several hosts; name one".to_owned()));
         }
@@ -65,6 +68,7 @@ impl Postgres {
             let is_file = ["cert", "key", "ca"].iter().any(|end| option.ends_with(end));
             if option.starts_with("ssl")
                 && is_file
+                && path != system_roots::SYSTEM
                 && let Err(error) = std::fs::File::open(&*path)
             {
                 let (option, path) = (option.into_owned(), path.into_owned());
