@@ -1,4 +1,6 @@
 //! Change notices: to this process by a channel, to other replicas by Postgres' LISTEN and NOTIFY.
+//! From a SQLite file only one process serves, but commands write to it too: a counter of SQLite
+//! says that somebody did.
 //!
 //! A notice is sent in the transaction that made the change, so it is heard if and only if the
 //! change happened. Notices may be lost while the listener reconnects, as
@@ -12,7 +14,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use super::engine::{Engine, Failure, Postgres, Unit, values};
+use super::engine::{Engine, Failure, Postgres, Sqlite, Unit, values};
 use super::statements::{self, Sql};
 use crate::clock::{Clock as _, SharedClock, SystemClock};
 use crate::entropy::{self, SystemEntropy};
@@ -21,6 +23,8 @@ use crate::provider::ProviderId;
 const CHANNEL: &str = "holdfast_changes";
 /// Notices kept for a slow receiver; beyond that it learns that it missed some.
 const BACKLOG: usize = 1024;
+/// Time between two looks whether a command has written to the SQLite file.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 /// An idle connection is checked this often.
 const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -65,7 +69,12 @@ impl Changes {
                 let listener = tokio::spawn(task).abort_handle();
                 Self { local, listening, listener: Some(listener), replica: Some(replica) }
             }
-            // Only one process serves from a SQLite file, so there is no other replica.
+            Engine::Sqlite(sqlite) if sqlite.is_served() => {
+                let listening = watch::Sender::new(true);
+                let task = watch_file(sqlite.clone(), listening.clone(), clock.clone());
+                let listener = tokio::spawn(task).abort_handle();
+                Self { local, listening, listener: Some(listener), replica: None }
+            }
             Engine::Sqlite(_) | Engine::Driven(_) => {
                 Self { local, listening: watch::Sender::new(true), listener: None, replica: None }
             }
@@ -116,6 +125,20 @@ impl Drop for Changes {
 fn replica_name() -> String {
     entropy::random::<16>(&SystemEntropy)
         .map_or_else(|_| String::new(), |name| Uuid::from_bytes(name).simple().to_string())
+}
+
+/// Has everybody look again after a command has written to the file.
+async fn watch_file(sqlite: Sqlite, listening: watch::Sender<bool>, clock: SharedClock) {
+    let mut seen = None;
+    loop {
+        // Where the file cannot be read now, whoever reads a status says so.
+        if let Ok(version) = sqlite.version_of_others().await
+            && seen.replace(version).is_some_and(|seen| seen != version)
+        {
+            listening.send_replace(true);
+        }
+        clock.sleep(WATCH_EVERY).await;
+    }
 }
 
 async fn listen(

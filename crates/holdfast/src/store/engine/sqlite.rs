@@ -31,7 +31,9 @@ const LOG_KEPT: u64 = 16 * 1024 * 1024;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than the reads and writes of requests, which go on all the time.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(10);
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Shorter than [`BUSY_TIMEOUT`]: who waits behind somebody who waits for a lock gets no turn
+/// within a request's 10 s, and has to learn that it is the database.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A SQLite database.
 #[derive(Debug, Clone)]
@@ -46,7 +48,7 @@ pub(in crate::store) struct Sqlite {
     doubted: Arc<AtomicBool>,
     file: Arc<FileIdentity>,
     /// The file lock, held while this process serves from the file.
-    _served: Option<Arc<File>>,
+    served: Option<Arc<File>>,
 }
 
 /// A transaction on the writer.
@@ -156,7 +158,7 @@ impl Sqlite {
             .await
             .map_err(|error| explain(error, &path))?;
         let file = Arc::new(FileIdentity::of(&path));
-        Ok(Self { writer, readers, open, doubted, file, _served: served })
+        Ok(Self { writer, readers, open, doubted, file, served })
     }
 
     /// The file that an address names.
@@ -166,6 +168,18 @@ impl Sqlite {
 
     pub(super) fn readers(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// Whether this process serves from the file, and not only runs a command on it.
+    pub(in crate::store) fn is_served(&self) -> bool {
+        self.served.is_some()
+    }
+
+    /// A number that changes with each commit of another process: all of ours are the writer's.
+    /// Source: SQLite, `PRAGMA data_version`.
+    pub(in crate::store) async fn version_of_others(&self) -> Result<i64, Failure> {
+        let row = self.writer.acquire().await?.fetch_one("PRAGMA data_version").await?;
+        Ok(row.try_get(0)?)
     }
 
     /// A reader outside the pools, for a thread of its own. It fails on a lock at once.

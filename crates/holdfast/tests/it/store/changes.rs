@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use holdfast::store::{Change, CommitOutcome, Link, Operation, StoreError};
+use holdfast::store::{Change, CommitOutcome, Link, Operation, Store, StoreError, StoreOptions};
 use tokio::time::timeout;
 
 use super::events::erase;
@@ -55,6 +55,35 @@ async fn another_replica_hears_of_it_also_after_its_connection_broke() {
     let told = timeout(PATIENCE, changes.recv()).await.expect("in time").expect("a change");
     assert_eq!(told.version, Some(2));
     replica.close().await;
+    db.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_listens_looks_again_after_a_command_wrote_to_the_file() {
+    let db = TestDb::new(Engine::Sqlite).await;
+    let mut hears = db.store.hears_replicas();
+    let second_passes = async || {
+        db.clock.advance(Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    // Our own writes tell what they change.
+    let mut connection = linked(&db.store, "ada", "1").await;
+    for _ in 0..5 {
+        second_passes().await;
+        assert_eq!(db.store.commit(&update(&connection)).await, Ok(CommitOutcome::Committed));
+        connection = db.store.connection_by_id(connection.id).await.unwrap().unwrap();
+    }
+    assert!(!hears.has_changed().unwrap());
+    let options = StoreOptions { exclusive: false, ..db.options.clone() };
+    let command = Store::open(&options, db.clock.clone()).await.unwrap();
+    assert_eq!(command.commit(&update(&connection)).await, Ok(CommitOutcome::Committed));
+    until("it is noticed", async || {
+        second_passes().await;
+        hears.has_changed().unwrap()
+    })
+    .await;
+    assert!(*hears.borrow_and_update());
+    command.close().await;
     db.remove().await;
 }
 
