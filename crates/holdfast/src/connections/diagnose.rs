@@ -120,7 +120,7 @@ impl Connections {
                     if diagnosis.call() == Call::Refresh && population.strikes_all {
                         self.gate.strikes_all();
                     }
-                    return self.conclude(connection, &observation, is_app_call).await;
+                    return self.conclude(connection, &observation).await;
                 }
             }
         }
@@ -136,12 +136,9 @@ impl Connections {
         &self,
         connection: &Connection,
         observation: &Observation,
-        is_app_call: bool,
     ) -> Result<Diagnosed, ServiceError> {
         if let Observation::Failed { failure, .. } = observation {
-            // The history tells the detail of app calls only: operators see them nowhere else.
-            let detail = is_app_call.then_some(failure.detail.as_str());
-            let recorded = self.recorder.record_on(connection, observation, detail).await?;
+            let recorded = self.recorder.record_on(connection, observation, Some(&failure.detail)).await?;
             return Ok(Diagnosed::Failed(failure.meaning, recorded));
         }
         let recorded = self.recorder.record_on(connection, observation, None).await?;

@@ -256,6 +256,9 @@ async fn among_a_few_connections_a_stated_death_is_believed_at_once() {
         one.tick().await;
         assert_eq!(one.now(id).await.standing, Reason::Revoked.into());
         assert_eq!(one.world.calls("refresh").len(), 1);
+        // What Instagram said is for the operator, who meets it nowhere else.
+        let history = one.connections.history(&owner("ada"), None, 9).await.expect("it answers").entries;
+        assert!(history[0].detail.as_deref().is_some_and(|said| !said.is_empty()), "{history:?}");
     })
     .await;
 }
