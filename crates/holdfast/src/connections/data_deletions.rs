@@ -122,14 +122,28 @@ impl Connections {
         about: Unfinished,
         attempts: Attempts,
     ) -> Result<DataDeletion, ServiceError> {
-        let mut waits = attempts.unknown;
+        let mut in_the_way =
+            attempts.unknown.then(|| "a connect attempt may still hold a token of the account".to_owned());
         for id in &about.connections {
             match self.erase(*id, about.issued_at, deletion.requested_at).await? {
                 Some(is_erased) => deletion.erased += u32::from(is_erased),
-                None => waits = true,
+                None => {
+                    in_the_way = Some(format!("Instagram has to say whether connection {id} was made later"));
+                }
             }
         }
-        let waits = waits || !self.parts.store.scrub().await;
+        if in_the_way.is_none()
+            && let Err(error) = self.parts.store.scrub().await
+        {
+            in_the_way = Some(error.to_string());
+        }
+        let code = &deletion.code;
+        if let Some(in_the_way) = &in_the_way
+            && self.parts.store.is_news("deletion that waits", code)
+        {
+            tracing::warn!(code, in_the_way, "a data deletion waits; it is tried again each minute");
+        }
+        let waits = in_the_way.is_some();
         let unfinished = waits.then_some(about);
         // One that waits for a week has nothing new to store meanwhile.
         if deletion.erased > 0 || unfinished != deletion.unfinished {

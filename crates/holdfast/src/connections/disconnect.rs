@@ -61,7 +61,7 @@ impl Connections {
             }
             None => None,
         };
-        self.parts.store.scrub().await;
+        self.parts.store.scrub().await?;
         // A declined or failed attempt ended without a link: there was nothing to delete.
         let was_disconnected = |ended: &Connection| ended.standing.reason() == Some(Reason::UserDisconnected);
         let deleted_at = ended.filter(was_disconnected).map(|ended| ended.since);

@@ -33,23 +33,19 @@ impl Erasures {
 }
 
 impl Store {
-    /// Removes what was deleted from the file and its write-ahead log. Where a long read still uses
-    /// the log, [`Store::finish_scrub`] does. To be called before anybody is told that something is
-    /// gone, also where it went before: the call that deleted it may have been cut short. Returns
-    /// whether it is gone.
-    pub async fn scrub(&self) -> bool {
-        let Engine::Sqlite(sqlite) = &self.inner.engine else { return true };
+    /// Removes what was deleted from the file and its write-ahead log. To be called before anybody
+    /// is told that something is gone, also where it went before: the call that deleted it may have
+    /// been cut short. An error says that it is not gone yet: the disk is full, or a long read still
+    /// uses the log. Then [`Store::finish_scrub`] removes it later.
+    pub async fn scrub(&self) -> Result<(), StoreError> {
+        let Engine::Sqlite(sqlite) = &self.inner.engine else { return Ok(()) };
         self.inner.erasures.add();
-        match self.empty_log(sqlite).await {
-            Ok(true) => return true,
-            Ok(false) => {
-                tracing::warn!(
-                    "a backup, or another long read, still uses the write-ahead log; it is emptied afterwards"
-                );
-            }
-            Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied"),
+        if self.empty_log(sqlite).await? {
+            return Ok(());
         }
-        false
+        let why =
+            "what was deleted is still in the write-ahead log, which a backup or another long read uses";
+        Err(StoreError::Busy(why.to_owned()))
     }
 
     /// Has the log emptied once: a process that was killed may have left an erasure's bytes in it.

@@ -150,7 +150,7 @@ impl Store {
         let outcome = engine::retrying(|| self.apply_event(event, now)).await;
         // Of a duplicate too: the delivery before may have been cut short after its commit.
         if is_deleted && matches!(outcome, Ok(_) | Err(StoreError::OutcomeUnknown)) {
-            self.after_erasure(event.user_id()).await;
+            self.after_erasure(event.user_id()).await?;
         }
         outcome
     }
@@ -206,13 +206,13 @@ impl Store {
         Ok(())
     }
 
-    async fn after_erasure(&self, user_id: &str) {
+    async fn after_erasure(&self, user_id: &str) -> Result<(), StoreError> {
         let provider = ProviderId::INSTAGRAM;
         self.inner.changes.tell([Change { user_id: user_id.to_owned(), provider, version: None }]);
         if let Err(error) = self.forget_acts(user_id, ACT_STEPS).await {
             tracing::warn!(%error, "the audit record still names an erased user; the next sweep mends that");
         }
-        self.scrub().await;
+        self.scrub().await
     }
 }
 

@@ -22,6 +22,8 @@ codes! {
             causes: [
                 "The database is restarting or cannot be reached.",
                 "The database is busy.",
+                "What a request deleted is still in SQLite's log, because a backup or another long read uses it: \
+                 a deletion is not called done before that ends.",
                 "The server has just started, and its database is not open yet.",
                 "The database's role lacks a right on a table, or a table is missing: the database was emptied, or \
                  restored from another version.",

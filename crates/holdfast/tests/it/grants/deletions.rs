@@ -8,9 +8,10 @@ use futures_util::future::join_all;
 use holdfast::clock::{Clock as _, after, before};
 use holdfast::connection::attempt::AttemptStage;
 use holdfast::connection::{Reason, Standing, State};
+use holdfast::connections::ServiceError;
 use holdfast::entropy::SystemEntropy;
 use holdfast::provider::ProviderId;
-use holdfast::store::{DataDeletion, Unfinished};
+use holdfast::store::{DataDeletion, StoreError, Unfinished};
 use holdfast::vault::{KeyRing, Vault};
 
 use super::setup::{DAY, MINUTE, Replica, owner, ring_entry};
@@ -322,19 +323,22 @@ async fn a_message_by_a_clock_ahead_of_ours_keeps_nobody_from_connecting_again()
 
 /// As while a backup is made.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_grant_that_was_deleted_during_a_long_read_is_gone_soon_after_it() {
+async fn a_deletion_during_a_long_read_is_not_called_done_and_ends_with_it() {
     let db = TestDb::new(Engine::Sqlite).await;
     let one = replica(&db);
     let id = one.link("ada").await.id;
     let sealed = db.store.sealed_grants(id).await.unwrap().remove(0).blob;
     let reader = rusqlite::Connection::open(db.file()).unwrap();
     reader.execute_batch("BEGIN; SELECT COUNT(*) FROM users").unwrap();
-    one.connections.disconnect(&owner("ada")).await.unwrap();
+    let asked = one.connections.disconnect(&owner("ada")).await;
+    assert!(matches!(asked, Err(ServiceError::Store(StoreError::Busy(_)))), "{asked:?}");
+    assert_eq!(one.now(id).await.standing, Reason::UserDisconnected.into());
     one.tick().await;
     assert!(stored(&db, &sealed), "the reader has a right to it");
     reader.execute_batch("ROLLBACK").unwrap();
     one.tick().await;
     assert!(!stored(&db, &sealed));
+    one.connections.disconnect(&owner("ada")).await.unwrap();
     db.remove().await;
 }
 

@@ -144,7 +144,7 @@ async fn the_file_holds_no_plaintext_and_after_erasure_no_sealed_bytes_either() 
     );
     // Disconnecting takes the grant; erasing takes all.
     assert_eq!(store.commit(&unlink(&ada.0)).await, Ok(CommitOutcome::Committed));
-    store.scrub().await;
+    store.scrub().await.unwrap();
     assert!(!stored(&db, &ada.1), "the sealed grant outlived the disconnection");
     assert!(stored(&db, &grace.1));
     for name in ["ada", "grace"] {
