@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use super::{MOST_AT_ONCE, Question, Questions, Serving};
+use super::{MOST_AT_ONCE, Question, Questions, Serving, Waiting};
 use crate::clock::{Clock as _, SharedClock, SystemClock, is_over, within};
 use crate::store::attempts;
 use crate::store::engine::{Failure, Line, Postgres, Row, retrying};
@@ -16,37 +16,49 @@ use crate::store::{StoreError, statements};
 /// one that a firewall has dropped; with questions also, so that the pool's limit on its age holds.
 const KEPT_FOR: Duration = Duration::from_mins(1);
 
+/// Longest wait for a batch, whatever has to be tried again: within a request's 10 s, so that its
+/// caller learns that it was the database.
+const LONGEST_READ: Duration = Duration::from_millis(9500);
+
 /// Starts a task for each connection.
 pub(super) fn serve(engine: &Postgres, clock: &SharedClock, questions: Questions, serving: &Serving) {
+    let waiting = Arc::clone(&questions.waiting);
     let questions = Arc::new(Mutex::new(questions));
     for _ in 0..Postgres::STATUS_CONNECTIONS {
         let (engine, clock) = (engine.clone(), clock.clone());
-        let (questions, serving) = (Arc::clone(&questions), serving.clone());
+        let (questions, waiting, serving) = (Arc::clone(&questions), Arc::clone(&waiting), serving.clone());
         tokio::spawn(async move {
-            answer_all(&engine, &clock, &questions).await;
+            answer_all(&engine, &clock, &questions, &waiting).await;
             drop(serving);
         });
     }
 }
 
-async fn answer_all(engine: &Postgres, clock: &SharedClock, questions: &Mutex<Questions>) {
+async fn answer_all(engine: &Postgres, clock: &SharedClock, questions: &Mutex<Questions>, waiting: &Waiting) {
     // Kept between statements: returning the connection costs a round trip and a task.
     let mut kept = Kept { engine, line: None };
     loop {
         let mut batch = Vec::with_capacity(MOST_AT_ONCE);
         let asked = within(KEPT_FOR, &**clock, async { questions.lock().await.gather(&mut batch).await });
         match (asked.await, batch.is_empty()) {
-            (_, false) => answer(&mut kept, batch).await,
+            (_, false) => answer(&mut kept, batch, waiting).await,
             (None, true) => kept.line = None,
             (Some(_), true) => return,
         }
     }
 }
 
-async fn answer(kept: &mut Kept<'_>, batch: Vec<Question>) {
-    let rows = match kept.read(&batch).await {
+async fn answer(kept: &mut Kept<'_>, mut batch: Vec<Question>, waiting: &Waiting) {
+    let read = within(LONGEST_READ, &SystemClock, kept.read(&batch)).await;
+    let rows = match read.unwrap_or_else(|| Err(no_answer())) {
         Ok(rows) => rows,
-        Err(error) => return batch.into_iter().for_each(|question| question.answer(Err(error.clone()))),
+        Err(error) => {
+            if matches!(error, StoreError::Unavailable(_)) {
+                // They have waited as long, and would wait again for the same.
+                waiting.take(usize::MAX, &mut batch);
+            }
+            return batch.into_iter().for_each(|question| question.answer(Err(error.clone())));
+        }
     };
     let mut batch: Vec<_> = batch.into_iter().map(Some).collect();
     for row in rows {
@@ -59,6 +71,10 @@ async fn answer(kept: &mut Kept<'_>, batch: Vec<Question>) {
     for question in batch.into_iter().flatten() {
         question.answer(Err(StoreError::Refused("a statement left out a row".to_owned())));
     }
+}
+
+fn no_answer() -> StoreError {
+    StoreError::Unavailable("no answer in time".to_owned())
 }
 
 struct Kept<'p> {
