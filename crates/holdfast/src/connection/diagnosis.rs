@@ -152,7 +152,7 @@ impl<'a> Diagnosis<'a> {
         };
     }
 
-    /// An unexplained refusal of a refresh, compared with the answer of `/me` to the same grant.
+    /// The refusal of a refresh, compared with the answer of `/me` to the same grant.
     fn second_opinion(&self, refusal: Failure, answer: Result<Account, Failure>) -> Failure {
         match answer {
             Ok(_) => Failure { meaning: Meaning::Unavailable, ..refusal },
@@ -226,11 +226,11 @@ impl<'a> Diagnosis<'a> {
 
     fn wants_second_opinion(&self, failure: &Failure, ends: bool, is_incident: bool) -> bool {
         match self.call {
-            // The first refusal of a refresh is compared with `/me`; both are one sign. Later
-            // refusals are compared only if they would end the connection.
+            // A refusal of a refresh that would end the connection is compared with `/me`; so is
+            // the first one without a cause, where both are one sign.
             Call::Refresh => {
                 let is_first = self.connection.suspicion.is_none() && !is_incident;
-                failure.meaning == Meaning::DeadUnexplained && (is_first || ends)
+                ends || is_first && failure.meaning == Meaning::DeadUnexplained
             }
             // A pass-through call may be refused, or fail, for its content; `/me` only for the
             // account. After no answer there is no time to ask; where trouble is known, the worker

@@ -197,9 +197,13 @@ fn every_order_of_answers_has_its_outcome() {
     #[rustfmt::skip]
     let rows: &[Row] = &[
         // A refresh is refused with a cause: held for a minute among many, believed among few.
-        (Proven, Refresh, Some(STATED), FEW, Own, "earlier → revoked"),
+        (Proven, Refresh, Some(STATED), FEW, Own, "whose → well"),
+        (Proven, Refresh, Some(STATED), FEW, Fails(STATED), "whose earlier → revoked"),
+        (Proven, Refresh, Some(STATED), FEW, Fails(UNEXPLAINED), "whose earlier → revoked"),
+        (Proven, Refresh, Some(STATED), FEW, Fails(DOWN), "whose earlier → revoked"),
         (Proven, Refresh, Some(STATED), EARLY, Own, "→ refresh_failing"),
-        (Suspected(2), Refresh, Some(STATED), EARLY, Own, "earlier → revoked"),
+        (Suspected(2), Refresh, Some(STATED), EARLY, Own, "whose → provider_unavailable"),
+        (Suspected(2), Refresh, Some(STATED), EARLY, Fails(STATED), "whose earlier → revoked"),
         (Suspected(2), Refresh, Some(STATED), INCIDENT, Own, "→ provider_incident"),
         // Without a cause, for the first time: together with `/me` it is one sign.
         (Proven, Refresh, Some(UNEXPLAINED), FEW, Own, "whose → well"),
