@@ -56,7 +56,8 @@ impl Inactive {
         }
     }
 
-    pub(crate) fn remedy(&self) -> Remedy {
+    /// What would mend it, for the operator.
+    pub fn remedy(&self) -> Remedy {
         match self {
             Self::Pending => Remedy::FinishSessionTasks,
             Self::Unknown { .. } => Remedy::SignInAgain,

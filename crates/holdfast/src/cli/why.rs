@@ -120,6 +120,8 @@ fn tell(recalled: &Recalled, json: bool, printer: &mut Printer) -> ExitStatus {
     if json {
         let (meaning, causes, remedy) =
             entry.map_or(("", &[][..], ""), |entry| (entry.meaning, entry.causes, entry.remedy));
+        let causes = if one.is_explained() { &[] } else { causes };
+        let remedy = one.remedy().unwrap_or(remedy);
         printer.pretty_json(
             &json!({"request": recalled, "meaning": meaning, "causes": causes, "remedy": remedy}),
         );
@@ -134,6 +136,9 @@ fn tell(recalled: &Recalled, json: bool, printer: &mut Printer) -> ExitStatus {
     }
     if !one.detail.is_empty() {
         printer.line(format!("  told    {}", one.detail));
+    } else if let Some(entry) = entry {
+        // The log does not repeat what the caller was told.
+        printer.line(format!("  means   {}", entry.meaning));
     }
     if let Some(judgement) = &one.judgement {
         printer.line(format!("  step    {}", judgement.step));
@@ -145,11 +150,12 @@ fn tell(recalled: &Recalled, json: bool, printer: &mut Printer) -> ExitStatus {
     }
     if let Some(entry) = entry {
         // What it was need not be guessed where it is known.
-        let guesses = if one.cause.is_some() { &[] } else { entry.causes };
+        let guesses = if one.is_explained() { &[] } else { entry.causes };
         for cause in one.cause.as_deref().iter().chain(guesses) {
             printer.line(format!("  cause   {cause}"));
         }
-        printer.line(format!("{} {}", printer.tone(Tone::Hint, "  mend   "), entry.remedy));
+        let remedy = one.remedy().unwrap_or(entry.remedy);
+        printer.line(format!("{} {remedy}", printer.tone(Tone::Hint, "  mend   ")));
     }
     ExitStatus::Success
 }

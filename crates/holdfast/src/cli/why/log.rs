@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::super::long_lines;
 use crate::display_text;
 use crate::http::memory::{Judgement, Recalled, Remembered};
-use crate::http::problem::ProblemCode;
 
 /// In bytes; of a longer one only the beginning is looked at.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -34,6 +33,7 @@ pub(super) fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Op
             judgement = Some(Judgement {
                 step: text("step"),
                 found: text("detail"),
+                remedy: text("remedy"),
                 fingerprint,
                 ..Judgement::default()
             });
@@ -57,10 +57,7 @@ pub(super) fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Op
             cause = Some(text("error"));
         }
     }
-    let Some(mut one) = one else { return Ok(None) };
-    let entry = ProblemCode::parse(&one.first.code).map(ProblemCode::entry);
-    one.first.detail = entry.map_or_else(String::new, |entry| entry.meaning.to_owned());
-    Ok(Some(one))
+    Ok(one)
 }
 
 /// A log may come from anywhere: nothing in it commands the terminal.

@@ -59,10 +59,10 @@ fn explain(body: &mut Markup, recalled: &Recalled, now: Timestamp) {
     markup!(body, r#"<tr><th scope="row">When</th><td>{}</td></tr></tbody></table>"#, time(request.at, now));
     if let Some(entry) = ProblemCode::parse(&request.code).map(ProblemCode::entry) {
         markup!(body, "<p>{}</p><ul>", prose(entry.meaning));
-        for cause in entry.causes {
+        for cause in if request.is_explained() { &[] } else { entry.causes } {
             markup!(body, "<li>{}</li>", prose(cause));
         }
-        let remedy = prose(entry.remedy);
+        let remedy = prose(request.remedy().unwrap_or(entry.remedy));
         markup!(body, r#"</ul><div class="card remedy"><h3>How to fix it</h3><p>{}</p></div>"#, remedy);
     }
 }
