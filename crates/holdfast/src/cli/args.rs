@@ -285,6 +285,9 @@ pub enum ConnectionsCommand {
         /// Only those of this Instagram account: either id, or @username
         #[arg(long)]
         account: Option<String>,
+        /// Only those whose grant expires before this time, the earliest first
+        #[arg(long, value_name = "TIME")]
+        expires_before: Option<String>,
         /// The most connections to list
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,

@@ -7,6 +7,7 @@ use super::args::{ConnectionsCommand, UserArgs, WhoseArgs};
 use super::connections_act as act;
 use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
+use super::instant;
 use super::printer::{Printer, Tone};
 use super::whose::{connection_of, named};
 use crate::connection::attempt::AttemptOutcome;
@@ -25,12 +26,12 @@ const HISTORY: usize = 20;
 /// Runs one of the commands.
 pub async fn run(context: &Context, command: ConnectionsCommand, printer: &mut Printer) -> Outcome {
     match command {
-        ConnectionsCommand::List { state, reason, account, limit, json } => {
+        ConnectionsCommand::List { state, reason, account, expires_before, limit, json } => {
             let filter = Filter {
                 state: state.map(|name| parse_state(&name)).transpose()?,
                 reason: reason.map(|name| parse_reason(&name)).transpose()?,
                 account,
-                expires_before: None,
+                expires_before: expires_before.map(|text| instant::named(&text)).transpose()?,
             };
             list(context, &filter, limit as usize, json, printer).await
         }

@@ -123,7 +123,10 @@ async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Prin
             }
         }
     }
-    printer.line(format!("{renewed} data keys are now sealed with {sealing}."));
+    printer.line(match renewed + without_key + damaged {
+        0 => format!("Every data key is sealed with {sealing} already."),
+        _ => format!("{renewed} data keys are now sealed with {sealing}."),
+    });
     if without_key + damaged > 0 {
         let lost = without_key + damaged;
         let remedy = if without_key > 0 {

@@ -196,7 +196,7 @@ alerts! {
         expr: "min_over_time(holdfast_refresh_overdue[30m]) > 0",
         summary: "Due refreshes are not being made.",
         meaning: "Nobody notices for weeks; then grants expire.",
-        first: "holdfast connections list --state degraded",
+        first: "holdfast doctor",
         remedy: "Run at least one replica with HOLDFAST_WORKER=on. After a long outage the budget limits how fast the backlog \
                  falls: watch `holdfast_refresh_overdue`.",
     }
@@ -204,7 +204,7 @@ alerts! {
         expr: "holdfast_grants_expiring_unrenewed > 0",
         summary: "A grant expires within three days, and could not be refreshed.",
         meaning: "Its owner must connect again when it expires. The event `instagram.expiring_soon` told the app a week before.",
-        first: "holdfast connections list --state degraded",
+        first: "holdfast connections list --expires-before $(date -ud +3days +%FT%TZ)",
         remedy: "Look at its history (`holdfast connections show USER`) and follow the page of the reason there \
                  (`/docs/errors/REASON`).",
     }
@@ -213,7 +213,7 @@ alerts! {
         summary: "A stored grant cannot be opened: its row was changed, moved or removed.",
         meaning: "Something other than Holdfast changed the database, or its disk is failing. Its owner must connect again, unless the row \
                   is restored.",
-        first: "holdfast connections list --state reconnect_required",
+        first: "holdfast connections list --reason grant_unreadable",
         remedy: "Restore the rows of `grants` and `user_keys` from a backup: the worker resumes a connection whose grant opens again. \
                  Then find out who wrote to the database, and look at its disk.",
     }

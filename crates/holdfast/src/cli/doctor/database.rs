@@ -210,7 +210,7 @@ fn check_role(facts: &ServerFacts, lacking: Option<String>, is_current: bool, re
             )
         } else {
             format!(
-                "as the database's owner: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
+                "as the owner of the tables, or a superuser: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
             )
         };
         code::DATABASE_ROLE.failed(format!("{role} lacks {lacking}")).mended_by(remedy)

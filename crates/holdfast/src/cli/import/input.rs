@@ -5,7 +5,8 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use csv::ByteRecord;
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::super::exit::Failure;
 use super::super::{instant, long_lines};
@@ -139,13 +140,30 @@ impl<R: BufRead> Iterator for JsonLines<R> {
     }
 }
 
+/// The members that are read. One that is there twice is an error, since nobody knows which is meant.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Members {
+    user_id: Value,
+    access_token: Value,
+    token_expires_at: Value,
+    obtained_at: Value,
+}
+
 fn of_json(bytes: &[u8]) -> Result<Entry, Unusable> {
-    let object: Map<String, Value> = serde_json::from_slice(bytes).map_err(|_| "it is not a JSON object")?;
-    entry(|name| match object.get(name) {
-        None | Some(Value::Null) => Ok(String::new()),
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(Value::Number(number)) => Ok(number.to_string()),
-        Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err("it is not a JSON object".into());
+    }
+    let members: Members = serde_json::from_slice(bytes).map_err(|error| {
+        if error.is_data() { "a member is there twice" } else { "it is not a JSON object" }
+    })?;
+    let Members { user_id, access_token, token_expires_at, obtained_at } = members;
+    let values = [user_id, access_token, token_expires_at, obtained_at];
+    entry(|name| match NAMES.iter().zip(&values).find(|(each, _)| **each == name) {
+        None | Some((_, Value::Null)) => Ok(String::new()),
+        Some((_, Value::String(text))) => Ok(text.clone()),
+        Some((_, Value::Number(number))) => Ok(number.to_string()),
+        Some((_, Value::Bool(_) | Value::Array(_) | Value::Object(_))) => {
             Err("a member is neither a string nor a number")
         }
     })
@@ -212,6 +230,9 @@ fn of_record(record: &Record, place: impl Fn(&str) -> Option<usize>) -> Result<E
     let field = |name: &str| place(name).and_then(|place| fields.get(place)).unwrap_or_default();
     if REQUIRED.iter().any(|name| field(name).iter().any(|byte| matches!(byte, b'\r' | b'\n'))) {
         return Err("quotation marks join this line with the next ones".into());
+    }
+    if REQUIRED.iter().all(|name| field(name).eq_ignore_ascii_case(name.as_bytes())) {
+        return Err("it is a second header".into());
     }
     entry(|name| String::from_utf8(field(name).to_vec()).map_err(|_| "it is not in UTF-8"))
 }
@@ -310,6 +331,16 @@ mod tests {
             read(json),
             [(1, Ok(wanted)), (3, Err("user_id is not a Clerk user id, which begins with user_"))]
         );
+    }
+
+    #[test]
+    fn two_files_in_one_and_a_member_twice_are_named() {
+        let second = Err("it is a second header");
+        let text = b"user_id,access_token\nuser_1,IGAA1\nUser_Id, access_token\nuser_2,IGAA2\n";
+        let good = |user| Ok(format!("user_{user} IGAA{user} [None, None]"));
+        assert_eq!(read(text), [(2, good(1)), (3, second), (4, good(2))]);
+        let text = b"{\"user_id\":\"user_1\",\"access_token\":\"IGAA1\",\"access_token\":\"IGAA2\"}\n[\"user_1\",\"IGAA1\"]";
+        assert_eq!(read(text), [(1, Err("a member is there twice")), (2, Err("it is not a JSON object"))]);
     }
 
     #[test]
