@@ -159,7 +159,14 @@ impl Worker {
                 Ok(done) => {
                     self.tally.ticked(self.clock.now());
                     if done != Done::default() {
-                        tracing::info!(?done, "worker");
+                        let Done { renewed, failed, expired, attempts } = done;
+                        tracing::info!(
+                            renewed,
+                            failed,
+                            expired,
+                            attempts,
+                            "the worker has done what was due"
+                        );
                     }
                 }
                 Err(error) => tracing::warn!(%error, "a worker tick failed; the next one tries again"),
