@@ -178,6 +178,7 @@ pub fn register(registry: &mut Registry) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
     use std::sync::mpsc::SyncSender;
 
     use super::*;
@@ -226,17 +227,16 @@ mod tests {
         assert_eq!(log.counts.dropped.load(Ordering::Relaxed), 3);
     }
 
-    /// Takes up to so many bytes at a time, and nothing in between.
+    /// Takes up to so many bytes once it has room, and then nothing.
     struct Sluggish {
         takes: usize,
-        is_full: bool,
+        has_room: Arc<AtomicBool>,
         taken: std::sync::mpsc::Sender<Vec<u8>>,
     }
 
     impl Write for Sluggish {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.is_full = !self.is_full;
-            if !self.is_full {
+            if !self.has_room.swap(false, Ordering::SeqCst) {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             let taken = &bytes[..bytes.len().min(self.takes)];
@@ -252,8 +252,11 @@ mod tests {
     #[test]
     fn a_line_that_was_half_written_goes_on() {
         let (taken, read) = channel();
-        let mut log = LogWriter::start(Sluggish { takes: 6, is_full: false, taken }).unwrap();
-        for lines in ["one\ntwo\nthree\n", "four\n", "", "five\n"] {
+        let has_room = Arc::<AtomicBool>::default();
+        let out = Sluggish { takes: 6, has_room: Arc::clone(&has_room), taken };
+        let mut log = LogWriter::start(out).unwrap();
+        for (has, lines) in [(true, "one\ntwo\nthree\n"), (true, "four\n"), (true, ""), (false, "five\n")] {
+            has_room.store(has, Ordering::SeqCst);
             log.write_all(lines.as_bytes()).unwrap();
             let (written, told) = channel();
             log.messages.send(Message::Flush(written)).unwrap();
