@@ -14,6 +14,7 @@ import http.server
 import json
 import os
 import pickle
+import re
 import signal
 import socket
 import ssl
@@ -28,6 +29,7 @@ import types
 import unittest
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
 from unittest import mock
 
@@ -44,6 +46,7 @@ from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from holdfast_backend import Caller, Holdfast, HoldfastError, Refusal, Requirements, WebhookError, asgi, verify_webhook
+from holdfast_backend._verify import THREADS
 from holdfast_backend.django import judging
 from holdfast_backend.fastapi import install, require_caller
 from holdfast_backend.flask import judge_requests
@@ -52,6 +55,7 @@ from holdfast_backend.wsgi import HoldfastMiddleware
 Answer = tuple[int, Mapping[str, str], bytes]
 PROBLEM = {"content-type": "application/problem+json"}
 ACCEPTED: Answer = (200, {"x-auth-user": "user_1", "x-auth-session": "sess_1"}, b"")
+README = Path(__file__).parent.parent / "README.md"
 SECRET = "shared-by-holdfast-and-the-backend-48-bytes-long"
 
 
@@ -454,8 +458,11 @@ class Verify(unittest.TestCase):
             await asyncio.sleep(0.05)
             await asyncio.to_thread(lambda: None)
             self.assertFalse(any(each.done() for each in asking), "the app waited for a thread until they gave up")
-            for verdict in await asyncio.gather(*asking):
-                self.assert_cannot_judge(verdict)
+            for each, verdict in enumerate(await asyncio.gather(*asking)):
+                if each < THREADS:
+                    self.assert_cannot_judge(verdict)
+                else:  # those that waited for a thread do not say that Holdfast was asked
+                    self.assert_cannot_judge(verdict, f"this backend has {THREADS} questions under way", "backend-limited")
             return time.monotonic() - began
 
         with raw_server(hang) as url:
@@ -714,10 +721,10 @@ class Verify(unittest.TestCase):
                 self.assertEqual((len(server.asked), server.connections), (3, 2))
 
     def assert_cannot_judge(
-        self, verdict: Caller | None | Refusal, why: str = "Holdfast does not answer"
+        self, verdict: Caller | None | Refusal, why: str = "Holdfast does not answer", code: str = "holdfast-unreachable"
     ) -> None:
         assert isinstance(verdict, Refusal), verdict
-        self.assertEqual((verdict.status, verdict.problem["code"]), (503, "holdfast-unreachable"))
+        self.assertEqual((verdict.status, verdict.problem["code"]), (503, code))
         self.assertEqual(verdict.problem["detail"], f"The session token could not be judged: {why}.")
         self.assertGreater(int(verdict.headers["retry-after"]), 0)
 
@@ -858,6 +865,23 @@ class FastApi(unittest.TestCase):
             self.assertEqual(client.get("/posts", headers=bearer).json(), "mine")
             with client.websocket_connect("/live", headers=bearer) as socket:
                 self.assertEqual(socket.receive_text(), "mine")
+
+    def test_a_pages_websocket_says_who_it_is_by_its_first_message(self) -> None:
+        (block,) = re.findall(r"```python\n([^`]*?receive_text[^`]*)```", README.read_text())
+
+        def first_answer(url: str) -> str | int:
+            app = FastAPI()
+            exec(block, {"app": app, "holdfast": Holdfast(url), "Refusal": Refusal, "WebSocket": WebSocket})
+            with TestClient(app) as client, client.websocket_connect("/live") as socket:
+                socket.send_text(token(time.time() + 60).removeprefix("Bearer "))
+                try:
+                    return socket.receive_text()
+                except WebSocketDisconnect as closed:
+                    return closed.code
+
+        with Server(lambda _: ACCEPTED) as accepting, Server(lambda _: self.REFUSED) as refusing:
+            answers = [first_answer(url) for url in (accepting.url, refusing.url, "http://127.0.0.1:1")]
+        self.assertEqual(answers, ["for user_1", 1008, 1013])
 
     def test_a_refused_handshake_is_answered_as_any_request_is(self) -> None:
         with Server(lambda _: self.REFUSED) as server:

@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import json
 import logging
+import math
 import re
 import threading
 import time
@@ -49,6 +50,16 @@ class Refusal:
         return json.dumps(self.problem).encode()
 
 
+class _Question(Future[Any]):
+    """One for all who come with the same token while it is under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun_at = time.monotonic()
+        #: When a thread took it up.
+        self.asked_at = math.inf
+
+
 class Verifier(OfOneProcess):
     """Asks `/forward-auth` and remembers accepted tokens until they expire."""
 
@@ -63,8 +74,7 @@ class Verifier(OfOneProcess):
         """A child process has none of the threads, nor the one that may have held the lock."""
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS, "holdfast")
-        #: One question for all who come with the same token while it is under way.
-        self._asking: dict[bytes, Future[Any]] = {}
+        self._asking: dict[bytes, _Question] = {}
 
     def verify(
         self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET",
@@ -125,7 +135,7 @@ class Verifier(OfOneProcess):
                 return cast("Caller | None | Refusal", verdict)
             if is_mine:
                 break
-        return _cannot_judge(NO_ANSWER)
+        return self._in_vain(question)
 
     def _without_asking(self, authorization: Sequence[str], requirements: Requirements, method: str) -> Any:
         """What needs no question: None for nobody, or a refusal."""
@@ -135,26 +145,35 @@ class Verifier(OfOneProcess):
             return MULTIPLE_CREDENTIALS
         return _UNKNOWN if all(map(_HEADER.fullmatch, authorization)) else MALFORMED_CREDENTIAL
 
-    def _question(self, key: bytes) -> tuple[Future[Any], bool]:
+    def _in_vain(self, question: _Question) -> Refusal:
+        """There was no answer in time; nor, where it has waited so long, a thread to ask by."""
+        if question.asked_at - question.begun_at < self._timeout / 2:
+            return _cannot_judge(NO_ANSWER)
+        why = f"this backend has {THREADS} questions under way"
+        self._tell(f"{why}, and one more waited {self._timeout} s")
+        return _cannot_judge(why, LIMITED)
+
+    def _question(self, key: bytes) -> tuple[_Question, bool]:
         """The question under way, or a new one, which is the caller's to have answered."""
         with self._lock:
             question = self._asking.get(key)
             if question is not None:
                 return question, False
-            question = self._asking[key] = Future()
+            question = self._asking[key] = _Question()
             question.set_running_or_notify_cancel()  # whoever gives up waiting does not cancel it for the others
             return question, True
 
     def _answer(
-        self, key: bytes, question: Future[Any], headers: Mapping[str, str], requirements: Requirements, until: float
+        self, key: bytes, question: _Question, headers: Mapping[str, str], requirements: Requirements, until: float
     ) -> None:
+        question.asked_at = time.monotonic()
         verdict: Any = _UNKNOWN
         try:
             verdict = self._ask(key, headers, requirements, until)
         finally:
             self._end(key, question, verdict)
 
-    def _end(self, key: bytes, question: Future[Any], verdict: Any) -> None:
+    def _end(self, key: bytes, question: _Question, verdict: Any) -> None:
         with self._lock:
             self._asking.pop(key, None)
         question.set_result(verdict)
@@ -198,7 +217,7 @@ class Verifier(OfOneProcess):
         if answer.status == 429:
             why = "Holdfast limits the requests of this backend"
             self._tell(f"{why} (HOLDFAST_REQUESTS_PER_ADDRESS, or a limit in front of it)")
-            return _cannot_judge(why, "backend-limited", retry_after)
+            return _cannot_judge(why, LIMITED, retry_after)
         why = f"the answer from Holdfast's address is no verdict ({about})"
         self._tell(why)
         return _cannot_judge(why, retry_after=retry_after)
@@ -302,6 +321,7 @@ def refuse(status: int, members: Mapping[str, Any], headers: Iterable[tuple[str,
 
 
 NO_ANSWER = "Holdfast does not answer"
+LIMITED = "backend-limited"
 
 
 def _cannot_judge(why: str, code: str = "holdfast-unreachable", retry_after: str | None = None) -> Refusal:
