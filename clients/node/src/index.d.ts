@@ -86,6 +86,7 @@ export interface Options {
 }
 
 export interface GraphCall {
+  /** GET if not given, which has no body. */
   method?: "GET" | "POST" | "DELETE" | undefined;
   query?: Record<string, string | number | boolean | null | undefined> | undefined;
   body?: unknown;

@@ -577,6 +577,16 @@ test("without room nothing is remembered", async () => {
   assert.equal(server.count(), 3);
 });
 
+test("a body without its method is the app's own mistake, and not Holdfast's silence", async () => {
+  const server = await serve(() => [200, { "content-type": "application/json" }, "{}"]);
+  const { service } = createHoldfast({ url: server.url, serviceKey: "hf_sk_x" });
+  await assert.rejects(
+    service.graph("user_1", "me/media", { body: { caption: "Hello" } }),
+    new TypeError("a graph call with a body needs its method: POST or DELETE"),
+  );
+  assert.equal(server.count(), 0);
+});
+
 test("a path or an id never leads to another route", async () => {
   const asked = [];
   const server = await serve((request) => {

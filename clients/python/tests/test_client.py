@@ -1172,6 +1172,13 @@ class Service(unittest.TestCase):
             Holdfast(server.url, service_key="hf_sk_x").service.graph("user_1", "me", query=query)
             self.assertTrue(server.asked[0].endswith("/graph/me?a=true&b=1&fields=id%2Ccaption"), server.asked)
 
+    def test_a_body_without_its_method_is_the_apps_own_mistake(self) -> None:
+        with Server(lambda _: (200, {"content-type": "application/json"}, b"{}")) as server:
+            service = Holdfast(server.url, service_key="hf_sk_x").service
+            with self.assertRaisesRegex(ValueError, "a graph call with a body needs its method: POST or DELETE"):
+                service.graph("user_1", "me/media", body={"caption": "Hello"})
+            self.assertEqual(server.asked, [])
+
     def test_pages_take_the_parameters_that_there_are_and_no_others(self) -> None:
         with Server(lambda _: (200, {"content-type": "application/json"}, b"{}")) as server:
             service = Holdfast(server.url, service_key="hf_sk_x").service

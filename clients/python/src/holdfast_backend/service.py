@@ -69,6 +69,8 @@ class Service:
     def graph(
         self, user_id: str, path: str, *, method: str = "GET", query: Mapping[str, Any] | None = None, body: Any = None
     ) -> GraphAnswer:
+        if method == "GET" and body is not None:  # Holdfast reads none: what was to be published would be listed
+            raise ValueError("a graph call with a body needs its method: POST or DELETE")
         return cast("GraphAnswer", self._call(method, _instagram(user_id, f"/graph/{_below(path)}"), query, body))
 
     def connections(
