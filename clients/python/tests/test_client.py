@@ -30,7 +30,7 @@ import unittest
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping, Sequence
 from unittest import mock
 
 import django.conf  # type: ignore[import-untyped]
@@ -939,7 +939,12 @@ class InsideFrameworks(unittest.TestCase):
         judge_requests(app, Holdfast(url), public=["/events"])
         return app.test_client()
 
-    def django_client(self, url: str) -> Any:
+    def django_client(
+        self,
+        url: str,
+        middleware: Sequence[str] = ("cors", "judge"),
+        client_of: Callable[[], Any] = lambda: werkzeug.test.Client(django.core.wsgi.get_wsgi_application()),
+    ) -> Any:
         def cors(get_response: Any) -> Any:  # as django-cors-headers does
             def answer(request: Any) -> Any:
                 response = get_response(request)
@@ -959,10 +964,9 @@ class InsideFrameworks(unittest.TestCase):
         if not django.conf.settings.configured:
             django.conf.settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="x", ROOT_URLCONF="urls_of_the_test")
             django.setup()
-        names = ["middleware_of_the_test.cors", "middleware_of_the_test.judge"]
-        with django.test.override_settings(MIDDLEWARE=names):
+        with django.test.override_settings(MIDDLEWARE=[f"middleware_of_the_test.{each}" for each in middleware]):
             django.urls.clear_url_caches()
-            return werkzeug.test.Client(django.core.wsgi.get_wsgi_application())
+            return client_of()
 
     def test_a_refusal_has_the_headers_of_the_extension(self) -> None:
         for client_of in (self.flask_client, self.django_client):
@@ -976,6 +980,20 @@ class InsideFrameworks(unittest.TestCase):
             with self.subTest(client_of.__name__), Server(lambda _: ACCEPTED) as server:
                 answered = client_of(server.url).get("/posts", headers={"authorization": token(time.time() + 60)})
                 self.assertEqual(answered.data, b"user_1")
+
+    def test_django_under_asgi_asks_in_the_event_loop_and_holds_no_thread_for_a_request(self) -> None:
+        def client_of() -> Any:
+            client = django.test.AsyncClient()
+            client.handler.load_middleware(is_async=True)
+            return client
+
+        held = mock.patch.object(Holdfast, "verify", side_effect=AssertionError("it holds a thread meanwhile"))
+        for answer, status in ((ACCEPTED, 200), (self.REFUSED, 401)):
+            with self.subTest(status), Server(lambda _: answer) as server, held:
+                client = self.django_client(server.url, ["judge"], client_of)
+                answered = asyncio.run(client.get("/posts", headers={"authorization": token(time.time() + 60)}))
+                self.assertEqual(answered.status_code, status)
+                self.assertEqual(asyncio.run(client.get("/events")).content, b"event")
 
     def test_options_that_become_another_method_further_in_are_judged(self) -> None:
         def overriding(environ: Any, start_response: Any) -> Any:  # Flask's recipe for method overrides

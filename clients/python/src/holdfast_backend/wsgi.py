@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Callable, Iterable, Mapping
 
-from . import Caller, Refusal
+from . import Caller, Refusal, Requirements
 from ._middleware import Middleware, effective_method
 
 StartResponse = Callable[..., Any]
@@ -31,6 +31,18 @@ class HoldfastMiddleware(Middleware[App]):
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [verdict.body]
 
     def verdict(self, environ: Mapping[str, Any]) -> Caller | None | Refusal:
+        asked = self._asked(environ)
+        return self.holdfast.verify(*asked) if isinstance(asked, tuple) else asked
+
+    async def verdict_async(self, environ: Mapping[str, Any]) -> Caller | None | Refusal:
+        """The same, for an event loop."""
+        asked = self._asked(environ)
+        return await self.holdfast.verify_async(*asked) if isinstance(asked, tuple) else asked
+
+    def _asked(
+        self, environ: Mapping[str, Any]
+    ) -> tuple[list[str], Requirements, str, str | None] | Caller | None | Refusal:
+        """What Holdfast is to be asked, or the verdict where that is known without."""
         if environ.get("PATH_INFO") in self.public:
             return None
         method = effective_method(environ["REQUEST_METHOD"], map(environ.get, OVERRIDES))
@@ -39,4 +51,4 @@ class HoldfastMiddleware(Middleware[App]):
         # A WSGI server joins several headers of one name by commas, and a session token has none.
         authorization = environ.get("HTTP_AUTHORIZATION")
         values = [] if authorization is None else authorization.split(",")
-        return self.holdfast.verify(values, self.requirements, method, environ.get("HTTP_COOKIE"))
+        return values, self.requirements, method, environ.get("HTTP_COOKIE")
