@@ -384,3 +384,22 @@ test("a 401 that comes late, after the session has changed, is not given to the 
   assert.equal((await theirs).code, "session-changed");
   assert.equal((await (await request("/things")).json()).mine, undefined);
 });
+
+test("what one person did while the first answer was awaited is not sent as the next person", async (t) => {
+  let id = "sess_1";
+  const { server, signIn, request } = await setUp(t, { getSessionId: () => id });
+  const asked = new Promise((resolve) =>
+    server.script("GET /slow", (_, response) => resolve(response)),
+  );
+  server.script("POST /things", (_, response) => json(response, 201, {}));
+  const first = request("/slow");
+  const late = await asked;
+  const done = request("/things", { method: "POST" }).catch(({ code }) => code);
+  signIn.become("user_2", "sess_2");
+  id = "sess_2";
+  server.script("GET /slow", (_, response) => json(response, 200, {}));
+  json(late, 200, {});
+  assert.equal(await done, "session-changed");
+  assert.deepEqual(new Set(server.routes()), new Set(["GET /slow"]));
+  await first;
+});

@@ -1,4 +1,5 @@
 /** `fetch` with the rule for 401, for those who keep a wrapper of their own. */
+import { sessionChanged } from "./errors.js";
 import { ONE_MORE_WHILE_WELL, SHORTEST_PAUSE } from "./limits.js";
 import { checkServer, fail } from "./options.js";
 import { ignore } from "./pending.js";
@@ -78,6 +79,8 @@ export function authorizedFetch(options) {
       return session.authorize(
         async (token) => {
           if (final) throw final;
+          // It may have waited for the first request until another person was there.
+          if (since !== session.present()) throw sessionChanged();
           const headers = new Headers(init?.headers);
           headers.set("authorization", `Bearer ${token}`);
           const response = await send(address, { redirect: "error", ...init, headers });
