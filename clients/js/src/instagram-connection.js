@@ -28,7 +28,8 @@ function useButtons(instagram, busy) {
   React.useEffect(
     () => () => {
       if (!pressed || document.activeElement !== document.body) return;
-      const next = pressed.group.querySelector(".hf-actions button") ?? pressed.group;
+      // Not one of those that are folded away: they take no focus.
+      const next = pressed.group.querySelector(".hf-actions > button") ?? pressed.group;
       /** @type {HTMLElement} */ (next).focus();
     },
     [pressed],

@@ -21,8 +21,11 @@ before(async () => {
 });
 after(() => browser.close());
 
+/** The text of what has the focus; none where nothing has it, which is then on the whole page. */
 const focused = (app) =>
-  app.page.evaluate(() => document.activeElement.textContent || document.activeElement.tagName);
+  app.page.evaluate(
+    () => document.activeElement !== document.body && document.activeElement.textContent,
+  );
 const isConnected = ({ server }) => (server.state.status = connected);
 
 test("Enter on Connect, and 429: the focus stays, and the next Enter is the next attempt", async (t) => {
@@ -76,7 +79,17 @@ test("three presses of Check again are one request, and the button says that it 
   answer();
   await shows(app, /Connected/);
   assert.equal(count(app, CHECK), 1);
-  await until(async () => (await focused(app)) !== "BODY", "the focus");
+  await until(async () => /^InstagramConnected/.test(await focused(app)), "the focus on the card");
+});
+
+test("Enter on Try again, and all is well: the focus stays within, though nothing is left to press", async (t) => {
+  const app = await openApp(t, { browser, fault: "503", prepare: isConnected });
+  const retry = app.page.getByRole("button", { name: "Try again" });
+  await retry.focus();
+  app.server.state.fault = null;
+  await app.page.keyboard.press("Enter");
+  await shows(app, /@ada\.makes/);
+  await until(async () => /^InstagramConnected/.test(await focused(app)), "the focus on the card");
 });
 
 test("the wrong account came back: another can be chosen, Instagram asks for it, and it is taken", async (t) => {
