@@ -100,6 +100,21 @@ export function InstagramConnection({ headingLevel = 2, className = "", locale: 
     state = phase,
   } = status ?? /** @type {Partial<InstagramStatus>} */ ({});
 
+  /**
+   * What the first press only asks; the second does it. The key closes it again when another
+   * account comes.
+   * @param {Operation} name
+   * @param {string} label
+   * @param {string} confirm
+   */
+  const asking = (name, label, confirm) =>
+    h(
+      "details",
+      { key: name + account?.id },
+      h("summary", null, label),
+      button(name, confirm),
+    );
+
   return h(
     "div",
     {
@@ -136,21 +151,17 @@ export function InstagramConnection({ headingLevel = 2, className = "", locale: 
       "div",
       { className: "hf-actions" },
       press && button(press, isConnecting ? labels.busy : label),
-      button("connectAnother", another),
+      another &&
+        (account
+          ? asking("connectAnother", another, labels.replace ?? another)
+          : button("connectAnother", another)),
       action === "fix_at_instagram" &&
         h(
           "a",
           { href: "https://www.instagram.com/", target: "_blank", rel: "noreferrer" },
           labels.open,
         ),
-      // The first press only asks. The key closes it again when another account comes.
-      account &&
-        h(
-          "details",
-          { key: account.id },
-          h("summary", null, labels.disconnect),
-          button("disconnect", labels.confirm),
-        ),
+      account && asking("disconnect", labels.disconnect, labels.confirm),
     ),
   );
 }

@@ -48,6 +48,11 @@ export interface Locale {
     readonly retry: string;
     /** Connects another account, where the wrong one came back. */
     readonly another: string;
+    /**
+     * Confirms it where an account is connected, whose place the other one takes. If not given it
+     * reads as `another`.
+     */
+    readonly replace?: string | undefined;
     readonly disconnect: string;
     readonly confirm: string;
     /** On a button while what it does is under way. */

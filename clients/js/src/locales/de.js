@@ -88,6 +88,7 @@ export const de = {
     check: "Erneut prüfen",
     retry: "Erneut versuchen",
     another: "Anderes Konto verwenden",
+    replace: "Ja, das angezeigte Konto ersetzen",
     disconnect: "Verbindung trennen",
     confirm: "Ja, von Instagram trennen",
     busy: "Einen Moment …",

@@ -54,6 +54,7 @@ export const en = {
     check: "Check again",
     retry: "Try again",
     another: "Use another account",
+    replace: "Yes, replace the account shown",
     disconnect: "Disconnect",
     confirm: "Yes, disconnect Instagram",
     busy: "One moment…",

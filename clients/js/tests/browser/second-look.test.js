@@ -92,21 +92,44 @@ test("Enter on Try again, and all is well: the focus stays within, though nothin
   await until(async () => /^InstagramConnected/.test(await focused(app)), "the focus on the card");
 });
 
-test("the wrong account came back: another can be chosen, Instagram asks for it, and it is taken", async (t) => {
-  const app = await openApp(t, {
+/** Back from Instagram with an account that is refused, whoever is connected. */
+const openWith = (t, code, status) =>
+  openApp(t, {
     browser,
     query: CALLBACK,
     prepare: ({ server }) => {
-      server.state.status = connected;
+      server.state.status = status;
       server.state.authorizeUrl = "data:text/html,Instagram";
-      server.script(COMPLETE, (request, response) => problem(response, 409, "different-account"));
+      server.script(COMPLETE, (request, response) => problem(response, 409, code));
     },
   });
-  await app.page.getByRole("button", { name: "Use another account" }).click();
+const takesAnyAccount = async (app) => {
   await until(() => count(app, CONNECT) === 1, "the attempt");
   const { body } = app.requests().find(({ route }) => route === CONNECT);
   assert.equal(body.force_reauth, true);
   assert.equal(body.expect, "any_account", "or another is refused once more, round and round");
+};
+
+test("the wrong account came back: another can be chosen, Instagram asks for it, and it is taken", async (t) => {
+  const app = await openWith(t, "account-belongs-to-another-user", notConnected);
+  await app.page.getByRole("button", { name: "Use another account" }).click();
+  await takesAnyAccount(app);
+});
+
+test("nothing takes the place of a connected account before a second press has said so", async (t) => {
+  const app = await openWith(t, "different-account", connected);
+  const summary = app.page.locator("summary", { hasText: "Use another account" });
+  await summary.click();
+  const confirm = app.page.getByRole("button", { name: "Yes, replace the account shown" });
+  await confirm.waitFor();
+  await summary.click(); // not after all
+  await confirm.waitFor({ state: "hidden" });
+  await app.pass(1_000);
+  assert.equal(count(app, CONNECT), 0);
+  await app.page.keyboard.press("Enter");
+  await app.page.keyboard.press("Tab");
+  await app.page.keyboard.press("Enter");
+  await takesAnyAccount(app);
 });
 
 test("an account that Instagram does not admit: it says so once, and once admitted a press connects", async (t) => {
