@@ -93,6 +93,17 @@ describe("the demo page", () => {
     assertHealthy({ except: /status of 409/ });
   });
 
+  test("a press that reaches nobody says so, until one does", async (t) => {
+    const { page } = await visit(t, all);
+    await page.route("**/v1/dev/sign-in", (route) => route.abort());
+    await page.getByRole("button", { name: /Ada Lovelace/ }).click();
+    const notice = page.locator("#notice");
+    await notice.getByText("cannot reach its servers").waitFor();
+    await page.unroute("**/v1/dev/sign-in");
+    await signInAs(page, "Ada Lovelace");
+    await notice.waitFor({ state: "hidden" });
+  });
+
   test("on a phone the result of a press is on the screen", async (t) => {
     const { page, assertHealthy } = await visit(t, all, { viewport: { width: 390, height: 844 } });
     await signInAs(page, "Grace Hopper");

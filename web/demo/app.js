@@ -4,7 +4,7 @@ import { describe } from "/client/states.js";
 import { createBreakPanel } from "./break-panel.js";
 import { createComparison } from "./comparison.js";
 import { showCommands } from "./curl.js";
-import { byId, h, onPress, say, sayOrHide } from "./dom.js";
+import { byId, complain, h, onPress, say, sayOrHide, UNREACHABLE } from "./dom.js";
 import { activeFaults } from "./faults.js";
 import { createLogView, recordingFetch } from "./request-log.js";
 import { createSession, people } from "./session.js";
@@ -189,9 +189,4 @@ function focusOn(id) {
   heading.focus();
 }
 
-main().catch(() => {
-  sayOrHide(
-    byId("notice"),
-    "This page cannot reach its servers. Is “holdfast dev” still running? Reload once it is.",
-  );
-});
+main().catch(() => complain(UNREACHABLE));

@@ -33,6 +33,19 @@ export function sayOrHide(element, text) {
   element.hidden = !text;
 }
 
+export const UNREACHABLE =
+  "This page cannot reach its servers. Is “holdfast dev” still running? Reload once it is.";
+
+/** Until the next press. */
+let isComplaining = false;
+
+/** Says why something came to nothing. @param {string} text */
+export function complain(text) {
+  isComplaining = true;
+  sayOrHide(byId("notice"), text);
+  byId("notice").scrollIntoView({ block: "nearest" });
+}
+
 /**
  * Runs what a button does, once at a time. `aria-disabled` instead of `disabled`: a disabled button
  * loses the focus, and with it the place of whoever uses the keyboard.
@@ -41,8 +54,14 @@ export function onPress(button, work) {
   button.addEventListener("click", async () => {
     if (button.getAttribute("aria-disabled") === "true") return;
     button.setAttribute("aria-disabled", "true");
+    if (isComplaining) byId("notice").hidden = true;
+    isComplaining = false;
     try {
       await work();
+    } catch (error) {
+      // What `fetch` says of a server that is gone is no sentence.
+      complain(error instanceof TypeError ? UNREACHABLE : error.message);
+      throw error; // for whoever looks at the console
     } finally {
       button.removeAttribute("aria-disabled");
     }
