@@ -108,12 +108,7 @@ export function InstagramConnection({ headingLevel = 2, className = "", locale: 
    * @param {string} confirm
    */
   const asking = (name, label, confirm) =>
-    h(
-      "details",
-      { key: name + account?.id },
-      h("summary", null, label),
-      button(name, confirm),
-    );
+    h("details", { key: name + account?.id }, h("summary", null, label), button(name, confirm));
 
   return h(
     "div",

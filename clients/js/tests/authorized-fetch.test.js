@@ -403,3 +403,21 @@ test("what one person did while the first answer was awaited is not sent as the 
   assert.deepEqual(new Set(server.routes()), new Set(["GET /slow"]));
   await first;
 });
+
+test("what one person did while the first token was awaited is not sent as the next person", async (t) => {
+  let id = "sess_1";
+  const tokens = [new Promise(() => {}), makeToken({ sub: "user_2", sid: "sess_2" })];
+  const time = createSimulatedClock(() => new Promise(setImmediate));
+  const { server, request } = await setUp(t, {
+    clock: time.clock,
+    getSessionId: () => id,
+    getToken: async () => tokens.shift(),
+  });
+  server.script("POST /things", (_, response) => json(response, 201, {}));
+  request("/things").catch(() => {});
+  const done = request("/things", { method: "POST" }).catch(({ code }) => code);
+  id = "sess_2";
+  await time.advance(1_000);
+  assert.equal(await done, "session-changed");
+  assert.deepEqual(server.routes(), []);
+});

@@ -75,12 +75,14 @@ export function authorizedFetch(options) {
     let own = /** @type {Sent | null} */ (null);
     const ask = () => {
       const since = session.present();
+      const id = session.id();
       own = null;
       return session.authorize(
         async (token) => {
           if (final) throw final;
-          // It may have waited for the first request until another person was there.
-          if (since !== session.present()) throw sessionChanged();
+          // It may have waited, for the first request or for a token, until others were there.
+          // Whoever asks before there is a session asks for whoever comes.
+          if (since !== session.present() || (id && id !== session.id())) throw sessionChanged();
           const headers = new Headers(init?.headers);
           headers.set("authorization", `Bearer ${token}`);
           const response = await send(address, { redirect: "error", ...init, headers });
