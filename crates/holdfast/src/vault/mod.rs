@@ -14,7 +14,7 @@ mod sentinel;
 mod user_key;
 
 pub use location::Location;
-pub use ring::{KeyRing, KeyRingFault, KeyRingFaults};
+pub use ring::{KeyRing, KeyRingFaults};
 pub use sentinel::{Sentinel, SentinelError};
 pub use user_key::{UserKey, WrappedKey};
 

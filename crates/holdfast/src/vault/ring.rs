@@ -22,94 +22,24 @@ struct Named {
     bytes: KeyBytes,
 }
 
-/// One fault of a key list. Never quotes key bytes; `position` counts from 1.
+/// Every fault of a key list, in a sentence each. Never quotes key bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyRingFault {
-    /// No entry at all.
-    #[error("there is no key; make one with `holdfast keys generate`")]
-    Empty,
-    /// Nothing between two commas.
-    #[error("entry {position} is empty")]
-    Blank {
-        /// Which entry.
-        position: usize,
-    },
-    /// No colon.
-    #[error("entry {position} is not of the form `id:base64`")]
-    NoId {
-        /// Which entry.
-        position: usize,
-    },
-    /// The id is not 1 to 64 letters, digits, `-`, `_` or `.`.
-    #[error("entry {position}: the id must be 1 to 64 letters, digits, `-`, `_` or `.`")]
-    BadId {
-        /// Which entry.
-        position: usize,
-    },
-    /// Two entries have one id.
-    #[error("entry {position}: the id `{id}` is already taken by an earlier entry")]
-    DuplicateId {
-        /// Which entry.
-        position: usize,
-        /// The id.
-        id: String,
-    },
-    /// Two entries have the same bytes.
-    #[error("entry {position}: key `{id}` has the same bytes as an earlier entry")]
-    DuplicateKey {
-        /// Which entry.
-        position: usize,
-        /// The id.
-        id: String,
-    },
-    /// White space within an entry.
-    #[error(
-        "entry {position}: key `{id}` has a space or a line break within it; put a comma between two entries: \
-         `id:base64,id:base64`"
-    )]
-    Spaced {
-        /// Which entry.
-        position: usize,
-        /// The id.
-        id: String,
-    },
-    /// Not standard base64.
-    #[error("entry {position}: key `{id}` is not standard base64 (RFC 4648 section 4, with padding)")]
-    NotBase64 {
-        /// Which entry.
-        position: usize,
-        /// The id.
-        id: String,
-    },
-    /// Not 32 bytes.
-    #[error("entry {position}: key `{id}` has {bytes} bytes; it must have 32")]
-    WrongLength {
-        /// Which entry.
-        position: usize,
-        /// The id.
-        id: String,
-        /// How many it has.
-        bytes: usize,
-    },
-}
-
-/// Every fault of a key list.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-pub struct KeyRingFaults(pub Vec<KeyRingFault>);
+#[error("{}", .0.join("; "))]
+pub struct KeyRingFaults(pub Vec<String>);
 
 impl KeyRing {
     /// Reads a list like `2026-11:q83v…=,2025-03:AbCd…=`. White space around entries is ignored.
     /// All faults are reported at once.
     pub fn parse(list: &str) -> Result<Self, KeyRingFaults> {
         if list.trim().is_empty() {
-            return Err(KeyRingFaults(vec![KeyRingFault::Empty]));
+            let fault = "there is no key; make one with `holdfast keys generate`";
+            return Err(KeyRingFaults(vec![fault.to_owned()]));
         }
         let (mut keys, mut faults) = (Vec::<Named>::new(), Vec::new());
         for (index, entry) in list.split(',').enumerate() {
-            match parse_entry(index + 1, entry.trim(), &keys) {
+            match parse_entry(entry.trim(), &keys) {
                 Ok(key) => keys.push(key),
-                Err(fault) => faults.push(fault),
+                Err(fault) => faults.push(format!("entry {}{fault}", index + 1)),
             }
         }
         let mut keys = keys.into_iter();
@@ -164,32 +94,35 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-fn parse_entry(position: usize, entry: &str, earlier: &[Named]) -> Result<Named, KeyRingFault> {
+/// The error goes on from the number of the entry.
+fn parse_entry(entry: &str, earlier: &[Named]) -> Result<Named, String> {
     if entry.is_empty() {
-        return Err(KeyRingFault::Blank { position });
+        return Err(" is empty".to_owned());
     }
-    let (id, encoded) = entry.split_once(':').ok_or(KeyRingFault::NoId { position })?;
+    let (id, encoded) = entry.split_once(':').ok_or(" is not of the form `id:base64`")?;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if id.is_empty() || id.len() > MAX_KEY_ID || !id.bytes().all(allowed) {
-        return Err(KeyRingFault::BadId { position });
+        return Err(": the id must be 1 to 64 letters, digits, `-`, `_` or `.`".to_owned());
     }
-    let (id, encoded) = (id.to_owned(), encoded.trim());
+    let of_key = |fault: &str| format!(": key `{id}` {fault}");
+    let encoded = encoded.trim();
     if encoded.contains(char::is_whitespace) {
-        return Err(KeyRingFault::Spaced { position, id });
+        return Err(of_key(
+            "has a space or a line break within it; put a comma between two entries: `id:base64,id:base64`",
+        ));
     }
-    let Ok(decoded) = STANDARD.decode(encoded).map(Zeroizing::new) else {
-        return Err(KeyRingFault::NotBase64 { position, id });
-    };
+    let decoded = STANDARD.decode(encoded).map(Zeroizing::new);
+    let decoded = decoded.map_err(|_| of_key("is not standard base64 (RFC 4648 section 4, with padding)"))?;
     let mut bytes = KeyBytes::default();
     if decoded.len() != bytes.len() {
-        return Err(KeyRingFault::WrongLength { position, id, bytes: decoded.len() });
+        return Err(of_key(&format!("has {} bytes; it must have 32", decoded.len())));
     }
     bytes.copy_from_slice(&decoded);
     if earlier.iter().any(|key| key.id == id) {
-        return Err(KeyRingFault::DuplicateId { position, id });
+        return Err(format!(": the id `{id}` is already taken by an earlier entry"));
     }
     if earlier.iter().any(|key| *key.bytes == *bytes) {
-        return Err(KeyRingFault::DuplicateKey { position, id });
+        return Err(of_key("has the same bytes as an earlier entry"));
     }
-    Ok(Named { id, bytes })
+    Ok(Named { id: id.to_owned(), bytes })
 }

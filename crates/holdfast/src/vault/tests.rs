@@ -77,28 +77,32 @@ fn every_fault_of_a_ring_is_reported_and_no_key_is_quoted() {
     assert_eq!(
         faults.0,
         [
-            KeyRingFault::Blank { position: 2 },
-            KeyRingFault::NoId { position: 3 },
-            KeyRingFault::BadId { position: 4 },
-            KeyRingFault::WrongLength { position: 5, id: "short".to_owned(), bytes: 31 },
-            KeyRingFault::NotBase64 { position: 6, id: "x".to_owned() },
-            KeyRingFault::DuplicateId { position: 8, id: "a".to_owned() },
-            KeyRingFault::DuplicateKey { position: 9, id: "b".to_owned() },
+            "entry 2 is empty",
+            "entry 3 is not of the form `id:base64`",
+            "entry 4: the id must be 1 to 64 letters, digits, `-`, `_` or `.`",
+            "entry 5: key `short` has 31 bytes; it must have 32",
+            "entry 6: key `x` is not standard base64 (RFC 4648 section 4, with padding)",
+            "entry 8: the id `a` is already taken by an earlier entry",
+            "entry 9: key `b` has the same bytes as an earlier entry",
         ]
     );
     let shown = format!("{faults} {faults:?}");
     for entry in list.split(',').filter_map(|entry| entry.split_once(':')) {
         assert!(!shown.contains(entry.1), "{shown}");
     }
-    assert_eq!(KeyRing::parse(" \n").unwrap_err().0, [KeyRingFault::Empty]);
+    assert_eq!(
+        KeyRing::parse(" \n").unwrap_err().0,
+        ["there is no key; make one with `holdfast keys generate`"]
+    );
 }
 
 #[test]
 fn entries_on_lines_of_their_own_are_told_to_want_a_comma() {
     let [one, two] = [key("a", 1), key("b", 9)];
     let faults = KeyRing::parse(&format!("{one}\n{two}\n")).unwrap_err();
-    assert_eq!(faults.0, [KeyRingFault::Spaced { position: 1, id: "a".to_owned() }]);
-    assert!(faults.to_string().contains("put a comma between two entries"), "{faults}");
+    let told = "entry 1: key `a` has a space or a line break within it; put a comma between two entries: \
+                `id:base64,id:base64`";
+    assert_eq!(faults.to_string(), told);
     assert!(KeyRing::parse(&format!("{one},\n {two}\n")).is_ok());
 }
 
@@ -121,7 +125,8 @@ fn nothing_secret_is_shown() {
 fn an_id_of_a_key_has_1_to_64_bytes() {
     let parsed = |id: &str| KeyRing::parse(&key(id, 1)).map_err(|faults| faults.0);
     for id in ["", &"i".repeat(65), "a/b", "a b"] {
-        assert_eq!(parsed(id).unwrap_err(), [KeyRingFault::BadId { position: 1 }], "{id}");
+        let told = "entry 1: the id must be 1 to 64 letters, digits, `-`, `_` or `.`";
+        assert_eq!(parsed(id).unwrap_err(), [told], "{id}");
     }
     for id in ["i", "A-1_b.2", &"i".repeat(64)] {
         let vault = Vault::new(parsed(id).unwrap(), Arc::new(SystemEntropy));
