@@ -43,18 +43,8 @@ impl Answered<'_> {
             asked(self.context),
             self.status()
         );
-        let wants_scopes = match meaning {
-            Meaning::Permission => meaning::scopes_named(&error.message),
-            Meaning::Dead(_)
-            | Meaning::DeadUnexplained
-            | Meaning::UserAction(_)
-            | Meaning::RateLimited(_)
-            | Meaning::Unavailable
-            | Meaning::Crowded
-            | Meaning::App(_)
-            | Meaning::Content
-            | Meaning::CodeRejected => Vec::new(),
-        };
+        let is_refused = meaning == Meaning::Permission;
+        let wants_scopes = if is_refused { meaning::scopes_named(&error.message) } else { Vec::new() };
         Failure { wants_scopes, ..self.failure(meaning, error.code, detail) }
     }
 

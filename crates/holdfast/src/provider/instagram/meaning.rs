@@ -41,7 +41,7 @@ pub fn of_error(context: Context, status: u16, error: &ErrorBody) -> Meaning {
     }
     match error.form {
         ErrorForm::Graph => graph(context, status, error, &text),
-        ErrorForm::CodeExchange | ErrorForm::Legacy => code_exchange(context, status, &text),
+        ErrorForm::CodeExchange => code_exchange(context, status, &text),
     }
 }
 

@@ -27,18 +27,18 @@ const MAX_ID_CHARS: usize = 64;
 pub enum Body {
     /// A JSON object without an error; a `data` envelope is already opened.
     Object(Map<String, Value>),
-    /// One of the three error forms.
+    /// One of the error forms.
     Error(ErrorBody),
     /// Empty, HTML, truncated, or JSON of a form that we do not know.
     Unreadable,
 }
 
-/// An error, read from any of the three forms.
+/// An error, read from any of its forms.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorBody {
     /// Which form.
     pub form: ErrorForm,
-    /// The Graph code. The other two forms put the HTTP status there, so they leave it empty.
+    /// The Graph code. The other form puts the HTTP status there, so it leaves it empty.
     pub code: Option<i64>,
     /// The Graph sub-code; often absent on graph.instagram.com.
     pub subcode: Option<i64>,
@@ -48,17 +48,16 @@ pub struct ErrorBody {
     pub is_transient: bool,
 }
 
-/// The three forms of an error body.
+/// The forms of an error body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ErrorForm {
     /// `{"error":{"message","type","code","error_subcode"?,…}}`
     #[default]
     Graph,
     /// `{"error_type","code","error_message"}`: the code exchange on api.instagram.com. Also
-    /// OAuth's own `{"error","error_description"}`, never recorded there.
+    /// OAuth's own `{"error","error_description"}`, never recorded there; and
+    /// `{"meta":{"error_type","code","error_message"}}` of the legacy API.
     CodeExchange,
-    /// `{"meta":{"error_type","code","error_message"}}`: the legacy API.
-    Legacy,
 }
 
 impl Body {
@@ -79,18 +78,14 @@ impl Body {
         }
         if let Some(error) = object.get("error").and_then(Value::as_str) {
             let message = text(&object, "error_description").unwrap_or_else(|| error.to_owned());
-            return Self::Error(ErrorBody { form: ErrorForm::CodeExchange, message, ..ErrorBody::default() });
+            return Self::Error(code_exchange_error(message));
         }
         // Any other `error` is of unknown form, but certainly no success.
         if object.get("error").is_some_and(|error| !error.is_null()) {
             return Self::Unreadable;
         }
-        if let Some(error) = named_error(&object, ErrorForm::CodeExchange) {
-            return Self::Error(error);
-        }
-        if let Some(Value::Object(meta)) = object.get("meta")
-            && let Some(error) = named_error(meta, ErrorForm::Legacy)
-        {
+        let meta = object.get("meta").and_then(Value::as_object);
+        if let Some(error) = named_error(&object).or_else(|| named_error(meta?)) {
             return Self::Error(error);
         }
         // `data` is an envelope only if nothing that we need is beside it.
@@ -282,13 +277,13 @@ fn graph_error(error: &Map<String, Value>) -> ErrorBody {
     }
 }
 
-fn named_error(object: &Map<String, Value>, form: ErrorForm) -> Option<ErrorBody> {
+fn named_error(object: &Map<String, Value>) -> Option<ErrorBody> {
     let (kind, message) = (text(object, "error_type"), text(object, "error_message"));
-    (kind.is_some() || message.is_some()).then(|| ErrorBody {
-        form,
-        message: message.unwrap_or_default(),
-        ..ErrorBody::default()
-    })
+    (kind.is_some() || message.is_some()).then(|| code_exchange_error(message.unwrap_or_default()))
+}
+
+fn code_exchange_error(message: String) -> ErrorBody {
+    ErrorBody { form: ErrorForm::CodeExchange, message, ..ErrorBody::default() }
 }
 
 fn integer(value: &Value) -> Option<i64> {

@@ -190,7 +190,7 @@ fn the_three_error_forms_are_told_apart() {
             Context::Redeem,
             Meaning::App(AppFault::Credentials),
         ),
-        (&recorded!("legacy_meta")[..], ErrorForm::Legacy, Context::Identify, Meaning::Unavailable),
+        (&recorded!("legacy_meta")[..], ErrorForm::CodeExchange, Context::Identify, Meaning::Unavailable),
         (&recorded!("expired")[..], ErrorForm::Graph, Context::Refresh, Meaning::Dead(DeathCause::Expired)),
         (
             &recorded!("password_changed")[..],
