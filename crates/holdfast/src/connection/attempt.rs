@@ -84,14 +84,7 @@ impl Attempt {
     }
 
     fn is_unclaimed(&self, now: Timestamp) -> bool {
-        let rest = match self.stage {
-            AttemptStage::Redeeming => SPENT,
-            AttemptStage::Open
-            | AttemptStage::Returned
-            | AttemptStage::ShortGranted
-            | AttemptStage::Granted
-            | AttemptStage::Closed => Duration::ZERO,
-        };
+        let rest = if self.stage == AttemptStage::Redeeming { SPENT } else { Duration::ZERO };
         self.busy_until.is_none_or(|until| after(until, rest) <= now)
     }
 

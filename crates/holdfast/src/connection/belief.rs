@@ -52,16 +52,7 @@ pub fn confirmation_delay(meaning: Meaning, call: Call, confidence: Confidence) 
 
 /// Whether the answer says that the grant is dead or that its owner must act.
 pub fn is_sign(meaning: Meaning) -> bool {
-    match meaning {
-        Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => true,
-        Meaning::Permission
-        | Meaning::RateLimited(_)
-        | Meaning::Unavailable
-        | Meaning::Crowded
-        | Meaning::App(_)
-        | Meaning::Content
-        | Meaning::CodeRejected => false,
-    }
+    matches!(meaning, Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_))
 }
 
 /// Whether a sign seen at `now` is believed: the connection already has that standing, or the first

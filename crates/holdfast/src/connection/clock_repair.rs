@@ -32,11 +32,9 @@ impl Connection {
     /// grant is still alive.
     pub(super) fn has_outlived_expiry(&self, now: Timestamp) -> bool {
         let (Some(grant), Some(evidence)) = (self.grant, self.evidence) else { return false };
-        let by_answer = match evidence.source {
-            EvidenceSource::Refresh | EvidenceSource::Use => true,
-            EvidenceSource::Oauth | EvidenceSource::Callback | EvidenceSource::Clock => false,
-        };
-        by_answer && evidence.at >= grant.expires_at && after(evidence.at, PROOF_LASTS) > now
+        evidence.source.is_an_answer()
+            && evidence.at >= grant.expires_at
+            && after(evidence.at, PROOF_LASTS) > now
     }
 
     /// Whether the clock ends the grant: its expiry has passed, was named by the provider, and it

@@ -90,16 +90,7 @@ pub fn is_repeated(meaning: Meaning) -> bool {
 /// Whether the failure may pass in a moment. An unexplained death may come from a node of Instagram
 /// that does not know the new token yet.
 fn is_passing(meaning: Meaning) -> bool {
-    match meaning {
-        Meaning::Unavailable | Meaning::Crowded | Meaning::DeadUnexplained => true,
-        Meaning::RateLimited(_)
-        | Meaning::Dead(_)
-        | Meaning::UserAction(_)
-        | Meaning::Permission
-        | Meaning::App(_)
-        | Meaning::Content
-        | Meaning::CodeRejected => false,
-    }
+    matches!(meaning, Meaning::Unavailable | Meaning::Crowded | Meaning::DeadUnexplained)
 }
 
 #[cfg(test)]

@@ -125,6 +125,16 @@ names! {
     }
 }
 
+impl EvidenceSource {
+    /// Whether a call with the grant was answered.
+    pub fn is_an_answer(self) -> bool {
+        match self {
+            Self::Refresh | Self::Use => true,
+            Self::Oauth | Self::Callback | Self::Clock => false,
+        }
+    }
+}
+
 /// `state`, or `state / reason`, for a person.
 pub fn state_in_words(state: State, reason: Option<Reason>) -> String {
     let reason = reason.map_or(String::new(), |reason| format!(" / {}", reason.as_str()));
@@ -134,22 +144,12 @@ pub fn state_in_words(state: State, reason: Option<Reason>) -> String {
 impl State {
     /// Whether the grant is alive as far as we know. Only a live grant can expire.
     pub fn is_alive(self) -> bool {
-        match self {
-            Self::Connected | Self::Degraded | Self::ActionRequired => true,
-            Self::NotConnected | Self::Connecting | Self::ReconnectRequired | Self::Unavailable => false,
-        }
+        matches!(self, Self::Connected | Self::Degraded | Self::ActionRequired)
     }
 
     /// Whether the app could use the account now, as far as we know: `connected` in the status.
     pub fn is_usable(self) -> bool {
-        match self {
-            Self::Connected | Self::Degraded => true,
-            Self::NotConnected
-            | Self::Connecting
-            | Self::ActionRequired
-            | Self::ReconnectRequired
-            | Self::Unavailable => false,
-        }
+        matches!(self, Self::Connected | Self::Degraded)
     }
 }
 

@@ -4,30 +4,18 @@
 //! observation about a grant that is no longer the stored one changes nothing.
 
 mod account;
+mod failure;
 mod news;
 mod profile;
-
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 pub use self::account::{is_another_account, same_account};
 pub use self::news::{is_event, is_news, same_scopes};
 use super::attempt::AttemptOutcome;
-use super::belief::is_believed;
-use super::clock_repair::LONGEST_WAIT;
-use super::observation::{Call, Confidence, Granted, Observation};
-use super::reasons::reason_of;
-use super::schedule::LIMITED_PAUSE;
+use super::observation::{Granted, Observation};
 use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion};
-use crate::clock::after;
-use crate::provider::{Account, Failure, Meaning};
-
-/// After this many temporary refresh failures in a row the status says `refresh_failing`.
-const FAILURES_BEFORE_DEGRADED: u32 = 3;
-
-/// With less lifetime left than this, the first failed refresh already shows in the status.
-const SHORT_OF_TIME: Duration = Duration::from_hours(168);
+use crate::provider::Account;
 
 /// The connection after `observation`. The caller advances its `version`.
 pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp) -> Connection {
@@ -95,7 +83,7 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
             // Ignore a late answer about a connection that has ended meanwhile.
             if connection.standing.state().is_alive() {
                 next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at);
-                fail(next, *call, failure, *confidence, now);
+                failure::fail(next, *call, failure, *confidence, now);
             }
         }
         Observation::Deauthorized { issued_at } => {
@@ -157,10 +145,8 @@ fn take_back(
     next_refresh_at: Timestamp,
     now: Timestamp,
 ) {
-    let by_answer = connection.evidence.is_some_and(|evidence| match evidence.source {
-        EvidenceSource::Refresh | EvidenceSource::Use => evidence.at > fallen_after,
-        EvidenceSource::Oauth | EvidenceSource::Callback | EvidenceSource::Clock => false,
-    });
+    let by_answer =
+        connection.evidence.is_some_and(|each| each.source.is_an_answer() && each.at > fallen_after);
     let is_fallen = matches!(connection.standing.state(), State::ReconnectRequired | State::ActionRequired);
     let has_time = |grant: GrantFacts| grant.expires_at > now || connection.expiry_is_assumed;
     if is_fallen && by_answer && connection.grant.is_some_and(has_time) {
@@ -307,96 +293,6 @@ fn set_standing(next: &mut Connection, standing: Standing, now: Timestamp) {
     if next.standing != standing {
         next.standing = standing;
         next.since = now;
-    }
-}
-
-fn fail(next: &mut Connection, call: Call, failure: &Failure, confidence: Confidence, now: Timestamp) {
-    match (failure.retry_after, failure.meaning) {
-        (Some(wait), _) => next.retry_after = Some(after(now, wait.min(LONGEST_WAIT))),
-        // A guess: it shortens no wait that was told, and does not outlast the grant.
-        (None, Meaning::RateLimited(_)) => {
-            let left = next.grant.map(|facts| facts.expires_at.duration_since(now));
-            let left = left.and_then(|left| Duration::try_from(left).ok()).filter(|left| !left.is_zero());
-            let pause = left.map_or(LIMITED_PAUSE, |left| LIMITED_PAUSE.min(left / 4));
-            next.retry_after = next.waits_until(now).max(Some(after(now, pause)));
-        }
-        (None, _) => {}
-    }
-    match call {
-        Call::Refresh | Call::Probe => next.failures = next.failures.saturating_add(1),
-        // How often somebody asks does not measure the trouble.
-        Call::Check | Call::PassThrough => {}
-    }
-    match failure.meaning {
-        Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_)
-            if confidence == Confidence::Incident =>
-        {
-            degrade(next, Reason::ProviderIncident, now);
-            next.suspicion = None;
-        }
-        Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => {
-            suspect(next, failure.meaning, call, confidence, now);
-        }
-        // Every grant may refresh and call `/me`, so a refusal there is the app's fault. A scope
-        // refused to a pass-through call is an observation of its own.
-        Meaning::Permission => match call {
-            Call::Refresh | Call::Check | Call::Probe => degrade(next, Reason::AppMisconfigured, now),
-            Call::PassThrough => {}
-        },
-        Meaning::RateLimited(_) => degrade(next, Reason::RateLimited, now),
-        Meaning::Unavailable => match call {
-            Call::Refresh => {
-                let short = next.grant.is_some_and(|grant| grant.expires_at <= after(now, SHORT_OF_TIME));
-                if next.failures >= FAILURES_BEFORE_DEGRADED || short {
-                    degrade(next, Reason::RefreshFailing, now);
-                }
-            }
-            // One slow or failing pass-through call says nothing about the connection; `/me` does.
-            Call::PassThrough => {}
-            Call::Check | Call::Probe => degrade(next, Reason::ProviderUnavailable, now),
-        },
-        Meaning::App(_) => degrade(next, Reason::AppMisconfigured, now),
-        Meaning::Crowded | Meaning::Content | Meaning::CodeRejected => {}
-    }
-}
-
-fn believe(next: &mut Connection, reason: Reason, source: EvidenceSource, now: Timestamp) {
-    if next.standing != reason.into() {
-        next.failures = 0;
-    }
-    set_standing(next, reason.into(), now);
-    next.suspicion = None;
-    next.retry_after = None;
-    next.evidence = Some(Evidence { source, at: now });
-}
-
-/// Believes a sign of death, or keeps it as a suspicion and shows that something is wrong.
-fn suspect(next: &mut Connection, meaning: Meaning, call: Call, confidence: Confidence, now: Timestamp) {
-    let Some(grant) = next.grant else { return };
-    if is_believed(next, grant, meaning, call, confidence, now) {
-        return believe(next, reason_of(meaning), evidence_source(call), now);
-    }
-    let first_at = next.first_sign_at(grant, now);
-    next.suspicion = Some(Suspicion { grant_version: grant.version, first_at });
-    let shown = match call {
-        Call::Refresh => Reason::RefreshFailing,
-        Call::Check | Call::Probe | Call::PassThrough => Reason::ProviderUnavailable,
-    };
-    degrade(next, shown, now);
-}
-
-fn evidence_source(call: Call) -> EvidenceSource {
-    match call {
-        Call::Refresh => EvidenceSource::Refresh,
-        Call::Check | Call::Probe | Call::PassThrough => EvidenceSource::Use,
-    }
-}
-
-/// Records temporary trouble. It never hides what the person must do, and keeps the evidence of the
-/// last success, which says since when the connection is unconfirmed.
-fn degrade(next: &mut Connection, reason: Reason, now: Timestamp) {
-    if next.standing.state() != State::ActionRequired {
-        set_standing(next, reason.into(), now);
     }
 }
 

@@ -3,9 +3,10 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::*;
-use crate::clock::from_millis;
+use crate::clock::{after, from_millis};
 use crate::connection::belief::confirmation_delay;
-use crate::provider::{AppFault, DeathCause, LimitScope, ProviderId, UserAction};
+use crate::connection::observation::{Call, Confidence};
+use crate::provider::{AppFault, DeathCause, Failure, LimitScope, Meaning, ProviderId, UserAction};
 
 const DAY: i64 = 86_400_000;
 
