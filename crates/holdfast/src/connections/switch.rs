@@ -83,7 +83,7 @@ impl Connections {
             let mut changes = change(&current, apply(&current, &observation, now), now, None);
             changes.append_grant = Some(sealed);
             changes.erase_grants_below = Some((current.id, in_use.version));
-            changes.release = lease.map(Lease::guard);
+            changes.release = lease.cloned();
             if is_stored(self.parts.store.commit(&changes).await?)? {
                 return Ok(true);
             }

@@ -36,8 +36,7 @@ impl Store {
 
     /// An attempt by its id.
     pub async fn attempt(&self, id: Uuid) -> Result<Option<Attempt>, StoreError> {
-        let row = self.read_one(statements::ATTEMPT, values![id]).await?;
-        row.as_ref().map(rows::attempt).transpose()
+        self.one(statements::ATTEMPT, values![id], rows::attempt).await
     }
 
     /// An attempt by the SHA-256 of its `state`.
@@ -82,8 +81,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let values = values![&attempt.user_id, attempt.provider, since, now];
-        let declined = self.read_one(statements::ATTEMPTS_COUNT_DECLINED, values).await?;
-        Ok(rows::counted(declined.as_ref(), "attempts")? > 0)
+        Ok(self.amount(statements::ATTEMPTS_COUNT_DECLINED, values).await? > 0)
     }
 
     /// When the caller began their newest attempts within the hour before `now`, newest first.

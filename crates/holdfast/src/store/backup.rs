@@ -86,10 +86,7 @@ impl Store {
         let draft = Draft(beside(target, &format!("{COPYING}{own:016x}")));
         let text = draft.0.to_str().ok_or_else(|| BackupError::Path(target.to_owned()))?;
         // SQLite accepts an empty file, but would itself create one that everybody may read.
-        let copy = create_private(&draft.0).map_err(|error| match error {
-            BackupError::File { source, .. } => unwritten(target, source),
-            other => other,
-        })?;
+        let copy = create_private(&draft.0, target)?;
         sqlite.copy_to(text).await.map_err(|error| match error {
             StoreError::Full(_) => BackupError::NoRoom(target.to_owned()),
             other => BackupError::Store(other),
@@ -149,10 +146,7 @@ pub async fn restore(
 /// Copies the file `original` to `draft`; an error names the file that it is of.
 fn copy_whole(original: &Path, target: &Path, draft: &Path) -> Result<File, BackupError> {
     let mut from = File::open(original).map_err(|error| at(original, error))?;
-    let mut copy = create_private(draft).map_err(|error| match error {
-        BackupError::File { source, .. } => unwritten(target, source),
-        other => other,
-    })?;
+    let mut copy = create_private(draft, target)?;
     let mut buffer = vec![0; 128 * 1024];
     loop {
         let read = match from.read(&mut buffer) {
@@ -310,12 +304,12 @@ fn at(path: &Path, source: io::Error) -> BackupError {
     BackupError::File { path: path.to_owned(), source }
 }
 
-/// Creates a new file with mode 0600.
-fn create_private(path: &Path) -> Result<File, BackupError> {
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+/// Creates the file of a copy that is to be called `target`, with mode 0600.
+fn create_private(draft: &Path, target: &Path) -> Result<File, BackupError> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft);
     made.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => BackupError::Exists(path.to_owned()),
-        _ => at(path, error),
+        io::ErrorKind::AlreadyExists => BackupError::Exists(draft.to_owned()),
+        _ => unwritten(target, error),
     })
 }
 

@@ -5,8 +5,7 @@ use uuid::Uuid;
 
 use super::engine::{Failure, Violation, values};
 use super::keys::insert_user_key;
-use super::outbox::Subject;
-use super::{Change, HistoryEntry, SealedGrant, Store, StoreError, Unit, Value, engine, rows, statements};
+use super::{Change, HistoryEntry, Lease, SealedGrant, Store, StoreError, Unit, engine, rows, statements};
 use crate::clock;
 use crate::connection::Connection;
 use crate::connection::attempt::{ATTEMPT_WINDOW, Attempt};
@@ -32,7 +31,7 @@ pub struct ChangeSet {
     /// The attempt's new facts.
     pub attempt: Option<AttemptWrite>,
     /// The lease to release with these changes; ignored if it is lost.
-    pub release: Option<LeaseGuard>,
+    pub release: Option<Lease>,
 }
 
 /// A connection to insert, or to update if it still has the expected version.
@@ -74,24 +73,6 @@ pub struct AttemptLimits {
     pub open: u32,
     /// Begun within an hour, ended ones included.
     pub in_an_hour: u32,
-}
-
-/// Names a lease; see [`Lease`](super::Lease).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseGuard {
-    /// The leased connection.
-    pub connection_id: Uuid,
-    /// Who holds it.
-    pub owner: String,
-    /// The fencing token.
-    pub epoch: i64,
-}
-
-impl LeaseGuard {
-    /// The parameters that identify the lease.
-    pub(super) fn key(&self) -> Vec<Value> {
-        values![self.connection_id, &self.owner, self.epoch]
-    }
 }
 
 /// What became of a [`ChangeSet`]. Except for `Committed`, nothing of it was stored.
@@ -200,7 +181,7 @@ impl Store {
         if let Some(change) = announcement(changes) {
             self.inner.changes.notify(unit, &change).await?;
             if let (Some(write), Some(at)) = (&changes.connection, changes.event_at) {
-                self.put_event(unit, Subject::Connection(write.connection.id, &change), at).await?;
+                self.put_event(unit, Some(write.connection.id), &change, at).await?;
             }
         }
         Ok(())
@@ -253,12 +234,16 @@ async fn write_connection(unit: &mut Unit, write: &ConnectionWrite) -> Result<()
 }
 
 async fn write_attempt(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Abort> {
-    let (sql, values) = match write.expected_revision {
-        None => (statements::ATTEMPT_INSERT, rows::attempt_columns(&write.attempt)),
-        Some(expected) => (statements::ATTEMPT_UPDATE, rows::attempt_update(expected, &write.attempt)),
+    let Attempt { id, user_id, provider, state_hash, return_to, expect, created_at, .. } = &write.attempt;
+    let (sql, key) = match write.expected_revision {
+        None => {
+            let begun = values![id, user_id, provider, state_hash, return_to, expect, created_at];
+            (statements::ATTEMPT_INSERT, begun)
+        }
+        Some(expected) => (statements::ATTEMPT_UPDATE, values![id, expected]),
     };
-    let written = unit.run(sql, values).await?;
-    require_written(unit, written, &write.attempt.user_id).await
+    let written = unit.run(sql, [key, rows::attempt_facts(&write.attempt)].concat()).await?;
+    require_written(unit, written, user_id).await
 }
 
 /// Fails if no row was written: it has changed since it was read, or its user was erased.

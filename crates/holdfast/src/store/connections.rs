@@ -39,6 +39,20 @@ pub struct HistoryEntry {
 }
 
 impl HistoryEntry {
+    /// The connection as it is at `now`.
+    pub fn of(connection: &Connection, now: Timestamp) -> Self {
+        Self {
+            connection_id: connection.id,
+            at: now,
+            version: connection.version,
+            state: connection.standing.state(),
+            reason: connection.standing.reason(),
+            evidence: connection.evidence,
+            detail: None,
+            attempt: None,
+        }
+    }
+
     /// State and reason as the API shows them: if nothing was linked, an attempt that began is
     /// `connecting`.
     pub fn told(&self) -> (State, Option<Reason>) {
@@ -122,14 +136,12 @@ impl Store {
         owner: &OwnerId,
         provider: ProviderId,
     ) -> Result<Option<Connection>, StoreError> {
-        let values = values![owner, provider];
-        self.read_one(statements::CONNECTION, values).await?.as_ref().map(rows::connection).transpose()
+        self.one(statements::CONNECTION, values![owner, provider], rows::connection).await
     }
 
     /// A connection by its id; for the worker and for provider callbacks.
     pub async fn connection_by_id(&self, id: Uuid) -> Result<Option<Connection>, StoreError> {
-        let row = self.read_one(statements::CONNECTION_BY_ID, values![id]).await?;
-        row.as_ref().map(rows::connection).transpose()
+        self.one(statements::CONNECTION_BY_ID, values![id], rows::connection).await
     }
 
     /// The connections that link an account, by its app-scoped or its professional id.
@@ -261,7 +273,7 @@ impl Store {
     /// The connection that an attempt is about. Holding the attempt is the proof.
     pub async fn connection_of(&self, attempt: &Attempt) -> Result<Option<Connection>, StoreError> {
         let values = values![&attempt.user_id, attempt.provider];
-        self.read_one(statements::CONNECTION, values).await?.as_ref().map(rows::connection).transpose()
+        self.one(statements::CONNECTION, values, rows::connection).await
     }
 
     /// Claims the right to ask the provider about this connection: true for exactly one caller per

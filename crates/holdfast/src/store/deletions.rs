@@ -81,17 +81,14 @@ impl Store {
         ids: [&str; 2],
     ) -> Result<Option<Timestamp>, StoreError> {
         let [one, other] = ids.map(|id| sha256(id.as_bytes()));
-        let row = self.read_one(statements::WITHDRAWAL, values![provider, one, other]).await?;
-        let issued_at = row.map(|row| row.get("issued_at")).transpose();
-        issued_at.map_err(|error| error.at("withdrawals", "(by hash)"))
+        let values = values![provider, one, other];
+        self.total(statements::WITHDRAWAL, values, "withdrawals", |row| row.get("issued_at")).await
     }
 
     /// The request with this code.
     pub async fn deletion(&self, code: &str) -> Result<Option<DataDeletion>, StoreError> {
-        let Some(row) = self.read_for_stranger(statements::DELETION, values![code]).await? else {
-            return Ok(None);
-        };
-        deletion(&row).map(Some)
+        let row = self.read_for_stranger(statements::DELETION, values![code]).await?;
+        row.as_ref().map(deletion).transpose()
     }
 
     /// The requests that arrived before `before` and are not done. Unreadable rows are skipped.

@@ -11,10 +11,10 @@ use super::Value;
 /// Runs SQLite's statements, one at a time, on one connection.
 pub trait Driver: Debug + Send + Sync + 'static {
     /// Runs one statement, with `$1` and on bound to `values`.
-    fn run(&self, sql: &str, values: &[Value]) -> Result<Outcome, Rejected>;
+    fn run(&self, sql: &str, values: &[Value]) -> rusqlite::Result<Outcome>;
 
     /// Runs several, without values; `BEGIN`, `COMMIT` and `ROLLBACK` come here too.
-    fn script(&self, sql: &str) -> Result<(), Rejected>;
+    fn script(&self, sql: &str) -> rusqlite::Result<()>;
 }
 
 /// The result of a statement.
@@ -26,15 +26,6 @@ pub struct Outcome {
     pub rows: Vec<Vec<Value>>,
     /// How many rows it changed.
     pub changed: u64,
-}
-
-/// SQLite refused a statement.
-#[derive(Debug)]
-pub struct Rejected {
-    /// SQLite's extended result code: <https://www.sqlite.org/rescode.html>.
-    pub code: i32,
-    /// Names tables and columns, never values.
-    pub message: String,
 }
 
 /// A shared driver.

@@ -29,9 +29,7 @@ statements! {
 impl Store {
     /// When the present incident at this provider was first noticed.
     pub async fn incident_since(&self, provider: ProviderId) -> Result<Option<Timestamp>, StoreError> {
-        let row = self.read_one(INCIDENT, values![provider]).await?;
-        row.map(|row| row.get("began_at").map_err(|error| error.at("incidents", provider.as_str())))
-            .transpose()
+        self.total(INCIDENT, values![provider], "incidents", |row| row.get("began_at")).await
     }
 
     /// Records whether an incident is going on. Returns true to exactly one replica if that is

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::engine::{Failure, Row, Unreadable, from_row, values};
-use super::outbox::Subject;
 use super::{Change, SealedGrant, Store, StoreError, Unit, Value, engine, rows, statements};
 use crate::vault::{Sentinel, WrappedKey};
 
@@ -38,8 +37,7 @@ pub enum Retired {
 impl Store {
     /// A user's data key.
     pub async fn user_key(&self, user_id: &str) -> Result<Option<WrappedKey>, StoreError> {
-        let row = self.read_one(statements::USER_KEY, values![user_id]).await?;
-        row.as_ref().map(wrapped_key).transpose()
+        self.one(statements::USER_KEY, values![user_id], wrapped_key).await
     }
 
     /// Stores a user's data key unless there is one, and returns the one that is stored. `None`
@@ -198,8 +196,8 @@ impl Store {
             // A row that cannot be read concerns nobody who could be told.
             let Ok((id, change)) = given_up(row) else { continue };
             self.inner.changes.notify(&mut unit, &change).await?;
-            if let Some(id) = id {
-                self.put_event(&mut unit, Subject::Connection(id, &change), now).await?;
+            if id.is_some() {
+                self.put_event(&mut unit, id, &change, now).await?;
             }
             changes.push(change);
         }

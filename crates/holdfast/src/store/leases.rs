@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::engine::{Engine, Row, values};
 use super::unreadable::{Read, UNREADABLE_RESTS};
-use super::{LeaseGuard, Store, StoreError, rows, statements};
+use super::{Store, StoreError, Value, rows, statements};
 use crate::clock;
 use crate::connection::Connection;
 use crate::connection::clock_repair::{LONGEST_WAIT, TOLERANCE};
@@ -51,9 +51,9 @@ impl Lease {
         self.until
     }
 
-    /// For a [`ChangeSet`](super::ChangeSet) that releases this lease.
-    pub fn guard(&self) -> LeaseGuard {
-        LeaseGuard { connection_id: self.connection.id, owner: self.owner.clone(), epoch: self.epoch }
+    /// The parameters that identify it.
+    pub(super) fn key(&self) -> Vec<Value> {
+        values![self.connection.id, &self.owner, self.epoch]
     }
 }
 
@@ -164,13 +164,13 @@ impl Store {
 
     /// Releases a lease. Does nothing if it is lost.
     pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.write(statements::LEASE_RELEASE, lease.guard().key()).await.map(drop)
+        self.write(statements::LEASE_RELEASE, lease.key()).await.map(drop)
     }
 
     /// When the next connection will be claimable; may be in the past. `None` where none is
     /// waiting.
     pub async fn next_due_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.earliest(statements::NEXT_DUE, "connections").await
+        self.time(statements::NEXT_DUE, Vec::new(), "connections").await
     }
 }
 

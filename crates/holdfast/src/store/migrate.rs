@@ -149,9 +149,9 @@ impl Store {
 
     /// Refuses a Postgres database that cannot store every name. SQL_ASCII can: it takes any bytes.
     async fn require_encoding(&self) -> Result<(), MigrateError> {
-        let Some(row) = self.read_one(statements::ENCODING, Vec::new()).await? else { return Ok(()) };
         let read = |row: &Row| Ok((row.get::<String>("encoding")?, row.get("role")?));
-        let (encoding, role) = rows::read_total(&row, "(server)", read)?;
+        let found = self.total(statements::ENCODING, Vec::new(), "(server)", read).await?;
+        let Some((encoding, role)) = found else { return Ok(()) };
         match encoding.as_str() {
             "UTF8" | "SQL_ASCII" => Ok(()),
             _ => Err(MigrateError::Encoding { encoding, role }),
@@ -196,9 +196,7 @@ impl Store {
             self.checksum(migration).as_slice(),
             self.inner.clock.now(),
         ];
-        unit.run(statements::MIGRATION_PATIENCE, Vec::new()).await?;
-        unit.run(statements::MIGRATION_LOCKS, Vec::new()).await?;
-        unit.run(statements::MIGRATION_SCHEMA, Vec::new()).await?;
+        unit.run(statements::MIGRATION_SETTINGS, Vec::new()).await?;
         unit.run(statements::MIGRATION_RECORD, values).await?;
         unit.script(migration.sql).await?;
         unit.commit().await

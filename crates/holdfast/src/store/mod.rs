@@ -54,10 +54,10 @@ pub use attempts::StatusFacts;
 pub use audit::{Act, AuditCursor, AuditEntry};
 pub use backup::{BackupError, Restored, restore};
 pub use changes::Change;
-pub use changeset::{AttemptLimits, AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite, LeaseGuard};
+pub use changeset::{AttemptLimits, AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite};
 pub use connections::{ConnectionCount, HistoryCursor, HistoryEntry, HistoryPage, NotACursor, SealedGrant};
 pub use deletions::{DataDeletion, Unfinished};
-pub use driver::{Driver, Outcome, Rejected, SharedDriver};
+pub use driver::{Driver, Outcome, SharedDriver};
 pub use engine::{POSTGRES_CONNECTIONS, Value, directory_of, is_served};
 pub use error::{MigrateError, OpenError, StoreError, lacks_characters, with_every_character};
 pub use keys::{KeyUse, Retired, StoredUserKey};
@@ -69,14 +69,14 @@ pub use notices::{Notice, NoticeKind};
 pub use outbox::{LateEvents, PendingEvent};
 pub use overview::{PoolUse, Refreshes, ServerFacts, TableRows};
 pub use service_keys::{NewServiceKey, ServiceKey};
-pub use sweep::{HistoryStep, Kept};
+pub use sweep::{HistoryStep, KEPT, Kept, OUTBOX};
 pub use trouble::{Struck, Trouble};
 pub use unreadable::UNREADABLE_RESTS;
 pub use users::{EventOutcome, SEEN_EVERY, Synced, UserRecord, Visit};
 
 use crate::clock::SharedClock;
 use changes::Changes;
-use engine::{Engine, Failure, Postgres, Row, Sqlite, Unit};
+use engine::{Engine, Failure, Postgres, Row, Sqlite, Unit, Unreadable};
 use erasures::Erasures;
 use stamps::Stamps;
 use statements::Sql;
@@ -298,10 +298,35 @@ impl Store {
         Ok(self.read(sql, values).await?.into_iter().next())
     }
 
+    /// The row that a statement finds, as `read` reads it.
+    async fn one<T>(
+        &self,
+        sql: Sql,
+        values: Vec<Value>,
+        read: impl FnOnce(&Row) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.read_one(sql, values).await?.as_ref().map(read).transpose()
+    }
+
+    /// The same of a row of `table` that has no key of its own, such as a count.
+    async fn total<T>(
+        &self,
+        sql: Sql,
+        values: Vec<Value>,
+        table: &'static str,
+        read: impl FnOnce(&Row) -> Result<T, Unreadable>,
+    ) -> Result<Option<T>, StoreError> {
+        self.one(sql, values, |row| rows::read_total(row, table, read)).await
+    }
+
     /// The time that a statement finds in `table`, if any.
-    async fn earliest(&self, sql: Sql, table: &'static str) -> Result<Option<Timestamp>, StoreError> {
-        let row = self.read_one(sql, Vec::new()).await?;
-        row.map_or(Ok(None), |row| rows::read_total(&row, table, |row| row.get("at")))
+    async fn time(
+        &self,
+        sql: Sql,
+        values: Vec<Value>,
+        table: &'static str,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.total(sql, values, table, |row| row.get("at")).await?.flatten())
     }
 
     /// A unit of work of one statement; returns how many rows it changed.

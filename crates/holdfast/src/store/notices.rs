@@ -21,14 +21,7 @@ const AT_ONCE: usize = 200;
 statements! {
     /// Grants in use that expire soon, and have no notice yet. The notice is about the expiry, which
     /// a renewal may leave as it is. Version 0.1.0 named the grant's version too.
-    NOTICES_EXPIRING = Sql::each(
-        "INSERT INTO notices (subject, kind, user_id, provider, occurred_at, due_at) SELECT 'expiring:' || c.id || ':' || \
-         c.grant_expires_at, 'instagram.expiring_soon', c.user_id, c.provider, $1, $1 FROM \
-         connections AS c WHERE c.state IN ('connected', 'degraded', 'action_required') AND c.grant_expires_at > $1 AND \
-         c.grant_expires_at <= $2 AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE n.subject = 'expiring:' || c.id || ':' || \
-         c.grant_expires_at) AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE n.subject = 'expiring:' || c.id || ':' || \
-         c.grant_version || ':' || c.grant_expires_at) ORDER BY c.grant_expires_at LIMIT $3 + 0 ON CONFLICT (subject) DO \
-         NOTHING",
+    NOTICES_EXPIRING = Sql::both(
         "INSERT INTO notices (subject, kind, user_id, provider, occurred_at, due_at) SELECT 'expiring:' || c.id || ':' || \
          CAST(c.grant_expires_at AS TEXT), 'instagram.expiring_soon', c.user_id, \
          c.provider, $1, $1 FROM connections AS c WHERE c.state IN ('connected', 'degraded', 'action_required') AND \
@@ -131,7 +124,7 @@ impl Store {
 
     /// When the next notice is due.
     pub async fn next_notice_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.earliest(NOTICES_NEXT, "notices").await
+        self.time(NOTICES_NEXT, Vec::new(), "notices").await
     }
 }
 

@@ -11,35 +11,12 @@ use super::{Change, StatusFacts, Store, StoreError, rows, statements};
 use crate::clock;
 use crate::provider::ProviderId;
 
-/// Whom an event is about.
-pub(super) enum Subject<'a> {
-    /// The connection of this id, and its change with the new version.
-    Connection(Uuid, &'a Change),
-    /// An erased user.
-    Erased {
-        /// Clerk user id.
-        user_id: &'a str,
-        /// The provider of their connection.
-        provider: ProviderId,
-    },
-}
-
-impl Subject<'_> {
-    fn user(&self) -> (&str, ProviderId) {
-        match self {
-            Self::Connection(_, change) => (&change.user_id, change.provider),
-            Self::Erased { user_id, provider } => (user_id, *provider),
-        }
-    }
-
-    /// The same for every delivery of one event, and for no other.
-    fn event_id(&self) -> String {
-        match self {
-            Self::Connection(id, change) => {
-                format!("evt_{}_{}", id.simple(), change.version.unwrap_or_default())
-            }
-            Self::Erased { user_id, provider } => format!("evt_erased_{provider}_{user_id}"),
-        }
+/// The id of the event about a change of this connection, or about the erasure of its user: the same
+/// for every delivery, and for no other event.
+fn event_id(connection: Option<Uuid>, Change { user_id, provider, version }: &Change) -> String {
+    match connection {
+        Some(id) => format!("evt_{}_{}", id.simple(), version.unwrap_or_default()),
+        None => format!("evt_erased_{provider}_{user_id}"),
     }
 }
 
@@ -64,7 +41,7 @@ impl PendingEvent {
 }
 
 /// Events that the app should have by now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LateEvents {
     /// How many.
     pub amount: u64,
@@ -75,18 +52,20 @@ pub struct LateEvents {
 }
 
 impl Store {
-    /// Stores an event in `unit`, if the outbox is on. It replaces an older, undelivered one.
+    /// Stores an event in `unit`, if the outbox is on: about the change of this connection, or
+    /// without one about the erasure of its user. It replaces an older, undelivered one.
     pub(super) async fn put_event(
         &self,
         unit: &mut Unit,
-        subject: Subject<'_>,
+        connection: Option<Uuid>,
+        change: &Change,
         at: Timestamp,
     ) -> Result<(), Failure> {
         if !self.inner.outbox {
             return Ok(());
         }
-        let (user_id, provider) = subject.user();
-        unit.run(statements::OUTBOX_PUT, values![user_id, provider, subject.event_id(), at]).await.map(drop)
+        let values = values![&change.user_id, change.provider, event_id(connection, change), at];
+        unit.run(statements::OUTBOX_PUT, values).await.map(drop)
     }
 
     /// Claims up to `limit` events that are due at `now`. Nobody else gets them for a minute.
@@ -114,18 +93,16 @@ impl Store {
 
     /// When the next event is due; may be in the past. `None` where none waits.
     pub async fn next_event_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.earliest(statements::OUTBOX_NEXT, "outbox").await
+        self.time(statements::OUTBOX_NEXT, Vec::new(), "outbox").await
     }
 
     /// Events that were sent in vain, or wait since before `before`.
     pub async fn late_events(&self, before: Timestamp) -> Result<LateEvents, StoreError> {
-        let Some(row) = self.read_one(statements::OUTBOX_LATE, values![before]).await? else {
-            return Ok(LateEvents { amount: 0, is_tried: false, oldest: None });
+        let late = |row: &Row| {
+            Ok(from_row!(row => LateEvents { amount, is_tried: row.get::<i64>("tries")? > 1, oldest }))
         };
-        rows::read_total(&row, "outbox", |row| {
-            let is_tried = row.get::<i64>("tries")? > 1;
-            Ok(from_row!(row => LateEvents { amount, is_tried: is_tried, oldest }))
-        })
+        let found = self.total(statements::OUTBOX_LATE, values![before], "outbox", late);
+        Ok(found.await?.unwrap_or_default())
     }
 
     /// The present facts of the status that the event is about.

@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 
-use super::engine::{Engine, from_row, values};
+use super::engine::{Engine, Row, from_row, values};
 use super::statements::{Sql, statements, table_names};
-use super::{Kept, Store, StoreError, rows, statements};
+use super::{OUTBOX, Store, StoreError, rows, statements};
 
 /// Overdue refreshes are counted up to this.
 const MOST_OVERDUE: usize = 100_000;
@@ -203,7 +203,7 @@ impl Store {
 
     /// When the first of the grants in use expires.
     pub async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.earliest(SOONEST_EXPIRY, "connections").await
+        self.time(SOONEST_EXPIRY, Vec::new(), "connections").await
     }
 
     /// Grants that expire before `before` and whose refresh or probe has failed; not those that wait
@@ -228,7 +228,7 @@ impl Store {
         let found = self.read(OLDEST, Vec::new()).await?;
         let oldest = rows::read_all(&found, "(all)", |row| Ok((row.get::<String>("name")?, row.get("at")?)))?;
         for (name, at) in oldest {
-            if name == Kept::Outbox.as_str() && !self.inner.outbox {
+            if name == OUTBOX && !self.inner.outbox {
                 continue;
             }
             if let Some(table) = tables.iter_mut().find(|table| table.name == name) {
@@ -241,7 +241,6 @@ impl Store {
 
     /// Adds to the counts of refreshes in the hour `hour`, in hours since the epoch.
     pub async fn add_refreshes(&self, hour: i64, outcome: &str, amount: u64) -> Result<(), StoreError> {
-        let amount = i64::try_from(amount).unwrap_or(i64::MAX);
         self.write(TALLY_ADD, values![hour, outcome, amount]).await.map(drop)
     }
 
@@ -260,21 +259,20 @@ impl Store {
     /// Facts about the server; `None` on SQLite, which has none.
     pub async fn server_facts(&self) -> Result<Option<ServerFacts>, StoreError> {
         let Engine::Postgres(_) = &self.inner.engine else { return Ok(None) };
-        let Some(row) = self.read_one(SERVER_FACTS, Vec::new()).await? else { return Ok(None) };
-        let facts = rows::read_total(&row, "(server)", |row| {
+        let facts = |row: &Row| {
             Ok(from_row!(row => ServerFacts {
                 role, schema, version, max_connections, own_limit, may_create, other_owner, is_read_only, encoding,
                 lacks_standby, crash_unsafe,
             }))
-        })?;
-        Ok(Some(facts))
+        };
+        self.total(SERVER_FACTS, Vec::new(), "(server)", facts).await
     }
 
     /// A right on an existing table that a server needs and its role lacks, such as
     /// `UPDATE on table connections`, or `BYPASSRLS` where row level security would hide rows.
     pub async fn lacking_right(&self) -> Result<Option<String>, StoreError> {
-        let row = self.read_one(LACKING_RIGHT, Vec::new()).await?;
-        row.map_or(Ok(None), |row| rows::read_total(&row, "(server)", |row| row.get("lacking")))
+        let lacking = self.total(LACKING_RIGHT, Vec::new(), "(server)", |row| row.get("lacking"));
+        Ok(lacking.await?.flatten())
     }
 
     /// How the connections to the database are used; `None` in a simulation.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::engine::values;
-use super::{Store, StoreError, rows, statements};
+use super::{Store, StoreError, statements};
 use crate::connection::Connection;
 
 impl Store {
@@ -39,8 +39,6 @@ impl Store {
     /// How many connections were refused calls for lack of `scope` after `since`, counted up to
     /// `most`.
     pub async fn refused(&self, scope: &str, since: Timestamp, most: u64) -> Result<u64, StoreError> {
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let values = values![scope, since, most];
-        rows::counted(self.read_one(statements::REFUSALS_COUNT, values).await?.as_ref(), "scope_refusals")
+        self.amount(statements::REFUSALS_COUNT, values![scope, since, most]).await
     }
 }

@@ -75,16 +75,16 @@ fn read_connection(row: &RowOf<impl Cells>) -> Result<Connection, Unreadable> {
 fn read_attempt(row: &RowOf<impl Cells>) -> Result<Attempt, Unreadable> {
     Ok(from_row!(row => Attempt {
         id,
-        revision,
         user_id,
         provider,
         state_hash,
-        completion_hash,
-        stage,
-        outcome,
         return_to,
         expect,
         created_at,
+        revision,
+        completion_hash,
+        stage,
+        outcome,
         expires_at,
         returned_at,
         sealed,
@@ -194,35 +194,9 @@ pub(super) fn connection_facts(connection: &Connection) -> Vec<Value> {
     ]
 }
 
-/// All columns of a new attempt, in the order of its statement.
-pub(super) fn attempt_columns(attempt: &Attempt) -> Vec<Value> {
+/// What an update of an attempt sets, in the order of its statement: from `revision` to `closed_at`.
+pub(super) fn attempt_facts(attempt: &Attempt) -> Vec<Value> {
     values![
-        attempt.id,
-        attempt.revision,
-        &attempt.user_id,
-        attempt.provider,
-        &attempt.state_hash,
-        attempt.completion_hash,
-        attempt.stage,
-        attempt.outcome,
-        &attempt.return_to,
-        attempt.expect,
-        attempt.created_at,
-        attempt.expires_at,
-        attempt.returned_at,
-        &attempt.sealed,
-        &attempt.sealed_completion,
-        attempt.busy_until,
-        attempt.paused_until,
-        attempt.closed_at,
-    ]
-}
-
-/// What an update of an attempt sets, in the order of its statement.
-pub(super) fn attempt_update(expected_revision: i64, attempt: &Attempt) -> Vec<Value> {
-    values![
-        attempt.id,
-        expected_revision,
         attempt.revision,
         attempt.completion_hash,
         attempt.stage,

@@ -93,32 +93,36 @@ macro_rules! expiry_assumed {
     };
 }
 
-/// The columns of a connection, for `concat!`. Named, because `*` would break prepared statements
-/// when a migration adds one.
+/// The stored columns of a connection, for `concat!`; each behind `$c`. Named, because `*` would
+/// break prepared statements when a migration adds one.
+macro_rules! stored_columns {
+    ($c:literal) => {
+        stored_columns!($c; user_id provider state reason account_id account_professional_id account_username
+            account_name account_type account_picture_url scopes missing_scopes grant_version grant_obtained_at
+            grant_expires_at next_refresh_at retry_after since linked_at evidence_source evidence_at
+            suspicion_grant_version suspicion_first_at failures version)
+    };
+    ($c:literal; $($column:ident)+) => { concat!($c, "id", $(", ", $c, stringify!($column)),+) };
+}
+
+/// The columns of a connection that is read.
 macro_rules! connection_columns {
-    () => {
-        concat!(
-            "c.id, c.user_id, c.provider, c.state, c.reason, c.account_id, c.account_professional_id, \
-             c.account_username, c.account_name, c.account_type, c.account_picture_url, c.scopes, \
-             c.missing_scopes, c.grant_version, c.grant_obtained_at, c.grant_expires_at, c.next_refresh_at, \
-             c.retry_after, c.since, c.linked_at, c.evidence_source, c.evidence_at, \
-             c.suspicion_grant_version, c.suspicion_first_at, c.failures, c.version, ",
-            expiry_assumed!("c.")
-        )
+    ($c:literal) => {
+        concat!(stored_columns!($c), ", ", expiry_assumed!($c))
     };
 }
 
 macro_rules! attempt_columns {
     () => {
-        "id, revision, user_id, provider, state_hash, completion_hash, stage, outcome, return_to, expect, \
-         created_at, expires_at, returned_at, sealed, sealed_completion, busy_until, paused_until, closed_at"
+        "id, user_id, provider, state_hash, return_to, expect, created_at, revision, completion_hash, stage, outcome, \
+         expires_at, returned_at, sealed, sealed_completion, busy_until, paused_until, closed_at"
     };
 }
 
 /// Connections, as `c`, for which that holds.
 macro_rules! connections_where {
     ($($condition:expr),+ $(,)?) => {
-        Sql::both(concat!("SELECT ", connection_columns!(), " FROM connections AS c WHERE ", $($condition),+))
+        Sql::both(concat!("SELECT ", connection_columns!("c."), " FROM connections AS c WHERE ", $($condition),+))
     };
 }
 

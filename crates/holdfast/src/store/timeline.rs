@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::statements::Sql;
-use super::{Store, StoreError, rows};
+use super::{Store, StoreError};
 
 /// The first eight digits of a WAL file's name are its timeline. Not among the statements that
 /// `doctor` and the tests prepare: other databases with Postgres' protocol may not know it.
@@ -12,7 +12,6 @@ impl Store {
     /// The timeline that the server writes; `None` on SQLite, which has one only.
     pub async fn timeline(&self) -> Result<Option<String>, StoreError> {
         let Engine::Postgres(_) = &self.inner.engine else { return Ok(None) };
-        let Some(row) = self.read_one(TIMELINE, Vec::new()).await? else { return Ok(None) };
-        rows::read_total(&row, "(server)", |row| row.get("timeline"))
+        self.total(TIMELINE, Vec::new(), "(server)", |row| row.get("timeline")).await
     }
 }

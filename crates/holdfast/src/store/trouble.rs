@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{from_row, values};
+use super::engine::{Row, from_row, values};
 use super::{Store, StoreError, Value, rows, statements};
 use crate::clock;
 use crate::connection::clock_repair::TOLERANCE;
@@ -38,18 +38,18 @@ impl Store {
     pub async fn trouble(&self, starts: [Timestamp; 3], reason: Reason) -> Result<Trouble, StoreError> {
         let [first, second, third] = starts;
         let values = values![first, second, third, reason];
-        let Some(row) = self.read_one(statements::TROUBLE, values).await? else {
-            return Ok(Trouble::default());
-        };
-        let struck = |count, first_at| Ok(Struck { count: row.get(count)?, first_at: row.get(first_at)? });
-        rows::read_total(&row, "connections", |row| {
+        let trouble = |row: &Row| {
+            let struck =
+                |count, first_at| Ok(Struck { count: row.get(count)?, first_at: row.get(first_at)? });
             let struck = [
                 struck("struck_short", "first_short")?,
                 struck("struck_middle", "first_middle")?,
                 struck("struck_long", "first_long")?,
             ];
             Ok(from_row!(row => Trouble { held, held_since, struck: struck }))
-        })
+        };
+        let found = self.total(statements::TROUBLE, values, "connections", trouble);
+        Ok(found.await?.unwrap_or_default())
     }
 
     /// How many connections are degraded by `app_misconfigured`, however long.
@@ -60,18 +60,16 @@ impl Store {
     /// How many connections were proven alive by an answer between `since` and `now`, counted up to
     /// `most`.
     pub async fn proven(&self, since: Timestamp, now: Timestamp, most: u64) -> Result<u64, StoreError> {
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
         self.amount(statements::PROVEN_COUNT, values![since, latest(now), most]).await
     }
 
     /// How many connections are not known to have ended, counted up to `most`.
     pub async fn alive(&self, most: u64) -> Result<u64, StoreError> {
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
         self.amount(statements::ALIVE_COUNT, values![most]).await
     }
 
     pub(super) async fn amount(&self, sql: statements::Sql, values: Vec<Value>) -> Result<u64, StoreError> {
-        rows::counted(self.read_one(sql, values).await?.as_ref(), "connections")
+        Ok(self.total(sql, values, "connections", |row| row.get("amount")).await?.unwrap_or(0))
     }
 
     /// Up to `limit` other connections that can be asked about at `now` and were last proven alive

@@ -5,7 +5,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::engine::{Failure, Row, from_row, values};
-use super::outbox::Subject;
 use super::{Change, Store, StoreError, Unit, engine, notices, rows, statements};
 use crate::caller::OwnerId;
 use crate::clerk::webhook::{SignedEvent, UserChange};
@@ -78,8 +77,7 @@ impl Store {
 
     /// The caller's record, with what is known of its source.
     pub async fn user_record(&self, owner: &OwnerId) -> Result<Option<UserRecord>, StoreError> {
-        let row = self.read_one(statements::USER, values![owner]).await?;
-        let stored = row.as_ref().map(stored_user).transpose()?;
+        let stored = self.one(statements::USER, values![owner], stored_user).await?;
         Ok(stored.map(|stored| UserRecord {
             user: stored.user,
             is_told_by_clerk: stored.clerk_updated_at.is_some(),
@@ -101,8 +99,7 @@ impl Store {
         now: Timestamp,
         visit: Visit,
     ) -> Result<Option<Synced>, StoreError> {
-        let row = self.read_one(statements::USER, values![owner]).await?;
-        let stored = row.as_ref().map(stored_user).transpose()?;
+        let stored = self.one(statements::USER, values![owner], stored_user).await?;
         if let Some(StoredUser { user, .. }) = stored.filter(|stored| stored.stands(facts, now, visit)) {
             return Ok(Some(Synced { user, created: false }));
         }
@@ -201,7 +198,7 @@ impl Store {
         for provider in &providers {
             let change = Change { user_id: user_id.to_owned(), provider: *provider, version: None };
             self.inner.changes.notify(unit, &change).await?;
-            self.put_event(unit, Subject::Erased { user_id, provider: *provider }, now).await?;
+            self.put_event(unit, None, &change, now).await?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{SharedClock, Throttle, before};
 use crate::clock_watch::ClockWatch;
 use crate::metric::{Labels, metrics};
-use crate::store::{HistoryStep, Kept, Store, StoreError};
+use crate::store::{HistoryStep, KEPT, OUTBOX, Store, StoreError};
 
 /// Delay after the start, so that urgent work comes first.
 const FIRST: Duration = Duration::from_secs(20);
@@ -30,31 +30,11 @@ const STEP: usize = 200;
 /// Pause between two steps.
 const REST: Duration = Duration::from_millis(20);
 
-const DAY: Duration = Duration::from_hours(24);
 /// How long history is kept; the last twenty changes of each connection always are.
 const HISTORY: Duration = Duration::from_hours(365 * 24);
 
 /// The label of swept history.
 const CHANGES: &str = "connection_history";
-
-/// How long each kind is kept. What is not among them has no retention: tombstones of erased users
-/// stay for ever, and a user's own rows until the user is erased.
-fn kept_for(kept: Kept) -> Duration {
-    match kept {
-        // Grants: not kept; a day is how far back each sweep looks.
-        Kept::Attempts | Kept::Refusals | Kept::Grants => DAY,
-        // The limit is their own expiry.
-        Kept::Completions => Duration::ZERO,
-        // Longer than an attempt can take from its first token to the link.
-        Kept::Withdrawals => 2 * DAY,
-        Kept::ClerkEvents | Kept::Notices => 30 * DAY,
-        Kept::Deletions | Kept::Acts => 365 * DAY,
-        // The outbox gives an event up after a week, at the next try, and counts it as lost.
-        Kept::Outbox => 8 * DAY,
-        // The page shows thirty days of them.
-        Kept::Refreshes => 40 * DAY,
-    }
-}
 
 metrics! {
     /// The metrics of sweeps, in the order of the reference page.
@@ -90,7 +70,7 @@ impl Sweeper {
 
     /// Registers the metrics.
     pub fn register(&self, registry: &mut Registry) {
-        for what in Kept::ALL.iter().map(|kept| kept.as_str()).chain([CHANGES]) {
+        for what in KEPT.iter().map(|kept| kept.name).chain([CHANGES]) {
             // Every label is exported from the start, as 0.
             let _ = self.swept.get_or_create(&[("what", what)]);
         }
@@ -120,17 +100,17 @@ impl Sweeper {
     /// One sweep, to its end or until stopped.
     pub async fn sweep(&self, stop: &CancellationToken) -> Result<(), StoreError> {
         let now = self.clock.now();
-        for kept in Kept::ALL.iter().copied() {
-            let limit = before(now, kept_for(kept));
+        for kept in &KEPT {
+            let limit = before(now, kept.lasts);
             while !stop.is_cancelled() {
                 let deleted = self.store.sweep(kept, limit, STEP).await?;
-                if kept == Kept::Outbox && deleted > 0 {
+                if kept.name == OUTBOX && deleted > 0 {
                     tracing::error!(
                         events = deleted,
                         "events to the app that nobody has sent for 8 days are given up"
                     );
                 }
-                self.count(kept.as_str(), deleted);
+                self.count(kept.name, deleted);
                 if deleted == 0 {
                     break;
                 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use holdfast::store::{Driver, Outcome, Rejected, Value};
+use holdfast::store::{Driver, Outcome, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Error};
 
@@ -39,24 +39,24 @@ impl fmt::Debug for Sqlite {
 }
 
 impl Driver for Sqlite {
-    fn run(&self, sql: &str, values: &[Value]) -> Result<Outcome, Rejected> {
+    fn run(&self, sql: &str, values: &[Value]) -> Result<Outcome, Error> {
         let Open { connection, columns } = &mut *self.0.lock().unwrap();
-        let mut statement = connection.prepare_cached(sql).map_err(rejected)?;
-        bind(&mut statement, values).map_err(rejected)?;
+        let mut statement = connection.prepare_cached(sql)?;
+        bind(&mut statement, values)?;
         let columns = match columns.get(sql) {
             Some(known) => known.clone(),
             None => columns.entry(sql.to_owned()).or_insert(names(&statement)).clone(),
         };
         let mut found = Vec::new();
         let mut rows = statement.raw_query();
-        while let Some(row) = rows.next().map_err(rejected)? {
+        while let Some(row) = rows.next()? {
             let value = |column| Ok(value(row.get_ref(column)?));
-            found.push((0..columns.len()).map(value).collect::<Result<_, Error>>().map_err(rejected)?);
+            found.push((0..columns.len()).map(value).collect::<Result<_, Error>>()?);
         }
         Ok(Outcome { columns, rows: found, changed: connection.changes() })
     }
 
-    fn script(&self, sql: &str) -> Result<(), Rejected> {
+    fn script(&self, sql: &str) -> Result<(), Error> {
         let Open { connection, .. } = &*self.0.lock().unwrap();
         match sql {
             "BEGIN IMMEDIATE" | "COMMIT" | "ROLLBACK" => {
@@ -64,7 +64,6 @@ impl Driver for Sqlite {
             }
             _ => connection.execute_batch(sql),
         }
-        .map_err(rejected)
     }
 }
 
@@ -94,14 +93,5 @@ fn value(value: ValueRef<'_>) -> Value {
         ValueRef::Text(text) => Value::Text(Some(String::from_utf8(text.to_vec()).expect("UTF-8"))),
         ValueRef::Blob(bytes) => Value::Bytes(Some(bytes.to_vec())),
         ValueRef::Real(number) => panic!("no column holds {number}"),
-    }
-}
-
-fn rejected(error: Error) -> Rejected {
-    match error {
-        Error::SqliteFailure(failure, message) => {
-            Rejected { code: failure.extended_code, message: message.unwrap_or_default() }
-        }
-        other => panic!("{other}"),
     }
 }

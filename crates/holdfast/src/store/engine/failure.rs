@@ -5,7 +5,7 @@
 
 use sqlx::error::{DatabaseError, ErrorKind};
 
-use crate::store::{Rejected, StoreError};
+use crate::store::StoreError;
 
 /// A failed statement or unit of work.
 #[derive(Debug)]
@@ -94,25 +94,18 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-impl From<Rejected> for Failure {
-    fn from(Rejected { code, message }: Rejected) -> Self {
-        match code {
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        let rusqlite::Error::SqliteFailure(failure, message) = error else {
+            // The rest are about values and columns; their texts may quote values.
+            return Self::Final(StoreError::Refused("a value or column does not fit".to_owned()));
+        };
+        let message = message.unwrap_or_default();
+        match failure.extended_code {
             // Primary key, unique.
             1555 | 2067 => Self::Violated(unique(None, &message)),
             787 => Self::Violated(Violation::ForeignKey),
-            _ => of_sqlite(&code.to_string(), &message),
-        }
-    }
-}
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        match error {
-            rusqlite::Error::SqliteFailure(failure, message) => {
-                Rejected { code: failure.extended_code, message: message.unwrap_or_default() }.into()
-            }
-            // Not exhaustive. The rest are about values and columns; their texts may quote values.
-            _ => Self::Final(StoreError::Refused("a value or column does not fit".to_owned())),
+            code => of_sqlite(&code.to_string(), &message),
         }
     }
 }

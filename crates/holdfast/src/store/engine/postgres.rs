@@ -1,15 +1,15 @@
 //! Postgres, and databases with its protocol and SQL (CockroachDB, YugabyteDB).
 
+mod address;
 mod system_roots;
 
 use std::borrow::Cow;
-use std::str::FromStr;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _, Row as _};
 
 use super::demotion::Demotion;
@@ -45,44 +45,16 @@ impl Postgres {
     /// Parallel reads of statuses: one that hangs must not hold up the others.
     pub(in crate::store) const STATUS_CONNECTIONS: u32 = 2;
 
-    fn read_address(url: &str) -> Result<PgConnectOptions, OpenError> {
-        // Drop sqlx's text: it quotes the address, which may hold a password.
-        let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Address(unreadable(url)))?;
-        let options = system_roots::applied(options, url)?;
-        if options.get_host().contains(',') {
-            return Err(OpenError::Address("the address names several hosts; name one".to_owned()));
-        }
-        // It keeps the brackets around an IPv6 address, which no name resolution takes.
-        let host = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        Ok(match host.map(str::to_owned) {
-            Some(host) => options.host(&host),
-            None => options,
-        })
-    }
-
     /// Whether the address can be read.
     pub(in crate::store) fn check_address(url: &str) -> Result<(), OpenError> {
-        Self::read_address(url)?;
-        let address = url::Url::parse(url).ok();
-        for (option, path) in address.iter().flat_map(url::Url::query_pairs) {
-            let is_file = ["cert", "key", "ca"].iter().any(|end| option.ends_with(end));
-            if option.starts_with("ssl")
-                && is_file
-                && path != system_roots::SYSTEM
-                && let Err(error) = std::fs::File::open(&*path)
-            {
-                let (option, path) = (option.into_owned(), path.into_owned());
-                return Err(OpenError::AddressFile { option, path, why: error.to_string() });
-            }
-        }
-        Ok(())
+        address::check(url)
     }
 
     /// Connects, and asserts the settings that durability needs.
     pub(in crate::store) async fn open(url: &str) -> Result<Self, OpenError> {
-        Self::check_address(url)?;
+        address::check(url)?;
         // PgBouncer refuses a session that begins with `extra_float_digits`; no column is a float.
-        let options = Self::read_address(url)?.application_name("holdfast").extra_float_digits(None);
+        let options = address::read(url)?.application_name("holdfast").extra_float_digits(None);
         let demotion = Demotion::default();
         let connecting = pool_of(MAX_CONNECTIONS, &demotion).connect_with(options.clone());
         let connected = connecting.await;
@@ -91,7 +63,7 @@ impl Postgres {
             return Err(OpenError::Unreachable {
                 why: format!(
                     "{} is a pooler that gives every transaction another session",
-                    host_of(&options)
+                    address::host_of(&options)
                 ),
                 remedy: "let it pool sessions (PgBouncer: `pool_mode = session`), or name Postgres itself in HOLDFAST_DATABASE_URL",
             });
@@ -335,7 +307,7 @@ async fn explained(error: sqlx::Error, options: &PgConnectOptions) -> OpenError 
             match asked {
                 Some(_) => not_let_in(error, options),
                 None => OpenError::Unreachable {
-                    why: format!("{} lets us in, but has no session left", host_of(options)),
+                    why: format!("{} lets us in, but has no session left", address::host_of(options)),
                     remedy: "give its pool thirteen sessions for each replica (PgBouncer: default_pool_size), or name Postgres itself \
                              in HOLDFAST_DATABASE_URL",
                 },
@@ -346,46 +318,10 @@ async fn explained(error: sqlx::Error, options: &PgConnectOptions) -> OpenError 
     }
 }
 
-/// Which part of an address cannot be read; never the part itself.
-fn unreadable(url: &str) -> String {
-    const IN_A_PASSWORD: &str = "in a password, write / as %2F, # as %23, ? as %3F and @ as %40";
-    let why = match url::Url::parse(url) {
-        Err(url::ParseError::InvalidPort) => format!("its port is no number; {IN_A_PASSWORD}"),
-        Err(url::ParseError::EmptyHost) => "it names no host after the @".to_owned(),
-        Err(_) => IN_A_PASSWORD.to_owned(),
-        Ok(url) => {
-            let is_wrong = |name: &str, value: &str| match name {
-                "sslmode" | "ssl-mode" => value.parse::<PgSslMode>().is_err(),
-                "port" => value.parse::<u16>().is_err(),
-                "hostaddr" => value.parse::<std::net::IpAddr>().is_err(),
-                "statement-cache-capacity" => value.parse::<usize>().is_err(),
-                _ => false,
-            };
-            match url.query_pairs().find(|(name, value)| is_wrong(name, value)) {
-                Some((name, _)) if name.starts_with("ssl") => {
-                    format!(
-                        "its {name} is none of disable, allow, prefer, require, verify-ca and verify-full"
-                    )
-                }
-                Some((name, _)) => format!("its {name} has not the form of one"),
-                None => IN_A_PASSWORD.to_owned(),
-            }
-        }
-    };
-    format!("the Postgres address cannot be read: {why}")
-}
-
 fn unreachable_server(failure: impl Into<Failure>) -> OpenError {
     OpenError::Unreachable {
         why: failure.into().into_error().to_string(),
         remedy: "check HOLDFAST_DATABASE_URL and that the server runs",
-    }
-}
-
-fn host_of(options: &PgConnectOptions) -> String {
-    match options.get_socket() {
-        Some(socket) => socket.display().to_string(),
-        None => format!("{}:{}", options.get_host(), options.get_port()),
     }
 }
 
@@ -397,20 +333,16 @@ fn code_of(error: &sqlx::Error) -> Cow<'_, str> {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default()
 }
 
-fn is_plain(options: &PgConnectOptions) -> bool {
-    options.get_socket().is_none() && matches!(options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::Allow)
-}
-
 /// Why no connection could be made, with host and role. Never the password.
 fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
-    let host = host_of(options);
+    let host = address::host_of(options);
     let role = options.get_username();
     let (why, remedy) = match (&error, &*code_of(&error)) {
         (_, "28P01") => (
             format!("{host} rejects the password of role {role}"),
             "correct the password in HOLDFAST_DATABASE_URL, with reserved characters percent-encoded",
         ),
-        (_, "28000") if is_plain(options) => (
+        (_, "28000") if address::is_plain(options) => (
             format!("{host} rejects role {role} on a connection without TLS"),
             "write sslmode=verify-full in HOLDFAST_DATABASE_URL where pg_hba.conf wants TLS (hostssl), or create or correct the role",
         ),

@@ -72,6 +72,7 @@ bound! {
     Uuid => Text, |id| id.to_string();
     i64 => Int, std::convert::identity;
     u32 => Int, i64::from;
+    u64 => Int, |number| i64::try_from(number).unwrap_or(i64::MAX);
     usize => Int, |number| i64::try_from(number).unwrap_or(i64::MAX);
     bool => Int, i64::from;
     Timestamp => Int, Timestamp::as_millisecond;

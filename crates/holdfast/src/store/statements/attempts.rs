@@ -47,12 +47,12 @@ statements! {
         "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at <= $4 \
          AND outcome = 'denied' AND completion_hash IS NULL AND closed_at > $3 AND closed_at <= $4",
     );
-    ATTEMPT_INSERT = Sql::both(
-        "INSERT INTO attempts (id, revision, user_id, provider, state_hash, completion_hash, stage, \
-         outcome, return_to, expect, created_at, expires_at, returned_at, sealed, sealed_completion, \
-         busy_until, paused_until, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+    ATTEMPT_INSERT = Sql::both(concat!(
+        "INSERT INTO attempts (",
+        attempt_columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
          $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING",
-    );
+    ));
     /// Compare and set. The values that an attempt began with never change.
     ATTEMPT_UPDATE = Sql::both(
         "UPDATE attempts SET revision = $3, completion_hash = $4, stage = $5, outcome = $6, expires_at = \

@@ -2,19 +2,6 @@
 
 use super::Sql;
 
-/// As `connection_columns!`, without the alias: SQLite does not know it in `RETURNING`.
-macro_rules! returned_columns {
-    () => {
-        concat!(
-            "id, user_id, provider, state, reason, account_id, account_professional_id, account_username, \
-             account_name, account_type, account_picture_url, scopes, missing_scopes, grant_version, \
-             grant_obtained_at, grant_expires_at, next_refresh_at, retry_after, since, linked_at, \
-             evidence_source, evidence_at, suspicion_grant_version, suspicion_first_at, failures, version, ",
-            expiry_assumed!("")
-        )
-    };
-}
-
 /// The conditions for claiming a due row. Ignores a lease or a wait that ends too late: its clock
 /// was ahead.
 macro_rules! claimable {
@@ -49,7 +36,7 @@ macro_rules! many_due {
 }
 
 /// `$by_id` makes SQLite find each row by its id, which it would not do with statistics of few
-/// rows.
+/// rows. In `RETURNING` it does not know the alias.
 macro_rules! claim {
     ($by_id:literal) => {
         concat!(
@@ -59,7 +46,7 @@ macro_rules! claim {
          1 WHERE c.id IN (SELECT id FROM due) AND (c.lease_until IS NULL OR c.lease_until <= $1 OR \
          c.lease_until > $5) \
          RETURNING lease_epoch, ",
-            returned_columns!()
+            connection_columns!("")
         )
     };
 }
@@ -83,7 +70,7 @@ statements! {
     CLAIM_ONE = Sql::both(concat!(
         "UPDATE connections SET lease_owner = $2, lease_until = $3, lease_epoch = lease_epoch + 1 WHERE \
          id = $1 AND (lease_until IS NULL OR lease_until <= $4 OR lease_until > $5) RETURNING lease_epoch, ",
-        returned_columns!()
+        connection_columns!("")
     ));
     GRANT_IS_REPLACED = Sql::both(
         "SELECT id FROM connections WHERE id = $1 AND (COALESCE(grant_version, 0) <> $2 OR (lease_epoch <> $5 AND \

@@ -27,7 +27,7 @@ statements! {
     STATUS = Sql::each(
         concat!(
             "SELECT ",
-            connection_columns!(),
+            connection_columns!("c."),
             ", a.id AS attempt_id, a.created_at AS attempt_created_at, ",
             attempt_end!(),
             " AS attempt_expires_at, ",
@@ -38,10 +38,10 @@ statements! {
         ),
         concat!(
             "SELECT caller.place, ",
-            connection_columns!(),
+            connection_columns!("c."),
             ", a.attempt_id, a.attempt_created_at, a.attempt_expires_at, a.attempt_newer FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[])) \
              WITH ORDINALITY AS caller (user_id, provider, place) LEFT JOIN LATERAL (SELECT ",
-            connection_columns!(),
+            connection_columns!("c."),
             " FROM connections AS c WHERE c.user_id = caller.user_id AND c.provider = caller.provider AND c.ordinal = 0 \
              LIMIT 1) AS c ON TRUE LEFT JOIN LATERAL (\
              SELECT id AS attempt_id, created_at AS attempt_created_at, ",
@@ -104,7 +104,7 @@ statements! {
     /// All connections, with what is stored of their grants.
     SEALED_PAGE = Sql::both(concat!(
         "SELECT ",
-        connection_columns!(),
+        connection_columns!("c."),
         ", g.blob AS sealed, k.key_id, k.blob AS key_blob FROM connections AS c LEFT JOIN grants AS g ON g.connection_id = \
          c.id AND g.version = c.grant_version LEFT JOIN user_keys AS k ON k.user_id = c.user_id WHERE c.id > $1 ORDER BY c.id \
          LIMIT $2 + 0"

@@ -34,16 +34,14 @@ statements! {
         ),
     );
     MIGRATIONS_APPLIED = Sql::both("SELECT version, checksum FROM schema_migrations ORDER BY version");
-    /// A migration may take longer than any statement of a request.
-    MIGRATION_PATIENCE = Sql::each("SELECT 1", "SET LOCAL statement_timeout = 0");
-    /// While a migration waits for a lock, everybody who wants the table waits behind it: for less
-    /// than a readiness probe does.
-    MIGRATION_LOCKS = Sql::each("SELECT 1", "SET LOCAL lock_timeout = '1s'");
-    /// New tables are made beside the others, not in a schema that comes before theirs.
-    MIGRATION_SCHEMA = Sql::each(
+    /// A migration may take longer than any statement of a request. While it waits for a lock,
+    /// everybody who wants the table waits behind it: for less than a readiness probe does. New tables
+    /// are made beside the others, not in a schema that comes before theirs.
+    MIGRATION_SETTINGS = Sql::each(
         "SELECT 1",
-        "SELECT set_config('search_path', CAST(relnamespace::regnamespace AS TEXT) || ', ' || current_setting('search_path'), \
-         true) FROM pg_catalog.pg_class WHERE oid = to_regclass('schema_migrations')",
+        "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '1s', true), set_config('search_path', \
+         CAST(relnamespace::regnamespace AS TEXT) || ', ' || current_setting('search_path'), true) FROM pg_catalog.pg_class \
+         WHERE oid = to_regclass('schema_migrations')",
     );
     /// Comes first in its transaction: the primary key makes a second migrator wait, then fail.
     MIGRATION_RECORD = Sql::both("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)");

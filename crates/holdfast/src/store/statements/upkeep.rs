@@ -47,7 +47,7 @@ statements! {
     CONNECTIONS_MISTIMED = Sql::each(
         concat!(
             "SELECT ",
-            connection_columns!(),
+            connection_columns!("c."),
             " FROM connections AS c WHERE c.id IN (",
             mistimed!(),
             ") ORDER BY c.id LIMIT $6 + 0 OFFSET $7 + 0"
@@ -56,11 +56,11 @@ statements! {
         // soon.
         concat!(
             "SELECT ",
-            connection_columns!(),
+            connection_columns!("c."),
             " FROM (",
             mistimed!(),
             ") AS found CROSS JOIN LATERAL (SELECT ",
-            connection_columns!(),
+            connection_columns!("c."),
             " FROM connections AS c WHERE c.id = found.id LIMIT 1) AS c ORDER BY c.id LIMIT $6 + 0 OFFSET $7 + 0"
         ),
     );

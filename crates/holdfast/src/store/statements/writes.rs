@@ -3,15 +3,13 @@
 use super::Sql;
 
 statements! {
-    CONNECTION_INSERT = Sql::both(
-        "INSERT INTO connections (id, user_id, provider, state, reason, account_id, \
-         account_professional_id, account_username, account_name, account_type, account_picture_url, \
-         scopes, missing_scopes, grant_version, grant_obtained_at, grant_expires_at, next_refresh_at, \
-         retry_after, since, linked_at, evidence_source, evidence_at, suspicion_grant_version, \
-         suspicion_first_at, failures, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+    CONNECTION_INSERT = Sql::both(concat!(
+        "INSERT INTO connections (",
+        stored_columns!(""),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
          $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) ON CONFLICT (user_id, \
          provider, ordinal) DO NOTHING",
-    );
+    ));
     /// Compare and set.
     CONNECTION_UPDATE = Sql::both(
         "UPDATE connections SET state = $3, reason = $4, account_id = $5, account_professional_id = $6, \

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use holdfast::connection::attempt::{AttemptOutcome, AttemptStage};
-use holdfast::store::{CommitOutcome, Kept};
+use holdfast::store::{CommitOutcome, KEPT};
 
 use super::fixtures::{DAY, INSTAGRAM, advance, attempt, begin, in_parallel, later, owner};
 use crate::testing::database::{on_each_engine, start_of_time};
@@ -156,9 +156,10 @@ async fn expired_attempts_are_found_and_closed_ones_are_pruned() {
             next.closed_at = Some(later(DAY));
         });
         store.commit(&change).await.expect("it commits");
-        assert_eq!(store.sweep(Kept::Attempts, later(DAY), 10).await, Ok(0));
+        let attempts = KEPT.iter().find(|kept| kept.name == "attempts").expect("they are kept");
+        assert_eq!(store.sweep(attempts, later(DAY), 10).await, Ok(0));
         assert_eq!(store.attempt(closed.id).await, Ok(Some(closed.clone())));
-        assert_eq!(store.sweep(Kept::Attempts, later(2 * DAY), 10).await, Ok(1));
+        assert_eq!(store.sweep(attempts, later(2 * DAY), 10).await, Ok(1));
         assert_eq!(store.attempt(closed.id).await, Ok(None));
         assert_eq!(store.attempt(second.id).await, Ok(Some(second)));
     })
