@@ -162,14 +162,6 @@ fn ended(before: &Connection, attempt: &Attempt, outcome: AttemptOutcome, now: T
 
 /// A history entry for a connect attempt, with the connection's present state.
 pub(super) fn noted(connection: &Connection, note: AttemptNote, now: Timestamp) -> HistoryEntry {
-    HistoryEntry {
-        connection_id: connection.id,
-        at: now,
-        version: connection.version,
-        state: connection.standing.state(),
-        reason: connection.standing.reason(),
-        evidence: Some(Evidence { source: EvidenceSource::Oauth, at: now }),
-        detail: None,
-        attempt: Some(note),
-    }
+    let evidence = Some(Evidence { source: EvidenceSource::Oauth, at: now });
+    HistoryEntry { evidence, attempt: Some(note), ..HistoryEntry::of(connection, now) }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::clock::{after, before};
 use crate::connection::observation::Observation;
 use crate::connection::transition::predates;
-use crate::connection::{Connection, EvidenceSource, Reason, State};
+use crate::connection::{Connection, Reason, State};
 use crate::connections::provider_callbacks::{Attempts, issued};
 use crate::connections::{Connections, ServiceError};
 use crate::provider::ProviderId;
@@ -207,10 +207,7 @@ fn is_close(connection: &Connection, issued_at: Timestamp, now: Timestamp) -> bo
 fn came_later(connection: &Connection, requested_at: Timestamp) -> Option<bool> {
     let works = connection.standing == connection.healthy_standing() || connection.fails_to_renew();
     let is_proven = works
-        && connection.evidence.is_some_and(|evidence| match evidence.source {
-            EvidenceSource::Refresh | EvidenceSource::Use => evidence.at >= requested_at,
-            EvidenceSource::Oauth | EvidenceSource::Callback | EvidenceSource::Clock => false,
-        });
+        && connection.evidence.is_some_and(|each| each.source.is_an_answer() && each.at >= requested_at);
     let is_by_us = matches!(connection.standing.reason(), Some(Reason::GrantUnreadable | Reason::Expired));
     let has_ended = connection.standing.state() == State::ReconnectRequired && !is_by_us;
     (is_proven || has_ended).then_some(is_proven)

@@ -7,14 +7,13 @@
 
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::diagnose::{Diagnosed, Tools};
 use super::mechanisms::Mechanism;
 use super::recorder::change;
-use super::{Connections, ServiceError};
+use super::{Connections, ServiceError, parallel};
 use crate::clock::after;
 use crate::connection::clock_repair::TOLERANCE;
 use crate::connection::diagnosis::Diagnosis;
@@ -23,8 +22,6 @@ use crate::connection::{Connection, GrantFacts};
 use crate::provider::Grant;
 use crate::store::Lease;
 
-/// Connections ended in parallel.
-const PARALLEL: usize = 8;
 /// How long a connection rests whose expiry is doubted and of which nothing was learnt: longer than
 /// the breaker's longest pause, so that others get its next probe.
 const DOUBT_RESTS: Duration = Duration::from_hours(2);
@@ -56,15 +53,8 @@ impl Connections {
         if askable > 0 {
             expired.extend(store.connections_expired_in_doubt(now, doubted_until, askable).await?);
         }
-        let outcomes = stream::iter(expired).map(|connection| async move {
-            if stop.is_cancelled() { Ok(false) } else { self.expire_alone(&connection).await }
-        });
-        let outcomes: Vec<_> = outcomes.buffer_unordered(PARALLEL).collect().await;
-        let mut ended = 0;
-        for outcome in outcomes {
-            ended += usize::from(outcome?);
-        }
-        Ok(ended)
+        let ended = |connection: Connection| async move { self.expire_alone(&connection).await };
+        parallel::for_each(expired, stop, ended).await
     }
 
     /// Calls [`Self::expire`]; logs a failure that concerns this connection alone.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::error::ServiceError;
+use super::journal::Journaled;
 use crate::clock::from_millis;
 use crate::connection::Connection;
 use crate::connection::attempt::Attempt;
@@ -135,6 +136,11 @@ impl<'a> RowSeal<'a> {
     /// For an attempt's row.
     pub fn of_attempt(key: &'a UserKey, attempt: &'a Attempt) -> Self {
         Self { key, user_id: &attempt.user_id, provider: attempt.provider, row: attempt.id }
+    }
+
+    /// For the row that a journaled token belongs to.
+    pub fn of_journaled(key: &'a UserKey, token: &'a Journaled) -> Self {
+        Self { key, user_id: &token.user_id, provider: ProviderId::INSTAGRAM, row: token.origin.row() }
     }
 
     fn seal(&self, column: Column, version: i64, plain: &[u8]) -> Result<Vec<u8>, ServiceError> {

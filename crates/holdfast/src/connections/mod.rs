@@ -36,6 +36,7 @@ pub mod journal;
 pub mod listing;
 pub mod mechanisms;
 mod overview;
+mod parallel;
 pub mod pass_through;
 mod profile;
 mod provider_callbacks;

@@ -1,7 +1,4 @@
-//! What an operator sees of the provider and this process's journal. Makes no call.
-
-use std::collections::BTreeSet;
-use std::ffi::OsString;
+//! What an operator sees of the provider. Makes no call.
 
 use jiff::Timestamp;
 
@@ -17,15 +14,5 @@ impl Connections {
     pub fn provider_rests_until(&self) -> Option<Timestamp> {
         let now = self.parts.clock.now();
         self.gate.rests_until(now).max(self.gate.spent_until(now))
-    }
-
-    /// The names of the journaled tokens' files; `None` if they cannot be listed.
-    pub fn journal_entries(&self) -> Option<BTreeSet<OsString>> {
-        self.parts.journal.names().ok()
-    }
-
-    /// Whether a token could be journaled now.
-    pub fn journal_is_writable(&self) -> bool {
-        self.parts.journal.probe().is_ok()
     }
 }

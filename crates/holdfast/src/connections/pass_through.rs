@@ -167,21 +167,14 @@ impl Connections {
     }
 
     async fn in_use(&self, owner: &OwnerId) -> Result<(Connection, Grant), UseError> {
-        let connection =
-            self.parts.store.connection(owner, ProviderId::INSTAGRAM).await.map_err(ServiceError::from)?;
-        let Some(connection) = connection else { return Err(self.not_usable(owner).await) };
-        // A damaged grant may be readable again.
-        let connection = if self.reopen(&connection).await? {
-            let again = self
-                .parts
-                .store
-                .connection(owner, ProviderId::INSTAGRAM)
-                .await
-                .map_err(ServiceError::from)?;
-            again.unwrap_or(connection)
-        } else {
-            connection
+        let stored = async || -> Result<_, ServiceError> {
+            Ok(self.parts.store.connection(owner, ProviderId::INSTAGRAM).await?)
         };
+        let Some(mut connection) = stored().await? else { return Err(self.not_usable(owner).await) };
+        // A damaged grant may be readable again.
+        if self.reopen(&connection).await? {
+            connection = stored().await?.unwrap_or(connection);
+        }
         if !self.status_of(&connection).connected {
             return Err(self.not_usable(owner).await);
         }

@@ -120,16 +120,7 @@ pub(super) fn change(
 ) -> ChangeSet {
     let after = Connection { version: before.next_version(), ..after };
     let history = if is_news(before, &after) {
-        vec![HistoryEntry {
-            connection_id: after.id,
-            at: now,
-            version: after.version,
-            state: after.standing.state(),
-            reason: after.standing.reason(),
-            evidence: after.evidence,
-            detail: detail.map(str::to_owned),
-            attempt: None,
-        }]
+        vec![HistoryEntry { detail: detail.map(str::to_owned), ..HistoryEntry::of(&after, now) }]
     } else {
         Vec::new()
     };

@@ -8,20 +8,19 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::diagnose::{Diagnosed, Tools};
 use super::grants::RowSeal;
-use super::journal::{Journaled, Origin};
+use super::journal::{Journaled, LinkId, Origin};
 use super::recorder::change;
-use super::switch::{LinkId, Switch};
+use super::switch::Switch;
 use super::{Connections, ServiceError};
 use crate::clock::after;
 use crate::connection::diagnosis::Diagnosis;
 use crate::connection::observation::Call;
 use crate::connection::schedule::HOUR;
 use crate::connection::{Connection, EvidenceSource, GrantFacts};
-use crate::provider::{Grant, Meaning, ProviderId, SharedProvider};
+use crate::provider::{Grant, Meaning, SharedProvider};
 use crate::store::Lease;
 use crate::vault::UserKey;
 
@@ -78,18 +77,6 @@ impl From<Diagnosed> for Refreshed {
     }
 }
 
-/// What the worker does with a connection that has come due.
-enum Due {
-    /// Nothing: it has ended, or ends now by the clock.
-    Over,
-    /// Wait: the grant may not be refreshed before this time.
-    TooYoung(Timestamp),
-    /// Probe: it is in trouble, and cannot or need not be refreshed yet.
-    Probe,
-    /// Refresh the grant.
-    Refresh,
-}
-
 impl Connections {
     /// Refreshes the grant of a leased connection and records the outcome. Installing a grant
     /// releases the lease in the same unit of work; no other outcome does.
@@ -100,17 +87,18 @@ impl Connections {
         if lease.until() < after(self.parts.clock.now(), LONGEST_REFRESH) {
             return Ok(Refreshed::Skipped(Skip::Postponed));
         }
-        let due = self.what_is_due(connection, facts)?;
-        match due {
-            Due::Over => {
-                self.end(lease).await?;
-                return Ok(Refreshed::Skipped(Skip::Over));
-            }
-            Due::TooYoung(ripe) => {
-                self.reschedule(connection, Some(ripe)).await?;
-                return Ok(Refreshed::Skipped(Skip::TooYoung(ripe)));
-            }
-            Due::Probe | Due::Refresh => {}
+        let schedule = self.schedule()?;
+        if !connection.standing.state().is_alive() || connection.has_expired(schedule.now) {
+            self.end(lease).await?;
+            return Ok(Refreshed::Skipped(Skip::Over));
+        }
+        let ripe = after(facts.obtained_at, schedule.policy.min_age);
+        let is_young = ripe > schedule.now;
+        // In trouble, and it cannot or need not be refreshed yet.
+        let is_probed = connection.is_doubted() && (is_young || !schedule.is_due(facts));
+        if is_young && !is_probed {
+            self.reschedule(connection, Some(ripe)).await?;
+            return Ok(Refreshed::Skipped(Skip::TooYoung(ripe)));
         }
         // Open the key first: without it, the answer could be neither stored nor journaled.
         let Some((grant, key)) = self.grant_and_key(connection).await? else {
@@ -118,27 +106,11 @@ impl Connections {
             return Ok(Refreshed::Skipped(Skip::Unreadable));
         };
         let tools = Tools { provider, grant: &grant, lease: Some(lease) };
-        if matches!(due, Due::Probe) {
+        if is_probed {
             self.probe_due(lease, facts, tools).await
         } else {
             self.renew(lease, facts, &key, tools).await
         }
-    }
-
-    fn what_is_due(&self, connection: &Connection, facts: GrantFacts) -> Result<Due, ServiceError> {
-        let schedule = self.schedule()?;
-        if !connection.standing.state().is_alive() || connection.has_expired(schedule.now) {
-            return Ok(Due::Over);
-        }
-        let ripe = after(facts.obtained_at, schedule.policy.min_age);
-        let is_young = ripe > schedule.now;
-        Ok(if connection.is_doubted() && (is_young || !schedule.is_due(facts)) {
-            Due::Probe
-        } else if is_young {
-            Due::TooYoung(ripe)
-        } else {
-            Due::Refresh
-        })
     }
 
     /// Ends an expired connection, or unschedules one that has already ended.
@@ -160,11 +132,8 @@ impl Connections {
         tools: Tools<'_>,
     ) -> Result<Refreshed, ServiceError> {
         let connection = lease.connection();
-        let origin = Origin::Refresh {
-            connection_id: connection.id,
-            linked_at: connection.linked_at,
-            from_version: facts.version,
-        };
+        let link = LinkId::of(connection, facts);
+        let origin = Origin::Refresh(link);
         let reservation = self.parts.journal.reserve(origin).await;
         let reply = tools.provider.refresh(tools.grant).await;
         let entry = reply.outcome.as_ref().ok().map(|renewed| {
@@ -178,7 +147,6 @@ impl Connections {
                 return Ok(self.diagnose(diagnosis, tools).await?.into());
             }
         };
-        let link = LinkId::of(connection, facts);
         let stored = self.switch(link, key, &renewed, Switch::Renewed, Some(lease)).await;
         match (&stored, entry) {
             (Ok(_) | Err(ServiceError::UserGone), Some(entry)) => entry.discard(),
@@ -233,16 +201,10 @@ impl Connections {
     }
 
     /// Stores a journaled grant, unless the database has a later grant or another link.
-    pub(super) async fn replay_refresh(
-        &self,
-        token: &Journaled,
-        connection_id: Uuid,
-        linked_at: Option<Timestamp>,
-        from_version: i64,
-    ) -> Result<bool, ServiceError> {
-        let Some(current) = self.parts.store.connection_by_id(connection_id).await? else {
+    pub(super) async fn replay_refresh(&self, token: &Journaled, link: LinkId) -> Result<bool, ServiceError> {
+        let Some(current) = self.parts.store.connection_by_id(link.connection_id).await? else {
             tracing::warn!(
-                connection = %connection_id, user = %token.user_id,
+                connection = %link.connection_id, user = %token.user_id,
                 "a journaled token is deleted: the database does not know its connection, as after a restore"
             );
             return Ok(false);
@@ -252,14 +214,7 @@ impl Connections {
             return Ok(false);
         }
         let key = self.stored_user_key(&token.user_id).await?;
-        let seal = RowSeal {
-            key: &key,
-            user_id: &token.user_id,
-            provider: ProviderId::INSTAGRAM,
-            row: connection_id,
-        };
-        let grant = seal.open_journaled(from_version, &token.blob)?;
-        let link = LinkId { id: connection_id, linked_at, from_version };
+        let grant = RowSeal::of_journaled(&key, token).open_journaled(link.from_version, &token.blob)?;
         self.switch(link, &key, &grant, Switch::Renewed, None).await
     }
 

@@ -1,11 +1,9 @@
 //! Installing another grant: append it as the newest version and use it, in one unit of work.
 
-use jiff::Timestamp;
-use uuid::Uuid;
-
 use super::Connections;
 use super::error::ServiceError;
 use super::grants::RowSeal;
+use super::journal::LinkId;
 use super::recorder::{Conflicts, change, is_stored};
 use crate::clock::after;
 use crate::connection::observation::Observation;
@@ -28,18 +26,9 @@ pub(super) enum Switch {
     },
 }
 
-/// The link that a grant belongs to. If the connection has another by now, the grant is not stored.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LinkId {
-    pub(super) id: Uuid,
-    pub(super) linked_at: Option<Timestamp>,
-    /// The version of its grant that was replaced, or is to be.
-    pub(super) from_version: i64,
-}
-
 impl LinkId {
     pub(super) fn of(connection: &Connection, grant: GrantFacts) -> Self {
-        Self { id: connection.id, linked_at: connection.linked_at, from_version: grant.version }
+        Self { connection_id: connection.id, linked_at: connection.linked_at, from_version: grant.version }
     }
 
     /// Whether `connection`, with the grant `in_use`, has this link. Its time may have been
@@ -68,7 +57,7 @@ impl Connections {
         loop {
             let current = match claimed.take() {
                 Some(claimed) => Some(claimed),
-                None => self.parts.store.connection_by_id(link.id).await?,
+                None => self.parts.store.connection_by_id(link.connection_id).await?,
             };
             let Some(current) = current else { return Ok(false) };
             let Some(in_use) = current.grant.filter(|in_use| link.is_of(&current, *in_use)) else {

@@ -170,13 +170,13 @@ impl Overview {
         let Self { store, connections, clock, .. } = self;
         let now = clock.now();
         let mut seen = Snapshot::clone(&self.snapshot());
-        let journal = connections.journal_entries();
+        let journal = connections.journal().names().ok();
         seen.journal_waits = match (&seen.journal, &journal) {
             (Some(before), Some(now)) => before.intersection(now).count(),
             (None, _) | (_, None) => 0,
         };
         seen.journal = journal;
-        seen.journal_is_writable = Some(connections.journal_is_writable());
+        seen.journal_is_writable = Some(connections.journal().probe().is_ok());
         let events_lost = self.events_lost.get();
         if events_lost > seen.events_lost {
             (seen.events_lost, seen.event_lost_at) = (events_lost, Some(now));

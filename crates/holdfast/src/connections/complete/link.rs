@@ -1,7 +1,6 @@
 //! The last step: links the account, and unlinks its former holder.
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome, Expect};
 use crate::connection::observation::{Call, Confidence, Observation};
@@ -17,14 +16,6 @@ use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Failure, Grant, Meaning, ProviderId, SharedProvider};
 use crate::store::{AttemptWrite, ChangeSet, CommitOutcome};
 use crate::vault::UserKey;
-
-/// Whether an account may be linked.
-enum Verdict {
-    /// No: the attempt ends.
-    End(AttemptOutcome),
-    /// Yes; these lose it, whose connections do not work.
-    Link { former: Vec<Connection> },
-}
 
 impl Connections {
     /// Links the account, as [`named`]: connection, grant, attempt and history, and the end of
@@ -44,8 +35,8 @@ impl Connections {
             let before = self.parts.store.connection_of(attempt).await?;
             let before = before.ok_or(ServiceError::UserGone)?;
             let former = match self.judge(attempt, &before, &account, consented_at, now).await? {
-                Verdict::Link { former } => former,
-                Verdict::End(outcome) => {
+                Ok(former) => former,
+                Err(outcome) => {
                     self.end_attempt(attempt, outcome, now).await?;
                     return Ok(());
                 }
@@ -91,7 +82,8 @@ impl Connections {
         }
     }
 
-    /// Whether the attempt's account may be linked.
+    /// The connections that lose the account if it is linked, since they do not work; the error is
+    /// how the attempt ends where it may not be linked.
     async fn judge(
         &self,
         attempt: &Attempt,
@@ -99,9 +91,9 @@ impl Connections {
         account: &Account,
         consented_at: Timestamp,
         now: Timestamp,
-    ) -> Result<Verdict, ServiceError> {
+    ) -> Result<Result<Vec<Connection>, AttemptOutcome>, ServiceError> {
         let is_same = same_account(before, account);
-        Ok(Verdict::End(if self.is_withdrawn(account, consented_at).await? {
+        Ok(Err(if self.is_withdrawn(account, consented_at).await? {
             AttemptOutcome::Disconnected
         } else if is_working(before, now) && was_linked_since(before, consented_at, now) {
             // A later consent was faster: what it linked stands.
@@ -112,7 +104,7 @@ impl Connections {
         } else if before.account.is_some() && !is_same && attempt.expect == Expect::SameAccount {
             AttemptOutcome::DifferentAccount
         } else if let Some(former) = self.dead_holders(&attempt.user_id, account, now).await? {
-            return Ok(Verdict::Link { former });
+            return Ok(Ok(former));
         } else {
             AttemptOutcome::AccountTaken
         }))
@@ -121,19 +113,14 @@ impl Connections {
     /// Links the account again with the grant of an attempt whose row is lost, if it is linked to
     /// this user with an earlier grant. Returns whether the connection has this grant or a later
     /// one.
-    pub(in crate::connections) async fn relink(
-        &self,
-        token: &Journaled,
-        attempt_id: Uuid,
-    ) -> Result<bool, ServiceError> {
+    pub(in crate::connections) async fn relink(&self, token: &Journaled) -> Result<bool, ServiceError> {
         let store = &self.parts.store;
         let (Some(provider), Some(key)) = (&self.parts.provider, store.user_key(&token.user_id).await?)
         else {
             return Ok(false);
         };
         let key = open_user_key(&self.parts.vault, &token.user_id, &key)?;
-        let seal =
-            RowSeal { key: &key, user_id: &token.user_id, provider: ProviderId::INSTAGRAM, row: attempt_id };
+        let seal = RowSeal::of_journaled(&key, token);
         let UnlinkedGrant { grant, account_id, consented_at } = seal.open_unlinked_grant(&token.blob)?;
         let answer = self.gate.observe(provider.identify(&grant).await);
         let Ok(account) = answer.and_then(|account| named(account, account_id.as_deref())) else {

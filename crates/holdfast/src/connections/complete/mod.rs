@@ -10,7 +10,6 @@ mod tokens;
 
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,7 @@ use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage, BUSY};
 use crate::connection::status::InstagramStatus;
 use crate::connections::connect::hash;
-use crate::connections::{Connections, ServiceError};
+use crate::connections::{Connections, ServiceError, parallel};
 pub(super) use link::linking;
 
 /// Why an attempt was not completed.
@@ -90,8 +89,6 @@ pub enum CompleteError {
 const PATIENCE: Duration = Duration::from_secs(9);
 /// The wait told to a client whose [`PATIENCE`] ended without an outcome.
 const SOON: Duration = Duration::from_secs(1);
-/// Attempts ended or resumed in parallel.
-const PARALLEL: usize = 8;
 /// An attempt with less time left is tried also while the provider seems to answer nobody.
 const LAST_TRIES: Duration = Duration::from_mins(5);
 /// Pause between two reads of the attempt.
@@ -180,29 +177,22 @@ impl Connections {
     ) -> Result<usize, ServiceError> {
         let clock = &self.parts.clock;
         let expired = self.parts.store.expired_attempts(clock.now(), limit).await?;
-        let ended = stream::iter(expired).map(|attempt| async move {
-            if stop.is_cancelled() { Ok(false) } else { self.end_alone(&attempt).await }
-        });
-        let ended: Vec<_> = ended.buffer_unordered(PARALLEL).collect().await;
-        let mut handled = 0;
-        for outcome in ended {
-            handled += usize::from(outcome?);
-        }
+        let ended = |attempt: Attempt| async move { self.end_alone(&attempt).await };
+        let handled = parallel::for_each(expired, stop, ended).await?;
         if self.parts.provider.is_none() {
             return Ok(handled);
         }
         let stranded = self.parts.store.stranded_attempts(clock.now(), limit).await?;
-        let resumed = stream::iter(stranded).map(|attempt| async move {
+        let resumed = |attempt: Attempt| async move {
             let now = clock.now();
             let is_last = attempt.expires_at <= after(now, LAST_TRIES);
-            let goes_on = !stop.is_cancelled() && (is_last || self.gate.rests_until(now).is_none());
+            let goes_on = is_last || self.gate.rests_until(now).is_none();
             if goes_on {
                 self.resume_alone(&attempt).await;
             }
-            usize::from(goes_on)
-        });
-        let resumed: Vec<_> = resumed.buffer_unordered(PARALLEL).collect().await;
-        Ok(handled + resumed.into_iter().sum::<usize>())
+            Ok(goes_on)
+        };
+        Ok(handled + parallel::for_each(stranded, stop, resumed).await?)
     }
 
     /// Calls [`Self::end_expired`]; logs a failure that concerns this attempt alone.
@@ -254,14 +244,8 @@ impl Connections {
 
     /// Claims the attempt by writing the intent. `None` if a parallel request was faster.
     async fn claim(&self, attempt: &Attempt, now: Timestamp) -> Result<Option<Attempt>, ServiceError> {
-        let stage = match attempt.stage {
-            AttemptStage::Returned => AttemptStage::Redeeming,
-            other @ (AttemptStage::Open
-            | AttemptStage::Redeeming
-            | AttemptStage::ShortGranted
-            | AttemptStage::Granted
-            | AttemptStage::Closed) => other,
-        };
+        let is_sent_next = attempt.stage == AttemptStage::Returned;
+        let stage = if is_sent_next { AttemptStage::Redeeming } else { attempt.stage };
         let busy_until = Some(after(now, BUSY));
         let next = Attempt { stage, busy_until, paused_until: None, ..attempt.clone() };
         self.advance(attempt, next).await
@@ -278,15 +262,10 @@ fn is_completion_of(attempt: &Attempt, completion: &SecretString) -> bool {
 
 /// The outcome, if it may be told to the owner without the completion.
 fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteError> {
-    let outcome = match attempt.stage {
-        AttemptStage::Open | AttemptStage::Returned if attempt.expires_at <= now => AttemptOutcome::Expired,
-        AttemptStage::Open
-        | AttemptStage::Returned
-        | AttemptStage::Redeeming
-        | AttemptStage::ShortGranted
-        | AttemptStage::Granted => return None,
-        AttemptStage::Closed => attempt.outcome?,
-    };
+    let is_unsent = matches!(attempt.stage, AttemptStage::Open | AttemptStage::Returned);
+    let ran_out = Some(AttemptOutcome::Expired).filter(|_| is_unsent && attempt.expires_at <= now);
+    // Present exactly where the attempt is closed.
+    let outcome = attempt.outcome.or(ran_out)?;
     let is_told = match outcome {
         AttemptOutcome::Denied | AttemptOutcome::Expired | AttemptOutcome::Disconnected => true,
         // At the callback, which carried no completion that could be presented.

@@ -68,18 +68,17 @@ impl Connections {
     /// Restores the link of a user's latest attempt that had its grant. The attempt is missing, but
     /// the connection may be there: of whoever connected again.
     async fn restore_link(&self, tokens: &[Journaled]) -> Result<bool, ServiceError> {
-        for token in tokens.iter().rev() {
-            if let Origin::Attempt { attempt_id, step: Step::Grant } = token.origin {
-                return self.relink(token, attempt_id).await;
-            }
+        let is_grant = |token: &&Journaled| matches!(token.origin, Origin::Attempt { step: Step::Grant, .. });
+        match tokens.iter().rev().find(is_grant) {
+            Some(token) => self.relink(token).await,
+            None => Ok(false),
         }
-        Ok(false)
     }
 
     async fn has_row(&self, token: &Journaled) -> Result<bool, ServiceError> {
         let store = &self.parts.store;
         Ok(match token.origin {
-            Origin::Refresh { connection_id, .. } => store.connection_by_id(connection_id).await?.is_some(),
+            Origin::Refresh(link) => store.connection_by_id(link.connection_id).await?.is_some(),
             Origin::Attempt { attempt_id, .. } => store.attempt(attempt_id).await?.is_some(),
         })
     }

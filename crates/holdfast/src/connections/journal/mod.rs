@@ -31,7 +31,7 @@ use super::error::ServiceError;
 use files::Directory;
 pub use files::Reservation;
 use recent::Recent;
-pub use record::{Journaled, Origin, Step};
+pub use record::{Journaled, LinkId, Origin, Step};
 
 use crate::lock::Lock;
 

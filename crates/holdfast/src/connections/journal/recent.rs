@@ -92,12 +92,13 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Origin;
+    use super::super::{LinkId, Origin};
     use super::*;
     use crate::clock::{after, from_millis};
 
     fn token(number: i64) -> Journaled {
-        let origin = Origin::Refresh { connection_id: Uuid::nil(), linked_at: None, from_version: number };
+        let link = LinkId { connection_id: Uuid::nil(), linked_at: None, from_version: number };
+        let origin = Origin::Refresh(link);
         Journaled { user_id: "user_ada".to_owned(), origin, blob: b"sealed".to_vec() }
     }
 

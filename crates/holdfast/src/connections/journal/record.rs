@@ -26,16 +26,8 @@ pub struct Journaled {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Origin {
-    /// A refresh.
-    Refresh {
-        /// The connection.
-        connection_id: Uuid,
-        /// The link that the refresh was made for; another link makes the grant worthless.
-        #[serde(default, with = "jiff::fmt::serde::timestamp::millisecond::optional")]
-        linked_at: Option<Timestamp>,
-        /// The version of the grant that was refreshed.
-        from_version: i64,
-    },
+    /// A refresh of the grant of this link.
+    Refresh(LinkId),
     /// A connect attempt.
     Attempt {
         /// The attempt.
@@ -44,6 +36,18 @@ pub enum Origin {
         #[serde(rename = "stage")]
         step: Step,
     },
+}
+
+/// The link that a grant belongs to. If the connection has another by now, the grant is worthless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkId {
+    /// The connection.
+    pub connection_id: Uuid,
+    /// When it was linked.
+    #[serde(default, with = "jiff::fmt::serde::timestamp::millisecond::optional")]
+    pub linked_at: Option<Timestamp>,
+    /// The version of its grant that was replaced, or is to be.
+    pub from_version: i64,
 }
 
 /// A step of a connect attempt that brings a token.
@@ -85,14 +89,14 @@ impl Origin {
     /// The row that the token belongs to.
     pub fn row(&self) -> Uuid {
         match self {
-            Self::Refresh { connection_id, .. } => *connection_id,
+            Self::Refresh(link) => link.connection_id,
             Self::Attempt { attempt_id, .. } => *attempt_id,
         }
     }
 
     pub(super) fn file_stem(&self) -> String {
         match self {
-            Self::Refresh { connection_id, from_version, .. } => format!("{connection_id}-{from_version}"),
+            Self::Refresh(link) => format!("{}-{}", link.connection_id, link.from_version),
             Self::Attempt { attempt_id, step } => format!("{attempt_id}-{}", step.stage().as_str()),
         }
     }
@@ -141,7 +145,7 @@ mod tests {
     #[test]
     fn files_are_those_of_earlier_versions() {
         let id = Uuid::from_u128(7);
-        let refresh = |linked_at| Origin::Refresh { connection_id: id, linked_at, from_version: 3 };
+        let refresh = |linked_at| Origin::Refresh(LinkId { connection_id: id, linked_at, from_version: 3 });
         let origins = [
             refresh(Some(from_millis(1_750_000_000_123))),
             refresh(None),

@@ -49,9 +49,7 @@ impl Connections {
     /// Stores a token unless it is outdated. Returns whether it was stored.
     pub(super) async fn store_journaled(&self, token: &Journaled) -> Result<bool, ServiceError> {
         match token.origin {
-            Origin::Refresh { connection_id, linked_at, from_version } => {
-                self.replay_refresh(token, connection_id, linked_at, from_version).await
-            }
+            Origin::Refresh(link) => self.replay_refresh(token, link).await,
             Origin::Attempt { attempt_id, step } => self.replay_attempt(token, attempt_id, step).await,
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 
 fn refresh(version: i64) -> Origin {
-    Origin::Refresh { connection_id: Uuid::from_u128(7), linked_at: None, from_version: version }
+    Origin::Refresh(LinkId { connection_id: Uuid::from_u128(7), linked_at: None, from_version: version })
 }
 
 async fn write(journal: &Journal, origin: Origin) -> Entry {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::after;
-use crate::lock::Lock;
 
 /// Failures without an answer in between that open the breaker: more than the calls in flight at
 /// once, which one hiccup can fail together.
@@ -25,11 +24,6 @@ const LONGEST: Duration = Duration::from_hours(1);
 /// What one replica knows of the provider's health.
 #[derive(Debug, Default)]
 pub struct Breaker {
-    state: Lock<State>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct State {
     failures: u32,
     /// Time of the first failure.
     since: Option<Timestamp>,
@@ -39,17 +33,16 @@ struct State {
 
 impl Breaker {
     /// Closes the breaker: the provider answered, whatever it said.
-    pub fn answered(&self) {
-        *self.state.lock() = State::default();
+    pub fn answered(&mut self) {
+        *self = Self::default();
     }
 
     /// A call failed for a reason that concerns every connection.
-    pub fn failed(&self, now: Timestamp) {
-        let mut state = self.state.lock();
-        state.failures = state.failures.saturating_add(1);
-        state.since = state.since.or(Some(now));
-        state.last = Some(now);
-        if state.failures == OPENS_AT {
+    pub fn failed(&mut self, now: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        self.since = self.since.or(Some(now));
+        self.last = Some(now);
+        if self.failures == OPENS_AT {
             tracing::warn!("the provider does not answer; only one connection at a time is tried");
         }
     }
@@ -73,8 +66,7 @@ impl Breaker {
 
     /// The times of the last failure and of the next probe; `None` while the breaker is closed.
     fn next_probe(&self) -> Option<(Timestamp, Timestamp)> {
-        let state = *self.state.lock();
-        let (since, last) = state.since.zip(state.last).filter(|_| state.failures >= OPENS_AT)?;
+        let (since, last) = self.since.zip(self.last).filter(|_| self.failures >= OPENS_AT)?;
         let lasted = last.duration_since(since).unsigned_abs();
         Some((last, after(last, (lasted / PART).clamp(SHORTEST, LONGEST))))
     }
@@ -90,7 +82,7 @@ mod tests {
     }
 
     fn opened() -> Breaker {
-        let breaker = Breaker::default();
+        let mut breaker = Breaker::default();
         for _ in 0..OPENS_AT {
             assert_eq!(breaker.allows(32, at(0)), 32);
             breaker.failed(at(0));
@@ -100,7 +92,7 @@ mod tests {
 
     #[test]
     fn open_it_lets_one_through_after_a_pause_that_grows_with_the_trouble() {
-        let breaker = opened();
+        let mut breaker = opened();
         assert_eq!((breaker.allows(32, at(19)), breaker.allows(32, at(20))), (0, 1));
         assert_eq!((breaker.rests_until(at(19)), breaker.rests_until(at(20))), (Some(at(20)), None));
         breaker.failed(at(3600));
@@ -113,14 +105,14 @@ mod tests {
 
     #[test]
     fn an_answer_closes_it() {
-        let breaker = opened();
+        let mut breaker = opened();
         breaker.answered();
         assert_eq!(breaker.allows(32, at(1)), 32);
     }
 
     #[test]
     fn a_clock_that_was_set_back_does_not_keep_it_shut() {
-        let breaker = opened();
+        let mut breaker = opened();
         breaker.failed(at(1_000_000));
         assert_eq!(breaker.allows(32, at(0)), 1);
     }

@@ -10,7 +10,6 @@ use jiff::Timestamp;
 
 use crate::clock::{after, is_over};
 use crate::connection::schedule::LIMITED_PAUSE;
-use crate::lock::Lock;
 use crate::provider::{Failure, LimitScope, Meaning, Usage};
 
 /// From this share of the budget on, in percent, we slow down.
@@ -27,27 +26,14 @@ const STALE: Duration = Duration::from_hours(1);
 /// What one replica knows of the app-wide budget.
 #[derive(Debug, Default)]
 pub struct Budget {
-    state: Lock<State>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct State {
     percent: u32,
     seen_at: Option<Timestamp>,
     not_before: Option<Timestamp>,
 }
 
-impl State {
-    fn spent_until(self, now: Timestamp) -> Option<Timestamp> {
-        let until = self.not_before.filter(|until| self.percent >= 100 && now < *until);
-        // Ignore a time in the future: the clock has been set back since.
-        until.filter(|_| self.seen_at.is_some_and(|seen| seen <= now))
-    }
-}
-
 impl Budget {
     /// Updates the budget from an answer.
-    pub fn observe(&self, usage: Usage, failure: Option<&Failure>, now: Timestamp) {
+    pub fn observe(&mut self, usage: Usage, failure: Option<&Failure>, now: Timestamp) {
         let limited = failure.filter(|each| each.meaning == Meaning::RateLimited(LimitScope::App));
         if usage.app_percent.is_none() && limited.is_none() {
             return;
@@ -61,37 +47,36 @@ impl Budget {
         };
         let not_before = after(now, gap);
         // An answer to a call from before the budget was spent does not end that pause.
-        let mut state = self.state.lock();
-        if state.spent_until(now).is_some_and(|spent| not_before < spent) {
+        if self.spent_until(now).is_some_and(|spent| not_before < spent) {
             return;
         }
-        if percent >= 100 && state.percent < 100 {
+        if percent >= 100 && self.percent < 100 {
             tracing::warn!(percent, pause = ?gap, "the provider's hourly budget for the app is used up; the worker pauses");
         }
-        *state = State { percent, seen_at: Some(now), not_before: Some(not_before) };
+        *self = Self { percent, seen_at: Some(now), not_before: Some(not_before) };
     }
 
     /// Until when no call may be made: calls while throttled prolong it.
     pub fn spent_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.state.lock().spent_until(now)
+        let until = self.not_before.filter(|until| self.percent >= 100 && now < *until);
+        // Ignore a time in the future: the clock has been set back since.
+        until.filter(|_| self.seen_at.is_some_and(|seen| seen <= now))
     }
 
     /// The used share in percent, by the newest answer; 0 if that is older than [`STALE`].
     pub fn used(&self, now: Timestamp) -> u32 {
-        let state = *self.state.lock();
-        let is_known = state.seen_at.is_some_and(|seen| !is_over(seen, STALE, now));
-        if is_known { state.percent } else { 0 }
+        let is_known = self.seen_at.is_some_and(|seen| !is_over(seen, STALE, now));
+        if is_known { self.percent } else { 0 }
     }
 
     /// How many connections may be worked on now, at most `most`.
     pub fn allows(&self, most: usize, now: Timestamp) -> usize {
-        let state = *self.state.lock();
-        match (state.seen_at, state.not_before) {
+        match (self.seen_at, self.not_before) {
             // Ignore a time in the future: the clock has been set back since.
             (Some(seen), Some(not_before)) if seen <= now => {
                 if now < not_before {
                     0
-                } else if state.percent >= CAREFUL && now < after(seen, STALE) {
+                } else if self.percent >= CAREFUL && now < after(seen, STALE) {
                     most.min(1)
                 } else {
                     most
@@ -117,7 +102,7 @@ mod tests {
 
     #[test]
     fn an_unused_budget_limits_nothing() {
-        let budget = Budget::default();
+        let mut budget = Budget::default();
         assert_eq!(budget.allows(32, at(0)), 32);
         budget.observe(used(74), None, at(0));
         assert_eq!(budget.allows(32, at(0)), 32);
@@ -125,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_fuller_the_slower_and_a_spent_one_stops_everything() {
-        let budget = Budget::default();
+        let mut budget = Budget::default();
         budget.observe(used(75), None, at(0));
         assert_eq!((budget.allows(32, at(0)), budget.allows(32, at(1))), (0, 1));
         budget.observe(used(95), None, at(1));
@@ -139,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_app_wide_refusal_without_headers_stops_everything_for_as_long_as_it_says() {
-        let budget = Budget::default();
+        let mut budget = Budget::default();
         let refusal = |scope| Failure {
             retry_after: Some(Duration::from_mins(19)),
             http_status: Some(400),

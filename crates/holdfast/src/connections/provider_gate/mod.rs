@@ -11,6 +11,7 @@ use self::breaker::Breaker;
 use self::budget::Budget;
 use super::mechanisms::{Mechanism, Mechanisms};
 use crate::clock::SharedClock;
+use crate::lock::Lock;
 use crate::provider::{Failure, Meaning, Reply, Usage};
 
 /// What this replica knows of the provider's health and of the app's rate budget.
@@ -18,7 +19,7 @@ use crate::provider::{Failure, Meaning, Reply, Usage};
 pub struct ProviderGate {
     clock: SharedClock,
     mechanisms: Mechanisms,
-    inner: Arc<Inner>,
+    inner: Arc<Lock<Inner>>,
 }
 
 #[derive(Debug, Default)]
@@ -41,53 +42,55 @@ impl ProviderGate {
     /// How many connections may be worked on now, at most `most`.
     pub fn allows(&self, most: usize) -> usize {
         let now = self.clock.now();
-        let Inner { breaker, budget } = &*self.inner;
+        let Inner { breaker, budget } = &*self.inner.lock();
         let most = if self.mechanisms.has(Mechanism::Budget) { budget.allows(most, now) } else { most };
         if self.mechanisms.has(Mechanism::Breaker) { breaker.allows(most, now) } else { most }
     }
 
     /// Until when no call is made because the provider answers nobody.
     pub fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.inner.breaker.rests_until(now)
+        self.inner.lock().breaker.rests_until(now)
     }
 
     /// Until when no call is made because the app's budget is spent.
     pub fn spent_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.inner.budget.spent_until(now)
+        self.inner.lock().budget.spent_until(now)
     }
 
     /// How much of the app's budget is used, in percent, by the provider's answers.
     pub fn budget_used_percent(&self) -> u32 {
-        self.inner.budget.used(self.clock.now())
+        let now = self.clock.now();
+        self.inner.lock().budget.used(now)
     }
 
     /// Takes in what an answer says of the budget, and nothing else: whoever made the call may have
     /// asked for anything.
     pub fn learn_usage(&self, usage: Usage, failure: Option<&Failure>) {
-        self.inner.budget.observe(usage, failure, self.clock.now());
+        let now = self.clock.now();
+        self.inner.lock().budget.observe(usage, failure, now);
     }
 
     /// Notes that the provider serves us.
     pub fn answered(&self) {
-        self.inner.breaker.answered();
+        self.inner.lock().breaker.answered();
     }
 
     /// Updates health and budget from a reply, and returns its outcome.
     pub fn observe<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
         let Reply { outcome, usage } = reply;
         let now = self.clock.now();
-        self.inner.budget.observe(usage, outcome.as_ref().err(), now);
+        self.inner.lock().budget.observe(usage, outcome.as_ref().err(), now);
         match outcome.as_ref().map_err(|failure| failure.meaning) {
             // Every grant may make these calls, so a missing permission concerns the app.
             Err(Meaning::Unavailable | Meaning::App(_) | Meaning::Permission) => {
-                self.inner.breaker.failed(now);
+                self.inner.lock().breaker.failed(now);
             }
             // Whether a death concerns one connection or all shows later.
             Err(Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::Crowded) => {}
             Ok(_)
             | Err(
                 Meaning::UserAction(_) | Meaning::RateLimited(_) | Meaning::Content | Meaning::CodeRejected,
-            ) => self.inner.breaker.answered(),
+            ) => self.inner.lock().breaker.answered(),
         }
         outcome.map_err(|failure| Failure {
             retry_after: failure.retry_after.or(usage.account_regains_in),
@@ -97,6 +100,7 @@ impl ProviderGate {
 
     /// Counts a failure: a death was found to strike all connections.
     pub fn strikes_all(&self) {
-        self.inner.breaker.failed(self.clock.now());
+        let now = self.clock.now();
+        self.inner.lock().breaker.failed(now);
     }
 }
