@@ -9,7 +9,7 @@
 # --seed N[,N…]                            one year for each; as many at a time as there are processors
 # --world both-valid|same-token|old-dead   what a refresh does to the old grant (nobody knows Instagram's answer)
 # --days N, --replicas N
-# --without journal|breaker|…             what a year costs without one mechanism
+# --without journal                        what a year costs without the journal
 # --jump-hours N                           how far a replica's clock jumps at most
 # --shortest S, --longest S                how often a worker looks, in seconds (production: 1 and 15)
 # --debug                                  with the build that the tests use

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::mechanisms::Mechanism;
 use super::{Connections, ServiceError};
 use crate::connection::Connection;
 use crate::connection::clock_repair::possible;
@@ -14,9 +13,6 @@ impl Connections {
     /// written, and as many attempts and events. Returns how many it found: as many as
     /// `limit` where more may be left. A failure of one does not stop the others.
     pub async fn repair_times(&self, limit: usize, stop: &CancellationToken) -> Result<usize, ServiceError> {
-        if !self.mechanisms.has(Mechanism::ClockRepair) {
-            return Ok(0);
-        }
         let now = self.parts.clock.now();
         let waits = self.parts.store.bring_back_waits(now, limit).await?;
         if waits > 0 {

@@ -9,7 +9,6 @@ use super::Connections;
 use super::error::ServiceError;
 use super::grants::RowSeal;
 use super::journal::LinkId;
-use super::mechanisms::Mechanism;
 use super::recorder::Recorded;
 use super::switch::Switch;
 use crate::clock::after;
@@ -80,13 +79,6 @@ impl Connections {
                 None => Population::default(),
             };
             match diagnosis.next(&population, &self.schedule()?) {
-                Step::AskMe
-                    if diagnosis.call() == Call::Refresh
-                        && !self.mechanisms.has(Mechanism::SecondOpinion) =>
-                {
-                    let no = Failure::new(Meaning::DeadUnexplained, "not asked");
-                    diagnosis.learned(Answer::Me(Err(no)));
-                }
                 // A death must not wait; other failures need not be looked into each time.
                 Step::AskMe
                     if is_app_call
@@ -99,15 +91,11 @@ impl Connections {
                     diagnosis.learned(Answer::Me(self.ask_me(connection, tools).await));
                 }
                 Step::AskOthers(wanted) => {
-                    if self.mechanisms.has(Mechanism::AskingOthers) {
-                        self.ask_others(connection, tools.provider, wanted).await?;
-                    }
+                    self.ask_others(connection, tools.provider, wanted).await?;
                     diagnosis.learned(Answer::Others);
                 }
                 Step::TryEarlierGrant => {
-                    if self.mechanisms.has(Mechanism::EarlierGrant)
-                        && self.restore_previous_grant(connection, tools).await?
-                    {
+                    if self.restore_previous_grant(connection, tools).await? {
                         return Ok(Diagnosed::RolledBack);
                     }
                     diagnosis.learned(Answer::NoEarlierGrant);
@@ -158,8 +146,7 @@ impl Connections {
         meaning: Meaning,
     ) -> Result<Population, ServiceError> {
         let assessment = self.incidents.assess(connection, meaning).await?;
-        let is_wanted = self.mechanisms.has(Mechanism::TakingBack);
-        if let Some(taken_back) = assessment.taken_back.filter(|_| is_wanted) {
+        if let Some(taken_back) = assessment.taken_back {
             for fallen in taken_back.connections {
                 let schedule = self.schedule()?;
                 let pause = schedule.canary_pause(&assessment.population);
@@ -170,9 +157,7 @@ impl Connections {
                 self.recorder.record_on(&fallen, &observation, None).await?;
             }
         }
-        let waiting =
-            if self.mechanisms.has(Mechanism::Canaries) { assessment.population.waiting } else { 0 };
-        Ok(Population { waiting, ..assessment.population })
+        Ok(assessment.population)
     }
 
     async fn ask_me(&self, connection: &Connection, tools: Tools<'_>) -> Result<Account, Failure> {

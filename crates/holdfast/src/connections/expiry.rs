@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::diagnose::{Diagnosed, Tools};
-use super::mechanisms::Mechanism;
 use super::recorder::change;
 use super::{Connections, ServiceError, parallel};
 use crate::clock::after;
@@ -34,11 +33,7 @@ impl Connections {
 
     /// Up to when expiries are doubted.
     fn doubted_until(&self) -> Timestamp {
-        if self.mechanisms.has(Mechanism::ClockRepair) {
-            self.clock_suspicion.until(self.parts.clock.now())
-        } else {
-            Timestamp::MIN
-        }
+        self.clock_suspicion.until(self.parts.clock.now())
     }
 
     /// Ends connections whose grant has expired; if the expiry is doubted, only after asking the

@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::mechanisms::{Mechanism, Mechanisms};
 use crate::clock::{SharedClock, after, before, is_over};
 use crate::connection::belief::{
     CONFIRM_IN_USE, INCIDENT_MIN_STRUCK, OTHERS_NEEDED, Population, SPANS, healthy_to_rule_out,
@@ -46,7 +45,6 @@ const MADE_DUE: usize = 500;
 pub struct Incidents {
     store: Store,
     clock: SharedClock,
-    mechanisms: Mechanisms,
     /// The last count that showed an incident, and its time.
     seen: Arc<Lock<Option<(Timestamp, Population)>>>,
 }
@@ -72,12 +70,7 @@ pub struct TakenBack {
 impl Incidents {
     /// Incidents among the connections of `store`.
     pub fn new(store: Store, clock: SharedClock) -> Self {
-        Self { store, clock, mechanisms: Mechanisms::default(), seen: Arc::default() }
-    }
-
-    /// Uses only these mechanisms.
-    pub(super) fn with(self, mechanisms: Mechanisms) -> Self {
-        Self { mechanisms, ..self }
+        Self { store, clock, seen: Arc::default() }
     }
 
     /// Assesses all connections, as far as an answer of this meaning needs it.
@@ -87,8 +80,7 @@ impl Incidents {
                 if let Some(incident) = self.incident(meaning).await? {
                     return Ok(incident);
                 }
-                let is_blind = !self.mechanisms.has(Mechanism::Confidence);
-                let population = if is_blind || self.are_few().await? {
+                let population = if self.are_few().await? {
                     Population { confidence: Confidence::TooFew, ..Population::default() }
                 } else if meaning == Meaning::DeadUnexplained {
                     self.of_unexplained(connection).await?
@@ -130,9 +122,6 @@ impl Incidents {
         else {
             return;
         };
-        if !self.mechanisms.has(Mechanism::Canaries) {
-            return;
-        }
         match self.store.make_due(reason, self.clock.now(), MADE_DUE).await {
             Ok(0) => {}
             Ok(made_due) => tracing::info!(
@@ -166,9 +155,6 @@ impl Incidents {
     }
 
     async fn incident(&self, meaning: Meaning) -> Result<Option<Assessment>, StoreError> {
-        if !self.mechanisms.has(Mechanism::Incidents) {
-            return Ok(None);
-        }
         let now = self.clock.now();
         if let Some(population) = self.recent(now) {
             return Ok(Some(Assessment { population, taken_back: None }));
@@ -177,9 +163,7 @@ impl Incidents {
         let starts = SPANS.map(|span| before(now, span));
         let trouble = self.store.trouble(starts, reason).await?;
         // A death with a stated cause is a person's own doing, unless many come within minutes.
-        let is_counted_long =
-            meaning == Meaning::DeadUnexplained && self.mechanisms.has(Mechanism::LongSpans);
-        let spans = if is_counted_long { SPANS.len() } else { 1 };
+        let spans = if meaning == Meaning::DeadUnexplained { SPANS.len() } else { 1 };
         for Strike { from, first_at, struck } in strikes(&trouble, starts, spans) {
             if struck < INCIDENT_MIN_STRUCK || self.has_enough_healthy(first_at, struck, now).await? {
                 continue;

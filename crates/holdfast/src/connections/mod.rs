@@ -34,7 +34,6 @@ pub mod import;
 mod incidents;
 pub mod journal;
 pub mod listing;
-pub mod mechanisms;
 mod overview;
 mod parallel;
 pub mod pass_through;
@@ -59,7 +58,6 @@ use self::clock_suspicion::ClockSuspicion;
 pub use self::error::ServiceError;
 use self::incidents::Incidents;
 use self::journal::Journal;
-use self::mechanisms::{Mechanism, Mechanisms};
 use self::provider_gate::ProviderGate;
 pub use self::recorder::Recorded;
 use self::recorder::Recorder;
@@ -113,7 +111,6 @@ pub struct Connections {
     unreadable: Counter,
     app_refusals: AppRefusals,
     pass_through_turns: Arc<Semaphore>,
-    mechanisms: Mechanisms,
 }
 
 impl Connections {
@@ -129,17 +126,7 @@ impl Connections {
             unreadable: Counter::default(),
             app_refusals: AppRefusals::default(),
             pass_through_turns: Arc::new(Semaphore::new(pass_through::PASS_THROUGH_TURNS)),
-            mechanisms: Mechanisms::default(),
         }
-    }
-
-    /// Disables one mechanism: the simulation shows what each is for.
-    #[must_use]
-    pub fn without(self, mechanism: Mechanism) -> Self {
-        let mechanisms = Mechanisms::without(mechanism);
-        let incidents = self.incidents.with(mechanisms);
-        let gate = self.gate.with(mechanisms);
-        Self { incidents, gate, mechanisms, ..self }
     }
 
     /// The journal, which holds new tokens until the database has them.

@@ -81,7 +81,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "entropy",
             "lock",
             "metric",
-            "names",
             "provider",
             "store",
             "vault",

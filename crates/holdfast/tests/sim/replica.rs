@@ -29,7 +29,7 @@ use super::dice::Dice;
 use super::instagram::{INSIGHTS, STRANGERS, code};
 use super::network::{Place, ToDatabase, ToInstagram};
 use super::population::{heir, owner};
-use super::run::{Plan, Without};
+use super::run::Plan;
 use super::script::Extent;
 
 /// As in the settings' defaults.
@@ -87,17 +87,12 @@ pub fn start(place: &Arc<Place>, database: &Store, journal: &Path, plan: &Plan, 
         error: place.error.clone(),
     });
     let store = database.over(Arc::new(ToDatabase(place.clone())), clock.clone());
-    let journal = match plan.without {
-        Without::Journal => Journal::none(),
-        Without::Nothing | Without::Mechanism(_) => {
-            Journal::in_directory(journal.join(place.replica.to_string()))
-        }
+    let journal = if plan.has_journal {
+        Journal::in_directory(journal.join(place.replica.to_string()))
+    } else {
+        Journal::none()
     };
     let connections = connections(place, &store, &clock, &entropy, journal);
-    let connections = match plan.without {
-        Without::Nothing | Without::Journal => connections,
-        Without::Mechanism(mechanism) => connections.without(mechanism),
-    };
     let name = format!("replica-{}-{life}", place.replica);
     let worker = Worker::new(connections.clone(), store.clone(), clock, name).with_pace(plan.pace);
     let visits = visits(place.clone(), store, connections, plan.extent, Dice::new(life, 8));

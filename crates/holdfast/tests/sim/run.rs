@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use holdfast::clock::{ManualClock, from_millis};
-use holdfast::connections::mechanisms::Mechanism;
 use holdfast::store::{Store, StoreOptions};
 use holdfast::worker::Pace;
 
@@ -28,15 +27,8 @@ pub struct Plan {
     pub effect: RefreshEffect,
     pub pace: Pace,
     pub path: Path,
-    pub without: Without,
-}
-
-/// What the replicas do without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Without {
-    Nothing,
-    Journal,
-    Mechanism(Mechanism),
+    /// Whether replicas have a journal.
+    pub has_journal: bool,
 }
 
 /// How the statements reach SQLite.

@@ -3,14 +3,13 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use holdfast::connections::mechanisms::Mechanism;
 use holdfast::worker::Pace;
 use jiff::Timestamp;
 
 use super::baton::{HOUR, Millis};
 use super::instagram::RefreshEffect;
 use super::report::Report;
-use super::run::{Path, Plan, Without, simulate, usual_pace};
+use super::run::{Path, Plan, simulate, usual_pace};
 use super::script::Extent;
 
 fn start() -> Millis {
@@ -20,7 +19,7 @@ fn start() -> Millis {
 fn plan(seed: u64, connections: usize, effect: RefreshEffect) -> Plan {
     let extent =
         Extent { seed, start: start(), days: 365, connections, replicas: 3, furthest_jump: 6 * HOUR };
-    Plan { extent, effect, pace: usual_pace(), path: Path::Short, without: Without::Nothing }
+    Plan { extent, effect, pace: usual_pace(), path: Path::Short, has_journal: true }
 }
 
 /// A year that a debug build can go through in seconds: workers look every four hours at most.
@@ -142,12 +141,10 @@ fn as_asked() {
     plan.extent.days = asked("DAYS", plan.extent.days);
     plan.extent.replicas = asked("REPLICAS", plan.extent.replicas);
     plan.extent.furthest_jump = asked("JUMP_HOURS", 6) * HOUR;
-    plan.without = match asked("WITHOUT", "nothing".to_owned()).as_str() {
-        "nothing" => Without::Nothing,
-        "journal" => Without::Journal,
-        name => {
-            Without::Mechanism(Mechanism::parse(name).unwrap_or_else(|| panic!("no such mechanism: {name}")))
-        }
+    plan.has_journal = match asked("WITHOUT", "nothing".to_owned()).as_str() {
+        "nothing" => true,
+        "journal" => false,
+        other => panic!("nothing to do without: {other}"),
     };
     let seconds = |name, otherwise: Duration| Duration::from_secs(asked(name, otherwise.as_secs()));
     plan.pace = Pace {

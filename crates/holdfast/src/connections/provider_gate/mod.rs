@@ -9,7 +9,6 @@ use jiff::Timestamp;
 
 use self::breaker::Breaker;
 use self::budget::Budget;
-use super::mechanisms::{Mechanism, Mechanisms};
 use crate::clock::SharedClock;
 use crate::lock::Lock;
 use crate::provider::{Failure, Meaning, Reply, Usage};
@@ -18,7 +17,6 @@ use crate::provider::{Failure, Meaning, Reply, Usage};
 #[derive(Debug, Clone)]
 pub struct ProviderGate {
     clock: SharedClock,
-    mechanisms: Mechanisms,
     inner: Arc<Lock<Inner>>,
 }
 
@@ -31,20 +29,14 @@ struct Inner {
 impl ProviderGate {
     /// A gate that is open.
     pub fn new(clock: SharedClock) -> Self {
-        Self { clock, mechanisms: Mechanisms::default(), inner: Arc::default() }
-    }
-
-    /// Uses only these mechanisms.
-    pub(super) fn with(self, mechanisms: Mechanisms) -> Self {
-        Self { mechanisms, ..self }
+        Self { clock, inner: Arc::default() }
     }
 
     /// How many connections may be worked on now, at most `most`.
     pub fn allows(&self, most: usize) -> usize {
         let now = self.clock.now();
         let Inner { breaker, budget } = &*self.inner.lock();
-        let most = if self.mechanisms.has(Mechanism::Budget) { budget.allows(most, now) } else { most };
-        if self.mechanisms.has(Mechanism::Breaker) { breaker.allows(most, now) } else { most }
+        breaker.allows(budget.allows(most, now), now)
     }
 
     /// Until when no call is made because the provider answers nobody.
