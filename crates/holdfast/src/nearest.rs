@@ -13,7 +13,8 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
         }
         let (own, other) = without_common_words(name, candidate);
         let near_enough = (own.chars().count() / 3).max(1);
-        // Texts are at least as far apart as their lengths; whoever calls may send a long one.
+        // Texts are at least as far apart as their lengths. A caller may send a long one: skip the
+        // work.
         if candidate.chars().count().abs_diff(length) > near_enough {
             continue;
         }

@@ -1,7 +1,7 @@
 //! What every request changes, in one copy for each thread.
 //!
-//! Two cores that change the same memory wait for each other each time, which takes longer than
-//! what is changed. Whoever reads adds the copies up.
+//! Two cores that change the same memory wait for each other each time, which takes longer than the
+//! change itself. A read adds the copies up.
 
 use std::cell::Cell;
 use std::sync::LazyLock;

@@ -58,8 +58,8 @@ fn to_count(limit: Option<u64>) -> usize {
 /// Keeps the operating system from writing a core file, which would hold keys and grants. Child
 /// processes inherit the limit.
 pub fn forbid_core_files() {
-    // One byte, not none: Linux hands a core to a program (`core_pattern` with `|`) whatever the
-    // limit, unless it is one.
+    // One byte, not zero: a program in `core_pattern` (`|`) gets every core, unless the limit is
+    // one.
     let one = Some(1);
     // Refused only where the limit is none already.
     let _ = setrlimit(Resource::Core, Rlimit { current: one, maximum: one });

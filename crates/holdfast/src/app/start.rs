@@ -1,8 +1,8 @@
 //! The start of a server: it answers from the first moment, and opens its database meanwhile.
 //!
-//! That may take long: a database that is away, a migration that waits for a table. A client that
-//! finds the port open and nobody answering waits for as long, and whoever asks `/healthz` takes
-//! the process for dead (docs/decisions/0029-answers-while-it-starts.md).
+//! Opening may take long: a database that is away, a migration that waits for a table. Without
+//! answers, clients would wait for as long at an open port, and a supervisor that asks `/healthz`
+//! would take the process for dead (docs/decisions/0029-answers-while-it-starts.md).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -254,7 +254,7 @@ async fn open_store(settings: &Settings, seams: &Seams, vault: &Vault) -> Result
     let options =
         StoreOptions::serve(settings.database_url.expose_secret()).with_outbox(settings.webhook.is_some());
     let store = Store::open(&options, seams.clock.clone()).await?;
-    // Before the schema is changed: whoever took the wrong ring may have to go back.
+    // Before the schema changes: the wrong ring may mean that the former program must run again.
     if store.is_migrated().await? {
         vault.prove(&store.sentinels().await?)?;
     }

@@ -21,8 +21,8 @@ use crate::clock::{SharedClock, before, from_millis};
 /// What the file's authentication keys are derived for.
 pub const PURPOSE: &str = "holdfast kept clerk keys";
 
-/// The file with the keys that were fetched last. It is authenticated, because whoever could change
-/// it could sign session tokens of every user.
+/// The file with the keys that were fetched last. It is authenticated: a changed key would let a
+/// stranger sign session tokens of every user.
 #[derive(Clone)]
 pub struct KeptKeys {
     path: PathBuf,

@@ -30,7 +30,7 @@ pub(super) struct Line<'a> {
     pub(super) request_id: &'a str,
 }
 
-/// Keeps one count per code, of which there are a fixed few.
+/// Keeps one count per code; the list of codes is short and fixed.
 #[derive(Debug, Default)]
 pub struct RefusalLog {
     windows: Lock<BTreeMap<&'static str, Window>>,

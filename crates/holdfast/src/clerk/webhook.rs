@@ -118,7 +118,7 @@ impl fmt::Debug for WebhookVerifier {
 }
 
 impl WebhookVerifier {
-    /// A verifier that believes whoever has one of `keys`.
+    /// A verifier that accepts what one of `keys` has signed.
     pub fn new(keys: Vec<SigningKey>, clock: SharedClock) -> Self {
         Self { keys, clock }
     }

@@ -79,8 +79,8 @@ impl Context {
         Ok(settings)
     }
 
-    /// The configuration of a command that keeps a log, and its log. Whoever reads JSON takes every
-    /// line apart, so then the warnings are in the log.
+    /// The configuration of a command that keeps a log, and its log. A program that reads a JSON
+    /// log parses every line, so there the warnings are lines of the log.
     pub fn settings_with_log(
         &self,
         file: Option<&ConfigFile>,
@@ -142,8 +142,8 @@ impl Context {
         settings::load(&self.environment.without(&names), file, Purpose::Tools).ok()
     }
 
-    /// The faults as a failure. Whoever is in another directory than the configuration is told that
-    /// none was read.
+    /// The faults as a failure. Its remedy says where no configuration was read at all, as in the
+    /// wrong directory.
     pub(super) fn faulty(&self, faults: &Faults) -> Failure {
         let mut failure = faulty(faults);
         failure.remedy = self.nothing_read();
@@ -188,7 +188,7 @@ impl Context {
         }
     }
 
-    /// A database, whatever its schema.
+    /// A database with any schema.
     pub async fn open(&self, options: &StoreOptions) -> Result<Store, Failure> {
         let store = Store::open(options, self.clock.clone()).await.map_err(|error| {
             let remedy = if matches!(error, OpenError::NoFile(_)) { self.nothing_read() } else { None };

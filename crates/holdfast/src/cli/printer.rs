@@ -101,7 +101,7 @@ impl Printer {
         self.line(format!("{value:#}"));
     }
 
-    /// Why part of the answer reached nobody, be it that whoever read it went away.
+    /// Why part of the answer reached nobody; a reader that went away counts too.
     pub fn lost(&self) -> Option<&io::Error> {
         self.lost.as_ref()
     }

@@ -92,9 +92,8 @@ pub fn derive(
     shown(connection, attempt, asked_for, asked_for.is_some(), standing, now)
 }
 
-/// The status as events tell it: with the stored state, whatever an open attempt, the clock or the
-/// configuration make of it meanwhile. None of these is an event when it passes, so the app would
-/// keep it for good.
+/// The status as events tell it: the stored state, without what an open attempt, the clock or the
+/// configuration make of it. These pass without an event, so the app would keep them for good.
 pub fn recorded(
     connection: Option<Connection>,
     asked_for: Option<&[String]>,

@@ -43,7 +43,7 @@ enum Redirect {
     Works,
     /// It was refused to this person alone since then, or since the start.
     RefusedTo(String),
-    /// It was refused to whoever came, or to several people.
+    /// It was refused before anybody had connected, or to several people.
     Refused,
 }
 

@@ -123,7 +123,7 @@ impl Connections {
                 // Some failures come without `error`. Without a code the attempt has failed anyway.
                 None => AttemptOutcome::Failed(Reason::AttemptFailed),
             };
-            // Whoever declined has no completion.
+            // A declined attempt has no completion.
             (attempt.completion_hash, attempt.sealed_completion) = (None, None);
             if self.end_attempt(&attempt, ending, now).await? {
                 if ending == AttemptOutcome::Denied {
@@ -180,7 +180,7 @@ impl Connections {
             None if attempt.has_expired(now) => CallbackOutcome::Page(CallbackPage::StateUnknown),
             None if attempt.is_begun() => CallbackOutcome::Page(CallbackPage::UnderWay),
             None => CallbackOutcome::Page(CallbackPage::NotCompleted),
-            // Whoever goes back and approves has not declined; the attempt is over all the same.
+            // A person who goes back and approves has not declined, but this attempt is over.
             Some(AttemptOutcome::Denied) if code.is_some() => {
                 redirect(attempt, "expired", Reason::AttemptExpired)
             }

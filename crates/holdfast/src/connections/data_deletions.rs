@@ -107,7 +107,7 @@ impl Connections {
                     tracing::warn!(code, "a data deletion that was cut short or had to wait is finished");
                     finished += 1;
                 }
-                // Whatever it waits for is asked at the connection's own pace.
+                // It waits: Instagram is asked at the connection's own pace.
                 Ok(_) => {}
             }
         }
@@ -201,9 +201,9 @@ fn is_close(connection: &Connection, issued_at: Timestamp, now: Timestamp) -> bo
         .is_some_and(|linked| predates(issued_at, linked, now) && linked <= after(issued_at, CLOCKS_DIFFER))
 }
 
-/// Whether the present link came after a deletion request that arrived at `requested_at`. One that
-/// has worked since then did: whoever asks for a deletion at Meta has removed the app there. `None`
-/// where Instagram has not said yet.
+/// Whether the present link came after a deletion request that arrived at `requested_at`. A link
+/// that has worked since then did: to ask Meta for a deletion, a person removes the app there.
+/// `None` where Instagram has not said yet.
 fn came_later(connection: &Connection, requested_at: Timestamp) -> Option<bool> {
     let works = connection.standing == connection.healthy_standing() || connection.fails_to_renew();
     let is_proven = works

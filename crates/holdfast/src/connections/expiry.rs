@@ -106,7 +106,7 @@ impl Connections {
     async fn rest_in_doubt(&self, connection: &Connection) -> Result<(), ServiceError> {
         let now = self.parts.clock.now();
         let next = Connection { retry_after: Some(after(now, DOUBT_RESTS)), ..connection.clone() };
-        // Whoever changed it meanwhile has learnt something.
+        // If this loses to another change, that one has learnt something.
         self.parts.store.commit(&change(connection, next, now, None)).await?;
         Ok(())
     }

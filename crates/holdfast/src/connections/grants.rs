@@ -58,10 +58,10 @@ pub fn open_user_key(vault: &Vault, user_id: &str, wrapped: &WrappedKey) -> Resu
     })
 }
 
-/// Makes a new data key for a user whose key the ring's first key has not sealed, and seals the
-/// stored grants anew with it: whoever knew the former one opens nothing more that is stored. It is
-/// kept to open what waits elsewhere: connect attempts, the journal, a refresh under way. Returns
-/// false if the row has changed meanwhile: another process has renewed or erased it.
+/// Gives a user a new data key, unless the ring's first key has sealed the present one, and seals
+/// the stored grants anew with it. The former data key then opens no stored grant. It is kept to
+/// open what waits elsewhere: connect attempts, the journal, a refresh under way. Returns false if
+/// the row has changed meanwhile: another process has renewed or erased it.
 pub async fn renew_user_key(store: &Store, vault: &Vault, old: &StoredUserKey) -> Result<bool, ServiceError> {
     let Some((key, wrapped)) = vault.renew(&old.user_id, &old.wrapped)? else { return Ok(false) };
     let mut resealed = Vec::new();
@@ -227,8 +227,9 @@ impl<'a> RowSeal<'a> {
         Ok(UnlinkedGrant { grant, account_id, consented_at })
     }
 
-    /// Seals the completion, so that the same callback gets the same answer again. Only the same:
-    /// `state` is known to whoever began the attempt, the code to the browser that came back alone.
+    /// Seals the completion, so that the same callback gets the same answer again. It opens only
+    /// for the same code: the attempt's beginner knows `state`, but only the returning browser
+    /// knows the code.
     pub fn seal_completion(
         &self,
         completion: &SecretString,

@@ -41,7 +41,8 @@ impl Connections {
         Ok(false)
     }
 
-    /// The scopes that a refresh names, if they differ from the stored ones, in whatever order.
+    /// The scopes that a refresh names, if they differ from the stored ones in more than their
+    /// order.
     pub(super) fn granted(&self, connection: &Connection, renewed: &Grant) -> Option<Granted> {
         let scopes = renewed.scopes.clone().filter(|scopes| !same_scopes(scopes, &connection.scopes))?;
         let missing_scopes = not_granted(self.asked_for()?, &scopes);

@@ -126,8 +126,9 @@ fn are_not_ours(credentials: &[&[u8]]) -> bool {
     }
 }
 
-/// Says what came instead of a session token. Credentials of another scheme are not for us, and
-/// Clerk's cookie no route reads, since a browser sends cookies along whoever caused the request.
+/// Says what came instead of a session token. Credentials of another scheme are not for us. No
+/// route reads Clerk's cookie, because a browser sends it also with requests that another site
+/// caused.
 fn explain_missing(problem: Problem, parts: &Parts) -> Problem {
     if parts.headers.get(header::AUTHORIZATION).is_some_and(|value| !value.is_empty()) {
         return problem.with_detail("The Authorization header is of another scheme than `Bearer`.");

@@ -1,7 +1,6 @@
 //! Looks at the database, for readiness: one at a time, shared for a second.
 //!
-//! Whoever asks for readiness needs no credential, and however many ask, the database is asked no
-//! more often.
+//! Asking for readiness needs no credential, so the number of askers must not reach the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -96,7 +95,7 @@ impl Looks {
         let ended = shared.ended.load(Ordering::Relaxed);
         let mut last = Arc::clone(&shared.last).lock_owned().await;
         let (now, failures) = (shared.clock.now(), shared.failures());
-        // Whoever waited for a look shares it, good or not: the next may take as long.
+        // A caller that waited for a look shares it, good or not: the next may take as long.
         let has_waited = shared.ended.load(Ordering::Relaxed) != ended;
         if let Some(look) = &*last
             && (has_waited || look.stands(failures) && is_within(COUNTS_FOR, look.at, now))

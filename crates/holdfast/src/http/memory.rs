@@ -128,8 +128,8 @@ impl Remembered {
 /// What is known of a request id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recalled {
-    /// The first request with it: the caller chooses the id, so that whoever has seen one in a
-    /// screenshot can send it again.
+    /// The first request with this id. Callers choose ids, so anybody who saw one in a screenshot
+    /// can send it again.
     #[serde(flatten)]
     pub first: Remembered,
     /// How many came later with the same id.

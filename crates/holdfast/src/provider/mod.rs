@@ -348,7 +348,7 @@ pub trait Provider: Debug + Send + Sync + 'static {
     fn refresh<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Grant>>;
     /// Asks whose grant it is; also the liveness probe.
     fn identify<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Account>>;
-    /// Why the call cannot be passed on whatever the grant, if so; asks nobody.
+    /// The fault of the call itself, which no grant could mend, if it has one; asks nobody.
     fn objection(&self, call: &PassThrough) -> Option<Failure>;
     /// Makes an API call with the grant.
     fn pass_through<'a>(

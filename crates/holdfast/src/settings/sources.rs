@@ -122,8 +122,8 @@ fn is_other_encoding(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::InvalidData
 }
 
-/// A value with the place it came from. Kept as a secret whatever it is: the table decides what may
-/// be shown.
+/// A value with the place it came from. Every value is kept as a secret: the table decides which
+/// may be shown.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub text: SecretString,
@@ -298,8 +298,7 @@ fn take_toml(
     given: &BTreeSet<&str>,
     collected: &mut Collected,
 ) {
-    // The environment's names are taken as they are too: whoever moves an `.env` over need not
-    // rename anything.
+    // The environment's names are accepted here too, so that an `.env` can be moved over unchanged.
     let by_key = |wanted: &str| {
         let is_wanted = |name: &str| name == wanted || TomlKey::of(name).to_string() == wanted;
         TABLE.iter().find(|each| each.names().any(is_wanted))

@@ -44,7 +44,7 @@ pub struct Sampler {
 /// A sampler by its name.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NamedSampler {
-    /// Whether the decision of whoever began the trace holds.
+    /// Whether the caller's sampling decision holds.
     pub parent_based: bool,
     /// What is sampled of the rest; `None` for the share given as the argument.
     pub share: Option<f64>,

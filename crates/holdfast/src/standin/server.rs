@@ -44,8 +44,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves `app` on `address`, port 0 for any. Refuses addresses that others than this machine
-    /// can reach: a stand-in hands out tokens to whoever asks.
+    /// Serves `app` on `address`, port 0 for any. Refuses addresses that other machines can reach:
+    /// a stand-in hands out tokens to anybody who asks.
     pub async fn start(address: SocketAddr, app: Router) -> io::Result<Self> {
         if !address.ip().is_loopback() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a stand-in listens on loopback only"));

@@ -292,7 +292,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The copy, of which nobody knows the name that it had meanwhile, could not be written.
+/// The copy could not be written. Names the target, since nobody knows the draft's name.
 fn unwritten(target: &Path, error: io::Error) -> BackupError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BackupError::NoRoom(target.to_owned()),

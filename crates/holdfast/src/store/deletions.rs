@@ -48,7 +48,7 @@ impl Unfinished {
 }
 
 impl Store {
-    /// Stores a request, or that it is done: what is erased adds up, whoever has erased it.
+    /// Stores a request, or that it is done. The count of erased links adds up over all calls.
     pub async fn record_deletion(&self, deletion: &DataDeletion) -> Result<(), StoreError> {
         let values = values![
             &deletion.code,

@@ -66,10 +66,10 @@ statements! {
     DELETIONS_LATE =
         Sql::both("SELECT COUNT(*) AS amount FROM data_deletions WHERE completed_at IS NULL AND requested_at <= $1");
     SENTINEL_AGES = Sql::both("SELECT key_id, created_at FROM key_ring_sentinel ORDER BY created_at, key_id");
-    /// Of standbys, as many must follow as a commit waits for: `FIRST 2 (a, b)`. Whoever may not see
-    /// the state of a standby sees that there is one. SQLite has no server, no
-    /// role and no bound. The schema is that of the tables, and before there
-    /// are any the one that they will be made in.
+    /// As many standbys must follow as a commit waits for: `FIRST 2 (a, b)`. A role that may not
+    /// see a standby's state still sees that there is one. SQLite has no server, no role and no
+    /// bound. The schema is that of the tables; before there are any, the one that they will be
+    /// made in.
     SERVER_FACTS = Sql::each(
         "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, NULL AS own_limit, 1 AS may_create, NULL \
          AS other_owner, 0 AS is_read_only, '' AS encoding, 0 AS lacks_standby, NULL AS crash_unsafe",

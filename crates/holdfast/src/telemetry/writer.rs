@@ -1,4 +1,4 @@
-//! Writes the log on a thread of its own: whoever logs must not wait for whoever reads.
+//! Writes the log on a thread of its own: code that logs must not wait for the log's reader.
 //!
 //! A reader that stalls (a full pipe, a slow disk) would otherwise stop every thread of the runtime
 //! at its next line. Lines that find no room are dropped and counted.

@@ -92,8 +92,8 @@ impl Vault {
         UserKey::from_bytes(&plaintext, self.entropy.clone())
     }
 
-    /// A new data key, sealed with the ring's first key: whoever knows the former one does not open
-    /// what the new one seals. `None` where the first key has sealed it already.
+    /// A new data key, sealed with the ring's first key. The former data key does not open what the
+    /// new one seals. `None` where the first key has sealed it already.
     pub fn renew(
         &self,
         user_id: &str,

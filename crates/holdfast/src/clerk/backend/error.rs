@@ -30,7 +30,7 @@ pub enum BackendError {
         /// How long it asked us to wait.
         retry_after: Duration,
     },
-    /// 503 that says for how long: overload or maintenance, whoever is asked about.
+    /// 503 that says for how long: overload or maintenance, for questions about every user.
     #[error("Clerk's Backend API answers HTTP 503 and asks for a pause of {} s", .retry_after.as_secs())]
     Overloaded {
         /// How long it asked us to wait.

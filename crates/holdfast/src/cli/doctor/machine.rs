@@ -161,7 +161,7 @@ fn existing(place: &Path) -> PathBuf {
     found.unwrap_or(Path::new(".")).to_owned()
 }
 
-/// A path as whoever is in another directory needs it.
+/// The absolute path, which holds in any directory.
 pub(super) fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }

@@ -78,7 +78,7 @@ impl Input {
     }
 }
 
-/// Whether it is as long as it should be: three parts, of which the first begins as JSON does.
+/// Whether it is as long as it should be: three parts, the first of them beginning as JSON does.
 fn is_token(text: &str) -> bool {
     text.starts_with("eyJ") && looks_like_a_token(text)
 }
@@ -92,7 +92,7 @@ fn is_invisible(each: char) -> bool {
 pub(super) fn whole(mut reader: impl Read) -> io::Result<Input> {
     let mut bytes = Vec::new();
     reader.by_ref().take(u64::try_from(KEPT).unwrap_or(u64::MAX)).read_to_end(&mut bytes)?;
-    // Read to its end, so that whoever writes does not meet a closed pipe.
+    // Read to its end, so that the writer does not meet a closed pipe.
     let more = io::copy(&mut reader, &mut io::sink())?;
     Ok(if more > 0 { Input::cut(&bytes) } else { Input::of_document(&bytes) })
 }

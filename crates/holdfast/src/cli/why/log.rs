@@ -1,4 +1,5 @@
-//! What a log says of a request, in either of its formats, whatever has carried it.
+//! What a log says of a request, in either of its formats, with or without another program's
+//! prefix.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead};
@@ -96,7 +97,7 @@ fn within(value: Value) -> Option<Value> {
     }
 }
 
-/// The fields of a line, in either of the log's formats; whatever wrote before it is passed over.
+/// The fields of a line, in either of the log's formats; a prefix of another program is skipped.
 fn fields(line: &str) -> Option<Value> {
     let line = &*without_colours(line.trim_end());
     if let Some(at) = line.find('{')

@@ -24,7 +24,7 @@ pub fn is_event(before: &Connection, after: &Connection) -> bool {
         || described(before) != described(after)
 }
 
-/// Whether the two hold the same scopes, in whatever order.
+/// Whether the two hold the same scopes, in any order.
 pub fn same_scopes(one: &[String], other: &[String]) -> bool {
     one.len() == other.len() && one.iter().all(|each| other.contains(each))
 }

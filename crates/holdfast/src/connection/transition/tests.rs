@@ -474,7 +474,7 @@ fn an_account_is_known_by_either_id_in_either_place() {
         assert_eq!(is_another_account(&scoped, &seen), is_another, "{seen:?}");
     }
     assert!(is_another_account(&of(named(PROFESSIONAL, None)), &named("17849999999999999", None)));
-    // The other id is learned from whichever place it has.
+    // The other id is learned from either field.
     for seen in [named(SCOPED, Some(PROFESSIONAL)), named(PROFESSIONAL, Some(SCOPED))] {
         let described = Observation::Described { grant_version: 1, account: seen };
         let known = apply(&scoped, &described, at(1)).account.unwrap();

@@ -66,7 +66,7 @@ impl Connections {
     }
 
     /// Restores the link of a user's latest attempt that had its grant. The attempt is missing, but
-    /// the connection may be there: of whoever connected again.
+    /// the connection may exist: its user may have connected again.
     async fn restore_link(&self, tokens: &[Journaled]) -> Result<bool, ServiceError> {
         let is_grant = |token: &&Journaled| matches!(token.origin, Origin::Attempt { step: Step::Grant, .. });
         match tokens.iter().rev().find(is_grant) {

@@ -55,8 +55,8 @@ impl ProviderGate {
         self.inner.lock().budget.used(now)
     }
 
-    /// Takes in what an answer says of the budget, and nothing else: whoever made the call may have
-    /// asked for anything.
+    /// Learns what an answer says of the budget, and nothing else: the app may have called
+    /// anything.
     pub fn learn_usage(&self, usage: Usage, failure: Option<&Failure>) {
         let now = self.clock.now();
         self.inner.lock().budget.observe(usage, failure, now);

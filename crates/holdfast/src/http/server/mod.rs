@@ -315,9 +315,9 @@ async fn finish<C: Future>(connection: C, stop: impl FnOnce(Pin<&mut C>), mut en
 
 fn http1_builder(limits: &ServerLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    // No half-close: whoever closes the sending half is taken to be gone, and the request ends with
-    // its place. A client that gave up looks the same until something is written to it.
-    // The watch limits the header's time: hyper's own timer would also run between two requests.
+    // No half-close: a client that closes its sending half counts as gone, and its request ends and
+    // frees its place. A client that gave up looks the same until something is written to it. The
+    // watch limits the header's time: hyper's own timer would also run between two requests.
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(None)

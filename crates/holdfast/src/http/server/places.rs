@@ -29,7 +29,7 @@ use crate::metric::metrics;
 /// Divisor of all places that gives how many connections that have asked are closed at once:
 /// finding them walks over all.
 const ASKED_PART: usize = 64;
-/// The same of the silent. More, because whoever comes while they are being closed waits for it.
+/// The same for silent connections. More at once, because newcomers wait while they are closed.
 const SILENT_PART: usize = 8;
 /// Divisor of all places that gives how many are kept free of the silent, so that newcomers need
 /// not wait until others have closed.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::clock::SystemClock;
 
-/// Longer than anything takes here, whatever else the machine does.
+/// Longer than anything takes here, even on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Running {

@@ -63,7 +63,7 @@ struct Doing {
     idle_since: Timestamp,
     /// `Some` while the socket does not take what we write.
     blocked_since: Option<Timestamp>,
-    /// Answers in HTTP/2 of which the client has to take what we gave last, or the first of it.
+    /// HTTP/2 answers whose latest part, or first one, the client has not taken yet.
     untaken: usize,
     /// When the last of these was given, or another was taken or ended.
     untaken_since: Timestamp,

@@ -190,8 +190,7 @@ pub fn token(object: &Map<String, Value>) -> Result<TokenBody, Unusable> {
     })
 }
 
-/// `expires_in`, in whichever form a number of seconds can be written, without its fraction, at
-/// most [`LONGEST_LIFE`].
+/// `expires_in` in whole seconds, read from a number or a text, at most [`LONGEST_LIFE`].
 fn lifetime(object: &Map<String, Value>) -> Option<Duration> {
     let seconds = match object.get("expires_in")? {
         Value::Number(number) => number.as_f64()?,

@@ -251,7 +251,7 @@ static SHAPE: &[Case] = &[
     }),
     bad("shape-loose-last-bits", INVALID, |mint| {
         let mut token = mint.session_token()?;
-        // 256 bytes end in a character of which four bits must be zero.
+        // 256 bytes end in a character whose last four bits must be zero.
         let last = token.pop().unwrap_or('A');
         token.push(if last == 'A' {
             'B'

@@ -77,7 +77,7 @@ impl SigningKey {
 }
 
 /// Modulus and exponent of a 2048-bit key's `RSAPublicKey` (RFC 8017, A.1.1): a sequence of two
-/// integers, of which the first is 256 bytes behind a zero byte, since its highest bit is set.
+/// integers. The first is 256 bytes behind a zero byte, since its highest bit is set.
 fn parts(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let integers = der.strip_prefix(&[0x30, 0x82, 0x01, 0x0a, 0x02, 0x82, 0x01, 0x01, 0x00])?;
     let (modulus, rest) = integers.split_at_checked(256)?;

@@ -288,8 +288,8 @@ fn name<const N: usize>(entropy: &SharedEntropy) -> Result<String, StandinError>
     Ok(URL_SAFE_NO_PAD.encode(random::<N>(&**entropy)?).replace(['-', '_'], "x"))
 }
 
-/// The key of whoever is not Clerk. One for the process: making a key takes a while, and it stands
-/// in no JWKS.
+/// A stranger's key, which stands in no JWKS. One for the process, because making a key takes a
+/// while.
 fn foreign_key() -> Result<Arc<SigningKey>, StandinError> {
     static FOREIGN: OnceLock<Arc<SigningKey>> = OnceLock::new();
     if let Some(key) = FOREIGN.get() {

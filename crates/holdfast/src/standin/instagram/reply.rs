@@ -55,7 +55,7 @@ impl Reply {
         Self::json(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body)
     }
 
-    /// A Graph error with status 400, the usual one whatever the code.
+    /// A Graph error with status 400, the usual one for every code.
     pub(super) fn graph(error: &GraphError) -> Self {
         let authenticate =
             (error.code == 190).then_some("OAuth \"Facebook Platform\" \"invalid_token\" \"see the body\"");

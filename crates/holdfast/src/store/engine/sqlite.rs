@@ -241,7 +241,7 @@ impl Sqlite {
         };
         match written.await.map_err(Failure::into_error) {
             Err(error @ StoreError::Unavailable(_)) => Err(error),
-            // Full, or busy: that is told to whoever meets it.
+            // Full, or busy: the write that meets it reports it.
             Ok(()) | Err(_) => Ok(()),
         }
     }

@@ -1,10 +1,10 @@
 //! Traces: spans of what this process does, sent to a collector as OTLP.
 //!
-//! Spans are OpenTelemetry's; time and ids are ours ([`Clock`], [`Entropy`]). What is going on
-//! stands in the [`Context`] that is attached while a task is polled: whoever does something worth
-//! a span calls [`in_span`], which costs a look at a thread local where traces are off. Nothing but
-//! names and numbers from closed lists goes into a span, beside ids that are no secrets: law 4
-//! holds here as it does for the log, and is tested the same way.
+//! Spans are OpenTelemetry's; time and ids are ours ([`Clock`], [`Entropy`]). The current span is
+//! in the [`Context`] that is attached while a task is polled. Work that deserves a span runs in
+//! [`in_span`], which reads one thread local where traces are off. A span contains only names and
+//! numbers from closed lists, and ids that are no secrets: law 4 holds here as it does for the log,
+//! and is tested the same way.
 //!
 //! [`Clock`]: crate::clock::Clock
 //! [`Entropy`]: crate::entropy::Entropy

@@ -2,8 +2,8 @@
 //! (<https://www.w3.org/TR/trace-context/>).
 //!
 //! Anybody may send anything: what is not exactly of the form is ignored, as the recommendation
-//! asks. `tracestate` is not taken over at all, because it is free text of whoever calls and would
-//! be exported with every span.
+//! asks. `tracestate` is dropped, because it is the caller's free text and would be exported with
+//! every span.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ pub(super) fn below(context: &Context, headers: &HeaderMap) -> Context {
     }
 }
 
-/// The header for whoever is called in `span`; `None` for a span without ids.
+/// The header for calls made within `span`; `None` for a span without ids.
 pub(super) fn header(span: &SpanContext) -> Option<(HeaderName, HeaderValue)> {
     let flags = u8::from(span.is_sampled());
     let text = format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id());

@@ -51,7 +51,7 @@ pub(super) fn add(routes: Routes) -> Routes {
         .done()
 }
 
-/// Whatever Instagram takes.
+/// Describes the body: every kind that Instagram takes.
 fn with_body(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
     let object = || json_schema!({"type": "object", "additionalProperties": true});
     let anything = || MediaType {

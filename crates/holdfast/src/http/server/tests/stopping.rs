@@ -1,4 +1,4 @@
-//! A server that is told to stop: whoever has asked is answered, and nobody else is taken.
+//! A server that is told to stop answers those who have asked, and takes nobody else.
 
 use std::sync::Arc;
 

@@ -52,7 +52,7 @@ async fn a_client_that_takes_nothing_of_any_stream_is_cut() {
     let second = BusyBody::new(Body::from("another"), busy);
     assert_eq!(watch.deadline(), due(clock.now()));
     drop(second);
-    // Whatever is taken, it begins anew.
+    // Each frame that the client takes begins the time anew.
     clock.advance(Duration::from_secs(1));
     first.frame().await.unwrap().unwrap();
     assert_eq!(watch.deadline(), due(clock.now()));

@@ -46,8 +46,7 @@ fn a_status_alone_kills_nothing() {
     }
 }
 
-/// Nobody is told to do anything over what is said of one call of the app's, whatever number it
-/// bears.
+/// An error about one call of the app tells nobody to do anything, whatever its code.
 #[test]
 fn an_error_of_a_number_that_nobody_knows_is_about_the_call_that_met_it() {
     for code in [-100, 0, 7, 99, 299_999, 2_207_001, 987_654] {

@@ -26,7 +26,7 @@ use crate::transport::{Answer, Outgoing, ReqwestTransport, Transport, TransportE
 const CALLBACK: &str = "http://127.0.0.1:8080/instagram/callback";
 const SCOPES: [&str; 2] = ["instagram_business_basic", "instagram_business_manage_insights"];
 
-/// Longer than any answer takes, whatever else the machine does.
+/// Longer than any answer takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// What a server that hangs on purpose is given.
 const IMPATIENCE: Duration = Duration::from_millis(400);

@@ -35,7 +35,7 @@ fn identity(metadata: &fs::Metadata) -> (u64, u64) {
 }
 
 /// The lock of a file that is about to be made. A lock file that was made for it goes with it: the
-/// server may be another user than whoever restores, and could not open it.
+/// server may run as another user than the restore, and could not open it.
 pub(in crate::store) struct Reservation {
     made: Option<PathBuf>,
     _lock: File,
@@ -82,7 +82,7 @@ pub fn directory_of(file: &Path) -> &Path {
     }
 }
 
-/// Beside the file itself: by whichever link it is reached, it has one lock.
+/// Beside the file itself, so that a file reached by several links has one lock.
 fn lock_path(path: &Path) -> PathBuf {
     let directory = || directory_of(path).canonicalize().ok().zip(path.file_name());
     let place =
