@@ -1,10 +1,10 @@
 //! The baton: of all that the replicas want to do next, one thing at a time happens, in an order
 //! that the seed decides.
 //!
-//! Whoever crosses a seam (the network, the database) draws a ticket for the moment at which the
-//! crossing shall happen, and sleeps. The loop in `run` hands out the tickets one by one and moves
-//! the time to each. Nothing else runs meanwhile but the real database, which is waited for: so a
-//! seed gives the same year, to the last step.
+//! A task that crosses a seam (the network, the database) draws a ticket for the moment of the
+//! crossing, and sleeps. The loop in `run` hands out the tickets one by one and moves the time to
+//! each. Nothing else runs meanwhile but the real database, which is waited for: so a seed gives
+//! the same year, to the last step.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

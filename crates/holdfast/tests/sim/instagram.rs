@@ -181,7 +181,7 @@ impl Instagram {
         self.inner.lock().unwrap().health = health;
     }
 
-    /// A replica's clock is wrong by so much from now on: whoever judges overlaps must know.
+    /// A replica's clock is wrong by so much from now on: the judgement of overlaps allows for it.
     pub fn set_clock_error(&self, replica: usize, error: Millis) {
         self.inner.lock().unwrap().clock_errors[replica] = error;
     }
@@ -242,7 +242,7 @@ impl Instagram {
         let (ahead, behind) = (inner.clock_errors.iter().max(), inner.clock_errors.iter().min());
         let apart = ahead.zip(behind).map_or(0, |(ahead, behind)| ahead - behind);
         for other in &before {
-            // By the clock that is ahead the other's lease had run out, whoever of them asks first.
+            // By the clock that is ahead the other's lease had run out, in either order of asking.
             let ran_out = refresh.began.abs_diff(other.began) >= SURELY_LEASED.unsigned_abs();
             if ran_out || apart > TOLERATED || refresh.disturbed || other.disturbed {
                 inner.calls.overlaps += 1;

@@ -46,7 +46,7 @@ pub struct Place {
     /// Renewals that Instagram has made for this replica lately: should it crash now, they may be
     /// known to nobody else.
     handed_over: Mutex<VecDeque<(Millis, usize)>>,
-    /// Renewals of which the answer was lost.
+    /// Renewals whose answer was lost.
     unknown: Arc<Mutex<Vec<usize>>>,
 }
 

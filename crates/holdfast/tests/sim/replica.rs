@@ -97,7 +97,7 @@ pub fn start(place: &Arc<Place>, database: &Store, journal: &Path, plan: &Plan, 
     let worker = Worker::new(connections.clone(), store.clone(), clock, name).with_pace(plan.pace);
     let visits = visits(place.clone(), store, connections, plan.extent, Dice::new(life, 8));
     let visits = Visiting { visits: Box::pin(visits), visited: place.visited.clone() };
-    // Whoever has the baton keeps it until the next seam: tokio shall not make room for others
+    // The baton's holder keeps it until the next seam: tokio shall not make room for others
     // meanwhile.
     Box::pin(tokio::task::unconstrained(async move {
         tokio::join!(worker.run(CancellationToken::new()), visits);

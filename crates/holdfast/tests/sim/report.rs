@@ -27,7 +27,7 @@ pub struct Books {
     pub stills: u32,
     pub crashes: u32,
     pub leavers: u32,
-    /// Of those, the ones of whom Instagram does not say why.
+    /// Those among them whose reason Instagram does not say.
     pub unexplained: u32,
     /// People who took another handle.
     pub renamed: u32,
@@ -51,7 +51,7 @@ pub struct Report {
     pub lost: Vec<usize>,
     /// Lost because Instagram ended the old grant and its answer with the new one arrived nowhere.
     pub lost_in_the_window: u64,
-    /// Connections of which a person was told to reconnect while the grant lived: by number.
+    /// Connections whose person was told to reconnect while the grant lived: by number.
     pub told_falsely: Vec<usize>,
     /// Accounts that another user connected after their holders had left, and of those the ones
     /// that we did not keep.
@@ -61,7 +61,7 @@ pub struct Report {
     pub misnamed: Vec<usize>,
     /// People who connected though the app may not serve them.
     pub admitted_wrongly: Vec<usize>,
-    /// Renewals of which the answer was lost, or died with a process.
+    /// Renewals whose answer was lost, or died with a process.
     pub answers_lost: usize,
     pub calls: Calls,
     /// What the perfect refresher needs.

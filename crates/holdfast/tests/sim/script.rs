@@ -62,7 +62,7 @@ impl Extent {
     }
 }
 
-/// The longest outage, of which there is one in every year.
+/// The longest outage. Every year has one.
 pub const LONGEST_OUTAGE: Millis = 20 * DAY;
 /// Before the end, Instagram is well for so long that what an outage left behind is caught up
 /// with.

@@ -114,7 +114,7 @@ async fn deliveries_on(engine: Engine, amount: usize) {
         (sent, lost) = (sent + of_share, lost + lost_of_share);
     }
 
-    // Whoever was deleted is gone; of everybody else the newest facts stand.
+    // Deleted users are gone; of everybody else the newest facts stand.
     let mut expected: BTreeMap<&str, Option<&(String, u64)>> = BTreeMap::new();
     for event in &events {
         let newest = expected.entry(&event.user).or_insert(event.says.as_ref());

@@ -282,7 +282,7 @@ async fn a_remembered_token_dies_on_time() {
 async fn a_remembered_verdict_is_the_one_that_a_fresh_look_gives() {
     let clerk = Clerk::start().await;
     let remembering = verifier(&clerk, config(&clerk));
-    // Whoever comes first has the keys fetched, and is not remembered.
+    // The first caller has the keys fetched, and is not remembered.
     assert_eq!(judge(&remembering, &genuine(&clerk)).await, Outcome::Accepted);
     let issued = clerk.clock.now();
     let second = Duration::from_secs(1);
@@ -442,7 +442,7 @@ async fn where_the_publishable_keys_host_gives_no_keys_the_backend_api_does() {
     assert_eq!(judge(&alone, &genuine(&clerk)).await, Outcome::CannotJudge);
 }
 
-/// A wildcard name or the app's own pages answer 200 there, to whatever is asked.
+/// A wildcard name or the app's own pages answer every request there with 200.
 #[tokio::test]
 async fn where_that_host_answers_with_something_else_the_backend_api_does() {
     let clerk = Clerk::start().await;
@@ -546,8 +546,7 @@ async fn in_the_background_keys_are_there_before_the_first_request_and_survive_a
     until("they are asked for", async || clerk.standin.jwks_requests() >= 1).await;
     assert!(!verifier.can_judge());
     clerk.standin.set_fault(Surface::Jwks, None);
-    // The clock is moved in small steps: whatever the pause between attempts is, a minute of it is
-    // enough.
+    // The clock is moved in small steps: a minute of them outlasts every pause between attempts.
     let mut seconds = 0;
     until("it can judge", async || {
         if seconds < 60 {

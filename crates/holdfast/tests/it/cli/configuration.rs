@@ -126,7 +126,7 @@ fn secrets_are_not_printed() {
     }
 }
 
-/// As happens to whoever turns a variable into one of a file, and forgets the value.
+/// The mistake of turning a variable into `NAME_FILE` and keeping its value.
 #[test]
 fn a_secret_in_the_place_of_its_file_is_not_printed() {
     for (name, secret) in [
@@ -272,7 +272,7 @@ fn sqlite_without_a_worker_is_worth_a_warning() {
     }
 }
 
-/// Whoever is in another directory than the configuration must not be told to make new keys.
+/// In another directory than the configuration, the advice must not be to make new keys.
 #[test]
 fn where_no_configuration_was_read_that_is_said() {
     for arguments in [&["config", "check"][..], &["connections", "list"], &["doctor", "--offline"]] {

@@ -70,7 +70,7 @@ fn what_was_backed_up_comes_back() {
     assert!(listed.contains("before") && !listed.contains("after"), "{listed}");
 }
 
-/// Whoever takes the greater version would take all that follows for old.
+/// A receiver that keeps the greater version would take all that follows for old.
 #[tokio::test]
 async fn after_a_restore_versions_and_events_are_new_ones() {
     let place = Place::new()
@@ -116,7 +116,7 @@ async fn after_a_restore_versions_and_events_are_new_ones() {
     }
 }
 
-/// Whoever restores may be root, and the server another user.
+/// The restore may run as root, and the server as another user.
 #[test]
 fn a_restore_leaves_nothing_but_the_database() {
     let place = Place::new();
@@ -291,7 +291,7 @@ async fn a_listed_connection_says_what_is_known_of_it_and_why() {
         .collect();
     told.sort_by(|left, right| left.0.cmp(&right.0));
     assert_eq!(told, known);
-    // What is left out is said: whoever erases them all must not stop at the first hundred.
+    // It says what it leaves out: an operator who erases all must not stop at the first hundred.
     assert_eq!(listed.stderr, "");
     let first = place.run(&["connections", "list", "--limit", "1"]);
     assert_eq!(first.stdout.lines().count(), 1, "{}", first.stdout);

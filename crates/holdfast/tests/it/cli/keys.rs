@@ -197,7 +197,7 @@ fn a_service_key_is_shown_once_and_revoked() {
     assert_eq!(place.run(&["service-key", "revoke", &id]).code, 0);
     assert_eq!(place.run(&["service-key", "revoke", &id]).code, 1, "only once");
     assert_eq!(place.run(&["service-key", "revoke", "nonsense"]).code, 2);
-    // Whoever finds a key in a log has nothing but the key.
+    // A key that was found in a log comes without its id.
     let found = place.run(&["service-key", "create", "--name", "leaked"]).stdout;
     let revoked = place.run(&["service-key", "revoke", found.trim_end()]);
     assert!(revoked.code == 0 && !revoked.whole().contains(found.trim_end()), "{}", revoked.whole());

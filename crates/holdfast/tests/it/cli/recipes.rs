@@ -10,8 +10,8 @@ use crate::testing::database::execute;
 use crate::testing::postgres_server::OwnServer;
 
 /// A recipe, a table of that tool's form (`TIME` is a type of Postgres), and rows (`EXPIRES` is a
-/// day to come) of which one is to be imported, and of Nango two. As far as the recipe reads it:
-/// the rest of such a table is left out.
+/// day to come). One row is to be imported, two of Nango's. The table has only the columns that the
+/// recipe reads.
 const RECIPES: [(&str, &str, &str); 4] = [
     (
         "plain-table",
@@ -75,7 +75,7 @@ async fn each_recipe_prints_what_import_takes() {
             let rows = rows.replace("TOKEN", &token("good", each)).replace("SECOND", &token("good", 90));
             let rows = rows.replace("EXPIRES", &day);
             let (table, imported) = (table.replace("TIME", kind), if recipe == "nango" { 2 } else { 1 });
-            // As these tools write: in UTC, whatever the zone of whoever reads.
+            // As these tools write: in UTC, also where the reader's zone is another.
             execute(&server.url(), &format!("{dropped}; {table}; SET TIME ZONE 'UTC'; {rows}"))
                 .await
                 .unwrap();

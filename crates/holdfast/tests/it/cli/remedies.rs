@@ -72,7 +72,7 @@ fn all() -> Vec<(String, String)> {
     files.into_iter().flat_map(read).collect()
 }
 
-/// Whether the words can be typed, whatever is still to be put in place of a capital word.
+/// Whether the words can be typed, once each capital word is replaced.
 fn can_be_typed(words: &str) -> Result<(), String> {
     let line = words.split(['<', '|', ';', '>']).next().unwrap();
     let words = line.split_whitespace().filter(|word| *word != "…");

@@ -68,7 +68,7 @@ fn a_wrong_encryption_key_is_one_sentence() {
     assert!(told.contains("other bytes"), "{told}");
 }
 
-/// Whoever took the wrong ring may have to go back to the program before.
+/// With the wrong ring, the former program may have to run again.
 #[test]
 fn an_upgrade_with_a_wrong_encryption_key_changes_nothing_and_doctor_says_why() {
     let mut place = configured();
@@ -170,7 +170,7 @@ fn too_few_file_handles_are_one_sentence_that_says_how_many_are_needed() {
     enough.child.wait().unwrap();
 }
 
-/// Before there is a log, and whatever it is to hold.
+/// Before there is a log, and at every level of it.
 #[test]
 fn why_a_server_does_not_start_is_in_the_format_of_the_log() {
     let line = |place: &Place| -> serde_json::Value {
@@ -193,7 +193,7 @@ fn why_a_server_does_not_start_is_in_the_format_of_the_log() {
     }
 }
 
-/// Whoever reads such a log takes every line of it apart.
+/// A program that reads such a log parses every line.
 #[test]
 fn what_the_start_warns_of_is_in_the_format_of_the_log() {
     // Without TLS.

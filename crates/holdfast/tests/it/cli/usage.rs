@@ -81,7 +81,7 @@ fn secrets_given_as_arguments_are_not_repeated() {
     }
     let told = place.run(&["token", "explain", TOKEN]).stderr;
     assert!(told.contains("(not shown") && told.contains("on standard input"), "{told}");
-    // What is no secret is repeated, for whoever mistyped it.
+    // A mistyped word that is no secret is repeated.
     let told = place.run(&["connections", "show", "user_2abcDEF0123456789ghiJKL01"]).stderr;
     assert!(told.contains("user_2abcDEF0123456789ghiJKL01"), "{told}");
     let path = "/nowhere/holdfast/keys-of-2026-11-29-0400/keys.json";

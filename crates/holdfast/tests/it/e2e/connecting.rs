@@ -196,8 +196,8 @@ async fn a_second_delivery_of_the_callback_has_the_first_ones_outcome() {
     }
 }
 
-/// Whoever began the attempt knows its `state`, and may be an attacker who has sent the link to
-/// somebody else: the completion is for the browser that came back with the code alone.
+/// The beginner of an attempt knows its `state`, and may be an attacker who has sent the link to
+/// somebody else. So only the browser that came back with the code gets the completion.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_completion_is_not_repeated_to_one_who_knows_the_state_alone() {
     let app = App::start().await;

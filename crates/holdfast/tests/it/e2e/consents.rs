@@ -142,7 +142,7 @@ async fn what_a_no_could_not_end_does_not_connect_either() {
     }
 }
 
-/// Whoever goes back to Instagram's page and cancels.
+/// A person goes back to Instagram's page and cancels.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_no_to_the_same_attempt_takes_the_consent_back() {
     for endpoint in [Some(Endpoint::Token), Some(Endpoint::Exchange), Some(Endpoint::Me), None] {

@@ -106,8 +106,8 @@ async fn a_backend_that_names_nobody_is_told_so() {
     assert_eq!(stranger.json()["state"], "not_connected");
 }
 
-/// A page that begins where the one before ended shows each connection once, whatever happens to
-/// the listed ones meanwhile.
+/// Pages that begin where the one before ended show each connection once, also if listed ones
+/// change meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_stays_good_while_the_listed_change() {
     let app = App::start().await;
@@ -138,7 +138,7 @@ async fn a_cursor_stays_good_while_the_listed_change() {
     assert_eq!(connected["next"], serde_json::Value::Null);
 }
 
-/// Whatever takes parameters in its query refuses a misspelt one: a filter that is ignored finds
+/// Every route with query parameters refuses a misspelt one: a filter that is ignored finds
 /// everybody, and a cursor that is ignored begins anew for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_misspelt_parameter_is_refused_wherever_there_are_any() {

@@ -1,6 +1,6 @@
 //! Is an answer one that the OpenAPI document says its operation can give? Every answer that an
-//! [`App`](crate::testing::app::App) gets is held against the document, so that whatever any of
-//! these tests provokes has to be described.
+//! [`App`](crate::testing::app::App) gets is compared with the document, so that every answer in
+//! these tests has to be described.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;

@@ -416,7 +416,7 @@ async fn connecting_under_any_fault_leaves_nothing_half_made() {
             let has_ended =
                 status["reason"] == "attempt_failed" || status["reason"] == "account_not_admitted";
             assert!(has_ended || is_open, "{fault:?}: {status}");
-            // Whoever is told to try the same again has something to try.
+            // The action `retry` stands only beside an open attempt.
             assert_eq!(told["action"] == "retry", is_open, "{fault:?}: {told} {status}");
             let grant = member.token().await;
             assert_eq!(grant.status, StatusCode::FAILED_DEPENDENCY, "{fault:?}: {}", grant.body);

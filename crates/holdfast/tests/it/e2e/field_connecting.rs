@@ -369,8 +369,8 @@ async fn i4_the_worker_sends_a_code_that_was_never_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn i4_a_code_that_was_turned_away_for_want_of_budget_is_sent_again() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
-    // The worker would take the attempt on at the same moment, and whoever completes it meanwhile
-    // waits by a clock that stands still.
+    // The worker would take the attempt on at the same moment, and a `complete` meanwhile would
+    // wait by a clock that stands still.
     let app = App::at(Arc::new(clock.clone()), &[("HOLDFAST_WORKER", "off")], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
     let returned = ada.approve("ada.makes").await;

@@ -309,7 +309,7 @@ async fn calls_of_the_backend_keep_no_check_waiting_and_one_too_many_is_told_so(
     assert_eq!(crowded, 5, "{told:?}");
 }
 
-/// The places of all calls to Instagram are taken, by whatever.
+/// All places for calls to Instagram are taken, by calls of any kind.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_finds_no_place_here_is_not_told_as_an_outage_of_instagrams() {
     let app = App::start().await;

@@ -121,7 +121,7 @@ async fn whoever_is_made_a_tester_connects_with_the_next_try() {
     assert_eq!(told(&ada.status().await), WELL);
 }
 
-/// crino/instagram-ios-sdk#16: an error ended the session, whatever the error was.
+/// crino/instagram-ios-sdk#16: every error ended the session.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_error_that_says_nothing_of_the_token_ends_a_connection() {
     for (status, answer) in [

@@ -166,7 +166,7 @@ async fn the_event_and_the_first_calls_make_one_record_and_no_error() {
     assert_eq!(calls.iter().filter(|answer| answer.json()["created"] == true).count(), 1);
 }
 
-/// koala73/worldmonitor#8498: a deletion cannot be taken back, and whoever signs up with the same
+/// koala73/worldmonitor#8498: a deletion cannot be taken back. A person who signs up with the same
 /// address afterwards is somebody else, who may connect the same account.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_comes_back_after_a_deletion_is_somebody_new() {

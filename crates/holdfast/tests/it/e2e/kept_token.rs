@@ -163,8 +163,8 @@ async fn a_rate_limit_at_the_exchange_is_waited_for_and_what_is_kept_ends_with_t
     let wait: u64 = limited.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert_eq!(wait, 19 * 60, "Instagram's own");
 
-    // Calling on would lengthen it: whoever comes early is told when to come, and Instagram is not
-    // asked.
+    // Calling on would lengthen the pause: an early caller is told when to come, and Instagram is
+    // not asked.
     let calls = app.instagram.call_counts()[&Endpoint::Exchange];
     let early = ada.complete(&returned).await;
     early.is(409, "attempt-in-progress");

@@ -1,6 +1,6 @@
 //! Every operation of the OpenAPI document that the router itself makes, and how each is called as
 //! it should be: with the right credential, about things that exist. One without a recipe here
-//! fails whatever test walks them.
+//! fails every test that walks them.
 
 use holdfast::standin::clerk::{Deliver, EventKind, Person};
 use holdfast::standin::instagram::{Decision, decide};

@@ -141,7 +141,7 @@ async fn a_call_whose_answer_is_lost_says_what_is_safe() {
         app.instagram.arm(None, Fault::LostReply, Some(Endpoint::Graph), Some(1)).unwrap();
         let lost = app.request(method.clone(), &path, Some(&format!("Bearer {key}")), None).await;
         assert_eq!(lost.code(), "provider_unavailable", "{method}: {}", lost.text());
-        // Whoever may ask again is told when; whoever would do it twice is not told to.
+        // A call that may be repeated says when; one that might be done twice does not.
         assert_eq!(lost.headers.contains_key("retry-after"), !may_be_done, "{method}");
         assert_eq!(lost.json()["action"], json!(if may_be_done { "look_first" } else { "retry" }));
         let detail = lost.json()["detail"].as_str().unwrap().to_owned();
@@ -352,7 +352,7 @@ async fn what_goes_out_asks_for_plain_answers() {
     assert_eq!(app.send(Outgoing::new(Method::GET, url)).await.text(), "identity");
 }
 
-/// Calling while throttled lengthens it, whoever's account is asked about.
+/// Calling while throttled lengthens the pause, also when the call is about another account.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_asked_about_while_the_app_is_throttled() {
     let clock = clock();

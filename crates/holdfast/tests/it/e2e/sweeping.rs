@@ -46,7 +46,7 @@ async fn fill(app: &App, clock: &ManualClock, turn: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_sweeps_within_a_minute_of_its_start_and_every_day() {
-    // The stand-ins' answers are stamped by the system's clock, of which this one is never ahead.
+    // The stand-ins' answers are stamped by the system's clock, and this one is never ahead of it.
     let clock = ManualClock::new(before(SystemClock.now(), 10 * DAY));
     let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
     app.is_ready().await;

@@ -1,6 +1,6 @@
 //! Everything at once: silent sockets, stalled bodies, unknown keys, somebody who begins to connect
-//! without end, a replayed deletion request, more event streams than there may be, and whatever has
-//! the database asked without a credential. Good callers lose nothing by it.
+//! without end, a replayed deletion request, more event streams than there may be, and every
+//! request without a credential that reaches the database. Good callers lose nothing by it.
 //!
 //! Three processes: the server; the attackers; and this one, with the stand-ins and the good
 //! callers. `HOLDFAST_TEST_CROWD_S` sets how long it goes on (default 12), and
@@ -109,7 +109,7 @@ async fn attackers() {
             attackers.spawn(async move { attack.hold_stream(from, watcher).await });
         }
     }
-    // Until whoever started this process closes the pipe, or has gone.
+    // Until the parent process closes the pipe, or has gone.
     tokio::task::spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await.unwrap().unwrap();
     attack.ends();
     while let Some(ended) = attackers.join_next().await {

@@ -160,8 +160,8 @@ async fn unknown_keys_cost_one_fetch_in_thirty_seconds_and_good_callers_nothing(
     let ada = app.sign_in(Person::Ada);
     assert_eq!(ada.get("/user/profile").await.status, StatusCode::OK);
     let genuine = || app.clerk.token(&app.clerk.sign_in(Person::Ada).unwrap(), Some(ORIGIN)).unwrap();
-    // Fills the allocator's pools and whatever is bounded, the memory of refused requests above
-    // all, so that what is measured afterwards is growth.
+    // Fills the allocator's pools and all bounded memory, that of refused requests above all, so
+    // that what is measured afterwards is growth.
     flood(address, &genuine(), (tokens / 8).max(REMEMBERED)).await;
     assert_eq!(
         keys.fetches(),

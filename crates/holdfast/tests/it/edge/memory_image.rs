@@ -129,7 +129,7 @@ async fn a_core_file_is_forbidden_unless_a_setting_allows_it() {
     let app = App::start().await;
     let as_much_as_may_be = "ulimit -S -c \"$(ulimit -H -c)\"";
     let [_, own] = core_limits(std::process::id());
-    // Linux hands a core to a program whatever the limit is, unless it is 1.
+    // A program in `core_pattern` gets every core, unless the limit is 1.
     let least = if own == "0" { "0" } else { "1" };
     let server = process(&app, as_much_as_may_be, &[]).await;
     assert_eq!(core_limits(server.running.child.id()), [least, least]);

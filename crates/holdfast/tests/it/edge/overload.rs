@@ -42,7 +42,7 @@ async fn two_thousand_slow_bodies_keep_no_caller_waiting() {
         assert_eq!(app.get("/readyz").await.status, StatusCode::OK);
         let body = json!({"return_to": RETURN_TO});
         let connected = ada.begin(body).await;
-        // Each user has five attempts, whoever drips.
+        // Each user has five attempts, also while others drip.
         let expected = if round < 5 { StatusCode::CREATED } else { StatusCode::TOO_MANY_REQUESTS };
         assert_eq!(connected.status, expected);
         println!("round {round}: three answers beside {DRIPPING} slow bodies in {:?}", asked.elapsed());

@@ -69,8 +69,8 @@ impl Kind {
     }
 }
 
-/// Waits until the server has done whatever it can do: connections are taken in order, so that all
-/// are taken once a new one is served; then nothing that it counts changes any more.
+/// Waits until the server has nothing left to do: connections are taken in order, so that all are
+/// taken once a new one is served; then nothing that it counts changes any more.
 async fn settle(app: &App) {
     let mut last = Raw::connect(app.address()).await;
     assert_eq!(last.ask("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap().status, 200);

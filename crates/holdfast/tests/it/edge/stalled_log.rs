@@ -1,4 +1,4 @@
-//! Whoever reads the log may stand still: requests are answered all the same.
+//! Requests are answered while the log's reader stands still.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};

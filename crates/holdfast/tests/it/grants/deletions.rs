@@ -128,7 +128,8 @@ async fn a_request_that_is_delivered_many_times_at_once_counts_what_it_erased() 
 async fn a_deletion_by_a_clock_behind_ours_is_not_dropped() {
     on_each_engine(async |db| {
         let one = replica(db);
-        // Whoever removed the app there; whoever has connected since; and no matter of clocks.
+        // A person who removed the app; one who has connected since; and clocks that differ too
+        // little.
         for (name, is_removed, age, erased) in
             [("ada", true, 90, 1), ("bob", false, 90, 0), ("eve", true, 600, 0)]
         {

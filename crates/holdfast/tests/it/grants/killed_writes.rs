@@ -245,7 +245,7 @@ async fn killed_at_any_write_a_link_is_whole_or_ended_and_the_next_delivery_ends
                     let expected = if is_recorded { done } else { UNTOUCHED };
                     assert_eq!(rows(db, &name, id).await, expected, "{work}, finished after call {nth}");
                 }
-                // Whoever got no answer asks again.
+                // A caller without an answer asks again.
                 if work == Work::UserDeleted {
                     let was_applied = left == done;
                     let again = user_deleted(&store, &one.clock, &name).await;

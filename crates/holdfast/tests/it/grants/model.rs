@@ -51,7 +51,7 @@ enum Act {
     Again(usize),
     Connect(usize, usize),
     Disconnect(usize),
-    /// Meta says that an account removed the app: now, or before whatever is linked.
+    /// Meta says that an account removed the app: now, or before the present link.
     Deauthorized(usize, bool),
     DataDeletion(usize, bool),
     /// Time passes, and the worker refreshes what is due.
@@ -275,7 +275,7 @@ impl Sequence<'_> {
         }
     }
 
-    /// When a message of Meta's was issued: now, or before whatever is linked.
+    /// When a message of Meta's was issued: now, or before the present link.
     fn issued(&self, is_new: bool) -> Timestamp {
         if is_new { self.now() } else { before(self.now(), 3650 * DAY) }
     }
@@ -340,7 +340,7 @@ impl Sequence<'_> {
     }
 }
 
-/// Where whatever is left of anybody would be.
+/// Where any rest of a person would be.
 const TABLES: [&str; 6] = ["users", "user_keys", "connections", "connection_history", "grants", "attempts"];
 
 /// How many rows are in any of those.

@@ -451,7 +451,7 @@ async fn no_read_turns_an_expiry_into_an_end() {
         };
         assert_eq!(told("ada").await, (State::Connected, None), "Instagram has not been asked");
         assert_eq!(told("bob").await, (State::ReconnectRequired, Some(Reason::Expired)));
-        // Whoever asks for a check is answered by Instagram.
+        // A check that a person asks for reaches Instagram.
         let asked = one.world.calls("identify").len();
         one.connections.check(&owner("ada")).await.expect("it answers");
         assert_eq!(one.world.calls("identify").len(), asked + 1);

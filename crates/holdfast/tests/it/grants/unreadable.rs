@@ -135,7 +135,7 @@ async fn a_journaled_grant_of_an_unreadable_row_waits_and_the_others_are_stored(
         let files = || std::fs::read_dir(&directory).unwrap().count();
         assert_eq!(files(), 3);
 
-        // In whichever order the files are read, one of these comes before the third.
+        // In any order of reading the files, one of these comes before the third.
         for healthy in 0..3 {
             let bad: Vec<Uuid> = ids.iter().copied().filter(|id| *id != ids[healthy]).collect();
             let again = Replica::new(

@@ -271,7 +271,7 @@ async fn each_seeded_fault_is_named_by_exactly_one_failing_check() {
         if ended.code != 1 || failed != [*code] {
             wrong.push(format!("{name}: wanted {code}, failed {failed:?}"));
         }
-        // Whoever follows it sets what was changed right, and has a healthy installation again.
+        // Following the remedy undoes the change, and the installation is healthy again.
         let told = remedy(&ended);
         if !changed.is_empty() && !changed.iter().any(|setting| told.contains(setting.as_str())) {
             wrong.push(format!("{name}: {told:?} does not name {changed:?}"));

@@ -131,7 +131,7 @@ fn the_rehearsal_runs_as_it_stands() {
             None => std::thread::sleep(Duration::from_millis(100)),
         }
     };
-    // Whatever it started belongs to its group, but for Postgres.
+    // All that it started belongs to its group, but for Postgres.
     let postgres = folder.path().join("rehearsal/database/cluster/postmaster.pid");
     if let Some(process) = fs::read_to_string(postgres).ok().as_deref().and_then(|text| text.lines().next()) {
         let _ = Command::new("kill").args(["-INT", process]).status();

@@ -60,7 +60,7 @@ impl Held {
     }
 }
 
-/// The load: whoever calls, and how often it was answered how.
+/// The load: the callers, and a count of each kind of answer.
 struct Load {
     app: App,
     base: Url,

@@ -409,7 +409,7 @@ async fn what_only_the_running_server_knows_is_asked_of_it() {
     assert_failed(&healthy, &[], "healthy");
     assert!(codes(&healthy, "ok").contains(&"budget".to_owned()), "{}", healthy.stdout);
 
-    // The server may not write what whoever runs doctor may.
+    // The server may not write where doctor's user may.
     let journal = app.place.directory.path().join("journal");
     let _ = std::fs::remove_dir_all(&journal);
     std::fs::write(&journal, "a file where the directory was").unwrap();

@@ -523,7 +523,7 @@ async fn a_replica_is_lost() -> Staged {
     let during = Scrape::of(&app).await;
     app.stop().await;
     let is_up = tokio::net::TcpStream::connect(app.address()).await.is_ok();
-    // Its own page is gone with it; whoever is called looks at the alert.
+    // Its own page is gone with it; the operator looks at the alert.
     Staged { alert: Some("HoldfastReplicaLost"), before, during, html: String::new(), is_up }
 }
 

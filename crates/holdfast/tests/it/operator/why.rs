@@ -82,7 +82,7 @@ async fn a_session_that_is_not_active_is_explained_too() {
     }
 }
 
-/// Whoever has seen an id can send it again, and a token can name anybody.
+/// Anybody who has seen an id can send it again, and a token can name anybody.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_repeats_an_id_hides_nothing_and_who_claims_to_be_somebody_is_marked() {
     let app = App::start().await;

@@ -310,7 +310,7 @@ async fn replicas_do_not_send_the_same_event_and_a_crash_delays_it_only() {
         ids.dedup();
         assert_eq!(ids.len(), 20);
         assert_eq!(one.claim_events(now, 99).await.unwrap(), []);
-        // Whoever claimed them was killed.
+        // The process that claimed them was killed.
         let again = other.claim_events(now + Duration::from_mins(1), 99).await.unwrap();
         assert_eq!(again.len(), 20);
         assert!(again.iter().all(|event| event.tries == 2));

@@ -24,7 +24,7 @@ const LINKS: usize = 6;
 const READ_ONLY: &str =
     "it takes no writes, as a standby, a former primary, or one with `default_transaction_read_only` on";
 
-/// Has whoever connects there meet this server.
+/// Leads new connections there to this server.
 fn point(current: &Path, server: &OwnServer) {
     let _ = std::fs::remove_file(current);
     symlink(server.socket_directory(), current).expect("a link to the socket's directory");
@@ -184,7 +184,7 @@ async fn connections_that_lead_to_a_server_without_writes_are_made_anew() {
     for _ in 0..4 {
         assert!(status().await.connection.is_none(), "the connections lead to where they did");
     }
-    // Found by whoever writes, or by a look at readiness; and all is well from then on.
+    // Found by a write, or by a look at readiness; all is well from then on.
     assert_eq!(store.ping().await, Err(StoreError::Unavailable(READ_ONLY.to_owned())));
     for _ in 0..12 {
         assert!(status().await.connection.is_some());

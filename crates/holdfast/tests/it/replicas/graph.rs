@@ -1,5 +1,5 @@
 //! `graph.instagram.com` in the hardest of worlds, without a minimum age: each refresh kills the
-//! token it was asked with. Whoever loses an answer is found out by the next question.
+//! token it was asked with. The next question finds out who lost an answer.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -95,8 +95,8 @@ impl Graph {
         (1..=self.shared.lock().unwrap().issued).map(token).collect()
     }
 
-    /// Which tokens were refreshed, by their place among [`Self::issued`], and when: whoever comes
-    /// with one has stored it.
+    /// Which tokens were refreshed, by their place among [`Self::issued`], and when: a caller that
+    /// sends one has stored it.
     pub fn used(&self) -> Vec<(usize, u64)> {
         self.shared.lock().unwrap().used.clone()
     }

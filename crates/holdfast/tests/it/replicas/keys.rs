@@ -62,7 +62,7 @@ impl Installation {
         store.close().await;
     }
 
-    /// Asks Instagram; a minute after whoever asked before.
+    /// Asks Instagram, a minute after the last question.
     async fn check(&self, at: &SignedIn<'_>) -> Answer {
         self.clock.advance(Duration::from_secs(61));
         at.check().await
@@ -98,8 +98,7 @@ async fn a_replica_that_lacks_a_key_cannot_judge_and_nothing_is_lost() {
         let status = at.status().await;
         assert_eq!((&status["state"], &status["reason"]), (&json!("connected"), &Value::Null));
     }
-    // Whoever has the key goes on as if nothing had been; so does the first as soon as it has it
-    // too.
+    // Replicas with the key go on as before; so does the first as soon as it has the key.
     here.works(&ada.at(&changed)).await;
     here.works(&ada.at(&here.restarted_with(&both(KEY, NEW)).await)).await;
 }

@@ -74,7 +74,7 @@ async fn what_the_worker_of_one_replica_finds_shows_at_another() {
     let app = App::on(place, Arc::new(clock.clone()), &[("HOLDFAST_REFRESH_MIN_AGE_S", "1")], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
-    // A replica whose worker is off: whatever shows there, another has found.
+    // A replica whose worker is off: all that it shows, another has found.
     let serving = app.replica_with(&[("HOLDFAST_WORKER", "off")]).await;
     app.instagram.set_fault(Some("ada.makes"), Fault::Revoked).unwrap();
     clock.advance(Duration::from_hours(24 * 32));

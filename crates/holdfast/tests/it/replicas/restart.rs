@@ -1,4 +1,4 @@
-//! Postgres goes away under load and comes back: whoever asks meanwhile is told when to return, and
+//! Postgres goes away under load and comes back: callers meanwhile are told when to return, and
 //! nothing is restarted by hand.
 
 use std::collections::BTreeMap;
@@ -104,7 +104,7 @@ async fn a_restart_of_postgres_is_survived_under_load() {
     let app = App::on(Place::at(server.url()), Arc::new(clock), &settings, |_| {}).await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
-    // Whatever the worker has refreshed is due again at once, so that it is at it before, meanwhile
+    // Every refreshed grant is due again at once, so that the worker refreshes before, meanwhile
     // and after.
     let enough = Arc::new(AtomicBool::new(false));
     let (url, goes_on) = (server.url(), Arc::clone(&enough));

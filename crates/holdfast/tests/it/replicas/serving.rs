@@ -1,4 +1,4 @@
-//! Whichever replica a request reaches, it is served the same.
+//! Every replica serves a request the same way.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ async fn every_step_may_be_taken_at_another_replica() {
     }
     assert_eq!((&seen[0]["state"], &seen[0]), (&json!("connected"), &seen[1]));
     assert_eq!(seen[1], seen[2]);
-    // The same outcome again, and at most one call a minute, whoever is asked.
+    // The same outcome again, and at most one call a minute over all replicas.
     at_second.complete(&returned).await.good();
     let before = app.instagram.call_counts()[&Endpoint::Me];
     for each in [&ada, &at_second, &at_third, &ada, &at_second, &at_third] {

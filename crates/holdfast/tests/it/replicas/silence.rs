@@ -42,7 +42,7 @@ async fn a_silent_connection_costs_one_answer_and_all_that_idle_are_replaced() {
     let (ping, facts) = tokio::join!(store.ping(), status());
     assert!(matches!(ping, Err(StoreError::Unavailable(_))), "{ping:?}");
     facts.expect("a status is read again on a new connection");
-    // Whoever waited for a dead one would be told that the database is away.
+    // A caller that waited for a dead one would be told that the database is away.
     for _ in 0..8 {
         store.ping().await.expect("new connections work");
     }

@@ -288,7 +288,7 @@ async fn a_lost_key_of_many_users_is_given_up_in_steps() {
         .await;
         if db.engine == Engine::Postgres {
             slow(db, "user_keys", "DELETE").await;
-            // Whoever counts them all takes too long.
+            // Counting them all takes too long.
             db.execute(
                 "ALTER TABLE user_keys RENAME TO all_keys; CREATE VIEW user_keys AS SELECT * FROM all_keys WHERE \
                  CASE WHEN current_query() LIKE 'SELECT COUNT%' THEN pg_sleep(0.003) IS NOT NULL ELSE true END",

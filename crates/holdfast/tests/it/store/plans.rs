@@ -239,7 +239,7 @@ fn reads_a_table(node: &Value, limited: bool, found: &mut Vec<String>) {
     if whole {
         found.push(format!("{kind} of {table}{index}"));
     }
-    // What sorts or counts takes in all of what is below it, whatever is wanted of it.
+    // A node that sorts or counts reads all of what is below it, however little is wanted of it.
     let limited = match kind {
         "Limit" => true,
         "Sort" | "Aggregate" | "Hash" | "ModifyTable" => false,

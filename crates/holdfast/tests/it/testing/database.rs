@@ -45,7 +45,7 @@ pub fn start_of_time() -> Timestamp {
 pub struct Place {
     pub engine: Engine,
     pub url: String,
-    /// The SQLite file's; on either engine free for whatever else is to be written.
+    /// The SQLite file's; a test may write its own files there, on either engine.
     pub directory: TempDir,
     _database: Option<PostgresDatabase>,
 }
@@ -276,7 +276,7 @@ pub fn postgres_url(name: &str) -> String {
     server().url(name)
 }
 
-/// Changes what is stored, on whichever engine.
+/// Changes what is stored, on either engine.
 pub async fn execute_on(place: &Place, sql: &str) {
     match place.engine {
         Engine::Postgres => execute(&place.url, sql).await.expect("the statement runs"),

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// A port of the loopback interface at which nobody listens, and which the kernel gives to nobody
-/// else for as long as this is kept. Whoever is told of it may listen there, as servers do: with
-/// `SO_REUSEADDR`.
+/// else for as long as this is kept. A program that is told of it may listen there, as servers do:
+/// with `SO_REUSEADDR`.
 #[derive(Debug)]
 pub struct ReservedPort {
     socket: TcpSocket,

@@ -200,7 +200,7 @@ impl OwnServer {
         Self::url_at(self.socket_directory())
     }
 
-    /// The same of whichever server has its socket there.
+    /// The same address for the server that has its socket there.
     pub fn url_at(socket_directory: &Path) -> String {
         address(socket_directory).replace("{}", "postgres")
     }

@@ -1,5 +1,5 @@
-//! Runs the real binary in a directory and an environment of its own. Whatever it prints and logs,
-//! at trace level, is searched for the secrets that were handed to it.
+//! Runs the real binary in a directory and an environment of its own. Its output and its log, at
+//! trace level, are searched for the secrets that were handed to it.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -117,8 +117,8 @@ impl Place {
         // The commands that keep a log; to the others it would be a setting among others.
         if let ["serve" | "dev" | "import", ..] = arguments {
             command.env("HOLDFAST_LOG", "trace").env("HOLDFAST_LOG_FORMAT", "json");
-            // Tests that stop one do not wait for whoever spreads requests; the one of draining
-            // says otherwise.
+            // Tests that stop one have no proxy to wait for; the test of draining sets another
+            // time.
             command.env("HOLDFAST_DRAIN_S", "0");
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).current_dir(self.dir.path());

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes here, whatever else the machine does.
+/// Longer than anything takes here, even on a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(20);

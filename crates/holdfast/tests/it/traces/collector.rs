@@ -118,7 +118,7 @@ async fn receive(
     body: Bytes,
 ) -> Response {
     let mood = collector.next_mood();
-    // Whoever sees it here may change the mood: that is of the next export.
+    // A test that sees this export may change the mood: that concerns the next one.
     let export = Export { path: uri.path().to_owned(), headers, body };
     collector.exports.lock().unwrap().push(export);
     let taken = |rejected_spans| {
