@@ -1,8 +1,8 @@
 //! The `__session` cookie, for a server on the host of the app itself.
 //!
-//! A browser sends cookies whoever caused the request, so a cookie counts only where the request
-//! comes from the app's own pages (the cross-site rule), and only beside `__client_uat`, Clerk's
-//! time of the last sign-in; `@clerk/backend` refuses the same.
+//! A browser sends cookies also with requests that another site caused. So a cookie counts only
+//! where the request comes from the app's own pages (the cross-site rule), and only beside
+//! `__client_uat`, Clerk's time of the last sign-in; `@clerk/backend` refuses the same.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine;

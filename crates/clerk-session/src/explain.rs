@@ -51,7 +51,7 @@ pub struct ExplainedStep {
     pub detail: String,
 }
 
-/// What came of a step. Exhaustive: whoever shows steps must have a word for each.
+/// What came of a step. Exhaustive: a program that shows steps must have a word for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepOutcome {

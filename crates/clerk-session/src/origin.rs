@@ -115,7 +115,7 @@ impl OriginPattern {
                 .strip_prefix(before.as_str())
                 .and_then(|rest| rest.strip_suffix(after.as_str()))
                 .is_some_and(|middle| {
-                    // Hosts of previews join their parts by `--`; whatever has one more part is
+                    // Hosts of previews join their parts by `--`; a host with one more part is
                     // another's.
                     !middle.is_empty()
                         && !middle.starts_with('-')
@@ -195,8 +195,9 @@ fn check_port(scheme: &str, port: &str) -> Result<(), OriginError> {
 fn split_wildcard(scheme: &str, host: &str, port: Option<&str>) -> Result<(String, String), OriginError> {
     let (label, rest) = host.split_once('.').ok_or(OriginError::Wildcard)?;
     let (before, after) = label.split_once('*').ok_or(OriginError::Wildcard)?;
-    // `*.example.com` would hand every subdomain, whoever runs it, the rights of the app. A project
-    // on pages.dev is given all names before its own (Cloudflare Pages, "Preview deployments").
+    // `*.example.com` would hand every subdomain the rights of the app, also those that strangers
+    // run. A project on pages.dev is given all names before its own (Cloudflare Pages, "Preview
+    // deployments").
     let is_one_owners = rest.strip_suffix(".pages.dev").is_some_and(|project| !project.contains('.'));
     if before.is_empty() && after.is_empty() && !is_one_owners || !rest.contains('.') {
         return Err(OriginError::Wildcard);

@@ -39,7 +39,7 @@ impl Refusal {
         )
     }
 
-    /// One sentence that may be shown to whoever sent the token.
+    /// One sentence that may be shown to the sender of the token.
     pub fn public_detail(&self) -> &str {
         &self.public
     }

@@ -33,8 +33,7 @@ fn tests(document: &Value) -> impl Iterator<Item = (&Value, &Value)> {
     groups.iter().flat_map(|group| group["tests"].as_array().unwrap().iter().map(move |test| (group, test)))
 }
 
-/// The JSON Web Signature by itself, through the very functions of the verifier, whatever its
-/// payload is.
+/// The JSON Web Signature by itself, through the verifier's own functions, with any payload.
 fn genuine(jws: &str, keys: &KeySet) -> bool {
     let Ok([header, payload, signature]) = segments(jws, &Policy::default()) else { return false };
     let decode = |segment: &str| BASE64URL.decode(segment).ok();

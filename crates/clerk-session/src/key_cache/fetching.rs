@@ -1,4 +1,4 @@
-//! One fetch at a time, whoever drives it.
+//! One fetch at a time, whichever caller drives it.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -106,7 +106,7 @@ impl KeyCache {
         }
     }
 
-    /// The keys; without any, waits for them unless the token is refused whatever they are.
+    /// The keys. Without any, waits for them, unless the token would be refused under all keys.
     async fn usable_for(&self, verifier: &Verifier, token: &str, now_ms: i64) -> Option<Arc<Snapshot>> {
         let present = self.usable(now_ms);
         if present.is_some() || !verifier.deserves_newer_keys(token, now_ms) {

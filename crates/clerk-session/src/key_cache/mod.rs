@@ -39,8 +39,8 @@ use snapshot::{Snapshot, Source};
 pub struct KeyStatus {
     /// When the present keys were fetched, unix milliseconds. `None`: there are none.
     pub loaded_at_ms: Option<i64>,
-    /// The time of which they tell, unix milliseconds: before `loaded_at_ms` where a cache on the
-    /// way had kept them.
+    /// The time at which Clerk's server gave them, unix milliseconds: before `loaded_at_ms` where a
+    /// cache on the way had kept them.
     pub as_of_ms: Option<i64>,
     /// Whether they were restored, and this process has fetched none of its own yet.
     pub are_restored: bool,

@@ -12,7 +12,8 @@ pub(super) struct Snapshot {
     pub(super) source: Source,
     /// When the document was asked for.
     pub(super) loaded_at_ms: i64,
-    /// The time of which the document tells: before that where a cache on the way kept it.
+    /// When Clerk's server gave the document: before `loaded_at_ms` where a cache on the way kept
+    /// it.
     pub(super) as_of_ms: i64,
     pub(super) epoch: u64,
     /// The `iat` of the newest token that these keys have proven, unix milliseconds: until then, at

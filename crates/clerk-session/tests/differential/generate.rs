@@ -404,8 +404,8 @@ impl Generator {
             draft.licensed.push("size");
         }
         if name.starts_with("member twice") {
-            // The SDK reads the last one, and may accept; whatever else we then find is found in
-            // another reading.
+            // The SDK reads the last one, and may accept; any other fault that we report then comes
+            // from another reading.
             draft.licensed.extend(["sub-is-a-user", "session-tokens-only"]);
         }
         *(if in_header { &mut draft.header_bytes } else { &mut draft.payload_bytes }) = Some(bytes);

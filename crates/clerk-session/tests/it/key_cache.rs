@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::support::*;
 
-// The defaults, said once more: whoever changes one changes what is promised here.
+// The defaults, repeated on purpose: a change of one must show here as a changed promise.
 const RENEW_AT_MS: i64 = 240_000;
 const MAX_AGE_MS: i64 = 24 * 3600 * 1000;
 const FORCE_GAP_MS: i64 = 30_000;
