@@ -129,7 +129,7 @@ export async function checkOpenApi(document) {
   }
   const refusal = operation("get", "/user/instagram/status")?.responses?.[401]?.content?.[PROBLEM]
     ?.schema;
-  // The document calls some members plain strings of which the client names the values.
+  // The document calls some members plain strings, and the client names their values.
   check("problem", refusal, (wire) => `Outside<Client.Problem, ${wire}>`);
   const parameters = operation("get", "/user/instagram/history")?.parameters ?? [];
   if (!parameters.some((each) => each.name === "before"))

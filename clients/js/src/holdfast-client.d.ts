@@ -442,9 +442,9 @@ export interface HoldfastClient {
    */
   sync(): Promise<SyncResult>;
   /**
-   * Reads are for whoever is signed in when the answer comes: before you keep one under the id of a
-   * person or of a session, see that `getSessionKey()` is the same before and after. The adapters
-   * do.
+   * Reads answer about the person who is signed in when the answer comes. Before you keep one under
+   * the id of a person or of a session, see that `getSessionKey()` is the same before and after.
+   * The adapters do.
    */
   profile(): Promise<Profile>;
   /**

@@ -76,7 +76,7 @@ function Account({ username, name, profile_picture_url: src }) {
     "p",
     { className: "hf-account" },
     h("span", { className: "hf-picture", "aria-hidden": true }, picture || initials.join("")),
-    // Neither turns the other around, whatever the directions of name, handle and page.
+    // Neither turns the other around, in all directions of name, handle and page.
     h("b", null, h("bdi", { dir: "ltr" }, username && `@${username}`)),
     " ",
     h("bdi", null, name),

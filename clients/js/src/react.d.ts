@@ -60,8 +60,8 @@ interface InstagramOperations {
   /** `connect`, by the name that `describe` has for it where an account is connected already. */
   reconnect(options?: ConnectOptions): Promise<ConnectAttempt | void>;
   /**
-   * `connect` for which Instagram asks for the password, so that another account can be chosen:
-   * whichever comes back takes the place of the one connected.
+   * `connect`, but Instagram asks for the password, so that another account can be chosen. The
+   * account that comes back takes the place of the one connected.
    */
   connectAnother(options?: ConnectOptions): Promise<ConnectAttempt | void>;
   disconnect(): Promise<DisconnectReceipt | void>;
@@ -93,7 +93,7 @@ export type Instagram = InstagramFacts &
     | (Exclude<HoldfastSnapshot, { phase: "idle" | "loading" }> & { readonly isLoading: false })
   );
 
-/** The connection of whoever is signed in, live while the component is mounted. */
+/** The connection of the person signed in, live while the component is mounted. */
 export function useInstagram(): Instagram;
 
 export interface InstagramConnectionProps {

@@ -21,7 +21,7 @@ import { en } from "./locales/en.js";
 const BUTTONS = /** @type {Record<string, Name>} */ ({
   failed: "retry",
   "session-refused": "retry",
-  // The server asks for nothing, but whoever came back by "back" needs a way on.
+  // The server asks for nothing, but a person who came back by "back" needs a way on.
   connecting: "restart",
   // Whatever the reason: only another try shows that an account has been admitted meanwhile.
   not_connected: "connect",

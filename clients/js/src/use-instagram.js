@@ -137,7 +137,7 @@ export function useInstagram() {
   } = useHoldfast();
   const snapshot = React.useSyncExternalStore(
     away ? never : subscribe,
-    // What was known is not for whoever comes.
+    // What was known is not for the next person.
     () => (away === "signed-out" || isNews(id) ? getServerSnapshot : getSnapshot)(),
     getServerSnapshot,
   );

@@ -107,8 +107,7 @@ test("an app without getSessionId says whose key it is", () => {
 const grace = { ...connected, account: { ...connected.account, username: "grace.hops" } };
 
 /**
- * Ada (`sess_1`) and Grace (`sess_9`), of whom one is signed in, at a server that tells each her
- * own.
+ * Ada (`sess_1`) and Grace (`sess_9`), one of them signed in, at a server that tells each her own.
  */
 async function setUpTwo(t, hasIds = true) {
   let id = "sess_1";

@@ -37,7 +37,7 @@ function readRequirements({ credentials, ...others }) {
       throw new TypeError(`a caller is asked for org, role or permission, and not for "${name}"`);
   }
   const wanted = [];
-  // In this order, whatever the object's is: it says what is told of a caller who has nothing.
+  // A fixed order, not the object's: it decides what a caller is told who meets none of them.
   for (const name of Object.keys(ASKED).filter((each) => each in others)) {
     const values = [others[name]].flat();
     if (values.length === 0 || !values.every((each) => typeof each === "string" && each.trim()))

@@ -16,7 +16,7 @@ function createSend(base) {
   const once = async (path, options) => {
     const response = await fetch(new URL(path, root), {
       ...options,
-      redirect: "manual", // Holdfast never redirects; whoever does is somebody else
+      redirect: "manual", // Holdfast never redirects: an answer that does is another server's
       cache: "no-store", // frameworks that replace `fetch` remember answers
     });
     return { status: response.status, headers: response.headers, body: await textOf(response) };

@@ -9,8 +9,8 @@ const { readRequirements } = require("./requirements.js");
 /** The headers of an answer that a refused caller is given. */
 const PASSED_ON = ["www-authenticate", "retry-after", "x-request-id"];
 /**
- * Clerk's session tokens live for a minute; nothing is remembered for longer, whatever a token
- * says.
+ * Clerk's session tokens live for a minute; no verdict is remembered for longer, even if a token
+ * says more.
  */
 const LONGEST_MEMORY_MS = 60_000;
 /**
@@ -154,8 +154,9 @@ function credentialsOf(request) {
 }
 
 /**
- * Clerk's cookie is not read, since a browser sends it whoever caused the request. Its name alone
- * is passed on, so that Holdfast's refusal says what came instead of a header.
+ * Clerk's cookie is not read, because a browser sends it also with requests that another site
+ * caused. Its name alone is passed on, so that Holdfast's refusal says what came instead of a
+ * header.
  */
 function cookieOf(request) {
   const isThere = /(^|;)\s*__session/.test(headerOf(request, "cookie") ?? "");
@@ -237,7 +238,7 @@ function problem(status, members, headers = {}) {
 const NO_ANSWER = "Holdfast does not answer";
 const LIMITED = "backend-limited";
 
-/** Whatever the cause is, it is not the caller's fault. */
+/** The cause is never the caller's fault. */
 const cannotJudge = (why, code = "holdfast-unreachable", retryAfter) =>
   problem(
     503,

@@ -116,7 +116,7 @@ export function authorizedFetch(options) {
           tried = own.token;
           return own;
         }
-        // Whoever it is now may read; what the other person did is theirs alone.
+        // The new person may read; what the other person did is theirs alone.
         if (isAgain || error.code !== "session-changed" || !/^(GET|HEAD)$/i.test(method))
           throw error;
         isAgain = true;

@@ -1,5 +1,5 @@
 /**
- * Ties the parts together: one client for one server and whoever is signed in.
+ * Ties the parts together: one client for one server and the person signed in.
  *
  * - It cannot loop: see `session.js`, `timing.js` and `transport.js`.
  * - It cannot sign anyone out: it knows no sign-out, and navigates to `authorize_url` alone.
@@ -74,7 +74,7 @@ export function createHoldfastClient(options) {
 
   /** Nothing is known any more. */
   function drop() {
-    // Whoever comes has back what a session that stood for a moment used for state and stream.
+    // The next person gets back what a session that stood for a moment used for state and stream.
     const { updatedAt } = store.get();
     if (updatedAt && clock.now() - updatedAt >= SHORTEST_PAUSE) allowance.giveBack(2);
     store.overtake();
@@ -95,7 +95,7 @@ export function createHoldfastClient(options) {
     const promise = work()
       .catch((error) => {
         if (error.code !== "session-changed" || about === "action") throw error;
-        return work(); // whoever it is now may ask; only what a person did is theirs alone
+        return work(); // the new person may ask; only what a person did is theirs alone
       })
       .catch((cause) => {
         const error = asHoldfastError(cause);
@@ -195,7 +195,7 @@ export function createHoldfastClient(options) {
         remove();
         queueMicrotask(() => {
           live.follow();
-          // Without ids nobody could tell whether whoever listens next is the same person.
+          // Without ids, nothing tells whether the next listener is the same person.
           if (!session.id() && !store.hasListeners() && !session.refusal()) drop();
         });
       };

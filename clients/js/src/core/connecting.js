@@ -92,7 +92,7 @@ export function createConnecting(
       return attempt;
     });
     const end = () => connecting === promise && release();
-    // Before whoever called hears of it, so that they can begin anew.
+    // Before the caller hears of it, so that it can begin anew.
     promise.then(
       () => (page && !page.close ? clock.setTimeout(end, NAVIGATION_GRACE) : end()),
       () => {
@@ -117,7 +117,7 @@ export function createConnecting(
       });
       const since = session.present();
       const user = left.get()?.[attempt];
-      // Where it is not known who left, it is for whoever comes first.
+      // Where it is not known who left, the first person to come gets it.
       store.owe(
         () => since === session.present() && (user ?? session.user()) === session.user() && error,
       );

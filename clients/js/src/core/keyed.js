@@ -20,8 +20,8 @@ export function isFor(client, sessionId) {
 const isCount = (/** @type {string} */ key) => !isNaN(Number(key));
 
 /**
- * Reads for a key that is made now. `status()` alone gives what is true of whoever is signed in
- * when the answer comes.
+ * Reads for a key that is made now. `status()` alone answers about the person who is signed in when
+ * the answer comes.
  * @param {HoldfastClient} client
  * @param {string | null} [sessionId]
  */

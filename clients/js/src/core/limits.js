@@ -45,7 +45,7 @@ export const LONGEST_EVENT = 65_536;
 export const NAVIGATION_GRACE = 10_000;
 /** An attempt lives 10 minutes from its beginning; what is older is of no use. */
 export const ATTEMPT_LIFE = 600_000;
-/** A completion is tried again by then, whatever `Retry-After` says: its attempt does not wait. */
+/** A completion is tried again by then, even against `Retry-After`: its attempt does not wait. */
 export const HAND_IN_WITHIN = 120_000;
 /** When a router may have written back the address that it had read before it was cleaned. */
 export const LOOK_AGAIN_AFTER = 1_000;

@@ -13,7 +13,7 @@ export function fail(message) {
  */
 export function checkServer({ baseUrl, getToken }) {
   const base = String(baseUrl).trim();
-  // An address without its origin would send the token to whoever serves this page.
+  // An address without its origin would send the token to the server of this page.
   if (!/^(https?:\/\/[^/]|\/(?![/\\]))\S*$/.test(base)) {
     fail(`baseUrl is ${baseUrl}, not an address`);
   }

@@ -1,6 +1,5 @@
 /**
- * What an answer says that is not the one hoped for: a problem document, or whatever a proxy put in
- * its place.
+ * What a failed answer says: a problem document, or what a proxy put in its place.
  */
 import { LONGEST_RETRY_AFTER } from "./limits.js";
 

@@ -58,7 +58,7 @@ export function createSession(options, clock, onChange, probe, onArrival) {
   let gate = /** @type {Promise<unknown> | null} */ (null);
 
   function forget() {
-    if (owner || epoch) epoch += 1; // before the first, what was asked is for whoever comes
+    if (owner || epoch) epoch += 1; // questions from before the first session are for that session
     owner = refused = refusal = gate = null;
     isProven = isOnTrial = false;
     onChange();
@@ -85,8 +85,8 @@ export function createSession(options, clock, onChange, probe, onArrival) {
   const isOver = () => owner && owner.id !== getSessionId();
 
   /**
-   * The number of the present session. Whoever keeps or gives away what may be another person's
-   * asks for it first: what was the one's before is gone then.
+   * The number of the present session. Code that keeps or gives away what may be another person's
+   * asks for it first: what the person before had is gone then.
    */
   function present() {
     if (isOver()) forget();

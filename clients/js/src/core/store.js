@@ -126,8 +126,8 @@ export function createStore(clock, transport, operation, allowance, session, onR
   function read() {
     if (reading) return reading;
     const isNewest = () => reading === mine;
-    // Once more, for whoever has signed in meanwhile; not without end where every token is another
-    // person's.
+    // Once more, for a person who has signed in meanwhile; not without end where every token is
+    // another person's.
     const work = () =>
       reading ??
       ask(isNewest).finally(() => {

@@ -33,7 +33,7 @@ export const pauseAfter = ({ status, retryAfterMs = 0 }, failures) =>
   Math.max(status === 403 ? LONGEST_PAUSE : retryAfterMs, backoff(failures));
 
 /**
- * `work` with a time limit; whatever goes wrong comes out as a `HoldfastNetworkError`.
+ * `work` with a time limit; every failure comes out as a `HoldfastNetworkError`.
  * @template T
  * @param {Clock} clock
  * @param {number} ms
@@ -53,7 +53,7 @@ export const within = (clock, ms, work, what) =>
   });
 
 /**
- * How many requests may be made, whatever goes on: six at once, then one each `oneMoreEvery`.
+ * How many requests may be made at all: six at once, then one each `oneMoreEvery`.
  * @param {Clock} clock
  * @param {number} oneMoreEvery
  */

@@ -99,7 +99,7 @@ test("what one session is told is not handed to a tab of another", async (t) => 
   tell(first, connected);
   await until(async () => /@ada/.test((await told(pages[0])) + (await told(stranger))), "@ada");
   const isStrangers = /@ada/.test(await told(stranger));
-  // Whoever wrongly heard the first would have heard it before the second, which comes later.
+  // A page that wrongly heard the first would have heard it before the second, which comes later.
   tell(second, { ...notConnected, reason: "denied", error: "Declined.", version: 5 });
   const [theirs, others] = isStrangers ? [[stranger], pages] : [pages, [stranger]];
   for (const page of others) await shows(page, /declined at Instagram/);

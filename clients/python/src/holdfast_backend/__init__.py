@@ -67,7 +67,7 @@ class Holdfast:
         return await self._verifier.verify_async(authorization, requirements, method, cookie)
 
     def close(self) -> None:
-        """Closes the connections that are kept; whoever asks after it opens new ones."""
+        """Closes the connections that are kept; later questions open new ones."""
         self._connections.close()
 
     @property

@@ -120,7 +120,7 @@ class Verifier(OfOneProcess):
             question, is_mine = self._question(key)
             job = None
             if is_mine:
-                # Its whole time, whatever is left of this caller's: others may join it.
+                # Its whole time, not what is left of this caller's: others may join it.
                 end = time.monotonic() + self._timeout
                 job = self._threads.submit(self._answer, key, question, headers, requirements, end)
             try:
@@ -254,8 +254,8 @@ def is_preflight(method: str) -> bool:
 
 
 def _headers(authorization: Sequence[str], cookie: str | None) -> dict[str, str]:
-    """Clerk's cookie is not read, since a browser sends it whoever caused the request. Its name alone is passed on, so that
-    Holdfast's refusal says what came instead of a header."""
+    """Clerk's cookie is not read, because a browser sends it also with requests that another site caused. Its name alone is
+    passed on, so that Holdfast's refusal says what came instead of a header."""
     if authorization:
         return {"Authorization": authorization[0]}
     return {"Cookie": "__session="} if re.search(r"(^|;)\s*__session", cookie or "") else {}
@@ -325,7 +325,7 @@ LIMITED = "backend-limited"
 
 
 def _cannot_judge(why: str, code: str = "holdfast-unreachable", retry_after: str | None = None) -> Refusal:
-    """Whatever the cause is, it is not the caller's fault."""
+    """The cause is never the caller's fault."""
     one_line = re.fullmatch(r"[ -~]+", retry_after or "")  # http.client gives several as they came
     return refuse(503, {
         "title": "Cannot judge the session token",
