@@ -173,8 +173,8 @@ function showSteps(current) {
 }
 
 /**
- * Instagram's page with the person's own account chosen: whoever reads the demo need not know whose
- * is whose.
+ * Instagram's page with the person's own account chosen, so that a reader of the demo need not know
+ * which account is whose.
  */
 function asOneself(url, person) {
   const address = new URL(url);

@@ -92,7 +92,8 @@ export function createBreakPanel({ controls, client, naive, mend }) {
   }
 
   /**
-   * On a phone the sentence may be off the screen; whoever pressed in the other panel looks there.
+   * On a phone the sentence may be off the screen; a person who pressed in the other panel looks
+   * there.
    */
   function bringIntoView() {
     const isHere = byId("break").contains(document.activeElement);

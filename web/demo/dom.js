@@ -48,7 +48,7 @@ export function complain(text) {
 
 /**
  * Runs what a button does, once at a time. `aria-disabled` instead of `disabled`: a disabled button
- * loses the focus, and with it the place of whoever uses the keyboard.
+ * loses the focus, and a keyboard user's place with it.
  */
 export function onPress(button, work) {
   button.addEventListener("click", async () => {

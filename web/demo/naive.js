@@ -80,6 +80,6 @@ export const FRONT_END = Object.freeze({ signedIn: true, looping: false, request
 /** What the front end makes of an answer: 401 means "signed out", and it asks again. */
 export function naiveFrontEnd(before, { status }) {
   if (status === 401) return { signedIn: false, looping: true, requests: before.requests + 1 };
-  // The loop ends, but whoever was told to sign in again still has to.
+  // The loop ends, but a person who was told to sign in again still has to.
   return { ...before, looping: false };
 }

@@ -42,7 +42,7 @@ export function createSession(clerkUrl, onChange) {
   try {
     session = JSON.parse(sessionStorage.getItem(KEY));
   } catch {
-    // The browser keeps nothing: then whoever is back from Instagram signs in again.
+    // The browser keeps nothing: a person back from Instagram then signs in again.
   }
   let cached = null;
 
