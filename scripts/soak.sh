@@ -3,5 +3,5 @@
 # SOAK_SECONDS for another length.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo nextest run --package holdfast --test it --run-ignored only --no-capture \
-  -E 'test(/soak::what_it_holds_stays_level/)'
+cargo test --quiet --locked --package holdfast --test it -- --ignored --nocapture \
+  soak::what_it_holds_stays_level

@@ -56,7 +56,7 @@ fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Out
     printer.remark(
         "Put it into HOLDFAST_ENCRYPTION_KEYS: as the only key or, where there is one already, behind it, and in front of it once \
          every replica has it.\nKeep a copy apart from the database's backups.\n\
-         Whoever has both can open every grant; whoever lost it can open none.",
+         With the key and the database anybody can open every grant; without the key nobody can.",
     );
     Ok(ExitStatus::Success)
 }

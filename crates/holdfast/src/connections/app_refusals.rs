@@ -17,7 +17,7 @@ metrics! {
     REFUSED = Counter "app_refusals",
         "Refusals of the app itself while somebody connected",
         "Alert on any (`HoldfastAppRefused`). A redirect address that is refused to one person, while others are \
-         connected or it was taken from them, does not count: whoever changes it in Instagram's page meets that.";
+         connected or it was taken from them, does not count: somebody who edits the address of Instagram's page causes that.";
 }
 
 /// Those of this process; clones share them.

@@ -88,7 +88,7 @@ alerts! {
     HoldfastNotReady = Page, "2m", ["key-ring", "schema", "database"] {
         expr: "min by (instance) (holdfast_ready{check=~\"schema|encryption_keys\"}) == 0",
         summary: "A replica lacks a key that grants are sealed with, or the schema is older than it: it is out of service.",
-        meaning: "Whoever asks `/readyz` turns away from it. Most often a new encryption key was put in front, or used by a command, before every \
+        meaning: "Proxies that ask `/readyz` send it no requests. Most often a new encryption key was put in front, or used by a command, before every \
                   replica had it. Nothing is lost.",
         first: "holdfast doctor",
         remedy: "With the configuration of that replica, follow the failing check: `key-ring` names the key, which goes behind the others in \
@@ -224,7 +224,7 @@ alerts! {
         first: "journalctl -u holdfast -o cat | grep 'data deletion'",
         remedy: "The log names the request's code and what is in the way. Once that is mended, the worker finishes it. Where no \
                  line names one, 0.1.0 has left it and does not know the account: look the account up in the lists that Meta mails, \
-                 run `holdfast connections forget --account ID`, and then in the database \
+                 run `holdfast connections forget --account ID --yes`, and then in the database \
                  `UPDATE data_deletions SET completed_at = requested_at WHERE completed_at IS NULL AND unfinished IS NULL`.",
     }
     HoldfastWorkerStuck = Page, "2m", [] {

@@ -19,7 +19,7 @@ metrics! {
     TABLE;
     DROPPED = Counter "log_lines_dropped",
         "Lines of the log that were dropped, because standard error was not read in time or could not be written",
-        "Whoever collects the log is too slow or stands still, or its disk is full. Requests are answered all the same.";
+        "The collector of the log is too slow or stands still, or its disk is full. Requests are answered all the same.";
 }
 
 /// Bytes of lines that wait to be written.

@@ -38,8 +38,8 @@ codes! {
         "Events go over http to a host on the internet: anybody on the network path can read them.",
         "Use https:// in HOLDFAST_WEBHOOK_URL.";
     ORIGINS = "origins", "origins and parties",
-        "No web page may call this server, the tokens of those that may are refused, or session tokens are accepted whatever \
-         page they were issued to.",
+        "No web page may call this server, the tokens of those that may are refused, or session tokens of any \
+         page are accepted.",
         "Set HOLDFAST_ALLOWED_ORIGINS, unset CLERK_AUTHORIZED_PARTIES, and set CLERK_AUTHORIZED_PARTIES_MODE to `enforce`.";
     RETURN_URLS = "return-urls", "return addresses",
         "Nobody can connect, because there is no page to return to.",

@@ -57,8 +57,8 @@ pub(super) fn add(routes: Routes) -> Routes {
         .delete("/service/users/{user_id}/instagram", disconnect, |op| {
             op.about("serviceDisconnect", tags::SERVICE, "Disconnect a user")
                 .description(
-                    "The grant's bytes are gone when this answers. Idempotent: where nothing is connected, and of a user of whom \
-                     nothing is known, the answer is the same with `deleted_at: null`. What cannot be a user's id is 404.",
+                    "The grant's bytes are gone when this answers. Idempotent: where nothing is connected, and for an \
+                     unknown user, the answer is the same with `deleted_at: null`. What cannot be a user's id is 404.",
                 )
                 .problems(failure::CHANGING)
                 .problems([RequestCode::UserNotFound])
