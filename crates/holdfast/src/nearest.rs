@@ -25,7 +25,7 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     }
     match (best, &*a_word_apart) {
         (Some((_, candidate)), _) => Some(candidate),
-        // Of several, none was meant more than the others.
+        // Among several, none is the likelier one.
         (None, [candidate]) => Some(candidate),
         (None, _) => None,
     }

@@ -72,7 +72,7 @@ pub type CounterPerThread = Counter<u64, PerThread<AtomicU64>>;
 /// A gauge of what every request does.
 pub type GaugePerThread = Gauge<i64, PerThread<AtomicI64>>;
 
-/// What is answered is no former value: nobody knows it.
+/// The values returned are not the former ones, which no thread knows.
 impl CounterValue<u64> for PerThread<AtomicU64> {
     fn inc(&self) -> u64 {
         self.inc_by(1)

@@ -50,7 +50,7 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Time limit from the first byte sent to the last byte received.
     pub timeout: Duration,
-    /// What is asked, for traces: a template, never what stands in the address.
+    /// The question's name in traces: a template, never the address itself.
     pub route: Option<&'static str>,
     /// Whether the other side is ours, and is told which trace this is part of.
     pub continues_trace: bool,
@@ -200,7 +200,7 @@ impl From<&rustls::CertificateError> for CertificateFault {
 }
 
 impl TransportError {
-    /// What mends it, where its own words do not say.
+    /// The remedy, where the error's own words do not give it.
     pub fn help(self) -> Option<&'static str> {
         use CertificateFault as Fault;
         match self {
@@ -327,7 +327,7 @@ impl Transport for ReqwestTransport {
 
 /// Keeps the kind and drops the rest: a reqwest error prints the URL it failed on.
 fn classify(error: &reqwest::Error) -> TransportError {
-    // Of a connection that takes too long both are true, and nothing was sent.
+    // A connection that takes too long is both, and nothing was sent.
     if error.is_connect() {
         certificate_fault(error).map_or(TransportError::Connect, TransportError::Certificate)
     } else if error.is_timeout() {

@@ -19,7 +19,7 @@ pub(super) struct KeyReporter {
 #[derive(Debug)]
 struct Reported {
     error: Option<FetchError>,
-    /// Of the keys.
+    /// The keys' epoch.
     epoch: u64,
     at: Timestamp,
 }

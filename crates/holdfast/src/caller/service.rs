@@ -38,7 +38,7 @@ pub fn generate(entropy: &dyn Entropy) -> Result<NewServiceKeySecret, EntropyExh
     Ok(NewServiceKeySecret { hash: hash(&key), key: SecretString::from(key) })
 }
 
-/// By which a service key is stored and found.
+/// The hash under which a service key is stored and found.
 pub fn hash(key: &str) -> [u8; 32] {
     sha256(key.as_bytes())
 }

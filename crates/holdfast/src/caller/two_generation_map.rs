@@ -11,7 +11,7 @@ pub(super) struct TwoGenerationMap<T> {
     young: HashMap<Digest, T>,
     old: HashMap<Digest, T>,
     half: usize,
-    /// What the young ones take, and how much each half may.
+    /// Bytes that the young entries take, and that each half may take.
     young_bytes: usize,
     half_bytes: usize,
 }

@@ -105,7 +105,7 @@ mod tests {
         let remembered = VerifiedTokenCache::new(8);
         remembered.insert(TOKEN, 1, (0, 100), "ada", 0);
         assert_eq!(remembered.get(&TOKEN, 2, 1), None);
-        // Of the same part.
+        // A token of the same part.
         remembered.insert([7 + 64; 32], 2, (0, 100), "grace", 0);
         assert_eq!((remembered.get(&TOKEN, 1, 1), remembered.len()), (None, 1));
         // A slow verification under the former keys must not come back.

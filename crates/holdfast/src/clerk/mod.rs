@@ -60,7 +60,7 @@ pub struct UserFacts {
     pub updated_at: Option<Timestamp>,
     /// When the token was issued that has these claims, where it says so. `None` without claims.
     pub claimed_at: Option<Timestamp>,
-    /// What claims say there is none of. Of a whole record, what it lacks is gone.
+    /// Facts that the claims say are absent; for a whole record, every fact that it lacks.
     pub gone: Vec<Fact>,
 }
 

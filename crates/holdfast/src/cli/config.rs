@@ -27,7 +27,7 @@ fn check(context: &Context, printer: &mut Printer) -> Outcome {
     Ok(ExitStatus::Success)
 }
 
-/// What could not be read ends it like any other command, behind all that could.
+/// Settings that could not be read end it like any other command, after all others are printed.
 fn print(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
     let (shown, faults) = settings::shown(&context.environment, context.file()?.as_ref());
     let ending = if faults.0.is_empty() { Ok(ExitStatus::Success) } else { Err(context.faulty(&faults)) };

@@ -222,7 +222,7 @@ impl Context {
         }
         let stored = store.sentinels().await?;
         let new = vault.prove(&stored).map_err(told)?;
-        // Where nothing was sealed yet, this is the first key of all.
+        // If nothing is sealed yet, this is the first key of all.
         if let Some(Sentinel { key_id: id, .. }) = new
             && !stored.is_empty()
             && sealing == Sealing::BesideServers

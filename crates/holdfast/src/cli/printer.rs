@@ -147,7 +147,7 @@ impl Printer {
         if colour { format!("{}{text}\x1b[0m", tone.sequence()) } else { text.to_owned() }
     }
 
-    /// Of standard error nobody needs to know: there is no third stream to say it on.
+    /// A failure of standard error is told nowhere: there is no third stream.
     fn write(stream: &mut Box<dyn Write + Send>, text: &str) -> io::Result<()> {
         writeln!(stream, "{text}").and_then(|()| stream.flush())
     }

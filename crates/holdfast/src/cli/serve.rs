@@ -217,8 +217,8 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-/// Where a file may grow no further (`ulimit -f`, `LimitFSIZE=`), lets the write fail, which is
-/// told, and not a signal end the process.
+/// At the limit of a file's size (`ulimit -f`, `LimitFSIZE=`), lets the write fail and be reported,
+/// instead of a signal ending the process.
 pub(super) fn outlive_the_limit_of_a_file() -> Result<(), Failure> {
     receive(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
 }

@@ -128,7 +128,7 @@ fn tell(recalled: &Recalled, json: bool, printer: &mut Printer) -> ExitStatus {
         return ExitStatus::Success;
     }
     let title = printer.tone(Tone::Bold, &format!("{} {}", one.status, one.code));
-    // Of a request that could not be read nobody knows the method.
+    // A request that could not be read has no method.
     let asked = format!("{} {}", one.method, one.route);
     printer.line(format!("{title}  {}, {}", asked.trim(), one.at));
     if let Some(warning) = recalled.warning() {

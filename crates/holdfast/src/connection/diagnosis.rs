@@ -275,8 +275,9 @@ impl<'a> Diagnosis<'a> {
             && (is_untried || self.answered_for_another && self.connection.suspicion.is_some())
     }
 
-    /// What follows from a failed call past the expiry: a stated death stays when the clock is set
-    /// back, another one confirms the expiry. Else only the clock says that the grant is over.
+    /// The step after a failed call past the expiry. A stated death stays when the clock is set
+    /// back; another death confirms the expiry. Otherwise only the clock says that the grant is
+    /// over.
     fn past_expiry(&self, failure: &Failure) -> Step {
         let observation = match failure.meaning {
             Meaning::DeadUnexplained | Meaning::UserAction(_) => Observation::ExpiryPassed,

@@ -74,7 +74,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Of somebody who has never connected an account.
+    /// The connection of somebody who has never connected an account.
     pub fn not_connected(id: Uuid, user_id: String, provider: ProviderId, since: Timestamp) -> Self {
         Self {
             id,
@@ -97,7 +97,7 @@ impl Connection {
         }
     }
 
-    /// Of the next stored change, and of a grant that comes with it: neither is ever reused.
+    /// The version of the next stored change, and of a grant that comes with it: never reused.
     pub fn next_version(&self) -> i64 {
         self.version + 1
     }

@@ -135,7 +135,7 @@ fn shown(
             // A clock that was ahead may have written a future time.
             .map(|each| each.since.min(now))),
     };
-    // Of a grant that has ended Instagram is asked nothing more, and a reconnect need not wait.
+    // Instagram is not asked about a grant that has ended, and a reconnect need not wait.
     let asked_about = connection.filter(|_| configured && standing.state().is_alive());
     InstagramStatus {
         connected,
@@ -159,7 +159,7 @@ fn shown(
                 .map(|evidence| Evidence { at: evidence.at.min(now), ..evidence }),
         },
         attempt: underway.map(|each| AttemptUnderway { id: each.id, expires_at: each.expires_at }),
-        // What the clock has ended counts once it is stored: the next version may be a reconnect's.
+        // An end by the clock has a version once it is stored: the next one may be a reconnect's.
         version: connection.map_or(0, |each| each.version),
         error: if connected { None } else { reason.and_then(sentence).map(str::to_owned) },
     }

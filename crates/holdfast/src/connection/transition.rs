@@ -31,7 +31,7 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
     next
 }
 
-/// What each observation changes, given that it is about the stored grant where it is about one.
+/// Makes each observation's changes. An observation about a grant must be about the stored one.
 fn change(connection: &Connection, next: &mut Connection, observation: &Observation, now: Timestamp) {
     match observation {
         Observation::Linked { account, scopes, missing_scopes, grant, linked_at, next_refresh_at } => {
@@ -61,7 +61,7 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
         Observation::TakenBack { fallen_after, next_refresh_at } => {
             take_back(connection, next, *fallen_after, *next_refresh_at, now);
         }
-        // Of the app's calls there are many, also at once.
+        // The app makes many calls, also at once: one a minute is enough.
         Observation::Worked { account: None, .. } if connection.is_just_proven(now) => {}
         Observation::Worked { grant_version: _, account, next_refresh_at } => {
             if !account.as_ref().is_some_and(|seen| is_another_account(connection, seen)) {

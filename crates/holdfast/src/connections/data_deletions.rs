@@ -168,7 +168,7 @@ impl Connections {
         };
         let now = self.parts.clock.now();
         let mut counts_from = issued_at;
-        // Where it is linked anew by now, what was linked then has gone already: a connection holds
+        // If the account has been linked anew, the former link is gone already: a connection holds
         // one link.
         if let Some(linked_at) = connection.linked_at.filter(|_| is_close(&connection, issued_at, now)) {
             match came_later(&connection, requested_at) {

@@ -86,7 +86,7 @@ struct TokenRecord {
     account_id: Option<String>,
     obtained_at: i64,
     expires_at: Option<i64>,
-    /// Of a grant that waits to be linked; earlier versions wrote none.
+    /// Set for a grant that waits to be linked; earlier versions wrote none.
     consented_at: Option<i64>,
 }
 

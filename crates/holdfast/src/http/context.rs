@@ -35,7 +35,7 @@ impl Whose {
 }
 
 tokio::task_local! {
-    /// Of the request that this task answers.
+    /// The context of the request that this task answers.
     static CURRENT: Context;
 }
 

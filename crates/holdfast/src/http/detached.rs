@@ -3,8 +3,8 @@
 //! hyper drops a handler's future as soon as its client is gone, and our own limit drops it too. A
 //! code that is being exchanged for a grant must not be dropped with it.
 //!
-//! Such work keeps its request's place ([`super::admission`]): a client that asks and leaves again
-//! and again has no more of it under way than one that stays.
+//! Such work keeps its request's place ([`super::admission`]), so a client that asks and leaves
+//! repeatedly has no more work under way than one that stays.
 
 use std::future::Future;
 

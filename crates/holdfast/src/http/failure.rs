@@ -184,8 +184,8 @@ fn ended(reason: Reason) -> Problem {
     }
 }
 
-/// What a call is told that changes something at Instagram and was not answered: sent again, it
-/// could publish twice.
+/// The detail where a call that changes something at Instagram got no answer: repeated, it could
+/// publish twice.
 pub(super) const LOOK_FIRST: &str = "Instagram may have carried the call out: look before sending it again. A container that \
      was published has the `status_code` `PUBLISHED`.";
 

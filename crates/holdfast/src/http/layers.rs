@@ -78,7 +78,7 @@ const UNMATCHED: &str = "unmatched";
 
 /// The template of the route that a request takes.
 pub(super) enum Template {
-    /// Of a handler that was found without the router.
+    /// The route of a handler that was found without the router.
     Direct(&'static str),
     /// As the router found it.
     Matched(MatchedPath),
@@ -357,7 +357,7 @@ fn well_formed(request: &Request) -> Result<(), Problem> {
     Err(Problem::new(RequestCode::MalformedRequest).with_detail(why))
 }
 
-/// What RFC 3986 lets stand in a host and a port; which of it where is nobody's business here.
+/// Whether RFC 3986 allows each byte somewhere in a host and a port; their order is not checked.
 fn is_host(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-:_[]%~!$&'()*+,;=".contains(byte))
 }
@@ -390,7 +390,7 @@ pub async fn not_found() -> Problem {
     RequestCode::NotFound.into()
 }
 
-/// Where a route matches but not its method; axum adds `Allow`.
+/// The answer where a route matches but not its method; axum adds `Allow`.
 pub async fn method_not_allowed() -> Problem {
     RequestCode::MethodNotAllowed.into()
 }

@@ -24,7 +24,7 @@ const COUNTS_FOR: Duration = Duration::from_secs(1);
 /// How often the role's rights are looked at while all is well: that is some seventy questions.
 const RIGHTS_EVERY: Duration = Duration::from_mins(1);
 
-/// What the database says; `None` of what it does not say within [`PATIENCE`].
+/// The database's answers; `None` for one that did not come within [`PATIENCE`].
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) database: Option<Result<(), StoreError>>,
@@ -89,7 +89,7 @@ impl Looks {
         Self(Arc::new(Shared { store, clock, refusals, detached, last, ended }))
     }
 
-    /// What the last look found, where it still counts or has just ended; else what a new one does.
+    /// What the last look found, if it still counts or has just ended; else what a new one finds.
     pub(super) async fn found(&self) -> Arc<Found> {
         let shared = &self.0;
         let ended = shared.ended.load(Ordering::Relaxed);
@@ -103,7 +103,7 @@ impl Looks {
             return Arc::clone(&look.found);
         }
         let looking = Arc::clone(shared);
-        // It ends even if the client leaves, who could otherwise have any number of them begun.
+        // The look ends even if the client leaves: else one client could begin any number of looks.
         let work = async move {
             let fine_at = last.as_ref().filter(|look| look.stands(failures)).map(|look| look.rights_at);
             let fine_at = fine_at.filter(|at| is_within(RIGHTS_EVERY, *at, now));

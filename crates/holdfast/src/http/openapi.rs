@@ -245,7 +245,7 @@ fn may_be_null(schema: &Value) -> bool {
     match (&schema["type"], &schema["anyOf"]) {
         (Value::Array(kinds), _) => kinds.iter().any(is_null),
         (Value::Null, Value::Array(choices)) => choices.iter().any(|choice| is_null(&choice["type"])),
-        // Of anything.
+        // An array of anything.
         (Value::Null, _) => {
             schema["$ref"].is_null() && schema["allOf"].is_null() && schema["oneOf"].is_null()
         }

@@ -26,15 +26,15 @@ const HEADERS: [(&str, bool, &str); 17] = [
 ];
 const REQUEST_ID: &str = "X-Request-Id";
 const X_AUTH_PROBLEM: &str = "X-Auth-Problem";
-/// Of a 401.
+/// On a 401.
 pub const WWW_AUTHENTICATE: &str = "WWW-Authenticate";
 /// Where asking again may help.
 pub const RETRY_AFTER: &str = "Retry-After";
-/// Of a status.
+/// On a status.
 pub const ETAG: &str = "ETag";
-/// Of a redirect.
+/// On a redirect.
 pub const LOCATION: &str = "Location";
-/// Of forward authentication: who is calling.
+/// On answers of forward authentication: who is calling.
 pub const IDENTITY: [&str; 7] = [
     "X-Auth-User",
     "X-Auth-Session",
@@ -44,7 +44,7 @@ pub const IDENTITY: [&str; 7] = [
     "X-Auth-Impersonator",
     "X-Auth-Assertion",
 ];
-/// Of Graph calls.
+/// On answers of Graph calls.
 pub const USAGE: [&str; 4] =
     ["X-App-Usage", "X-Business-Use-Case-Usage", "X-Ad-Account-Usage", "X-Page-Usage"];
 

@@ -177,7 +177,7 @@ impl IntoResponse for Page {
         if !self.status.is_client_error() && !self.status.is_server_error() {
             return self.finished();
         }
-        // Where no layer fills in the id, as in a test of a handler alone, the page is without.
+        // Without a layer that fills in the id, as in a test of a handler alone, the page has none.
         let mut response = self.clone().finished();
         response.extensions_mut().insert(self);
         response

@@ -60,8 +60,8 @@ impl Check {
     }
 }
 
-/// What is wrong where the database does not say it, as with too few connections for all that it is
-/// asked at once: that tells nothing of what it was asked for.
+/// What is wrong where the database gave no answer, as with too few connections for all questions
+/// at once: the question itself stays open.
 fn is_silent<T>(answer: Option<&Result<T, StoreError>>) -> Option<(&'static str, String)> {
     match answer {
         None => {
@@ -81,7 +81,7 @@ impl Readiness {
         Self { ready: false, checks: vec![check] }
     }
 
-    /// What holds now: of the database, as of the last second.
+    /// The present readiness; what it says of the database is at most a second old.
     pub(super) async fn of(state: &AppState) -> Self {
         let keys =
             if state.verifier.can_judge() { Ok(()) } else { Err("no key to verify session tokens with") };
@@ -147,7 +147,7 @@ impl Readiness {
         if needs_database && good(DATABASE) != Some(true) { None } else { good(name) }
     }
 
-    /// What each check tells. That a server leaves is nothing that it lacks.
+    /// What each check tells. Stopping is no check: a server that leaves lacks nothing.
     pub(super) fn told(&self) -> impl Iterator<Item = (&'static str, Option<bool>)> {
         let names = [SESSION_KEYS, DATABASE, SCHEMA, ENCRYPTION_KEYS, STARTING];
         names.into_iter().map(|name| (name, self.tells(name)))

@@ -33,7 +33,7 @@
 //! }
 //! ```
 //!
-//! What changes something is done by the person, not by somebody impersonating them:
+//! A change is made by the person, not by somebody impersonating them:
 //!
 //! ```compile_fail
 //! use holdfast::{caller::Caller, http::router::Routes};

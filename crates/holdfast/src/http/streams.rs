@@ -60,8 +60,8 @@ impl Open {
         Some(held)
     }
 
-    /// Ends the newest stream of the user with most of them, if that user has more than one more
-    /// than who asks: else the two would take it from each other for ever.
+    /// Ends the newest stream of the user with most streams, if that user has at least two more
+    /// than the asker: with one more, the two would take the place from each other for ever.
     fn make_room_for(&mut self, user_id: &str) -> bool {
         let most = self.by_user.iter().max_by(|a, b| (a.1.len(), b.0).cmp(&(b.1.len(), a.0)));
         let Some((busiest, held)) = most.filter(|(_, held)| held.len() > self.of(user_id) + 1) else {

@@ -89,7 +89,7 @@ macro_rules! settings {
     };
 }
 
-/// What is given, or else the last.
+/// The given value, or else the last one.
 macro_rules! either {
     ($given:expr, $usual:expr) => {
         $given

@@ -90,7 +90,7 @@ pub fn load_again(
     }
 }
 
-/// What may be meant, and is told: only of settings that are good each by itself.
+/// Warnings about settings that are each valid but may not be meant.
 fn doubts(settings: &Settings) -> Vec<Fault> {
     [contradictions::of(settings), weak_secrets::of(settings)].concat()
 }

@@ -51,7 +51,7 @@ pub fn address_or_none(text: &str) -> Read<SocketAddr> {
     address(text)
 }
 
-/// Of an address, a line break or a tab is passed over when it is read: two lines would be one.
+/// Parsers of addresses skip line breaks and tabs, so two lines would become one address.
 fn refuse_line_breaks(text: &str) -> Read<()> {
     if text.contains(char::is_control) {
         return Err(Wrong::new("has a line break or a tab in it", "write one address, in one line"));
@@ -176,7 +176,7 @@ fn each_part<T, E: std::fmt::Display>(
 ) -> Read<Vec<T>> {
     let words = words(text)?;
     let between = || Wrong::new("has parts that are not separated by commas", "write commas");
-    // Of an address, white space inside would be passed over when it is read.
+    // Parsers of addresses skip white space inside.
     if words.iter().any(|word| word.contains(char::is_whitespace)) {
         return Err(between());
     }
@@ -269,7 +269,7 @@ pub fn seconds(text: &str) -> Read<Duration> {
     })
 }
 
-/// What somebody means who writes the unit as well: `10m`, `10 minutes`, `500ms`.
+/// A length of time with its unit, as people write it: `10m`, `10 minutes`, `500ms`.
 pub fn length(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at(text.find(|each: char| !each.is_ascii_digit())?);
     let number: u64 = digits.parse().ok()?;
@@ -311,7 +311,7 @@ pub fn fraction(text: &str) -> Read<f64> {
     }
 }
 
-/// What `50%` and `0,5` come to.
+/// The fraction that `50%` or `0,5` means.
 fn meant_fraction(text: &str) -> String {
     let percent = text.strip_suffix('%').and_then(|text| text.trim_end().parse::<f64>().ok());
     let meant = percent.map(|percent| percent / 100.0).or_else(|| text.replace(',', ".").parse().ok());

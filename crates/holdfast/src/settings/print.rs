@@ -25,7 +25,7 @@ pub struct Shown {
 /// Every setting, in the order of the table, and what could not be read.
 pub fn shown(environment: &Environment, file: Option<&ConfigFile>) -> (Vec<Shown>, Faults) {
     let collected = collect(environment, file);
-    // What a file sets that is not TOML, nobody knows.
+    // Nobody knows what a file sets that is not TOML.
     let spoilt_file = file
         .filter(|_| collected.is_file_spoilt)
         .map(|file| Origin::ConfigFile(file.path.display().to_string()));

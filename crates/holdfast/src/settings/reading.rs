@@ -16,8 +16,8 @@ impl Reading {
         Self(values.into_iter().map(|(name, found)| (name, found.text)).collect())
     }
 
-    /// What holds until a restart: of the `reloadable` settings as they are given now, of all
-    /// others as they were given `before`.
+    /// The values that hold until a restart: for `reloadable` settings the present ones, for all
+    /// others those of `before`.
     pub(super) fn held(&self, before: &Self, reloadable: &[&str]) -> BTreeMap<&'static str, Found> {
         let now = self.0.iter().filter(|(name, _)| reloadable.contains(name));
         let then = before.0.iter().filter(|(name, _)| !reloadable.contains(name));

@@ -230,7 +230,7 @@ settings! {
 }
 
 settings! {
-    /// Of Clerk and of Instagram.
+    /// The settings of Clerk and of Instagram.
     OF_OTHERS;
     CLERK_PUBLISHABLE_KEY: PublishableKey {
         env: "CLERK_PUBLISHABLE_KEY",

@@ -11,7 +11,7 @@ use crate::vault::KeyRing;
 
 /// The shortest key that Standard Webhooks and Svix, and so Clerk, use.
 const SHORTEST_WEBHOOK_KEY: usize = 24;
-/// Of 24 random bytes fewer are different once in 10²⁴ times.
+/// 24 random bytes have fewer different values once in 10²⁴ times.
 const FEWEST_DIFFERENT_BYTES: usize = 8;
 
 /// Every one of them.

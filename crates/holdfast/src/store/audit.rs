@@ -68,7 +68,7 @@ pub struct AuditEntry {
 pub struct AuditCursor {
     /// Entries after this time follow.
     pub at: Timestamp,
-    /// Of the same time, those with greater ids follow.
+    /// Orders entries of the same time.
     pub id: Uuid,
 }
 

@@ -16,7 +16,7 @@ use crate::vault::WrappedKey;
 pub struct ChangeSet {
     /// The connection's new facts.
     pub connection: Option<ConnectionWrite>,
-    /// The data key of its user, who has none yet.
+    /// A data key for its user, who has none yet.
     pub new_user_key: Option<WrappedKey>,
     /// Entries for its history.
     pub history: Vec<HistoryEntry>,

@@ -78,7 +78,7 @@ impl StoreError {
     pub fn is_of_the_database(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Full(_) => true,
-            // Of a part, while others may be whole.
+            // About one part, while others may be whole.
             Self::Damaged(_)
             | Self::Busy(_)
             | Self::Crowded

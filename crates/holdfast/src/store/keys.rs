@@ -30,7 +30,7 @@ pub type KeyUse = BTreeMap<String, u64>;
 pub enum Retired {
     /// It was retired; the configuration may drop it.
     Done,
-    /// That many data keys are still sealed with it: rotate first.
+    /// So many data keys are still sealed with it: rotate first.
     StillNeeded(u64),
 }
 
@@ -212,7 +212,7 @@ fn next_lost(key_id: &str, from: &str) -> Vec<Value> {
     values![key_id, from, LOST_AT_ONCE]
 }
 
-/// What it returned: the last of the next users of a lost key, if there are any.
+/// The last of the next users of a lost key, from its row, if there are any.
 fn last_lost(row: Option<Row>) -> Result<Option<String>, StoreError> {
     row.map_or(Ok(None), |row| row.get("last")).map_err(|error| error.at("user_keys", "(many)"))
 }

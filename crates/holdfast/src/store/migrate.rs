@@ -58,7 +58,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
 pub enum SchemaState {
     /// The same.
     Current,
-    /// That many migrations are missing.
+    /// So many migrations are missing.
     Behind(usize),
     /// A newer program has migrated it.
     Ahead {

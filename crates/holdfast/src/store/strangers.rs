@@ -10,7 +10,7 @@ use super::statements::Sql;
 use super::{Store, StoreError};
 use crate::lock::Lock;
 
-/// Such reads at a time, of ten connections (Postgres) or four readers (SQLite).
+/// Such reads at a time; there are ten connections (Postgres) or four readers (SQLite).
 const AT_A_TIME: usize = 2;
 /// Service keys remembered, by hash, as genuine when they came last.
 const KNOWN_KEYS: usize = 64;

@@ -145,7 +145,7 @@ impl Store {
             while self.write(statements::HISTORY_ERASE, values.clone()).await? > 0 {}
         }
         let outcome = engine::retrying(|| self.apply_event(event, now)).await;
-        // Of a duplicate too: the delivery before may have been cut short after its commit.
+        // After a duplicate too: the delivery before may have been cut short after its commit.
         if is_deleted && matches!(outcome, Ok(_) | Err(StoreError::OutcomeUnknown)) {
             self.after_erasure(event.user_id()).await?;
         }

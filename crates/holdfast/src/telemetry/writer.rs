@@ -31,7 +31,7 @@ const TOGETHER: usize = 64 * 1024;
 /// How long the end of the process waits for the last lines, twice.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// That of this process, once it has a log.
+/// The writer of this process, once it has a log.
 static OF_PROCESS: OnceLock<LogWriter> = OnceLock::new();
 
 /// Hands lines to the thread that writes them. Clones share it.

@@ -64,7 +64,7 @@ pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams, report: &mut Rep
         .flatten()
         .find_map(KeysAnswer::keys)
         .or(pinned.as_ref());
-    // Where keys of two instances are configured, that comes first.
+    // If keys of two instances are configured, that is told instead.
     let is_one =
         ![code::CLERK_INSTANCE, code::CLERK_PINNED].iter().any(|code| report.finds_fault_with(*code));
     if let Some(known) = known.filter(|_| is_one) {
@@ -106,7 +106,7 @@ fn check_secret(clerk: &ClerkSettings, told: &KeysAnswer) -> Check {
 /// own keys. Of several accepted ones, one is enough.
 async fn check_issuers(clerk: &ClerkSettings, known: &KeySet, seams: &Seams) -> Report {
     let mut report = Report::default();
-    // That a publishable key's own issuer is left out has a check of its own.
+    // Another check tells that a publishable key's own issuer is left out.
     let is_told = clerk.publishable_key.as_ref().is_some_and(|key| !clerk.issuers.contains(&key.issuer()));
     if clerk.issuers.is_empty() || is_told {
         return report;
@@ -212,7 +212,7 @@ fn check_instance(
     }
 }
 
-/// What the first address says that lists keys, else the first of all; and its host.
+/// The answer of the first address that lists keys, else of the first address; and its host.
 async fn first_with_keys<'a>(
     seams: &Seams,
     addresses: &'a [Url],

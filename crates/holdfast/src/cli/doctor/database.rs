@@ -70,8 +70,8 @@ fn unopened(error: &OpenError, url: &str, is_running: bool, is_disk_full: bool) 
     }
 }
 
-/// What an open database says of itself. Ends where every further check would fail for the same
-/// reason.
+/// Checks what an open database says of itself. Ends where every further check would fail for the
+/// same reason.
 async fn check_opened(
     context: &Context,
     settings: &Settings,
@@ -199,7 +199,7 @@ fn unknown_role(error: &StoreError) -> Check {
     code::DATABASE_ROLE.warning(format!("could not be checked: {error}"))
 }
 
-/// What the role may do, and the right that it lacks.
+/// Checks the role's rights; `lacking` is the right that it lacks.
 fn check_role(facts: &ServerFacts, lacking: Option<String>, is_current: bool, report: &mut Report) {
     let (role, schema) = (&facts.role, facts.schema.as_deref().unwrap_or("public"));
     report.add(if let Some(lacking) = lacking {
@@ -281,7 +281,7 @@ async fn check_indexes(store: &Store) -> Result<Check, Unanswered> {
     })
 }
 
-/// Of another schema only the sentinels are read, which are in every one.
+/// In another schema only the sentinels are read, because every schema has them.
 async fn check_key_ring(
     context: &Context,
     settings: &Settings,

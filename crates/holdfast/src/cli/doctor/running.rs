@@ -21,7 +21,7 @@ const NEARLY_SPENT: f64 = 0.75;
 const STARTING: &str = "if that lasts, its log names in one line what it waits for, and the remedy; run doctor again once \
                         `/readyz` no longer says `starting`";
 
-/// What the server says, and what it sees wrong. Nothing where no server of ours listens there.
+/// The server's own answers, and its troubles. Both are empty where no server of ours listens.
 pub(super) async fn check(settings: &Settings, seams: &Seams) -> (Report, Vec<Trouble>) {
     let mut report = Report::default();
     let Some(address) = settings.metrics_listen.map(super::super::health::reachable) else {
@@ -73,8 +73,8 @@ pub(super) async fn check(settings: &Settings, seams: &Seams) -> (Report, Vec<Tr
     (report, troubles.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
-/// What the server sees wrong and no check has found. The server runs as another user, and has been
-/// looking for longer.
+/// Adds the troubles that the server sees and no check has found: the server runs as another user,
+/// and has been looking for longer.
 pub(super) fn add_unseen(troubles: Vec<Trouble>, report: &mut Report) {
     for Trouble { alert, says, may_be_over } in troubles {
         // A server of another version may raise an alert that is unknown here.

@@ -17,7 +17,7 @@ use crate::connections::import::Offered;
 
 /// A longer line holds no token of Instagram's.
 const LONGEST_LINE: usize = 64 * 1024;
-/// Of the input, in bytes: shows what it is.
+/// Bytes of the input that show its encoding.
 const BEGINNING: u64 = 512;
 /// A longer token is none.
 const LONGEST_TOKEN: usize = 4096;
@@ -94,7 +94,7 @@ fn no_text(start: &[u8], at: usize) -> Failure {
             "export it again: a crash or a full disk leaves such a file",
         );
     }
-    // Of names and tokens every other byte.
+    // In UTF-16, every other byte of names and tokens is zero.
     if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") || halves * 3 > start.len() {
         return Failure::setup(
             "the input is in UTF-16",

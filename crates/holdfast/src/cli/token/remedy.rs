@@ -4,7 +4,7 @@ use clerk_session::Remedy;
 
 use crate::settings;
 
-/// What would mend a refusal, for the operator. `is_as_of_then` where the time was given, and says
+/// The remedy of a refusal, for the operator. `is_as_of_then`: the time was given, so it says
 /// nothing about this machine's clock.
 pub(super) fn remedy_text(remedy: &Remedy, is_as_of_then: bool) -> String {
     match remedy {

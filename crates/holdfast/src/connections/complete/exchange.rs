@@ -31,7 +31,7 @@ const QUICKLY: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(400);
 /// A connection that has worked within this time shows that Instagram serves the app.
 const LATELY: Duration = Duration::from_hours(1);
-/// Where none has, so many are asked.
+/// So many others are asked, if none has worked lately.
 const OTHERS_ASKED: usize = 2;
 
 impl Connections {
@@ -253,7 +253,7 @@ impl Connections {
             return;
         }
         let now = self.parts.clock.now();
-        // Where it cannot be read, the refusal counts.
+        // If the database cannot be read, the refusal counts.
         let found = self.parts.store.proven_last_before(now, Uuid::nil(), now, 2).await.unwrap_or_default();
         let are_others_connected = found.iter().any(|each| each.user_id != attempt.user_id);
         self.app_refusals.refused(&attempt.user_id, failure.meaning, are_others_connected, now);

@@ -58,7 +58,8 @@ impl Connections {
                         tracing::info!(connection = %holder.id, "an account moved to another user, who has proven control of it");
                         self.parts.journal.forget_link(holder.id, &holder.user_id);
                     }
-                    // What waits for the provider has nothing to add: its consent is older.
+                    // Attempts that wait for the provider have nothing to add: their consent is
+                    // older.
                     self.supersede(attempt, consented_at, |token_account| match token_account {
                         Some(id) if is_named(&account, id) => AttemptOutcome::Connected,
                         Some(_) => AttemptOutcome::DifferentAccount,

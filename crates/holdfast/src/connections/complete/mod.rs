@@ -275,7 +275,7 @@ fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteErr
     if is_told { error_of(outcome) } else { None }
 }
 
-/// What the owner of an attempt that ended so is told; `None` where it connected.
+/// The error that tells an attempt's owner of its outcome; `None` where it connected.
 fn error_of(outcome: AttemptOutcome) -> Option<CompleteError> {
     match outcome {
         AttemptOutcome::Connected => None,

@@ -23,7 +23,7 @@ const RESERVED_BYTES: usize = 8 * 1024;
 /// Servers in one directory that are told apart.
 const MOST_SERVERS: usize = 8;
 
-/// That a server works in the directory.
+/// The mark that a server works in the directory.
 #[derive(Debug)]
 pub(super) struct Use {
     /// Locked until this is dropped; `None` where there are too many.

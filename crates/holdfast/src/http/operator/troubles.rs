@@ -228,7 +228,7 @@ fn since(at: Timestamp, now: Timestamp) -> i64 {
 mod tests {
     use crate::overview::alerts::ALERTS;
 
-    /// Where a replica is lost, its page is, too.
+    /// A lost replica's page is lost with it.
     #[test]
     fn every_alert_but_that_of_a_lost_replica_is_on_the_page() {
         let (page, _) = include_str!("troubles.rs").split_once("mod tests").unwrap();

@@ -33,8 +33,7 @@ impl Problem {
                         if known.description.contains(&name) {
                             continue;
                         }
-                        // What is there already may be a sentence of the route's own, about its
-                        // page.
+                        // The route may have written a sentence of its own there, about its page.
                         let between = if known.description.ends_with('.') { " Or " } else { ", " };
                         known.description.push_str(between);
                         known.description.push_str(&name);

@@ -281,7 +281,8 @@ async fn connection(
                     return Ok::<_, Infallible>(refusal.map(body));
                 }
                 let mut response = shared.application.answer(request, Some(shared.peer)).await;
-                // To a HEAD the router counts the body that a 304 has not (RFC 9110, 8.6).
+                // For a HEAD, the router gives a 304 the length of a body that it does not have
+                // (RFC 9110, 8.6).
                 if response.status() == StatusCode::NOT_MODIFIED {
                     response.headers_mut().remove(header::CONTENT_LENGTH);
                 }

@@ -140,7 +140,7 @@ impl<'a> Survey<'a> {
         Some(survey)
     }
 
-    /// Of the address with most silent connections.
+    /// Silent connections of the address that has most of them.
     fn silent(&mut self, places: usize) -> Option<Choice<'a>> {
         let busiest =
             |(address, of): &(&ClientAddress, &mut OfAddress<'_>)| (of.silent.len(), Reverse(**address));
@@ -150,7 +150,7 @@ impl<'a> Survey<'a> {
         (!choice.waiting.is_empty()).then_some(choice)
     }
 
-    /// Of the address with most connections, among those with one that has asked.
+    /// Connections of the address that has most, among addresses with one that has asked.
     fn asked(&mut self, places: usize) -> Option<Choice<'a>> {
         let can_close = self.of_address.iter_mut().filter(|(_, of)| !of.asked.is_empty());
         let (address, of) = can_close.max_by_key(|(address, of)| (of.all, Reverse(**address)))?;

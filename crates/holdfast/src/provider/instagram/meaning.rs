@@ -306,7 +306,7 @@ fn is_ineligible(context: Context, text: &Text) -> bool {
 fn parameter(context: Context, error: &ErrorBody, text: &Text) -> Meaning {
     match context {
         _ if error.is_transient => Meaning::Unavailable,
-        // Of the code's sub-codes (expired, redirect differs, used) this is our fault.
+        // A code's sub-codes are: expired, redirect differs, used. Only the second is our fault.
         Context::Redeem if error.subcode == Some(36_008) => Meaning::App(AppFault::RedirectUri),
         Context::Redeem if text.begins(&["unsupported "]) => Meaning::App(AppFault::Unsupported),
         Context::Redeem => Meaning::CodeRejected,

@@ -44,7 +44,7 @@ struct State {
     faults: HashMap<Surface, Fault>,
     skew_seconds: i64,
     webhook_target: Option<Url>,
-    /// What was handed out through the handle; over HTTP a browser may ask for days.
+    /// Tokens handed out through the handle; over HTTP a browser may ask for days.
     handed_out: Vec<SecretString>,
 }
 

@@ -51,7 +51,7 @@ use shared::{Setup, Shared};
 pub use world::{Armed, Call, IssuedGrant, TokenKind, UsageFigures};
 use world::{Scripted, World};
 
-/// In which form answers come.
+/// The form of answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ReplyShape {
     /// As observed: flat, a numeric `user_id`, an array of permissions.
@@ -61,7 +61,7 @@ pub enum ReplyShape {
     Documented,
 }
 
-/// What refreshing does to the token. Nobody in reach says which is true.
+/// What refreshing does to the token. Meta does not document which is true.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RefreshWorld {
     /// The same string, living longer.

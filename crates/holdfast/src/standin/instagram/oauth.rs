@@ -162,7 +162,7 @@ impl Shared {
             return Ok(Reply::graph(&GraphError::api(10, message)));
         }
         if after(old.issued_at, REFRESHABLE_AFTER) > now {
-            // What Instagram answers here is not known; this says the least.
+            // Instagram's answer here is not known; this one says the least.
             return Ok(Reply::graph(&GraphError::oauth(1, None, "An unknown error has occurred.")));
         }
         let refresh_world = self.setup().refresh_world;

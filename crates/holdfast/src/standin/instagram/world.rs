@@ -319,7 +319,7 @@ impl World {
         &self.armed
     }
 
-    /// Where the fault stands that such a request meets. An account's own comes before everybody's.
+    /// The index of the fault that such a request meets. An account's own comes before everybody's.
     fn position(&self, endpoint: Endpoint, account: Option<&str>) -> Option<usize> {
         let fits = |each: &Armed| {
             each.fault.endpoints().contains(&endpoint)

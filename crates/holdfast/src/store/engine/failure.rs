@@ -161,7 +161,7 @@ fn of_postgres(code: &str) -> Failure {
         ))),
         // A page that is no page; a file that is not there, is another, or cannot be read.
         "XX001" | "58P01" | "58P02" | "58030" => Failure::Final(damaged(&text)),
-        // Of poolers, too.
+        // Poolers use these codes, too.
         _ if code.starts_with("08") || code.starts_with("58") => {
             Failure::Again(StoreError::Unavailable(text))
         }

@@ -58,7 +58,7 @@ impl Postgres {
         let demotion = Demotion::default();
         let connecting = pool_of(MAX_CONNECTIONS, &demotion).connect_with(options.clone());
         let connected = connecting.await;
-        // Such a pooler may be why it failed.
+        // A pooler in transaction mode may be the reason.
         if pooler::is_between(&options).await {
             return Err(OpenError::Unreachable {
                 why: format!(
@@ -198,8 +198,8 @@ pub(in crate::store) struct Line {
 }
 
 impl Line {
-    /// What the server answers. Where it does not in time, the connection is closed, and so are the
-    /// idle ones, which have probably died with it.
+    /// The server's answer. If none comes in time, closes the connection and the idle ones, which
+    /// have probably died with it.
     async fn answered<T>(
         &mut self,
         ask: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
@@ -269,7 +269,7 @@ async fn give_back(mut connection: PoolConnection<sqlx::Postgres>, in_transactio
             return;
         }
     }
-    // Where it takes longer, the connection is closed by being dropped.
+    // If that takes longer, dropping closes the connection.
     let _ = within(ANSWER_TIMEOUT, &SystemClock, connection.return_to_pool()).await;
 }
 

@@ -23,10 +23,11 @@ use crate::store::{OpenError, PoolUse, StoreError};
 
 /// A reader per core of a small machine; SQLite reads do not wait for the writer.
 const READERS: u32 = 4;
-/// Of each reader, in KiB as SQLite writes it: what walks whole tables would fill the usual 2 MB
-/// with pages that nobody asks for again, and the kernel has the file in memory anyway.
+/// Page cache of each reader, in KiB as SQLite writes it. Walks of whole tables would fill the
+/// usual 2 MB with pages that nobody asks for again, and the kernel has the file in memory anyway.
 const READER_CACHE: &str = "-512";
-/// What the write-ahead log is cut to once nobody reads it, in bytes: a long read makes it grow.
+/// Size to which the write-ahead log is cut once nobody reads it, in bytes: a long read makes it
+/// grow.
 const LOG_KEPT: u64 = 16 * 1024 * 1024;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than the reads and writes of requests, which go on all the time.

@@ -72,7 +72,7 @@ statements! {
         "SELECT MAX(at) AS at FROM (SELECT at FROM connection_history WHERE at < $1 AND at > $2 ORDER BY at \
          LIMIT $3 + 0) AS next",
     );
-    /// Of those, each that has twenty newer entries of its connection.
+    /// Deletes those among them that have twenty newer entries of their connection.
     SWEEP_HISTORY = Sql::both(
         "DELETE FROM connection_history WHERE at > $1 AND at <= $2 AND (SELECT COUNT(*) FROM (SELECT 1 FROM \
          connection_history AS newer WHERE newer.connection_id = connection_history.connection_id AND \

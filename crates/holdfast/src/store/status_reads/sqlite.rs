@@ -12,7 +12,7 @@ use crate::store::{OpenError, statements};
 
 /// Starts the task that reads.
 pub(super) fn serve(engine: &Sqlite, mut questions: Questions, serving: Serving) -> Result<(), OpenError> {
-    // Where it is locked, the caller reads elsewhere: the runtime must not wait.
+    // If the file is locked, the caller reads elsewhere: the runtime must not wait.
     let connection = engine.open_reader().map_err(|failure| OpenError::Unusable(failure.into_error()))?;
     tokio::spawn(async move {
         let (mut batch, mut columns) = (Vec::new(), Vec::new());

@@ -114,7 +114,7 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
             .write(true)
             .create(true)
             .truncate(false)
-            // Who can open it can lock it, and keep the server from starting.
+            // A program that can open it can lock it, and keep the server from starting.
             .mode(0o600)
             .open(&lock_path)
             .map_err(|error| not_writable(&lock_path, &error))?;
