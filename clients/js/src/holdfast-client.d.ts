@@ -327,8 +327,8 @@ export interface AuthorizedFetchOptions {
    * Id of the present session, if it is at hand. By it, a change of session is noticed without
    * asking for a token, and a library that gives none although there is a session (offline, for
    * example) is not taken to say that nobody is signed in. Without it every `sessionChanged()` is a
-   * change, and what was known is dropped with the last listener: whoever comes next starts anew.
-   * Where it throws, there is no session.
+   * change, and what was known is dropped with the last listener: the next one starts anew. Where
+   * it throws, there is no session.
    */
   getSessionId?: (() => string | null | undefined) | undefined;
   fetch?: typeof globalThis.fetch | undefined;

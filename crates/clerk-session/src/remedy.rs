@@ -60,7 +60,7 @@ pub enum Remedy {
         /// The key ids at hand.
         known: Vec<String>,
     },
-    /// By its own account the token is another instance's.
+    /// The token names another instance.
     UseOneInstance {
         /// Its `iss`. Not proven.
         issuer: String,

@@ -1,6 +1,6 @@
 //! The keys of one Clerk instance, kept fresh without ever letting a stranger's token cost a fetch.
 //!
-//! * One fetch at a time; whoever needs it meanwhile waits for that one. It belongs to the cache
+//! * One fetch at a time; callers that need it meanwhile wait for that one. It belongs to the cache
 //!   and not to the caller who began it: when that one goes away, the next in line carries it on.
 //! * Once there are keys, Clerk is asked at most once per [`CacheOptions::force_gap`]: one count
 //!   for what tokens force (unknown `kid`, or a signature that does not fit a known one) and for

@@ -50,7 +50,7 @@ pub struct Metrics {
 #[derive(Debug, Clone)]
 struct RouteMetrics {
     durations: Durations,
-    /// By method and status; as many as the route has been answered with.
+    /// Answers of the route, one counter for each method and status that it has given.
     answers: Vec<(&'static str, u16, CounterPerThread)>,
 }
 
@@ -75,7 +75,7 @@ struct Durations(Arc<PerThread<DurationsOfThread>>);
 #[derive(Debug, Default)]
 struct DurationsOfThread {
     nanoseconds: AtomicU64,
-    /// By the bounds of [`BUCKETS`], and what is above them all.
+    /// Counts by the bounds of [`BUCKETS`], and one of what is above them all.
     counts: [AtomicU64; BUCKETS.len() + 1],
 }
 

@@ -271,7 +271,7 @@ pub enum AppFault {
 /// throttled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Of the whole app (`X-App-Usage`): the highest of its figures.
+    /// Usage of the whole app (`X-App-Usage`): the highest of its figures.
     pub app_percent: Option<u32>,
     /// Time until the provider serves this account again (`X-Business-Use-Case-Usage`).
     pub account_regains_in: Option<Duration>,

@@ -115,10 +115,9 @@ pub struct Calls {
     pub identifies: u64,
     /// Whose grant it is, because a person wanted to know; counted apart.
     pub by_people: u64,
-    /// Of the first two, those that nobody would have been answered: made in an outage.
+    /// Calls among the first two that no caller would have had answered: made in an outage.
     pub in_vain: u64,
-    /// Of those in vain: while everything was down, while every grant was called dead, while the
-    /// app was switched off.
+    /// The calls in vain by cause: everything down, every grant called dead, the app switched off.
     pub in_vain_by: [u64; 4],
     /// Refused because the app's allowance was used up.
     pub limited: u64,

@@ -45,7 +45,7 @@ pub async fn link_all(
 ) -> Vec<Person> {
     let entropy: SharedEntropy = Arc::new(SeededEntropy::new(seed));
     let vault = vault(&entropy);
-    // By other dice: those of the seed are for the year.
+    // With other dice: those of the seed are for the year.
     let ring = super::replica::vault(&(Arc::new(SystemEntropy) as SharedEntropy));
     prove_ring(&ring, store).await.expect("its sentinel is stored");
     let mut dice = Dice::new(seed, 5);

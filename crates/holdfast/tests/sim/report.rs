@@ -47,7 +47,7 @@ pub struct Report {
     pub dark: Millis,
     /// Connections that the perfect refresher keeps.
     pub keepable: u64,
-    /// Of those, the ones that we lost: by number.
+    /// Those among them that we lost, by number.
     pub lost: Vec<usize>,
     /// Lost because Instagram ended the old grant and its answer with the new one arrived nowhere.
     pub lost_in_the_window: u64,

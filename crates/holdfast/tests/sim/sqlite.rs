@@ -16,7 +16,7 @@ pub struct Sqlite(Mutex<Open>);
 
 struct Open {
     connection: Connection,
-    /// By statement: made anew each time, names would cost as much as values.
+    /// Column names by statement: made anew each time, they would cost as much as values.
     columns: HashMap<String, Arc<[String]>>,
 }
 

@@ -62,7 +62,7 @@ fn check(report: &Report) {
     assert!(report.calls.in_vain <= allowed, "{allowed} calls in vain would do:\n{report}");
 }
 
-/// That next to nothing is asked twice.
+/// Checks that next to nothing is asked twice.
 fn check_calls(report: &Report) {
     let (all, minimal) = (report.calls.all(), report.minimal);
     // Before a death without a cause is believed, it is asked about for a day: ten calls.

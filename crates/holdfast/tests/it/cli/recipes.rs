@@ -61,7 +61,7 @@ const RECIPES: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// By a session whose time zone is not UTC, from columns with and without one.
+/// In a session whose time zone is not UTC, from columns with and without a time zone.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_recipe_prints_what_import_takes() {
     let (_, graph) = Graph::start().await;

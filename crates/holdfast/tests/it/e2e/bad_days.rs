@@ -202,7 +202,7 @@ async fn an_old_callback_brings_neither_a_completion_nor_a_redirect() {
     let end = app.follow(&callback).await;
     let again = format!("{}?{}", callback.path(), callback.query().unwrap());
     assert_eq!(app.get(&again).await.headers["location"].to_str().unwrap(), end.as_str(), "the same at once");
-    // To an address that may not be returned to any more, nobody is sent.
+    // Nobody is sent to an address that is no longer allowed.
     execute_on(&app.place, "UPDATE attempts SET return_to = 'https://other.example.com/'").await;
     let gone = app.get(&again).await;
     assert!(!gone.headers.contains_key("location"), "{:?}", gone.headers);

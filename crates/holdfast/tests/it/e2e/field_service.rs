@@ -278,7 +278,7 @@ async fn a_backend_reads_the_history_checks_and_disconnects() {
         let (status, problem) = service(&app, &key, method, path).await;
         assert_eq!((status, &problem["code"]), (404, &json!("user-not-found")), "{path}");
     }
-    // Of whom nothing is known, nothing is connected: that was wanted.
+    // An unknown user has nothing connected: that was wanted.
     let (status, receipt) =
         service(&app, &key, Method::DELETE, "/service/users/user_unknown/instagram").await;
     assert_eq!(

@@ -30,7 +30,7 @@ pub enum Asks {
     Whose,
     /// What the app's backend wants.
     Graph,
-    /// To take the browser through the dance, or to hand out a grant.
+    /// Takes the browser through the dance, or hands out a grant.
     Dance,
 }
 
@@ -68,7 +68,7 @@ pub struct Member<'a> {
     pub person: Person,
     pub account: &'static str,
     pub here: SignedIn<'a>,
-    /// Of the app's backend.
+    /// The service key of the app's backend.
     pub service_key: &'a str,
 }
 

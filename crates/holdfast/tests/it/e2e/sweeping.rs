@@ -69,7 +69,7 @@ async fn a_server_sweeps_within_a_minute_of_its_start_and_every_day() {
     })
     .await;
     clock.advance(DAY);
-    // Of the attempts that were new, a day has passed.
+    // The attempts that were new are a day old.
     swept(4).await;
 }
 
@@ -77,7 +77,7 @@ async fn a_server_sweeps_within_a_minute_of_its_start_and_every_day() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_with_a_clock_far_ahead_of_its_rows_deletes_nothing_for_an_hour() {
     let clock = ManualClock::new(before(SystemClock.now(), 10 * DAY));
-    // Of a SQLite file this process would be a second server.
+    // Postgres, because with a SQLite file this process would be a second server.
     let place = Place::new(Engine::Postgres).await;
     let mut app = App::on(place, Arc::new(clock.clone()), &[], |_| {}).await;
     app.is_ready().await;

@@ -5,7 +5,7 @@
 //! Three processes: the server; the attackers; and this one, with the stand-ins and the good
 //! callers. `HOLDFAST_TEST_CROWD_S` sets how long it goes on (default 12), and
 //! `HOLDFAST_TEST_CROWD_WATCHERS` how many users hold event streams (default 40). The times are
-//! printed for whoever reads them: what fails the test are counts.
+//! printed for the reader; only counts fail the test.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ use crate::testing::waiting::{PATIENCE, until};
 const ORDERS: &str = "HOLDFAST_TEST_CROWD_ORDERS";
 /// Before the attackers' report on their standard output.
 const REPORT: &str = "attackers' answers: ";
-/// Of each attack that asks again as soon as it is answered, without credentials worth mentioning.
+/// Clients of each attack that asks again as soon as it is answered, without good credentials.
 const REPEATERS: usize = 4;
 /// Users who hold as many event streams as one may: in all more than there may be.
 const WATCHERS: u64 = 40;
@@ -65,7 +65,7 @@ struct Orders {
     genuine: String,
     /// Signed in, and begins to connect without end.
     beginner: String,
-    /// Of an account that nobody has connected.
+    /// About an account that nobody has connected.
     signed_request: String,
     watchers: Vec<String>,
 }

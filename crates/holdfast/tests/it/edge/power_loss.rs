@@ -161,7 +161,7 @@ fn second_key() -> String {
 /// In a shell: the ring is read from there, so that it can change while a server runs.
 const KEYS_IN_A_FILE: &str = "unset HOLDFAST_ENCRYPTION_KEYS; export HOLDFAST_ENCRYPTION_KEYS_FILE=keys;";
 
-/// Of a command line: its calls are recorded in that file.
+/// A command line whose calls are recorded in that file.
 fn traced(how: &str, file: &str) -> String {
     format!("strace {how} -f -qq -ttt -y -xx -s 4194304 -e signal=none -e trace={CALLS} -o {file}")
 }
@@ -271,7 +271,7 @@ impl Recording {
         let root = server.place.path().canonicalize().expect("a directory");
         let read = |file| std::fs::read_to_string(root.join(file)).expect("what was traced");
         let mut all: Vec<Call> = files.iter().flat_map(|file| calls(&read(file), &root)).collect();
-        // Of two processes: who writes to the database has locked it.
+        // Calls of two processes: the one that writes to the database has locked it.
         all.sort_by_key(|call| call.at);
         let at = |time| all.partition_point(|call: &Call| call.at < time);
         let window = at(ready)..at(last);

@@ -41,7 +41,7 @@ async fn only_a_completed_tick_counts() {
         one.clock.advance(MINUTE);
         one.store.close().await;
         assert_eq!(ticks().await, Some(before));
-        // Of a worker that was started then, too.
+        // A worker that starts now has ticked at its start, too.
         let tally = Arc::new(Tally::default());
         let next = worker.with_tally(tally.clone());
         let running = next.run(CancellationToken::new());

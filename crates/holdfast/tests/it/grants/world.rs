@@ -62,7 +62,7 @@ pub struct World {
     pub effect: RefreshEffect,
     clock: Arc<ManualClock>,
     inner: Mutex<Inner>,
-    /// By call: runs after it took effect and before its answer arrives.
+    /// A hook for each call: runs after the call took effect and before its answer arrives.
     hooks: Mutex<HashMap<&'static str, Hook>>,
     /// Where the tokens outlive this process.
     file: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! Twelve troubles, each of which raises exactly its alert, judged by Prometheus' own rule tester.
+//! Each trouble raises exactly its alert, as Prometheus' own rule tester judges.
 
 use std::fmt::Write as _;
 use std::process::Command;

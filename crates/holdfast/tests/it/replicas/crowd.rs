@@ -17,7 +17,7 @@ use crate::testing::program::{self, Running};
 use crate::testing::waiting::until;
 
 const STREAMS: usize = 2000;
-/// Of each user; fewer than one may have.
+/// Streams of each user; fewer than a user may have.
 const OF_EACH: usize = 10;
 /// More than were ever measured, also without optimization: about 40 KiB.
 const MOST_KIB_EACH: u64 = 128;

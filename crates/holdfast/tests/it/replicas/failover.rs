@@ -175,7 +175,7 @@ async fn connections_that_lead_to_a_server_without_writes_are_made_anew() {
     let options = StoreOptions::serve(OwnServer::url_at(&current));
     let store = Store::open(&options, Arc::new(SystemClock)).await.expect("it opens");
     let status = async || store.status_facts(&owner("ada"), ProviderId::INSTAGRAM).await.expect("it reads");
-    // By turns over each connection for statuses.
+    // In turn over each connection for statuses.
     for _ in 0..4 {
         assert!(status().await.connection.is_none());
     }

@@ -30,7 +30,7 @@ impl Clock for Patient {
 }
 
 const DAYS: i64 = 730;
-/// Of each kind.
+/// Rows of each kind.
 const A_DAY: i64 = 12;
 
 /// What a day brings, written behind the store's back, since it is much.

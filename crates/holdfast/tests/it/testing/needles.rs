@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 const SHORTEST: usize = 12;
 /// Where a spelling may begin is seen from so many bytes.
 const START: usize = 4;
-/// Of the hash of those bytes; many more than there are spellings.
+/// Bits of those bytes' hash; many more than there are spellings.
 const HASH_BITS: u32 = 20;
 
 /// What is looked for.

@@ -236,7 +236,7 @@ impl Place {
     }
 }
 
-/// Of an address that is the password; a key ring is a list of ids with their keys.
+/// An address's secret is its password; a key ring's are the keys beside their ids.
 fn secrets_of(value: &str) -> impl Iterator<Item = &str> {
     let (is_address, rest) = value.split_once("://").map_or((false, value), |(_, rest)| (true, rest));
     let credentials = rest.split_once('@').map(|(credentials, _)| credentials);

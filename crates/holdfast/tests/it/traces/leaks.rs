@@ -105,7 +105,7 @@ async fn a_secret_planted_in_a_span_is_found_in_every_spelling() {
     }
 }
 
-/// Of that person alone: another one may be about to hear how theirs ended.
+/// Only that person's attempts: another person may be about to hear how theirs ended.
 async fn forget_attempts(app: &App, person: Person) {
     let mut connection = sqlx::SqliteConnection::connect(&app.place.url).await.unwrap();
     sqlx::query("DELETE FROM attempts WHERE stage = 'closed' AND user_id = $1")
