@@ -8,7 +8,7 @@ import { en } from "./locales/en.js";
 /** @typedef {keyof typeof en.labels} Name of a button, by which its label is found */
 
 /**
- * Of a status. Of none, nothing: what is looked up by nothing is not found.
+ * What texts are looked up by, of a status. Without a status all are undefined: nothing is found.
  * @typedef {{
  *   [F in "state" | "action" | "reason" | "error"]: string
  * } & { connected: boolean }} Facts

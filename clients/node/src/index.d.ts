@@ -135,8 +135,8 @@ export type HoldfastEvent = Schemas["HoldfastEvent"];
 
 export interface Holdfast {
   /**
-   * Asks Holdfast who is calling. That Holdfast is away is a refusal with status 503. Rejects only
-   * on requirements that cannot be meant: with a `TypeError`.
+   * Asks Holdfast who is calling. If Holdfast is away, the verdict is a refusal with status 503.
+   * Rejects only on mistaken requirements, with a `TypeError`.
    */
   verify(request: AnyRequest, requirements?: Requirements): Promise<Verdict>;
   /**

@@ -21,8 +21,8 @@ function createSend(base) {
     });
     return { status: response.status, headers: response.headers, body: await textOf(response) };
   };
-  // A kept-alive connection may be closed in the moment in which it is used again: what may be done
-  // twice is tried once more. Of `fetch`, a `TypeError` says that no whole answer came.
+  // A kept-alive connection may be closed in the moment in which it is used again: a request that
+  // may be done twice is tried once more. A `TypeError` of `fetch` says that no whole answer came.
   return (path, { method = "GET", isRepeatable = method === "GET", timeout, ...options }) => {
     const signal = AbortSignal.timeout(timeout); // of both tries together
     return once(path, { method, signal, ...options }).catch((error) => {

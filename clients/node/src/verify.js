@@ -78,7 +78,7 @@ function createVerify({ send, judgeEveryMethod = false, capacity, timeout }) {
 
   function begin(key, ...question) {
     const answer = ask(key, ...question)
-      // Of the errors that `fetch` gives, none quotes what was sent.
+      // No error of `fetch` quotes what was sent.
       .catch(({ name, cause }) => warn(`${NO_ANSWER} (${cause?.code ?? cause?.message ?? name})`))
       .finally(() => asking.delete(key));
     asking.set(key, answer);

@@ -18,7 +18,7 @@ import { createTransport } from "./transport.js";
 
 /**
  * Runs one operation. `about` says what a failure concerns: the state we show ("read"), what the
- * person did ("action"), or neither. What is no action is repeated once for somebody who has signed
+ * person did ("action"), or neither. All but an action is repeated once for somebody who has signed
  * in meanwhile. The promise may be ignored, since the snapshot tells as well.
  * @typedef {<T>(about: "read" | "action" | null, work: () => Promise<T>) => Promise<T>} Operation
  */

@@ -1,12 +1,12 @@
 /**
- * What outlives a page, in this tab's session storage: a completion that has not been handed in
- * yet, for as long as an attempt lives, so that a reload or a sign-in on another page does not lose
- * it; and who has left for Instagram last. Null where there is nothing.
+ * What outlives a page, in this tab's session storage. First, a completion that has not been handed
+ * in yet, for as long as an attempt lives: a reload or a sign-in on another page must not lose it.
+ * Second, the id of the person who left for Instagram last. Null where there is nothing.
  */
 
 /**
- * `user`: who began to hand it in, if somebody has. `not`: whose it is not, as the server
- * said ("?" where their token does not tell).
+ * `user`: the person who began to hand it in, if anybody has. `not`: a person whose it is not, as
+ * the server said ("?" where their token does not tell).
  * @typedef {{
  *   attempt: string,
  *   completion: string,
