@@ -6,7 +6,7 @@ use crate::caller::OwnerId;
 use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome, AttemptStage};
 use crate::connection::observation::Observation;
 use crate::connection::transition::apply;
-use crate::connection::{Connection, Evidence, EvidenceSource};
+use crate::connection::Connection;
 use crate::connections::grants::RowSeal;
 use crate::connections::recorder::{Conflicts, change, is_stored};
 use crate::connections::{Connections, ServiceError};
@@ -160,8 +160,8 @@ fn ended(before: &Connection, attempt: &Attempt, outcome: AttemptOutcome, now: T
     changes
 }
 
-/// A history entry for a connect attempt, with the connection's present state.
+/// A history entry for a connect attempt, with the connection's present state and what that rests
+/// on: an attempt that began or ended proves nothing.
 pub(super) fn noted(connection: &Connection, note: AttemptNote, now: Timestamp) -> HistoryEntry {
-    let evidence = Some(Evidence { source: EvidenceSource::Oauth, at: now });
-    HistoryEntry { evidence, attempt: Some(note), ..HistoryEntry::of(connection, now) }
+    HistoryEntry { attempt: Some(note), ..HistoryEntry::of(connection, now) }
 }

@@ -110,7 +110,7 @@ texts! {
         remedy: "Open Instagram, accept them, then check again.",
     }
     Expired = "Access expired" {
-        causes: ["The access was not renewed within its sixty days."],
+        causes: ["The access was not renewed within its sixty days, or Instagram said earlier that it has expired."],
         remedy: "Connect again.",
     }
     Revoked = "Access removed" {

@@ -19,7 +19,7 @@ const ANSWERS: &[(&str, &str, u16, &str)] = &[
     ("POST", "/user/instagram/check", 200, ""),
     ("DELETE", "/user/instagram", 200, ""),
     ("POST", "/user/instagram/connect", 410, "user-erased"),
-    ("POST", "/user/instagram/connect/{attempt_id}/complete", 404, "attempt-not-found"),
+    ("POST", "/user/instagram/connect/{attempt_id}/complete", 410, "user-erased"),
     ("GET", "/user/instagram/history", 200, ""),
     ("GET", "/user/events", 200, ""),
     ("GET", "/service/connections", 200, ""),
