@@ -56,8 +56,7 @@ impl Inactive {
         }
     }
 
-    /// What would mend it, for the operator.
-    pub fn remedy(&self) -> Remedy {
+    pub(crate) fn remedy(&self) -> Remedy {
         match self {
             Self::Pending => Remedy::FinishSessionTasks,
             Self::Unknown { .. } => Remedy::SignInAgain,

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use clerk_session::Remedy;
 use jiff::Timestamp;
 
 use crate::clock::is_over;
@@ -24,7 +23,6 @@ pub(super) struct Line<'a> {
     pub(super) step: &'a str,
     /// Everything that was found, for the operator: more than the caller is told.
     pub(super) detail: &'a str,
-    pub(super) remedy: &'a Remedy,
     /// `None` where no token was sent.
     pub(super) token: Option<&'a str>,
     pub(super) request_id: &'a str,
@@ -46,13 +44,12 @@ struct Window {
 impl RefusalLog {
     pub(super) fn write(&self, line: Line<'_>, now: Timestamp) {
         let Some(suppressed) = self.admit(line.code, now) else { return };
-        let Line { code, step, detail, remedy, token, request_id } = line;
+        let Line { code, step, detail, token, request_id } = line;
         let fingerprint = token.map(clerk_session::fingerprint);
         tracing::info!(
             code,
             step,
             detail,
-            %remedy,
             fingerprint = fingerprint.as_deref(),
             request_id,
             suppressed,

@@ -206,8 +206,7 @@ impl SessionVerifier {
     fn inactive(&self, why: Inactive, token: &str, request_id: &str, now: Timestamp) -> Authentication {
         self.counters.count(|each| &each.pending);
         let (step, detail) = (Step::Status.as_str(), &*why.found());
-        let (token, remedy) = (Some(token), &why.remedy());
-        self.log.write(Line { code: SESSION_PENDING, step, detail, remedy, token, request_id }, now);
+        self.log.write(Line { code: SESSION_PENDING, step, detail, token: Some(token), request_id }, now);
         Authentication::Inactive(why)
     }
 
@@ -223,7 +222,6 @@ impl SessionVerifier {
             code: refusal.code.as_str(),
             step: refusal.step.as_str(),
             detail: refusal.operator_detail(),
-            remedy: refusal.remedy(),
             token,
             request_id,
         };

@@ -285,9 +285,9 @@ pub enum ConnectionsCommand {
         /// Only those of this Instagram account: either id, or @username
         #[arg(long)]
         account: Option<String>,
-        /// Only those whose grant expires before this time, the earliest first
-        #[arg(long, value_name = "TIME")]
-        expires_before: Option<String>,
+        /// Only those whose grant expires within this time, such as 3d or 12h, the earliest first
+        #[arg(long, value_name = "DURATION")]
+        expires_within: Option<jiff::Span>,
         /// The most connections to list
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,

@@ -1,13 +1,13 @@
 //! `connections`: what an operator may see and do. Nothing here can print a grant: rows of
 //! connections do not hold one.
 
+use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde_json::{Value, json};
 
 use super::args::{ConnectionsCommand, UserArgs, WhoseArgs};
 use super::connections_act as act;
 use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
-use super::instant;
 use super::printer::{Printer, Tone};
 use super::whose::{connection_of, named};
 use crate::connection::attempt::AttemptOutcome;
@@ -26,12 +26,12 @@ const HISTORY: usize = 20;
 /// Runs one of the commands.
 pub async fn run(context: &Context, command: ConnectionsCommand, printer: &mut Printer) -> Outcome {
     match command {
-        ConnectionsCommand::List { state, reason, account, expires_before, limit, json } => {
+        ConnectionsCommand::List { state, reason, account, expires_within, limit, json } => {
             let filter = Filter {
                 state: state.map(|name| parse_state(&name)).transpose()?,
                 reason: reason.map(|name| parse_reason(&name)).transpose()?,
                 account,
-                expires_before: expires_before.map(|text| instant::named(&text)).transpose()?,
+                expires_before: expires_within.map(|span| ahead(context, span)).transpose()?,
             };
             list(context, &filter, limit as usize, json, printer).await
         }
@@ -44,6 +44,14 @@ pub async fn run(context: &Context, command: ConnectionsCommand, printer: &mut P
         }
         ConnectionsCommand::Forget { whose, yes } => act::forget(context, &whose, yes, printer).await,
     }
+}
+
+/// The time that lies so far ahead, with days of 24 hours.
+fn ahead(context: &Context, span: Span) -> Result<Timestamp, Failure> {
+    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok();
+    length.and_then(|length| context.clock.now().checked_add(length).ok()).ok_or_else(|| {
+        Failure::setup("--expires-within cannot be reckoned", "write days and hours, such as 3d or 36h")
+    })
 }
 
 async fn list(

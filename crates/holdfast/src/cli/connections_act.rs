@@ -22,7 +22,7 @@ use crate::connections::refresh::{Refreshed, Skip};
 use crate::connections::{Connections, ServiceError};
 use crate::entropy::new_id;
 use crate::provider::{AppFault, DeathCause, LimitScope, Meaning, UserAction};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Lease of a refresh by hand; longer than the calls it makes.
 const LEASE: Duration = Duration::from_secs(90);
@@ -200,7 +200,12 @@ pub(super) async fn forget(
         ));
     }
     audit::record(context, &desk.store, "connections.forget", Some(owner.as_str()), None).await?;
-    let receipt = desk.connections.disconnect(&owner).await.map_err(|error| failed(&error))?;
+    let receipt = desk.connections.disconnect(&owner).await.map_err(|error| match error {
+        // The connection has ended before that is looked at.
+        ServiceError::Store(StoreError::Busy(_) | StoreError::Full(_)) => Failure::no(error.to_string())
+            .mended_by("once the backup has ended, or there is room, run this again: it ends what is left"),
+        error => failed(&error),
+    })?;
     printer.line(receipt.deleted_at.map_or_else(
         || format!("{} had nothing connected.", owner.as_str()),
         |at| format!("The grant of {} was deleted at {at}.", owner.as_str()),

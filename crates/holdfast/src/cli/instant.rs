@@ -2,18 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::exit::Failure;
 use crate::clock::parse_time;
-
-/// The time that an argument names.
-pub(super) fn named(text: &str) -> Result<Timestamp, Failure> {
-    parse(text).ok_or_else(|| {
-        Failure::setup(
-            format!("`{text}` is not a time"),
-            "write 2026-11-23T12:00:00Z, or seconds since 1970 such as 1795435200",
-        )
-    })
-}
 
 /// RFC 3339, or unix seconds with or without a fraction, as `extract(epoch FROM …)` and other
 /// languages' clocks give one.

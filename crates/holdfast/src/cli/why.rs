@@ -121,7 +121,6 @@ fn tell(recalled: &Recalled, json: bool, printer: &mut Printer) -> ExitStatus {
         let (meaning, causes, remedy) =
             entry.map_or(("", &[][..], ""), |entry| (entry.meaning, entry.causes, entry.remedy));
         let causes = if one.is_explained() { &[] } else { causes };
-        let remedy = one.remedy().unwrap_or(remedy);
         printer.pretty_json(
             &json!({"request": recalled, "meaning": meaning, "causes": causes, "remedy": remedy}),
         );
@@ -154,8 +153,7 @@ fn tell(recalled: &Recalled, json: bool, printer: &mut Printer) -> ExitStatus {
         for cause in one.cause.as_deref().iter().chain(guesses) {
             printer.line(format!("  cause   {cause}"));
         }
-        let remedy = one.remedy().unwrap_or(entry.remedy);
-        printer.line(format!("{} {remedy}", printer.tone(Tone::Hint, "  mend   ")));
+        printer.line(format!("{} {}", printer.tone(Tone::Hint, "  mend   "), entry.remedy));
     }
     ExitStatus::Success
 }

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use crate::caller::OwnerId;
+use crate::connection::Connection;
 use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome, AttemptStage};
 use crate::connection::observation::Observation;
 use crate::connection::transition::apply;
-use crate::connection::Connection;
 use crate::connections::grants::RowSeal;
 use crate::connections::recorder::{Conflicts, change, is_stored};
 use crate::connections::{Connections, ServiceError};

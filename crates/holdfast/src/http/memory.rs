@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clerk_session::{Inactive, Refusal, Remedy, Step};
+use clerk_session::{Inactive, Refusal, Step};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -27,9 +27,6 @@ pub struct Judgement {
     pub step: String,
     /// Everything that was found.
     pub found: String,
-    /// What would mend it.
-    #[serde(default)]
-    pub remedy: String,
     /// Identifies the token in logs and here; useless for anything else.
     pub fingerprint: Option<String>,
     /// Whose the token says it is.
@@ -42,15 +39,15 @@ pub struct Judgement {
 impl Judgement {
     /// The judgement behind a refusal of the `Authorization` values `credentials`.
     pub(super) fn of(refusal: &Refusal, credentials: &[&[u8]]) -> Self {
-        Self::new(refusal.step, refusal.operator_detail().to_owned(), refusal.remedy(), credentials)
+        Self::new(refusal.step, refusal.operator_detail().to_owned(), credentials)
     }
 
     /// The judgement on a genuine token of a session that does not count.
     pub(super) fn inactive(why: &Inactive, credentials: &[&[u8]]) -> Self {
-        Self::new(Step::Status, why.found(), &why.remedy(), credentials)
+        Self::new(Step::Status, why.found(), credentials)
     }
 
-    fn new(step: Step, found: String, remedy: &Remedy, credentials: &[&[u8]]) -> Self {
+    fn new(step: Step, found: String, credentials: &[&[u8]]) -> Self {
         let token = match credentials {
             [only] => {
                 std::str::from_utf8(only).ok().and_then(|value| clerk_session::bearer_token(value).ok())
@@ -60,7 +57,6 @@ impl Judgement {
         Self {
             step: step.as_str().to_owned(),
             found,
-            remedy: remedy.to_string(),
             is_proven: step > Step::Signature,
             fingerprint: token.map(clerk_session::fingerprint),
             claimed_user: token.and_then(claimed_user),
@@ -111,11 +107,6 @@ impl Remembered {
     /// Whether it is known what it was.
     pub fn is_explained(&self) -> bool {
         self.cause.is_some() || self.judgement.is_some()
-    }
-
-    /// What would mend this very refusal.
-    pub fn remedy(&self) -> Option<&str> {
-        self.judgement.as_ref().map(|each| each.remedy.as_str()).filter(|remedy| !remedy.is_empty())
     }
 
     /// What has to be said after [`user`](Self::user), where nobody has proven to be that.

@@ -204,7 +204,7 @@ alerts! {
         expr: "holdfast_grants_expiring_unrenewed > 0",
         summary: "A grant expires within three days, and could not be refreshed.",
         meaning: "Its owner must connect again when it expires. The event `instagram.expiring_soon` told the app a week before.",
-        first: "holdfast connections list --expires-before $(date -ud +3days +%FT%TZ)",
+        first: "holdfast connections list --expires-within 3d",
         remedy: "Look at its history (`holdfast connections show USER`) and follow the page of the reason there \
                  (`/docs/errors/REASON`).",
     }

@@ -179,9 +179,9 @@ pub(super) fn in_vain(text: &str) -> Vec<(String, &'static str)> {
         url.query_pairs().filter(|(name, _)| names.contains(&&**name)).map(|(_, value)| value).last()
     };
     // To libpq an authority means that its signature is wanted.
-    let mode = given(&["sslmode", "ssl-mode"]);
-    if given(&["sslrootcert", "ssl-root-cert", "ssl-ca"]).is_some_and(|ca| ca != "system" || mode.is_some())
-        && !mode.is_some_and(|mode| mode.starts_with("verify-"))
+    // `system` brings its own mode, or is refused.
+    if given(&["sslrootcert", "ssl-root-cert", "ssl-ca"]).is_some_and(|authority| authority != "system")
+        && !given(&["sslmode", "ssl-mode"]).is_some_and(|mode| mode.starts_with("verify-"))
     {
         warn(
             "its parameter sslrootcert has no effect: no certificate is verified without sslmode=verify-ca or verify-full".to_owned(),

@@ -71,7 +71,7 @@ impl Changes {
             }
             Engine::Sqlite(sqlite) if sqlite.is_served() => {
                 let listening = watch::Sender::new(true);
-                let task = watch_file(sqlite.clone(), listening.clone(), clock.clone());
+                let task = watch_file(sqlite.unserved(), listening.clone(), clock.clone());
                 let listener = tokio::spawn(task).abort_handle();
                 Self { local, listening, listener: Some(listener), replica: None }
             }
@@ -127,7 +127,8 @@ fn replica_name() -> String {
         .map_or_else(|_| String::new(), |name| Uuid::from_bytes(name).simple().to_string())
 }
 
-/// Has everybody look again after a command has written to the file.
+/// Has everybody look again after a command has written to the file, and for nothing after we have
+/// emptied the log.
 async fn watch_file(sqlite: Sqlite, listening: watch::Sender<bool>, clock: SharedClock) {
     let mut seen = None;
     loop {

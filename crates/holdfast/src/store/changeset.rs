@@ -181,7 +181,7 @@ impl Store {
         if let Some(change) = announcement(changes) {
             self.inner.changes.notify(unit, &change).await?;
             if let (Some(write), Some(at)) = (&changes.connection, changes.event_at) {
-                self.put_event(unit, Some(write.connection.id), &change, at).await?;
+                self.put_change_event(unit, write.connection.id, &change, at).await?;
             }
         }
         Ok(())

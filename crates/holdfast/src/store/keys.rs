@@ -150,8 +150,8 @@ impl Store {
             let next = self.read_one(statements::LOST_KEY_NEXT, next_lost(key_id, &from)).await?;
             let Some(last) = last_lost(next)? else { return Ok((connections, attempts)) };
             let users = values![key_id, from, &last];
-            connections += self.amount(statements::LOST_KEY_COUNT, users.clone()).await?;
-            attempts += self.amount(statements::LOST_KEY_ATTEMPT_COUNT, users).await?;
+            connections += self.amount("connections", statements::LOST_KEY_COUNT, users.clone()).await?;
+            attempts += self.amount("attempts", statements::LOST_KEY_ATTEMPT_COUNT, users).await?;
             from = last;
         }
     }
@@ -196,8 +196,8 @@ impl Store {
             // A row that cannot be read concerns nobody who could be told.
             let Ok((id, change)) = given_up(row) else { continue };
             self.inner.changes.notify(&mut unit, &change).await?;
-            if id.is_some() {
-                self.put_event(&mut unit, id, &change, now).await?;
+            if let Some(id) = id {
+                self.put_change_event(&mut unit, id, &change, now).await?;
             }
             changes.push(change);
         }

@@ -11,15 +11,6 @@ use super::{Change, StatusFacts, Store, StoreError, rows, statements};
 use crate::clock;
 use crate::provider::ProviderId;
 
-/// The id of the event about a change of this connection, or about the erasure of its user: the same
-/// for every delivery, and for no other event.
-fn event_id(connection: Option<Uuid>, Change { user_id, provider, version }: &Change) -> String {
-    match connection {
-        Some(id) => format!("evt_{}_{}", id.simple(), version.unwrap_or_default()),
-        None => format!("evt_erased_{provider}_{user_id}"),
-    }
-}
-
 /// A claimed event. Made only by claiming, and the proof for reading the user's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingEvent {
@@ -52,20 +43,42 @@ pub struct LateEvents {
 }
 
 impl Store {
-    /// Stores an event in `unit`, if the outbox is on: about the change of this connection, or
-    /// without one about the erasure of its user. It replaces an older, undelivered one.
-    pub(super) async fn put_event(
+    /// Stores an event about the change of this connection in `unit`, if the outbox is on. It
+    /// replaces an older, undelivered one.
+    pub(super) async fn put_change_event(
         &self,
         unit: &mut Unit,
-        connection: Option<Uuid>,
+        connection: Uuid,
         change: &Change,
+        at: Timestamp,
+    ) -> Result<(), Failure> {
+        let id = format!("evt_{}_{}", connection.simple(), change.version.unwrap_or_default());
+        self.put_event(unit, change, id, at).await
+    }
+
+    /// Stores an event about the erasure of a user likewise.
+    pub(super) async fn put_erasure_event(
+        &self,
+        unit: &mut Unit,
+        change: &Change,
+        at: Timestamp,
+    ) -> Result<(), Failure> {
+        let id = format!("evt_erased_{}_{}", change.provider, change.user_id);
+        self.put_event(unit, change, id, at).await
+    }
+
+    /// `id` is the same for every delivery of one event, and for no other.
+    async fn put_event(
+        &self,
+        unit: &mut Unit,
+        change: &Change,
+        id: String,
         at: Timestamp,
     ) -> Result<(), Failure> {
         if !self.inner.outbox {
             return Ok(());
         }
-        let values = values![&change.user_id, change.provider, event_id(connection, change), at];
-        unit.run(statements::OUTBOX_PUT, values).await.map(drop)
+        unit.run(statements::OUTBOX_PUT, values![&change.user_id, change.provider, id, at]).await.map(drop)
     }
 
     /// Claims up to `limit` events that are due at `now`. Nobody else gets them for a minute.

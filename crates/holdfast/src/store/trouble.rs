@@ -54,22 +54,27 @@ impl Store {
 
     /// How many connections are degraded by `app_misconfigured`, however long.
     pub async fn misconfigured(&self) -> Result<u64, StoreError> {
-        self.amount(statements::MISCONFIGURED_COUNT, Vec::new()).await
+        self.amount("connections", statements::MISCONFIGURED_COUNT, Vec::new()).await
     }
 
     /// How many connections were proven alive by an answer between `since` and `now`, counted up to
     /// `most`.
     pub async fn proven(&self, since: Timestamp, now: Timestamp, most: u64) -> Result<u64, StoreError> {
-        self.amount(statements::PROVEN_COUNT, values![since, latest(now), most]).await
+        self.amount("connections", statements::PROVEN_COUNT, values![since, latest(now), most]).await
     }
 
     /// How many connections are not known to have ended, counted up to `most`.
     pub async fn alive(&self, most: u64) -> Result<u64, StoreError> {
-        self.amount(statements::ALIVE_COUNT, values![most]).await
+        self.amount("connections", statements::ALIVE_COUNT, values![most]).await
     }
 
-    pub(super) async fn amount(&self, sql: statements::Sql, values: Vec<Value>) -> Result<u64, StoreError> {
-        Ok(self.total(sql, values, "connections", |row| row.get("amount")).await?.unwrap_or(0))
+    pub(super) async fn amount(
+        &self,
+        table: &'static str,
+        sql: statements::Sql,
+        values: Vec<Value>,
+    ) -> Result<u64, StoreError> {
+        Ok(self.total(sql, values, table, |row| row.get("amount")).await?.unwrap_or(0))
     }
 
     /// Up to `limit` other connections that can be asked about at `now` and were last proven alive

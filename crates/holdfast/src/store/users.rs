@@ -198,7 +198,7 @@ impl Store {
         for provider in &providers {
             let change = Change { user_id: user_id.to_owned(), provider: *provider, version: None };
             self.inner.changes.notify(unit, &change).await?;
-            self.put_event(unit, None, &change, now).await?;
+            self.put_erasure_event(unit, &change, now).await?;
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ impl Driver for Sqlite {
     fn run(&self, sql: &str, values: &[Value]) -> Result<Outcome, Error> {
         let Open { connection, columns } = &mut *self.0.lock().unwrap();
         let mut statement = connection.prepare_cached(sql)?;
-        bind(&mut statement, values)?;
+        bind(&mut statement, values);
         let columns = match columns.get(sql) {
             Some(known) => known.clone(),
             None => columns.entry(sql.to_owned()).or_insert(names(&statement)).clone(),
@@ -51,7 +51,9 @@ impl Driver for Sqlite {
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
             let value = |column| Ok(value(row.get_ref(column)?));
-            found.push((0..columns.len()).map(value).collect::<Result<_, Error>>()?);
+            found.push(
+                (0..columns.len()).map(value).collect::<Result<_, Error>>().expect("the columns are there"),
+            );
         }
         Ok(Outcome { columns, rows: found, changed: connection.changes() })
     }
@@ -72,7 +74,7 @@ fn names(statement: &CachedStatement<'_>) -> Arc<[String]> {
 }
 
 /// SQLite numbers `$3` by where it first stands, so its name has to be looked at.
-fn bind(statement: &mut CachedStatement<'_>, values: &[Value]) -> Result<(), Error> {
+fn bind(statement: &mut CachedStatement<'_>, values: &[Value]) {
     for position in 1..=statement.parameter_count() {
         let name = statement.parameter_name(position).expect("every parameter has a name");
         let number: usize = name[1..].parse().expect("the name is a number");
@@ -81,9 +83,9 @@ fn bind(statement: &mut CachedStatement<'_>, values: &[Value]) -> Result<(), Err
             Value::Int(number) => number.map_or(ValueRef::Null, ValueRef::Integer),
             Value::Bytes(bytes) => bytes.as_ref().map_or(ValueRef::Null, |bytes| ValueRef::Blob(bytes)),
         };
-        statement.raw_bind_parameter(position, ToSqlOutput::Borrowed(value))?;
+        let bound = statement.raw_bind_parameter(position, ToSqlOutput::Borrowed(value));
+        bound.expect("the parameter is there");
     }
-    Ok(())
 }
 
 fn value(value: ValueRef<'_>) -> Value {

@@ -44,7 +44,7 @@ impl Judge<'_> {
 
 /// Runs the command.
 pub async fn run(context: &Context, args: &ExplainArgs, printer: &mut Printer) -> Outcome {
-    let at = args.at.as_deref().map(instant::named).transpose()?;
+    let at = args.at.as_deref().map(time).transpose()?;
     let settings = context.settings(printer)?;
     let keys = keys::load(args, &settings.clerk, printer).await?;
     let verifier = Verifier::new(app::policy(&settings.clerk));
@@ -61,6 +61,15 @@ pub async fn run(context: &Context, args: &ExplainArgs, printer: &mut Printer) -
         show(&judge, &explanation, &input, printer);
     }
     Ok(exit_of(explanation.verdict))
+}
+
+fn time(text: &str) -> Result<Timestamp, Failure> {
+    instant::parse(text).ok_or_else(|| {
+        Failure::setup(
+            format!("`{text}` is not a time"),
+            "write 2026-11-23T12:00:00Z, or seconds since 1970 such as 1795435200",
+        )
+    })
 }
 
 fn unreadable(error: &io::Error) -> Failure {

@@ -34,7 +34,6 @@ pub(super) fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Op
             judgement = Some(Judgement {
                 step: text("step"),
                 found: text("detail"),
-                remedy: text("remedy"),
                 fingerprint,
                 ..Judgement::default()
             });

@@ -17,6 +17,14 @@ use crate::provider::{Account, Failure, Grant, Meaning, ProviderId, SharedProvid
 use crate::store::{AttemptWrite, ChangeSet, CommitOutcome};
 use crate::vault::UserKey;
 
+/// Whether an account may be linked.
+enum Verdict {
+    /// No: the attempt ends.
+    End(AttemptOutcome),
+    /// Yes; these lose it, whose connections do not work.
+    Link { former: Vec<Connection> },
+}
+
 impl Connections {
     /// Links the account, as [`named`]: connection, grant, attempt and history, and the end of
     /// former holders' links, in one unit of work.
@@ -35,8 +43,8 @@ impl Connections {
             let before = self.parts.store.connection_of(attempt).await?;
             let before = before.ok_or(ServiceError::UserGone)?;
             let former = match self.judge(attempt, &before, &account, consented_at, now).await? {
-                Ok(former) => former,
-                Err(outcome) => {
+                Verdict::Link { former } => former,
+                Verdict::End(outcome) => {
                     self.end_attempt(attempt, outcome, now).await?;
                     return Ok(());
                 }
@@ -83,8 +91,7 @@ impl Connections {
         }
     }
 
-    /// The connections that lose the account if it is linked, since they do not work; the error is
-    /// how the attempt ends where it may not be linked.
+    /// Whether the attempt's account may be linked.
     async fn judge(
         &self,
         attempt: &Attempt,
@@ -92,9 +99,9 @@ impl Connections {
         account: &Account,
         consented_at: Timestamp,
         now: Timestamp,
-    ) -> Result<Result<Vec<Connection>, AttemptOutcome>, ServiceError> {
+    ) -> Result<Verdict, ServiceError> {
         let is_same = same_account(before, account);
-        Ok(Err(if self.is_withdrawn(account, consented_at).await? {
+        Ok(Verdict::End(if self.is_withdrawn(account, consented_at).await? {
             AttemptOutcome::Disconnected
         } else if is_working(before, now) && was_linked_since(before, consented_at, now) {
             // A later consent was faster: what it linked stands.
@@ -105,7 +112,7 @@ impl Connections {
         } else if before.account.is_some() && !is_same && attempt.expect == Expect::SameAccount {
             AttemptOutcome::DifferentAccount
         } else if let Some(former) = self.dead_holders(&attempt.user_id, account, now).await? {
-            return Ok(Ok(former));
+            return Ok(Verdict::Link { former });
         } else {
             AttemptOutcome::AccountTaken
         }))

@@ -109,7 +109,11 @@ impl Connections {
             let Some(attempt) = attempt else {
                 // An erasure takes the attempts too.
                 let is_erased = self.parts.store.is_deleted(owner).await.map_err(ServiceError::from)?;
-                return Err(if is_erased { ServiceError::UserGone.into() } else { CompleteError::NoSuchAttempt });
+                return Err(if is_erased {
+                    ServiceError::UserGone.into()
+                } else {
+                    CompleteError::NoSuchAttempt
+                });
             };
             if attempt.user_id != owner.as_str() {
                 return Err(CompleteError::NotYours);

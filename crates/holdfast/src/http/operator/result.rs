@@ -62,7 +62,7 @@ fn explain(body: &mut Markup, recalled: &Recalled, now: Timestamp) {
         for cause in if request.is_explained() { &[] } else { entry.causes } {
             markup!(body, "<li>{}</li>", prose(cause));
         }
-        let remedy = prose(request.remedy().unwrap_or(entry.remedy));
+        let remedy = prose(entry.remedy);
         markup!(body, r#"</ul><div class="card remedy"><h3>How to fix it</h3><p>{}</p></div>"#, remedy);
     }
 }

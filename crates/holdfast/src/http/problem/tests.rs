@@ -176,7 +176,6 @@ fn what_is_for_the_operator_alone_is_kept_and_not_told() {
     let judgement = Judgement {
         step: "step-name".to_owned(),
         found: "what-was-found".to_owned(),
-        remedy: "what-would-mend-it".to_owned(),
         fingerprint: Some("the-fingerprint".to_owned()),
         claimed_user: Some("user_2abc".to_owned()),
         is_proven: true,
@@ -184,7 +183,7 @@ fn what_is_for_the_operator_alone_is_kept_and_not_told() {
     let problem = Problem::new(named("session-token-missing")).with_judgement(judgement.clone());
     assert_eq!(problem.judgement(), Some(&judgement));
     let told = String::from_utf8(document(&problem, "https://api.example.com", "req-1")).unwrap();
-    for private in ["step-name", "what-was-found", "what-would-mend-it", "the-fingerprint", "user_2abc"] {
+    for private in ["step-name", "what-was-found", "the-fingerprint", "user_2abc"] {
         assert!(!told.contains(private), "{told}");
     }
 }

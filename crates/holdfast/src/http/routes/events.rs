@@ -164,7 +164,8 @@ impl Watched {
         if now >= self.ends_at {
             return Woken::End;
         }
-        let pause = if *hears.borrow_and_update() { HEARTBEAT } else { UNTOLD };
+        // Not marked as seen: a notice that came while the stream looked has to wake it.
+        let pause = if *hears.borrow() { HEARTBEAT } else { UNTOLD };
         let mut timer = pin!(self.clock.sleep_until(after(now, pause).min(self.ends_at)));
         loop {
             tokio::select! {

@@ -102,10 +102,9 @@ async fn data_deletion(
     };
     let deletion = state.detached().run(work).await??;
     let DataDeletion { code, erased, .. } = &deletion;
+    // What one waits for is logged where that is found.
     if deletion.completed_at.is_some() {
         tracing::info!(code, erased, "a person's data was deleted at Meta's request");
-    } else {
-        tracing::warn!(code, erased, "a data deletion waits; the worker finishes it");
     }
     let url = format!("{}/data-deletion/{}", state.edge.public_url, deletion.code);
     Ok(Json(DeletionReceipt { url, confirmation_code: deletion.code }))

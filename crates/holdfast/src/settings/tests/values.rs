@@ -294,7 +294,6 @@ fn what_the_database_address_asks_for_in_vain_is_told() {
         ("schema=app", &["schema"]),
         ("sslmode=require&sslrootcert=/ca.pem", &["sslrootcert"]),
         ("sslmode=verify-full&sslmode=prefer&sslrootcert=/ca.pem", &["sslrootcert"]),
-        ("sslmode=require&sslrootcert=system", &["sslrootcert"]),
         ("application_name=x&of-nobody=hunter2", &["number 2"]),
     ] {
         let told = postgres(parameters);

@@ -326,7 +326,7 @@ fn unreachable_server(failure: impl Into<Failure>) -> OpenError {
 }
 
 const UNTRUSTED: &str = "give the server a TLS certificate for that host, and name its authority in sslrootcert of HOLDFAST_DATABASE_URL \
-                         (without it, public authorities alone are trusted, not those of this machine), or change sslmode";
+                         (without it, public authorities alone are trusted; sslrootcert=system trusts those of this machine too), or change sslmode";
 
 /// The SQLSTATE of an error; empty where the server has not answered.
 fn code_of(error: &sqlx::Error) -> Cow<'_, str> {

@@ -15,7 +15,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Connection as _, Executor as _, Row as _};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
 use self::file::{FileIdentity, lock, prepare_file};
 use super::Failure;
@@ -142,6 +142,9 @@ impl Sqlite {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .test_before_acquire(false)
         };
+        // The first to open recovers a log that a killed process left, which may take longer than a
+        // turn is waited for.
+        let first = options.connect().await.map_err(|error| explain(error, &path))?;
         let writer = pool()
             .max_connections(1)
             .after_release(move |connection, _| {
@@ -152,6 +155,7 @@ impl Sqlite {
             .connect_with(options.clone())
             .await
             .map_err(|error| explain(error, &path))?;
+        first.close().await.map_err(|error| explain(error, &path))?;
         assert_settings(&writer, &path).await?;
         let readers = pool()
             .max_connections(READERS)
@@ -176,8 +180,13 @@ impl Sqlite {
         self.served.is_some()
     }
 
-    /// A number that changes with each commit of another process: all of ours are the writer's.
-    /// Source: SQLite, `PRAGMA data_version`.
+    /// The same without the lock on the file, for a task that may outlive the store for a moment.
+    pub(in crate::store) fn unserved(&self) -> Self {
+        Self { served: None, ..self.clone() }
+    }
+
+    /// A number that changes with each commit of another process, as all of ours are the writer's,
+    /// and with a checkpoint. Source: SQLite, `PRAGMA data_version`.
     pub(in crate::store) async fn version_of_others(&self) -> Result<i64, Failure> {
         let row = self.writer.acquire().await?.fetch_one("PRAGMA data_version").await?;
         Ok(row.try_get(0)?)

@@ -54,7 +54,7 @@ async fn answer(kept: &mut Kept<'_>, mut batch: Vec<Question>, waiting: &Waiting
         Ok(rows) => rows,
         Err(error) => {
             if matches!(error, StoreError::Unavailable(_)) {
-                // They have waited as long, and would wait again for the same.
+                // Most have waited as long, and would wait for the same once more.
                 waiting.take(usize::MAX, &mut batch);
             }
             return batch.into_iter().for_each(|question| question.answer(Err(error.clone())));

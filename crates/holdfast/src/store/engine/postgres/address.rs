@@ -31,7 +31,7 @@ pub(super) fn check(url: &str) -> Result<(), OpenError> {
         let is_file = ["cert", "key", "ca"].iter().any(|end| option.ends_with(end));
         if option.starts_with("ssl")
             && is_file
-            && path != system_roots::SYSTEM
+            && !(system_roots::NAMES.contains(&&*option) && path == system_roots::SYSTEM)
             && let Err(error) = std::fs::File::open(&*path)
         {
             let (option, path) = (option.into_owned(), path.into_owned());
