@@ -7,6 +7,7 @@
 //! [`Store::hears_replicas`](super::Store::hears_replicas) tells. A connection that died silently
 //! (dropped by a firewall, its machine gone) looks idle, so the listener checks it now and then.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgNotification};
@@ -47,6 +48,9 @@ pub(super) struct Changes {
     local: broadcast::Sender<Change>,
     listening: watch::Sender<bool>,
     listener: Option<AbortHandle>,
+    /// The SQLite file that this process serves from; watched once somebody listens.
+    file: Option<(Sqlite, SharedClock)>,
+    watcher: OnceLock<AbortHandle>,
     /// Tells our own notices from those of other replicas. `None`: no other replica is notified.
     replica: Option<String>,
 }
@@ -55,40 +59,48 @@ impl Changes {
     /// Starts to listen where the engine can. Must be called within a tokio runtime.
     pub(super) fn start(engine: &Engine, clock: &SharedClock) -> Self {
         let local = broadcast::Sender::new(BACKLOG);
+        // Only one process serves from a SQLite file, so there is no other replica.
+        let mut changes = Self {
+            local,
+            listening: watch::Sender::new(!matches!(engine, Engine::Postgres(_))),
+            listener: None,
+            file: None,
+            watcher: OnceLock::new(),
+            replica: None,
+        };
         match engine {
             Engine::Postgres(postgres) if postgres.has_notices() => {
-                let listening = watch::Sender::new(false);
                 let replica = replica_name();
                 let task = listen(
                     (**postgres).clone(),
-                    local.clone(),
-                    listening.clone(),
+                    changes.local.clone(),
+                    changes.listening.clone(),
                     clock.clone(),
                     replica.clone(),
                 );
-                let listener = tokio::spawn(task).abort_handle();
-                Self { local, listening, listener: Some(listener), replica: Some(replica) }
+                changes.listener = Some(tokio::spawn(task).abort_handle());
+                changes.replica = Some(replica);
             }
             Engine::Sqlite(sqlite) if sqlite.is_served() => {
-                let listening = watch::Sender::new(true);
-                let task = watch_file(sqlite.unserved(), listening.clone(), clock.clone());
-                let listener = tokio::spawn(task).abort_handle();
-                Self { local, listening, listener: Some(listener), replica: None }
+                changes.file = Some((sqlite.unserved(), clock.clone()));
             }
-            Engine::Sqlite(_) | Engine::Driven(_) => {
-                Self { local, listening: watch::Sender::new(true), listener: None, replica: None }
-            }
-            Engine::Postgres(_) => {
-                Self { local, listening: watch::Sender::new(false), listener: None, replica: None }
-            }
+            Engine::Postgres(_) | Engine::Sqlite(_) | Engine::Driven(_) => {}
         }
+        changes
     }
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Change> {
         self.local.subscribe()
     }
 
+    /// Must be called within a tokio runtime.
     pub(super) fn listening(&self) -> watch::Receiver<bool> {
+        if let Some((sqlite, clock)) = &self.file {
+            self.watcher.get_or_init(|| {
+                let task = watch_file(sqlite.clone(), self.listening.clone(), clock.clone());
+                tokio::spawn(task).abort_handle()
+            });
+        }
         self.listening.subscribe()
     }
 
@@ -108,8 +120,8 @@ impl Changes {
     }
 
     pub(super) fn stop(&self) {
-        if let Some(listener) = &self.listener {
-            listener.abort();
+        for task in self.listener.iter().chain(self.watcher.get()) {
+            task.abort();
         }
     }
 }
