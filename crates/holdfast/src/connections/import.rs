@@ -116,7 +116,10 @@ pub struct Proven {
 impl Importer {
     /// Until when the importer waits because Instagram limits the app.
     pub fn waits(&self) -> watch::Receiver<Option<Timestamp>> {
-        self.waits.subscribe()
+        let mut waits = self.waits.subscribe();
+        // The first calls may meet the limit before anybody listens.
+        waits.mark_changed();
+        waits
     }
 
     /// Asks Instagram whose a grant is, unless the outcome is known without that. Waits for the

@@ -4,6 +4,7 @@ mod clock_jumps;
 mod deletions;
 mod first_rows;
 mod handed_out;
+mod importing;
 mod incident;
 mod journal;
 mod killed;
