@@ -15,10 +15,11 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _};
+use sqlx::{Connection as _, Executor as _, Row as _};
 
 use self::file::{FileIdentity, lock, prepare_file};
 use super::Failure;
+use crate::clock::{SystemClock, within};
 use crate::store::{OpenError, PoolUse, StoreError};
 
 /// A reader per core of a small machine; SQLite reads do not wait for the writer.
@@ -32,9 +33,10 @@ const LOG_KEPT: u64 = 16 * 1024 * 1024;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than the reads and writes of requests, which go on all the time.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(10);
-/// Shorter than [`BUSY_TIMEOUT`]: who waits behind somebody who waits for a lock gets no turn
-/// within a request's 10 s, and has to learn that it is the database.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for the writer. Shorter than [`BUSY_TIMEOUT`]: behind a unit of work that waits for a
+/// lock there is no turn within a request's 10 s, and its caller has to learn that it is the database.
+const TURN_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A SQLite database.
 #[derive(Debug, Clone)]
@@ -142,9 +144,6 @@ impl Sqlite {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .test_before_acquire(false)
         };
-        // The first to open recovers a log that a killed process left, which may take longer than a
-        // turn is waited for.
-        let first = options.connect().await.map_err(|error| explain(error, &path))?;
         let writer = pool()
             .max_connections(1)
             .after_release(move |connection, _| {
@@ -155,7 +154,6 @@ impl Sqlite {
             .connect_with(options.clone())
             .await
             .map_err(|error| explain(error, &path))?;
-        first.close().await.map_err(|error| explain(error, &path))?;
         assert_settings(&writer, &path).await?;
         let readers = pool()
             .max_connections(READERS)
@@ -231,7 +229,9 @@ impl Sqlite {
     /// back what is still open when the connection returns to the pool.
     pub(super) async fn begin(&self) -> Result<Writing, Failure> {
         self.require_in_place()?;
-        let mut connection = self.writer.acquire().await?;
+        // Boxed, so that the futures of units of work stay small.
+        let turn = within(TURN_TIMEOUT, &SystemClock, Box::pin(self.writer.acquire())).await;
+        let mut connection = turn.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         self.open.store(true, Ordering::SeqCst);
         connection.execute("BEGIN IMMEDIATE").await?;
         Ok(Writing { connection, open: self.open.clone(), doubted: self.doubted.clone() })
