@@ -47,14 +47,14 @@ impl Postgres {
 
     /// Whether the address can be read.
     pub(in crate::store) fn check_address(url: &str) -> Result<(), OpenError> {
-        address::check(url)
+        address::read_with_files(url).map(drop)
     }
 
     /// Connects, and asserts the settings that durability needs.
     pub(in crate::store) async fn open(url: &str) -> Result<Self, OpenError> {
-        address::check(url)?;
+        let options = address::read_with_files(url)?;
         // PgBouncer refuses a session that begins with `extra_float_digits`; no column is a float.
-        let options = address::read(url)?.application_name("holdfast").extra_float_digits(None);
+        let options = options.application_name("holdfast").extra_float_digits(None);
         let demotion = Demotion::default();
         let connecting = pool_of(MAX_CONNECTIONS, &demotion).connect_with(options.clone());
         let connected = connecting.await;

@@ -8,7 +8,7 @@ use super::system_roots;
 use crate::store::OpenError;
 
 /// Reads an address.
-pub(super) fn read(url: &str) -> Result<PgConnectOptions, OpenError> {
+fn read(url: &str) -> Result<PgConnectOptions, OpenError> {
     // Drop sqlx's text: it quotes the address, which may hold a password.
     let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Address(unreadable(url)))?;
     let options = system_roots::applied(options, url)?;
@@ -23,9 +23,9 @@ pub(super) fn read(url: &str) -> Result<PgConnectOptions, OpenError> {
     })
 }
 
-/// Whether the address can be read, and the files that it names.
-pub(super) fn check(url: &str) -> Result<(), OpenError> {
-    read(url)?;
+/// Reads an address whose files can be read, too.
+pub(super) fn read_with_files(url: &str) -> Result<PgConnectOptions, OpenError> {
+    let options = read(url)?;
     let address = url::Url::parse(url).ok();
     for (option, path) in address.iter().flat_map(url::Url::query_pairs) {
         let is_file = ["cert", "key", "ca"].iter().any(|end| option.ends_with(end));
@@ -38,7 +38,7 @@ pub(super) fn check(url: &str) -> Result<(), OpenError> {
             return Err(OpenError::AddressFile { option, path, why: error.to_string() });
         }
     }
-    Ok(())
+    Ok(options)
 }
 
 /// Which part of an address cannot be read; never the part itself.
