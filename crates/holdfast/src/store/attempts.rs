@@ -81,7 +81,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let values = values![&attempt.user_id, attempt.provider, since, now];
-        Ok(self.amount("attempts", statements::ATTEMPTS_COUNT_DECLINED, values).await? > 0)
+        Ok(self.amount(statements::ATTEMPTS_COUNT_DECLINED, values, "attempts").await? > 0)
     }
 
     /// When the caller began their newest attempts within the hour before `now`, newest first.

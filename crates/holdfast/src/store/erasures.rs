@@ -35,8 +35,8 @@ impl Erasures {
 impl Store {
     /// Removes what was deleted from the file and its write-ahead log. To be called before anybody
     /// is told that something is gone, also where it went before: the call that deleted it may have
-    /// been cut short. An error says that it is not gone yet: the disk is full, or a long read still
-    /// uses the log. Then it is to be called again; a server does so by [`Store::finish_scrub`].
+    /// been cut short. An error says that it is not gone yet: the disk is full, or a long read uses
+    /// the log. Then it is to be called again; a server does so by [`Store::finish_scrub`].
     pub async fn scrub(&self) -> Result<(), StoreError> {
         let Engine::Sqlite(sqlite) = &self.inner.engine else { return Ok(()) };
         self.inner.erasures.add();

@@ -150,8 +150,8 @@ impl Store {
             let next = self.read_one(statements::LOST_KEY_NEXT, next_lost(key_id, &from)).await?;
             let Some(last) = last_lost(next)? else { return Ok((connections, attempts)) };
             let users = values![key_id, from, &last];
-            connections += self.amount("connections", statements::LOST_KEY_COUNT, users.clone()).await?;
-            attempts += self.amount("attempts", statements::LOST_KEY_ATTEMPT_COUNT, users).await?;
+            connections += self.amount(statements::LOST_KEY_COUNT, users.clone(), "connections").await?;
+            attempts += self.amount(statements::LOST_KEY_ATTEMPT_COUNT, users, "attempts").await?;
             from = last;
         }
     }

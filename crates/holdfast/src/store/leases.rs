@@ -118,7 +118,7 @@ impl Store {
     /// How many are due, counted up to [`BACKLOG`]. More should not be sorted at each claim; both
     /// statements claim the same rows.
     async fn due_count(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let due = self.amount("connections", statements::DUE_COUNT, values![now, BACKLOG]).await?;
+        let due = self.amount(statements::DUE_COUNT, values![now, BACKLOG], "connections").await?;
         Ok(usize::try_from(due).unwrap_or(usize::MAX))
     }
 

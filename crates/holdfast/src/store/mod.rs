@@ -263,8 +263,9 @@ impl Store {
         self.inner.changes.subscribe()
     }
 
-    /// Whether changes on other replicas are being heard. While `false`, what was read may be stale
-    /// without notice; each time it turns `true`, changes may have been missed.
+    /// Whether changes by others are being heard: by other replicas, or by commands on a SQLite file.
+    /// While `false`, what was read may be stale without notice; each time `true` is sent, changes may
+    /// have been missed.
     pub fn hears_replicas(&self) -> watch::Receiver<bool> {
         self.inner.changes.listening()
     }
@@ -317,6 +318,11 @@ impl Store {
         read: impl FnOnce(&Row) -> Result<T, Unreadable>,
     ) -> Result<Option<T>, StoreError> {
         self.one(sql, values, |row| rows::read_total(row, table, read)).await
+    }
+
+    /// The count that a statement makes of rows of `table`.
+    async fn amount(&self, sql: Sql, values: Vec<Value>, table: &'static str) -> Result<u64, StoreError> {
+        Ok(self.total(sql, values, table, |row| row.get("amount")).await?.unwrap_or(0))
     }
 
     /// The time that a statement finds in `table`, if any.

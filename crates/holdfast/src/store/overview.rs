@@ -193,12 +193,12 @@ pub struct Refreshes {
 impl Store {
     /// Refreshes that were due before `before`, counted up to a hundred thousand.
     pub async fn overdue(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.amount("connections", statements::DUE_COUNT, values![before, MOST_OVERDUE]).await
+        self.amount(statements::DUE_COUNT, values![before, MOST_OVERDUE], "connections").await
     }
 
     /// Data deletion requests that arrived before `before` and are not done.
     pub async fn late_deletions(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.amount("data_deletions", DELETIONS_LATE, values![before]).await
+        self.amount(DELETIONS_LATE, values![before], "data_deletions").await
     }
 
     /// When the first of the grants in use expires.
@@ -209,7 +209,7 @@ impl Store {
     /// Grants that expire before `before` and whose refresh or probe has failed; not those that wait
     /// for their person.
     pub async fn expiring_unrenewed(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.amount("connections", EXPIRING_UNRENEWED, values![before]).await
+        self.amount(EXPIRING_UNRENEWED, values![before], "connections").await
     }
 
     /// Grants in use by whole days left; `most` stands for all that have more.

@@ -39,6 +39,6 @@ impl Store {
     /// How many connections were refused calls for lack of `scope` after `since`, counted up to
     /// `most`.
     pub async fn refused(&self, scope: &str, since: Timestamp, most: u64) -> Result<u64, StoreError> {
-        self.amount("scope_refusals", statements::REFUSALS_COUNT, values![scope, since, most]).await
+        self.amount(statements::REFUSALS_COUNT, values![scope, since, most], "scope_refusals").await
     }
 }

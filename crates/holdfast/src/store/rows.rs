@@ -194,7 +194,7 @@ pub(super) fn connection_facts(connection: &Connection) -> Vec<Value> {
     ]
 }
 
-/// What an update of an attempt sets, in the order of its statement: from `revision` to `closed_at`.
+/// What an update of an attempt sets, in the order of its statement: `revision` to `closed_at`.
 pub(super) fn attempt_facts(attempt: &Attempt) -> Vec<Value> {
     values![
         attempt.revision,

@@ -29,8 +29,9 @@ pub struct Kept {
 /// Events that the app has not taken, among [`KEPT`].
 pub const OUTBOX: &str = "outbox";
 
-/// Every kind, and how long it is kept. What is not among them has no retention: tombstones of erased
-/// users stay for ever, and a user's own rows until the user is erased. The history's is the sweep's.
+/// Every kind, and how long it is kept. What is not among them has no retention: tombstones of
+/// erased users stay for ever, and a user's own rows until the user is erased. The history's is the
+/// sweep's.
 pub const KEPT: [Kept; 11] = [
     // By when they were closed.
     Kept { name: "attempts", lasts: days(1), statement: statements::SWEEP_ATTEMPTS },
@@ -42,8 +43,8 @@ pub const KEPT: [Kept; 11] = [
     Kept { name: "data_deletions", lasts: days(365), statement: statements::SWEEP_DELETIONS },
     // By when Meta said so: longer than an attempt can take from its first token to the link.
     Kept { name: "withdrawals", lasts: days(2), statement: statements::SWEEP_WITHDRAWALS },
-    // By when they occurred. The outbox gives an event up after a week, at the next try, and counts it
-    // as lost.
+    // By when they occurred. The outbox gives an event up after a week, at the next try, and counts
+    // it as lost.
     Kept { name: OUTBOX, lasts: days(8), statement: statements::SWEEP_OUTBOX },
     // Refusals for lack of a scope, by when the last one was.
     Kept { name: "scope_refusals", lasts: days(1), statement: statements::SWEEP_REFUSALS },
@@ -53,8 +54,8 @@ pub const KEPT: [Kept; 11] = [
     Kept { name: "notices", lasts: days(30), statement: statements::SWEEP_NOTICES },
     // Counts of refreshes, by the hour. The page shows thirty days of them.
     Kept { name: "refresh_tally", lasts: days(40), statement: statements::SWEEP_REFRESHES },
-    // Grants that an earlier version left when it ended a connection: not kept. A day is how far back
-    // each sweep looks.
+    // Grants that an earlier version left when it ended a connection: not kept. A day is how far
+    // back each sweep looks.
     Kept { name: "grants", lasts: days(1), statement: statements::SWEEP_GRANTS },
 ];
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::engine::{Row, from_row, values};
-use super::{Store, StoreError, Value, rows, statements};
+use super::{Store, StoreError, rows, statements};
 use crate::clock;
 use crate::connection::clock_repair::TOLERANCE;
 use crate::connection::{Connection, Reason};
@@ -54,27 +54,18 @@ impl Store {
 
     /// How many connections are degraded by `app_misconfigured`, however long.
     pub async fn misconfigured(&self) -> Result<u64, StoreError> {
-        self.amount("connections", statements::MISCONFIGURED_COUNT, Vec::new()).await
+        self.amount(statements::MISCONFIGURED_COUNT, Vec::new(), "connections").await
     }
 
     /// How many connections were proven alive by an answer between `since` and `now`, counted up to
     /// `most`.
     pub async fn proven(&self, since: Timestamp, now: Timestamp, most: u64) -> Result<u64, StoreError> {
-        self.amount("connections", statements::PROVEN_COUNT, values![since, latest(now), most]).await
+        self.amount(statements::PROVEN_COUNT, values![since, latest(now), most], "connections").await
     }
 
     /// How many connections are not known to have ended, counted up to `most`.
     pub async fn alive(&self, most: u64) -> Result<u64, StoreError> {
-        self.amount("connections", statements::ALIVE_COUNT, values![most]).await
-    }
-
-    pub(super) async fn amount(
-        &self,
-        table: &'static str,
-        sql: statements::Sql,
-        values: Vec<Value>,
-    ) -> Result<u64, StoreError> {
-        Ok(self.total(sql, values, table, |row| row.get("amount")).await?.unwrap_or(0))
+        self.amount(statements::ALIVE_COUNT, values![most], "connections").await
     }
 
     /// Up to `limit` other connections that can be asked about at `now` and were last proven alive

@@ -45,7 +45,8 @@ statements! {
          CONFLICT (user_id, provider) DO UPDATE SET event_id = excluded.event_id, occurred_at = \
          excluded.occurred_at, due_at = excluded.due_at, tries = 0",
     );
-    /// An event about every connection, as [`Store::put_change_event`](crate::store::Store) would name it.
+    /// An event about every connection, as [`Store::put_change_event`](crate::store::Store) would
+    /// name it.
     OUTBOX_PUT_ALL = Sql::both(
         "INSERT INTO outbox (user_id, provider, event_id, occurred_at, due_at) SELECT user_id, provider, 'evt_' || \
          REPLACE(id, '-', '') || '_' || version, $1, $1 FROM connections WHERE ordinal = 0 ON CONFLICT (user_id, provider) DO \

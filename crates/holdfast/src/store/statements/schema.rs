@@ -35,8 +35,8 @@ statements! {
     );
     MIGRATIONS_APPLIED = Sql::both("SELECT version, checksum FROM schema_migrations ORDER BY version");
     /// A migration may take longer than any statement of a request. While it waits for a lock,
-    /// everybody who wants the table waits behind it: for less than a readiness probe does. New tables
-    /// are made beside the others, not in a schema that comes before theirs.
+    /// everybody who wants the table waits behind it: for less than a readiness probe does. New
+    /// tables are made beside the others, not in a schema that comes before theirs.
     MIGRATION_SETTINGS = Sql::each(
         "SELECT 1",
         "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '1s', true), set_config('search_path', \

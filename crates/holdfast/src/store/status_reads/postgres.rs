@@ -50,7 +50,8 @@ async fn answer_all(engine: &Postgres, clock: &SharedClock, questions: &Mutex<Qu
 
 async fn answer(kept: &mut Kept<'_>, mut batch: Vec<Question>, waiting: &Waiting) {
     let read = within(LONGEST_READ, &SystemClock, kept.read(&batch)).await;
-    let rows = match read.unwrap_or_else(|| Err(no_answer())) {
+    let no_answer = || Err(StoreError::Unavailable("no answer in time".to_owned()));
+    let rows = match read.unwrap_or_else(no_answer) {
         Ok(rows) => rows,
         Err(error) => {
             if matches!(error, StoreError::Unavailable(_)) {
@@ -71,10 +72,6 @@ async fn answer(kept: &mut Kept<'_>, mut batch: Vec<Question>, waiting: &Waiting
     for question in batch.into_iter().flatten() {
         question.answer(Err(StoreError::Refused("a statement left out a row".to_owned())));
     }
-}
-
-fn no_answer() -> StoreError {
-    StoreError::Unavailable("no answer in time".to_owned())
 }
 
 struct Kept<'p> {
