@@ -119,8 +119,7 @@ fn tell(recalled: &Recalled, json: bool, printer: &mut Printer) -> ExitStatus {
     let entry = ProblemCode::parse(&one.code).map(ProblemCode::entry);
     if json {
         let (meaning, causes, remedy) =
-            entry.map_or(("", &[][..], ""), |entry| (entry.meaning, entry.causes, entry.remedy));
-        let causes = if one.is_explained() { &[] } else { causes };
+            entry.map_or(("", &[][..], ""), |entry| (entry.meaning, one.guesses(entry.causes), entry.remedy));
         printer.pretty_json(
             &json!({"request": recalled, "meaning": meaning, "causes": causes, "remedy": remedy}),
         );
@@ -148,9 +147,7 @@ fn tell(recalled: &Recalled, json: bool, printer: &mut Printer) -> ExitStatus {
         printer.line(format!("  user    {user}{}", one.doubt()));
     }
     if let Some(entry) = entry {
-        // What it was need not be guessed where it is known.
-        let guesses = if one.is_explained() { &[] } else { entry.causes };
-        for cause in one.cause.as_deref().iter().chain(guesses) {
+        for cause in one.cause.as_deref().iter().chain(one.guesses(entry.causes)) {
             printer.line(format!("  cause   {cause}"));
         }
         printer.line(format!("{} {}", printer.tone(Tone::Hint, "  mend   "), entry.remedy));

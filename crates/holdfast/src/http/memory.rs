@@ -104,9 +104,10 @@ impl Remembered {
         self.user_id.as_deref().or_else(|| self.judgement.as_ref()?.claimed_user.as_deref())
     }
 
-    /// Whether it is known what it was.
-    pub fn is_explained(&self) -> bool {
-        self.cause.is_some() || self.judgement.is_some()
+    /// Those of its code's `causes` that may be it: none where it is known what it was.
+    pub fn guesses(&self, causes: &'static [&'static str]) -> &'static [&'static str] {
+        let is_known = self.cause.is_some() || self.judgement.is_some();
+        if is_known { &[] } else { causes }
     }
 
     /// What has to be said after [`user`](Self::user), where nobody has proven to be that.

@@ -29,7 +29,7 @@ impl RequestId {
         let mut text = [0; Simple::LENGTH];
         let id = match new_id(entropy, now) {
             Ok(id) => HeaderValue::from_str(id.as_simple().encode_lower(&mut text)),
-            // Without randomness the time has to serve as an id: the request must still be answered.
+            // Without randomness the time has to serve as an id: the request must be answered.
             Err(_) => HeaderValue::from_str(&format!("t-{}", now.as_millisecond())),
         };
         Self(id.unwrap_or(HeaderValue::from_static(UNKNOWN)))

@@ -58,12 +58,17 @@ fn explain(body: &mut Markup, recalled: &Recalled, now: Timestamp) {
     }
     markup!(body, r#"<tr><th scope="row">When</th><td>{}</td></tr></tbody></table>"#, time(request.at, now));
     if let Some(entry) = ProblemCode::parse(&request.code).map(ProblemCode::entry) {
-        markup!(body, "<p>{}</p><ul>", prose(entry.meaning));
-        for cause in if request.is_explained() { &[] } else { entry.causes } {
-            markup!(body, "<li>{}</li>", prose(cause));
+        markup!(body, "<p>{}</p>", prose(entry.meaning));
+        let guesses = request.guesses(entry.causes);
+        if !guesses.is_empty() {
+            markup!(body, "<ul>");
+            for cause in guesses {
+                markup!(body, "<li>{}</li>", prose(cause));
+            }
+            markup!(body, "</ul>");
         }
         let remedy = prose(entry.remedy);
-        markup!(body, r#"</ul><div class="card remedy"><h3>How to fix it</h3><p>{}</p></div>"#, remedy);
+        markup!(body, r#"<div class="card remedy"><h3>How to fix it</h3><p>{}</p></div>"#, remedy);
     }
 }
 
