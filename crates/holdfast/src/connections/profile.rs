@@ -17,20 +17,29 @@ const HOLD: Duration = Duration::from_mins(20);
 /// A refusal that is not repeated within this time is forgotten.
 const REFUSAL_TTL: Duration = Duration::from_hours(24);
 
+/// What `/me` said of a grant that a refresh brought.
+pub(super) enum Described {
+    /// It is the linked account's.
+    Rightly,
+    /// It speaks against the grant, which must be probed.
+    Against,
+    /// Nothing: that the grant works is known by the refresh, but not whose it is.
+    Unanswered(Failure),
+}
+
 impl Connections {
-    /// Updates the account's description with a grant that was just refreshed. Temporary failures
-    /// are ignored: the refresh has shown that the grant works. Returns whether `/me` spoke against
-    /// the grant, so that it must be probed.
+    /// Updates the account's description with a grant that was just refreshed.
     pub(super) async fn describe(
         &self,
         connection: &Connection,
         provider: &SharedProvider,
         renewed: &Grant,
-    ) -> Result<bool, ServiceError> {
+    ) -> Result<Described, ServiceError> {
         let account = match self.gate.observe(provider.identify(renewed).await) {
-            Ok(account) if is_another_account(connection, &account) => return Ok(true),
+            Ok(account) if is_another_account(connection, &account) => return Ok(Described::Against),
             Ok(account) => account,
-            Err(failure) => return Ok(is_sign(failure.meaning)),
+            Err(failure) if is_sign(failure.meaning) => return Ok(Described::Against),
+            Err(failure) => return Ok(Described::Unanswered(failure)),
         };
         let current = self.parts.store.connection_by_id(connection.id).await?;
         let in_use = current.and_then(|current| current.grant);
@@ -38,7 +47,7 @@ impl Connections {
             let described = Observation::Described { grant_version: facts.version, account };
             self.recorder.record(connection.id, &described, None).await?;
         }
-        Ok(false)
+        Ok(Described::Rightly)
     }
 
     /// The scopes that a refresh names, if they differ from the stored ones in more than their

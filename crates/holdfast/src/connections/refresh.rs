@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::diagnose::{Diagnosed, Tools};
 use super::grants::RowSeal;
 use super::journal::{Journaled, LinkId, Origin};
+use super::profile::Described;
 use super::recorder::change;
 use super::switch::Switch;
 use super::{Connections, ServiceError};
@@ -181,8 +182,8 @@ impl Connections {
         Ok(self.diagnose(question, tools).await?.into())
     }
 
-    /// Asks about the account with the new grant; after doubts about it or the grant before it,
-    /// probes it.
+    /// Asks about the account with the new grant. It is probed after doubts about it or the grant
+    /// before it, and later where `/me` gives no answer: until then it may be another account's.
     async fn look_at_renewed(
         &self,
         before: &Connection,
@@ -190,12 +191,22 @@ impl Connections {
         renewed: &Grant,
     ) -> Result<(), ServiceError> {
         let is_doubted = before.suspicion.is_some() || before.failures > 0 && is_proven_by_use(before);
-        if (is_doubted || self.describe(before, provider, renewed).await?)
-            && let Some(connection) = self.parts.store.connection_by_id(before.id).await?
+        let described =
+            if is_doubted { Described::Against } else { self.describe(before, provider, renewed).await? };
+        let failure = match described {
+            Described::Rightly => return Ok(()),
+            Described::Against => None,
+            Described::Unanswered(failure) => Some(failure),
+        };
+        if let Some(connection) = self.parts.store.connection_by_id(before.id).await?
             && let Some(facts) = connection.grant.filter(|facts| facts.obtained_at == renewed.obtained_at)
         {
+            let diagnosis = match failure {
+                None => Diagnosis::of_question(&connection, facts, Call::Probe),
+                Some(failure) => Diagnosis::of_failure(&connection, facts, Call::Probe, failure),
+            };
             let tools = Tools { provider, grant: renewed, lease: None };
-            self.diagnose(Diagnosis::of_question(&connection, facts, Call::Probe), tools).await?;
+            self.diagnose(diagnosis, tools).await?;
         }
         Ok(())
     }

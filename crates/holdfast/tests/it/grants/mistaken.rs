@@ -3,7 +3,7 @@
 use holdfast::connection::{EvidenceSource, Reason, Standing};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
-use super::world::{RefreshEffect, World};
+use super::world::{Health, RefreshEffect, World};
 use crate::testing::database::on_each_engine;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,6 +50,36 @@ async fn a_renewal_that_brought_another_accounts_grant_is_rolled_back() {
         let identified = world.calls("identify").len();
         one.pass(70 * MINUTE, 10 * MINUTE).await;
         assert_eq!(world.calls("identify").len(), identified + 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_a_renewed_grant_is_is_asked_until_it_is_answered() {
+    on_each_engine(async |db| {
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let linked = one.link("ada").await;
+        let own = one.token("ada").await.expect("a grant");
+        one.clock.advance(31 * DAY);
+        // The renewal brings a grant of another account, and then nobody answers.
+        let there = world.clone();
+        world.after("refresh", move |_| {
+            there.set(Health::Down);
+            Box::pin(async {})
+        });
+        one.tick().await;
+        world.no_hook();
+        let strange = one.token("ada").await.expect("a grant");
+        assert_ne!(strange, own);
+        world.give(&strange, "grace");
+        assert_eq!(one.now(linked.id).await.standing, Reason::ProviderUnavailable.into());
+        one.pass(15 * MINUTE, MINUTE).await;
+        assert_eq!(one.token("ada").await, Some(strange), "nobody answers yet");
+        world.set(Health::Fine);
+        one.pass(30 * MINUTE, MINUTE).await;
+        assert_eq!(one.token("ada").await, Some(own));
+        assert_eq!(one.now(linked.id).await.standing, Standing::CONNECTED);
     })
     .await;
 }
