@@ -163,7 +163,7 @@ export interface components {
             next_refresh_at: string | null;
             /** @description Since when the state holds. */
             since: string | null;
-            /** @description Do not ask Instagram again before this time: it would not help. */
+            /** @description Do not ask Instagram again before this time: it would not help. An attempt that waits for Instagram goes on then, by itself. */
             retry_after: string | null;
             /** @description The event that the state rests on. */
             evidence: components["schemas"]["Evidence"] | null;
@@ -258,7 +258,7 @@ export interface components {
             next_refresh_at: string | null;
             /** @description Since when the state holds. */
             since: string | null;
-            /** @description Do not ask Instagram again before this time: it would not help. */
+            /** @description Do not ask Instagram again before this time: it would not help. An attempt that waits for Instagram goes on then, by itself. */
             retry_after: string | null;
             /** @description The event that the state rests on. */
             evidence: components["schemas"]["Evidence"] | null;

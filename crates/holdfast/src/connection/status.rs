@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::attempt::LONGEST_PAUSE;
 use super::{Action, Connection, Evidence, EvidenceSource, Reason, Standing, State};
+use crate::clock::still_ahead;
 use crate::provider::Account;
 
 /// A caller's Instagram connection, as far as we know.
@@ -40,7 +42,8 @@ pub struct InstagramStatus {
     /// Since when the state holds.
     #[schemars(with = "Option<String>")]
     pub since: Option<Timestamp>,
-    /// Do not ask Instagram again before this time: it would not help.
+    /// Do not ask Instagram again before this time: it would not help. An attempt that waits for
+    /// Instagram goes on then, by itself.
     #[schemars(with = "Option<String>")]
     pub retry_after: Option<Timestamp>,
     /// The event that the state rests on.
@@ -77,7 +80,20 @@ pub struct OpenAttempt {
     pub expires_at: Timestamp,
     /// No later attempt has ended.
     pub is_newest: bool,
+    /// Until when it waits, because Instagram could not complete it.
+    pub paused_until: Option<Timestamp>,
 }
+
+impl OpenAttempt {
+    /// When Instagram is asked again.
+    fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
+        still_ahead(self.paused_until?, LONGEST_PAUSE, now)
+    }
+}
+
+/// The sentence for an attempt that Instagram could not complete, whatever kept it.
+const WAITS_FOR_INSTAGRAM: &str =
+    "Instagram cannot complete the connection yet; it is tried again by itself.";
 
 /// Derives the status. Pure: the same facts at the same time give the same answer on every replica.
 /// An expired grant or attempt shows at once, without the worker. `asked_for` are the scopes that
@@ -151,7 +167,10 @@ fn shown(
             .and_then(|each| Some(each.next_refresh_at?).max(each.waits_until(now)))
             .filter(|at| expiry.is_none_or(|end| *at < end)),
         since,
-        retry_after: asked_about.and_then(|each| each.waits_until(now)),
+        retry_after: match connecting {
+            Some(attempt) => attempt.waits_until(now),
+            None => asked_about.and_then(|each| each.waits_until(now)),
+        },
         evidence: match clock_at {
             Some(at) => Some(Evidence { source: EvidenceSource::Clock, at }),
             None => connection
@@ -161,7 +180,13 @@ fn shown(
         attempt: underway.map(|each| AttemptUnderway { id: each.id, expires_at: each.expires_at }),
         // An end by the clock has a version once it is stored: the next one may be a reconnect's.
         version: connection.map_or(0, |each| each.version),
-        error: if connected { None } else { reason.and_then(sentence).map(str::to_owned) },
+        error: match (state, connecting) {
+            (State::Connecting, Some(attempt)) => {
+                attempt.paused_until.map(|_| WAITS_FOR_INSTAGRAM.to_owned())
+            }
+            _ if connected => None,
+            _ => reason.and_then(sentence).map(str::to_owned),
+        },
     }
 }
 

@@ -169,5 +169,6 @@ fn open_attempt(row: &RowOf<impl Cells>) -> Result<Option<OpenAttempt>, Unreadab
         created_at: row.get("attempt_created_at")?,
         expires_at: row.get("attempt_expires_at")?,
         is_newest: row.get::<Option<i64>>("attempt_newer")?.is_none(),
+        paused_until: row.get("attempt_paused_until")?,
     }))
 }

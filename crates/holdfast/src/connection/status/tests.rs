@@ -130,7 +130,27 @@ fn open_until(millis: i64) -> OpenAttempt {
         created_at: from_millis(500),
         expires_at: from_millis(millis),
         is_newest: true,
+        paused_until: None,
     }
+}
+
+#[test]
+fn an_attempt_that_waits_for_instagram_says_so_and_until_when() {
+    let asked_for = scopes(&[BASIC]);
+    let waiting = OpenAttempt { paused_until: Some(from_millis(1500)), ..open_until(2000) };
+    let at = |connection: Option<Connection>, attempt, now| {
+        let status = derive(connection, Some(attempt), Some(&asked_for), from_millis(now));
+        (status.state, status.retry_after, status.error.is_some())
+    };
+    assert_eq!(at(None, open_until(2000), 1000), (State::Connecting, None, false));
+    assert_eq!(at(None, waiting, 1000), (State::Connecting, Some(from_millis(1500)), true));
+    assert_eq!(at(None, waiting, 1500), (State::Connecting, None, true), "its turn comes");
+    let leapt = OpenAttempt { paused_until: Some(from_millis(1_000_000_000)), ..waiting };
+    assert_eq!(at(None, leapt, 1000), (State::Connecting, None, true), "a clock was ahead");
+    let gone = OpenAttempt { is_newest: false, ..waiting };
+    assert_eq!(at(None, gone, 1000), (State::NotConnected, None, false), "a later one has ended");
+    let well = Connection { account: Some(account(None)), ..linked(&[BASIC], &[]) };
+    assert_eq!(at(Some(well), waiting, 1000), (State::Connected, None, false), "the account is used");
 }
 
 fn account(picture: Option<&str>) -> Account {

@@ -28,7 +28,7 @@ statements! {
         concat!(
             "SELECT ",
             connection_columns!("c."),
-            ", a.id AS attempt_id, a.created_at AS attempt_created_at, ",
+            ", a.id AS attempt_id, a.created_at AS attempt_created_at, a.paused_until AS attempt_paused_until, ",
             attempt_end!(),
             " AS attempt_expires_at, ",
             attempt_newer!(),
@@ -39,12 +39,12 @@ statements! {
         concat!(
             "SELECT caller.place, ",
             connection_columns!("c."),
-            ", a.attempt_id, a.attempt_created_at, a.attempt_expires_at, a.attempt_newer FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[])) \
+            ", a.attempt_id, a.attempt_created_at, a.attempt_expires_at, a.attempt_paused_until, a.attempt_newer FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[])) \
              WITH ORDINALITY AS caller (user_id, provider, place) LEFT JOIN LATERAL (SELECT ",
             connection_columns!("c."),
             " FROM connections AS c WHERE c.user_id = caller.user_id AND c.provider = caller.provider AND c.ordinal = 0 \
              LIMIT 1) AS c ON TRUE LEFT JOIN LATERAL (\
-             SELECT id AS attempt_id, created_at AS attempt_created_at, ",
+             SELECT id AS attempt_id, created_at AS attempt_created_at, paused_until AS attempt_paused_until, ",
             attempt_end!(),
             " AS attempt_expires_at, ",
             attempt_newer!(),

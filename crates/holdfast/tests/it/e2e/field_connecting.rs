@@ -339,9 +339,14 @@ async fn i4_a_code_that_was_never_sent_is_kept_and_sent() {
     let status = ada.status().await;
     assert_eq!(told(&status), ("connecting", None, "none"));
     assert_eq!(status["attempt"]["id"], returned.attempt.as_str());
+    assert_eq!(status["retry_after"], "2026-11-23T12:00:05Z", "{status}");
+    let waiting = "Instagram cannot complete the connection yet; it is tried again by itself.";
+    assert_eq!(status["error"], waiting, "{status}");
 
     open(port, &app);
     clock.advance(Duration::from_secs(6));
+    let status = ada.status().await;
+    assert_eq!((&status["retry_after"], &status["error"]), (&Value::Null, &waiting.into()), "{status}");
     ada.complete(&returned).await.good();
     assert_eq!(app.instagram.call_counts()[&Endpoint::Token], 1);
 }

@@ -90,11 +90,14 @@ pub fn in_contract(status: &Value) {
     if status["state"] == "connecting" {
         assert!(!attempt.is_null() && status["account"].is_null(), "{status}");
     }
+    // That an attempt waits for Instagram is told beside a state that has no reasons.
+    let waits = status["state"] == "connecting" && status["error"].is_string();
+    assert!(waits || status["state"] != "connecting" || status["retry_after"].is_null(), "{status}");
     let is_wrong = status["connected"] == false
         && status["reason"].as_str().is_some_and(|reason| reason != "user_disconnected");
     assert_eq!(
         status["error"].is_string(),
-        is_wrong,
+        is_wrong || waits,
         "for clients that read only `connected` and `error`: {status}"
     );
 }
