@@ -37,7 +37,7 @@ use crate::outbox::Dispatcher;
 use crate::overview::Overview;
 use crate::process::{self, FileHandles};
 use crate::provider::calls::CallCounts;
-use crate::settings::Settings;
+use crate::settings::{Settings, remedy_text};
 use crate::store::{Store, StoreOptions};
 use crate::telemetry;
 use crate::telemetry::traces::{Exporter, ServerSpans, Traces};
@@ -182,6 +182,7 @@ impl<'a> Starting<'a> {
         let state = AppState::new(AppStateParts {
             edge,
             verifier: Arc::new(verifier(settings, seams, &vault)?),
+            remedy_text: |remedy| remedy_text(remedy, false),
             users: Users::new(store.clone(), backend(&settings.clerk, seams), seams.clock.clone()),
             connections: connections.clone(),
             store: store.clone(),

@@ -120,6 +120,7 @@ fn tell(recalled: &Recalled, json: bool, printer: &mut Printer) -> ExitStatus {
     if json {
         let (meaning, causes, remedy) =
             entry.map_or(("", &[][..], ""), |entry| (entry.meaning, one.guesses(entry.causes), entry.remedy));
+        let remedy = one.remedy(remedy);
         printer.pretty_json(
             &json!({"request": recalled, "meaning": meaning, "causes": causes, "remedy": remedy}),
         );
@@ -150,7 +151,7 @@ fn tell(recalled: &Recalled, json: bool, printer: &mut Printer) -> ExitStatus {
         for cause in one.cause.as_deref().iter().chain(one.guesses(entry.causes)) {
             printer.line(format!("  cause   {cause}"));
         }
-        printer.line(format!("{} {}", printer.tone(Tone::Hint, "  mend   "), entry.remedy));
+        printer.line(format!("{} {}", printer.tone(Tone::Hint, "  mend   "), one.remedy(entry.remedy)));
     }
     ExitStatus::Success
 }

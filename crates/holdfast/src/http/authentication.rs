@@ -152,7 +152,7 @@ fn verdict(judgement: Authentication, credentials: &[&[u8]], state: &AppState) -
             told(metrics, "refused", refusal.code.as_str());
             Err(Problem::new(session(refusal.code))
                 .with_detail(refusal.public_detail().to_owned())
-                .with_judgement(Judgement::of(&refusal, credentials)))
+                .with_judgement(Judgement::of(&refusal, credentials, state.remedy_text)))
         }
         Authentication::Inactive(why) => {
             told(metrics, "refused", SESSION_PENDING);
@@ -184,7 +184,7 @@ fn verdict(judgement: Authentication, credentials: &[&[u8]], state: &AppState) -
                 .with_action(session(refusal.code).entry().action)
                 .with_detail(detail)
                 .with_reason(refusal.code.as_str())
-                .with_judgement(Judgement::of(&refusal, credentials))
+                .with_judgement(Judgement::of(&refusal, credentials, state.remedy_text))
                 .with_retry_after(Some(retry_after)))
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clerk_session::{Inactive, Refusal, Step};
+use clerk_session::{Inactive, Refusal, Remedy, Step};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -34,12 +34,17 @@ pub struct Judgement {
     /// Whether the signature proved that.
     #[serde(default)]
     pub is_proven: bool,
+    /// What would mend this very refusal.
+    #[serde(default)]
+    pub remedy: Option<String>,
 }
 
 impl Judgement {
-    /// The judgement behind a refusal of the `Authorization` values `credentials`.
-    pub(super) fn of(refusal: &Refusal, credentials: &[&[u8]]) -> Self {
-        Self::new(refusal.step, refusal.operator_detail().to_owned(), credentials)
+    /// The judgement behind a refusal of the `Authorization` values `credentials`; `words` are those
+    /// of the operator's settings.
+    pub(super) fn of(refusal: &Refusal, credentials: &[&[u8]], words: fn(&Remedy) -> String) -> Self {
+        let remedy = Some(words(refusal.remedy()));
+        Self { remedy, ..Self::new(refusal.step, refusal.operator_detail().to_owned(), credentials) }
     }
 
     /// The judgement on a genuine token of a session that does not count.
@@ -60,6 +65,7 @@ impl Judgement {
             is_proven: step > Step::Signature,
             fingerprint: token.map(clerk_session::fingerprint),
             claimed_user: token.and_then(claimed_user),
+            remedy: None,
         }
     }
 }
@@ -108,6 +114,12 @@ impl Remembered {
     pub fn guesses(&self, causes: &'static [&'static str]) -> &'static [&'static str] {
         let is_known = self.cause.is_some() || self.judgement.is_some();
         if is_known { &[] } else { causes }
+    }
+
+    /// What would mend it: this very refusal where that is known, else what has this code, which
+    /// `usual` mends.
+    pub fn remedy<'a>(&'a self, usual: &'a str) -> &'a str {
+        self.judgement.as_ref().and_then(|each| each.remedy.as_deref()).unwrap_or(usual)
     }
 
     /// What has to be said after [`user`](Self::user), where nobody has proven to be that.

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRef;
 use bytes::Bytes;
+use clerk_session::Remedy;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -34,6 +35,8 @@ pub struct AppStateParts {
     pub edge: Arc<Edge>,
     /// The session verifier.
     pub verifier: Arc<SessionVerifier>,
+    /// The words of a refusal's remedy, for the operator.
+    pub remedy_text: fn(&Remedy) -> String,
     /// User records.
     pub users: Users,
     /// The domain.

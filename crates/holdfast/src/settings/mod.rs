@@ -16,6 +16,7 @@ mod parse;
 mod preview_hosts;
 mod print;
 mod reading;
+mod remedies;
 mod sources;
 pub mod table;
 #[cfg(test)]
@@ -46,11 +47,12 @@ pub use load::{load, load_again, load_with_reading};
 pub use misplaced_secrets::{HIDDEN, has_secret_prefix, is_secret_as_path, looks_secret, shown_path};
 pub use print::{Shown, shown};
 pub use reading::Reading;
+pub use remedies::remedy_text;
 pub use sources::{ConfigFile, Environment};
 pub use traces::TraceSettings;
 
 /// Whether `CLERK_ISSUER` takes this text as one issuer.
-pub fn can_be_issuer(text: &str) -> bool {
+fn can_be_issuer(text: &str) -> bool {
     parse::issuers(text).is_ok_and(|issuers| issuers == [text])
 }
 

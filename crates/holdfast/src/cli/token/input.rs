@@ -23,9 +23,22 @@ impl Input {
     /// Takes off white space, the words that belong to the header, and what else was copied along
     /// with a token. Bytes that are no UTF-8 are replaced by a character that no token has.
     pub(super) fn of(bytes: &[u8]) -> Self {
+        if utf16_order(bytes).is_some() {
+            let token = String::from_utf8_lossy(bytes).trim().to_owned();
+            let note = "the input is UTF-16, as Windows PowerShell writes files: make it UTF-8 (`Set-Content -Encoding utf8`, \
+                        `iconv -f UTF-16 -t UTF-8`)";
+            return Self { token, note: Some(note.to_owned()) };
+        }
         let text = String::from_utf8_lossy(bytes);
-        // Shells of Windows put a byte order mark before what they pipe.
-        let text = text.trim_start_matches('\u{feff}').trim();
+        let Some(marked) = text.strip_prefix('\u{feff}') else { return Self::of_text(&text) };
+        let mark = "the input began with a byte order mark, as shells of Windows put before what they pipe; only what follows it \
+                    was judged";
+        let Self { token, note } = Self::of_text(marked);
+        Self { token, note: Some(note.map_or_else(|| mark.to_owned(), |note| format!("{mark}; {note}"))) }
+    }
+
+    fn of_text(text: &str) -> Self {
+        let text = text.trim();
         let header = text.get(..14).filter(|start| start.eq_ignore_ascii_case("authorization:"));
         let value = header.map_or(text, |_| text.get(14..).unwrap_or_default().trim_start());
         let scheme = value.get(..7).filter(|start| start.eq_ignore_ascii_case("bearer "));
@@ -47,6 +60,14 @@ impl Input {
     /// The same of all that was given: where that is no token, the one in the middle of it, as in a
     /// `curl` command, a log or a document; or the one that a terminal broke into lines.
     fn of_document(bytes: &[u8]) -> Self {
+        if let Some(text) = from_utf16(bytes) {
+            let Self { token, note } = Self::of_document(text.as_bytes());
+            let wide = "the input was UTF-16, as Windows PowerShell writes files; its text was judged, the server refuses what was given";
+            return Self {
+                token,
+                note: Some(note.map_or_else(|| wide.to_owned(), |note| format!("{wide}; {note}"))),
+            };
+        }
         let input = Self::of(bytes);
         if is_token(&input.token) {
             return input;
@@ -60,6 +81,13 @@ impl Input {
         if let [token] = *found {
             let note = told("other text around the token; the token alone");
             return Self { token: token.to_owned(), note };
+        }
+        if found.len() > 1 {
+            let note = format!(
+                "the input has {} tokens, and nobody knows which is meant: give one of them, or one a line with --lines",
+                found.len()
+            );
+            return Self { note: Some(note), ..input };
         }
         let joined: String = input.token.split_whitespace().collect();
         if is_token(&joined) {
@@ -81,6 +109,26 @@ impl Input {
 /// Whether it is as long as it should be: three parts, the first of them beginning as JSON does.
 fn is_token(text: &str) -> bool {
     text.starts_with("eyJ") && looks_like_a_token(text)
+}
+
+/// How the units of UTF-16 are read, by its mark or by the zeros beside plain letters; `None` where
+/// it is another encoding.
+fn utf16_order(bytes: &[u8]) -> Option<fn([u8; 2]) -> u16> {
+    match bytes {
+        [0xff, 0xfe, ..] => Some(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => Some(u16::from_be_bytes),
+        [first, 0, second, 0, ..] if *first != 0 && *second != 0 => Some(u16::from_le_bytes),
+        [0, first, 0, second, ..] if *first != 0 && *second != 0 => Some(u16::from_be_bytes),
+        _ => None,
+    }
+}
+
+/// The text of UTF-16; `None` where it is another encoding.
+fn from_utf16(bytes: &[u8]) -> Option<String> {
+    let order = utf16_order(bytes)?;
+    let (pairs, _) = bytes.as_chunks::<2>();
+    let units: Vec<u16> = pairs.iter().map(|pair| order(*pair)).collect();
+    Some(String::from_utf16_lossy(&units).trim_start_matches('\u{feff}').to_owned())
 }
 
 /// Copied along from pages, and seen by nobody.
@@ -157,6 +205,8 @@ mod tests {
                 "{text}"
             );
         }
+        let two = whole(&b"eyJa.b.c eyJa.b.d"[..]).unwrap();
+        assert!(two.note.is_some_and(|note| note.contains("2 tokens")));
         // What is wrong with the token itself stays wrong with it, and of two nobody knows which.
         for text in
             ["eyJa.b.c=", "eyJa.b.c+", "eyJa.b.c.d", "eyJa.b.c eyJa.b.d", "eyJa.b", "eyJa..c", "a.b.c x"]
@@ -165,6 +215,23 @@ mod tests {
         }
         assert!(whole(&b"eyJa.b.c\n"[..]).unwrap().note.is_none());
         assert_eq!(lines(b"[eyJa.b.c]\n"), ["[eyJa.b.c]"], "a line is one token");
+    }
+
+    #[test]
+    fn both_orders_of_utf16_are_read_with_a_mark_and_without() {
+        for mark in ["", "\u{feff}"] {
+            let units: Vec<u16> = format!("{mark}eyJa.b.c\r\n").encode_utf16().collect();
+            for order in [u16::to_le_bytes, u16::to_be_bytes] {
+                let bytes: Vec<u8> = units.iter().flat_map(|unit| order(*unit)).collect();
+                let input = whole(&*bytes).unwrap();
+                assert!(input.note.is_some_and(|note| note.contains("UTF-16")));
+                assert_eq!(input.token, "eyJa.b.c");
+                // What ends a line is not known before it is decoded.
+                let line = line(&mut &*bytes).unwrap().unwrap();
+                assert!(line.note.is_some_and(|note| note.contains("UTF-16")));
+                assert_ne!(line.token, "eyJa.b.c");
+            }
+        }
     }
 
     #[test]
@@ -179,7 +246,13 @@ mod tests {
             let note = input.note.unwrap_or_default();
             assert!(input.token == "a.b.c" && note.contains("around the token"), "{text}: {note}");
         }
-        let plain = Input::of("\u{feff} a.b.c ".as_bytes());
+        let plain = Input::of(b" a.b.c ");
         assert_eq!((plain.token.as_str(), plain.note.as_deref()), ("a.b.c", None));
+        let marked = Input::of("\u{feff} Bearer a.b.c ".as_bytes());
+        let note = marked.note.unwrap_or_default();
+        assert!(
+            marked.token == "a.b.c" && note.contains("byte order mark") && note.contains("Bearer"),
+            "{note}"
+        );
     }
 }

@@ -4,7 +4,6 @@
 mod input;
 mod keys;
 mod lines;
-mod remedy;
 
 use std::io::{self, BufReader};
 
@@ -20,8 +19,8 @@ use super::exit::{ExitStatus, Failure, Outcome};
 use super::instant;
 use super::printer::{Printer, Tone};
 use crate::app;
+use crate::settings::remedy_text;
 use input::Input;
-use remedy::remedy_text;
 
 /// What one run judges by: a policy, a set of keys, and a fixed instant or the current time.
 struct Judge<'a> {

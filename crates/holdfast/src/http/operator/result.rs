@@ -67,7 +67,7 @@ fn explain(body: &mut Markup, recalled: &Recalled, now: Timestamp) {
             }
             markup!(body, "</ul>");
         }
-        let remedy = prose(entry.remedy);
+        let remedy = prose(request.remedy(entry.remedy));
         markup!(body, r#"<div class="card remedy"><h3>How to fix it</h3><p>{}</p></div>"#, remedy);
     }
 }

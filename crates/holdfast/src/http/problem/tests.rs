@@ -179,11 +179,12 @@ fn what_is_for_the_operator_alone_is_kept_and_not_told() {
         fingerprint: Some("the-fingerprint".to_owned()),
         claimed_user: Some("user_2abc".to_owned()),
         is_proven: true,
+        remedy: Some("the-remedy".to_owned()),
     };
     let problem = Problem::new(named("session-token-missing")).with_judgement(judgement.clone());
     assert_eq!(problem.judgement(), Some(&judgement));
     let told = String::from_utf8(document(&problem, "https://api.example.com", "req-1")).unwrap();
-    for private in ["step-name", "what-was-found", "the-fingerprint", "user_2abc"] {
+    for private in ["step-name", "what-was-found", "the-fingerprint", "user_2abc", "the-remedy"] {
         assert!(!told.contains(private), "{told}");
     }
 }

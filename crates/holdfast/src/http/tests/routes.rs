@@ -104,6 +104,7 @@ async fn stage() -> Stage {
             spans: crate::telemetry::traces::ServerSpans::off(),
         }),
         verifier: Arc::new(verifier),
+        remedy_text: ToString::to_string,
         users: Users::new(store.clone(), None, shared.clone()),
         connections,
         store: store.clone(),

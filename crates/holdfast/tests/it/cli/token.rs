@@ -60,6 +60,30 @@ async fn the_word_bearer_is_tolerated_and_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_shell_made_of_the_input_is_named() {
+    let clerk = clerk().await;
+    let (token, other) = (token(&clerk), token(&clerk));
+    let read = |ended: &Ended| -> (i32, String) {
+        let object: Value = serde_json::from_str(&ended.stdout).unwrap();
+        (ended.code, object["note"].as_str().unwrap_or_default().to_owned())
+    };
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    for input in [wide(&format!("\u{feff}{token}\r\n")), wide(&token)] {
+        let (code, note) = read(&explain(place(&clerk), &["--json"], input).await);
+        assert!(code == 0 && note.contains("UTF-16"), "{code}: {note}");
+    }
+    let (code, note) = read(&explain(place(&clerk), &["--json"], format!("\u{feff}{token}\n")).await);
+    assert!(code == 0 && note.contains("byte order mark"), "{code}: {note}");
+    let two = explain(place(&clerk), &["--json"], format!("{token}\n{other}\n")).await;
+    let (code, note) = read(&two);
+    assert!(code == 1 && note.contains("2 tokens") && note.contains("--lines"), "{code}: {note}");
+    assert!(!two.whole().contains(&token), "never printed");
+    let wide = explain(place(&clerk), &["--lines"], wide(&format!("\u{feff}{token}"))).await;
+    let (code, note) = read(&wide);
+    assert!(code == 1 && note.contains("UTF-16"), "{code}: {note}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_has_its_code_and_its_remedy() {
     let clerk = clerk().await;
     clerk.skew(-3600);

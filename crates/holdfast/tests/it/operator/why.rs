@@ -34,10 +34,11 @@ async fn a_refusal_is_explained_from_memory_and_from_the_log() {
     let serving = tokio::spawn(axum::serve(listener, app.operator.clone()).into_future());
     let log = app.watch.log();
     let asked = request_id.clone();
-    let (from_memory, from_log, unknown) = tokio::task::spawn_blocking(move || {
+    let (from_memory, as_json, from_log, unknown) = tokio::task::spawn_blocking(move || {
         let place = Folder::new();
         (
             place.run(&["why", &asked, "--from", &address]),
+            place.run(&["why", &asked, "--from", &address, "--json"]),
             piped(&asked, &log),
             place.run(&["why", "no-such-request", "--from", &address]),
         )
@@ -52,6 +53,11 @@ async fn a_refusal_is_explained_from_memory_and_from_the_log() {
         }
     }
     assert!(from_memory.stdout.contains(Person::Ada.user_id()), "{}", from_memory.stdout);
+    // The remedy of this very refusal, as `token explain` has it.
+    let named = "add `https://foreign.example` to CLERK_AUTHORIZED_PARTIES";
+    assert!(from_memory.stdout.contains(named), "{}", from_memory.stdout);
+    let told: serde_json::Value = serde_json::from_str(&as_json.stdout).unwrap();
+    assert!(told["remedy"].as_str().unwrap().contains(named), "{told}");
     assert_eq!(unknown.code, 1, "{}", unknown.whole());
     assert!(unknown.stderr.contains("nothing is known"), "{}", unknown.stderr);
     let (status, _) = page(&app, "/why/no-such-request").await;
