@@ -5,9 +5,10 @@ use std::path::Path;
 use secrecy::ExposeSecret as _;
 
 use super::context::Context;
+use super::doctor;
 use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
-use crate::settings::Purpose;
+use crate::settings::{Purpose, Settings};
 use crate::store::{self, BackupError, ServerFacts, StoreOptions};
 
 /// `migrate`.
@@ -101,5 +102,25 @@ pub async fn restore(context: &Context, file: &Path, printer: &mut Printer) -> O
              it again before the server starts.",
         );
     }
+    warn_of_sealed(context, &settings, printer).await;
     Ok(ExitStatus::Success)
+}
+
+/// Warns of what the key ring does not open in the restored database, in the words of `doctor`. It
+/// is restored all the same: the right key may be added later.
+async fn warn_of_sealed(context: &Context, settings: &Settings, printer: &mut Printer) {
+    if settings.encryption_keys.is_none() {
+        printer.remark(
+            "This command has read no HOLDFAST_ENCRYPTION_KEYS: before the server starts, run `holdfast doctor` with its \
+             configuration, to see whether its key ring opens what was restored.",
+        );
+        return;
+    }
+    let faults = match context.store(settings).await {
+        Ok(store) => doctor::key_ring_faults(context, settings, &store).await,
+        Err(failure) => vec![failure.sentence],
+    };
+    for fault in faults {
+        printer.warning(fault);
+    }
 }

@@ -1,5 +1,7 @@
 //! Asking Instagram now, because a person or an operator wants to know.
 
+use jiff::Timestamp;
+
 use super::diagnose::{Diagnosed, Tools};
 use super::refresh::Skip;
 use super::{Connections, ServiceError};
@@ -32,7 +34,7 @@ impl Connections {
         if connection.has_expired(now) {
             return Ok(Err(Skip::Over));
         }
-        if let Some(until) = connection.waits_until(now).max(self.gate.spent_until(now)) {
+        if let Some(until) = self.pause_until(connection, now) {
             return Ok(Err(Skip::Waits(until)));
         }
         if !self.may_ask(connection).await? {
@@ -44,12 +46,17 @@ impl Connections {
         Ok(if matches!(diagnosed, Diagnosed::Replaced) { Err(Skip::Replaced) } else { Ok(diagnosed) })
     }
 
+    /// Until when Instagram may not be asked about the connection: it, or the app, is limited.
+    pub(super) fn pause_until(&self, connection: &Connection, now: Timestamp) -> Option<Timestamp> {
+        connection.waits_until(now).max(self.gate.spent_until(now))
+    }
+
     /// Has the worker probe the connection as soon as Instagram may be asked.
     pub(super) async fn probe_soon(&self, connection: &Connection) -> Result<(), ServiceError> {
         let Some(facts) = connection.grant else { return Ok(()) };
         let now = self.parts.clock.now();
         let pause = Some(after(now, self.parts.check_interval));
-        let may_be_asked = pause.max(connection.waits_until(now)).max(self.gate.spent_until(now));
+        let may_be_asked = pause.max(self.pause_until(connection, now));
         let doubted =
             Observation::Doubted { grant_version: facts.version, probe_at: may_be_asked.unwrap_or(now) };
         self.recorder.record(connection.id, &doubted, None).await.map(drop)

@@ -93,6 +93,10 @@ impl Connections {
             self.end(lease).await?;
             return Ok(Refreshed::Skipped(Skip::Over));
         }
+        // The worker claims no such connection, but an operator may.
+        if let Some(until) = self.pause_until(connection, schedule.now) {
+            return Ok(Refreshed::Skipped(Skip::Waits(until)));
+        }
         let ripe = after(facts.obtained_at, schedule.policy.min_age);
         let is_young = ripe > schedule.now;
         // In trouble, and it cannot or need not be refreshed yet.

@@ -282,7 +282,7 @@ async fn check_indexes(store: &Store) -> Result<Check, Unanswered> {
 }
 
 /// In another schema only the sentinels are read, because every schema has them.
-async fn check_key_ring(
+pub(super) async fn check_key_ring(
     context: &Context,
     settings: &Settings,
     store: &Store,

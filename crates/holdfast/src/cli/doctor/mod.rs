@@ -24,12 +24,23 @@ use super::printer::Printer;
 use super::serve::seams;
 use crate::app::Seams;
 use crate::clock;
+use crate::settings::Settings;
+use crate::store::Store;
 use code::Code;
 use configuration::Read;
 use report::Report;
 
 /// Time for all slow checks together; the promise is 15 seconds for the whole command.
 const PATIENCE: Duration = Duration::from_secs(12);
+
+/// What fails of the checks of the key ring, each with its remedy.
+pub(super) async fn key_ring_faults(context: &Context, settings: &Settings, store: &Store) -> Vec<String> {
+    let mut report = Report::default();
+    if let Err(unanswered) = database::check_key_ring(context, settings, store, true, &mut report).await {
+        report.add(answered::unanswered(store, unanswered.0).await);
+    }
+    report.faults()
+}
 
 /// Runs every check that can be run.
 pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) -> Outcome {

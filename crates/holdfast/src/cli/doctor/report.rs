@@ -121,6 +121,16 @@ impl Report {
         self.checks.iter().any(|check| check.code == code && check.grade == grade)
     }
 
+    /// What failed, each with its remedy.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let failed = self.checks.iter().filter(|check| check.grade == Grade::Failed);
+        let told = |check: &Check| match &check.remedy {
+            Some(remedy) => format!("{} → {remedy}", check.detail),
+            None => check.detail.clone(),
+        };
+        failed.map(told).collect()
+    }
+
     /// In the order of the codes, whichever was done first.
     pub(super) fn in_order(mut self) -> Self {
         self.checks.sort_by_key(|check| CODES.iter().position(|code| *code == check.code));

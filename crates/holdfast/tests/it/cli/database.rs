@@ -4,13 +4,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use holdfast::standin::clerk::Person;
-use holdfast::standin::instagram::Fault;
+use holdfast::standin::instagram::{Endpoint, Fault};
 use http::Method;
 use sqlx::{Connection as _, Executor as _};
 
 use crate::testing::app::App;
 use crate::testing::database::execute_on;
-use crate::testing::program::{Place, WITHOUT_THE_NEWEST_MIGRATION};
+use crate::testing::program::{Place, WITHOUT_THE_NEWEST_MIGRATION, ring_entry};
 
 #[test]
 fn a_missing_database_is_one_sentence() {
@@ -68,6 +68,41 @@ fn what_was_backed_up_comes_back() {
     assert!(restored.stderr.contains("no HOLDFAST_WEBHOOK_URL"), "it tells nobody: {}", restored.stderr);
     let listed = place.run(&["service-key", "list"]).stdout;
     assert!(listed.contains("before") && !listed.contains("after"), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_says_what_the_key_ring_does_not_open() {
+    let app = App::start().await;
+    app.sign_in(Person::Ada).connect_account("ada.makes").await;
+    let served = app.environment.iter().fold(Place::new(), |place, (name, value)| place.with(name, value));
+    let copy = served.path().join("copy.db").display().to_string();
+    assert_eq!(served.run(&["backup", &copy]).code, 0);
+    let restore = |ring: Option<String>| {
+        let elsewhere = Place::new();
+        let elsewhere = match ring {
+            Some(ring) => elsewhere.with("HOLDFAST_ENCRYPTION_KEYS", ring),
+            None => elsewhere,
+        };
+        let ended = elsewhere.run(&["restore", &copy]);
+        assert_eq!(ended.code, 0, "it is restored: {}", ended.whole());
+        for beside in ["holdfast.db-wal", "holdfast.db-shm"] {
+            assert!(!elsewhere.path().join(beside).exists(), "{beside}");
+        }
+        ended.stderr
+    };
+    let (_, ring) =
+        app.environment.iter().find(|(name, _)| name == "HOLDFAST_ENCRYPTION_KEYS").unwrap().clone();
+    let right = restore(Some(ring.clone()));
+    assert!(!right.contains("warning"), "{right}");
+    let other = restore(Some(ring_entry("other", 77)));
+    let (id, _) = ring.split_once(':').unwrap();
+    let lacks =
+        format!("warning: HOLDFAST_ENCRYPTION_KEYS lacks key `{id}`, which this database uses; add it");
+    assert!(other.contains(&lacks), "{other}");
+    let same_name = restore(Some(ring_entry(id, 77)));
+    assert!(same_name.contains("warning: ") && same_name.contains(&format!("`{id}`")), "{same_name}");
+    let none = restore(None);
+    assert!(none.contains("HOLDFAST_ENCRYPTION_KEYS") && none.contains("holdfast doctor"), "{none}");
 }
 
 /// A receiver that keeps the greater version would take all that follows for old.
@@ -365,6 +400,8 @@ async fn why_nothing_was_asked_or_refreshed_is_told() {
     let hence = |minutes: i64| app.clock.now().as_millisecond() + minutes * 60_000;
     execute_on(&app.place, &format!("UPDATE connections SET retry_after = {}", hence(30))).await;
     says("check", "Instagram asked not to be asked before 20");
+    says("refresh", "nothing was refreshed: Instagram asked not to be asked before 20");
+    says("refresh", "run this again then");
     let held = format!("UPDATE connections SET lease_owner = 'other', lease_until = {}", hence(2));
     execute_on(&app.place, &held).await;
     says("refresh", "a worker, here or on another replica, is refreshing this connection");
@@ -376,6 +413,27 @@ async fn why_nothing_was_asked_or_refreshed_is_told() {
     ada.send(Method::DELETE, "/user/instagram", None).await;
     says("refresh", "nothing was refreshed: there is no grant");
     says("refresh", "the person has to connect first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_by_hand_asks_nobody_within_a_pause() {
+    let app = App::with(&[("HOLDFAST_WORKER", "off"), ("HOLDFAST_REFRESH_MIN_AGE_S", "0")], |_| {}).await;
+    app.sign_in(Person::Ada).connect_account("ada.makes").await;
+    let place =
+        app.environment.iter().fold(Place::new(), |place, (name, value)| place.with(name, value.as_str()));
+    let refresh = || place.run(&["connections", "refresh", Person::Ada.user_id()]);
+    let calls = || app.instagram.call_counts().get(&Endpoint::Refresh).copied().unwrap_or_default();
+    app.instagram.set_fault(Some("ada.makes"), Fault::AccountRateLimit).unwrap();
+    let limited = refresh();
+    assert!(limited.stderr.contains("the account has used up its calls"), "{}", limited.whole());
+    assert_eq!(calls(), 1);
+    app.instagram.clear(None).unwrap();
+    let again = refresh();
+    assert_eq!((again.code, calls()), (1, 1), "{}", again.whole());
+    assert!(again.stderr.contains("Instagram asked not to be asked before 20"), "{}", again.whole());
+    execute_on(&app.place, "UPDATE connections SET retry_after = 1").await;
+    let over = refresh();
+    assert!(over.stderr.contains("Instagram was asked: the grant works"), "{}", over.whole());
 }
 
 #[tokio::test(flavor = "multi_thread")]
