@@ -87,6 +87,10 @@ pub enum Command {
     /// whose it is, as fast as the rate budget allows, then seals and links it. Prints one JSON
     /// object for each line, and never the input. Can be stopped at any point and started again.
     ///
+    /// Once begun, it goes on to the end of the input even if nobody reads what it prints any more,
+    /// as with `| head`: to look at a few lines, import a few. Started again, it prints
+    /// `already_connected` for what it has imported.
+    ///
     /// Exit code 0 if every line was imported or was connected already, else 1.
     Import(ImportArgs),
     /// Check or print the configuration

@@ -360,6 +360,25 @@ async fn only_so_many_proven_lines_wait_to_be_linked() {
     writing.execute_batch("ROLLBACK").unwrap();
 }
 
+/// As after `| head`; the help says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_whose_reader_has_gone_is_finished() {
+    let (_graph, url) = Graph::start().await;
+    let lines: String = (0..200).map(|each| format!("user_{each},{}\n", token("good", each))).collect();
+    let place = place(&url).file("grants.csv", &format!("user_id,access_token\n{lines}"));
+    let mut running = place.start(&["import", "grants.csv"], Stdio::piped());
+    running.may_be_silent = true;
+    let mut out = BufReader::new(running.child.stdout.take().unwrap()).lines();
+    assert!(out.next().unwrap().unwrap().contains("\"imported\""));
+    drop(out);
+    let code = tokio::task::spawn_blocking(move || running.child.wait().unwrap().code()).await.unwrap();
+    assert_eq!(code, Some(0), "what became of the lines, not who read it");
+    let listed = place.run(&["connections", "list", "--limit", "1000"]);
+    assert_eq!(listed.stdout.lines().count(), 200, "{}", listed.stderr);
+    let help = place.run(&["help", "import"]).stdout;
+    assert!(help.contains("nobody reads"), "{help}");
+}
+
 /// How often, unless the environment says otherwise: `scripts/import.sh` makes it long.
 fn number(name: &str, usual: usize) -> usize {
     std::env::var(name).ok().map_or(usual, |text| text.parse().expect("a number"))
