@@ -275,6 +275,48 @@ test("leaving while the stream is being opened leaves none open", async (t) => {
   assert.equal(server.routes().filter((route) => route === EVENTS).length, 1);
 });
 
+/** An app's own `fetch`, wrapped by somebody who forgot that there are signals. */
+const mindsNoSignal = (fetch) => ({
+  fetch: (url, init) => fetch(url, { ...init, signal: new AbortController().signal }),
+});
+
+test("a stream whose `fetch` minds no signal is ended, and ends no other", async (t) => {
+  const { server, time, reload, fetch } = await setUp(t);
+  const client = reload(mindsNoSignal(fetch));
+  const leave = client.subscribe(() => {});
+  await time.advance(0);
+  leave();
+  await time.settle();
+  client.subscribe(() => {});
+  await time.advance(0);
+  server.write(": heartbeat\n\n"); // to the old one too, if there still is one
+  await time.settle();
+  server.announce(connected);
+  await time.settle();
+  assert.equal(client.getSnapshot().status.state, "connected");
+  await until(() => server.streams.size === 1, "the old one's end");
+});
+
+test("leaving while a stream is being opened whose `fetch` minds no signal leaves none open", async (t) => {
+  const { server, time, reload, fetch } = await setUp(t);
+  const client = reload(mindsNoSignal(fetch));
+  let answer;
+  server.script(EVENTS, (request, response) => {
+    response.on("close", () => (answer.isClosed = true));
+    answer = { response };
+  });
+  const leave = client.subscribe(() => {});
+  await until(() => answer, "the question");
+  leave();
+  await time.settle();
+  answer.response.writeHead(200, {
+    "content-type": "text/event-stream",
+    "access-control-allow-origin": "*",
+  });
+  answer.response.flushHeaders();
+  await until(() => answer.isClosed, "its end");
+});
+
 test("a listener that throws harms neither the client nor the other listeners", async (t) => {
   const { time, client } = await setUp(t);
   const reported = [];

@@ -103,10 +103,11 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask) {
    * that takes long.
    */
   async function listen() {
-    const { signal } = (abort = new AbortController());
+    const own = (abort = new AbortController());
+    const { signal } = own;
     polls = 0;
     let isHeld = false;
-    const timer = clock.setTimeout(() => isHeld || abort.abort(), POLL_EVERY);
+    const timer = clock.setTimeout(() => isHeld || own.abort(), POLL_EVERY);
     try {
       await tabs.lead(signal, () => {
         isHeld = true;
@@ -118,7 +119,7 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask) {
       throw error;
     } finally {
       clock.clearTimeout(timer);
-      abort.abort();
+      own.abort();
       if (!isHeld) allowance.giveBack(); // nothing was sent
     }
   }
@@ -133,6 +134,10 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask) {
     });
     if (!/event-stream/.test(headers.get("content-type"))) throw unreadableAnswer();
     const reader = body.getReader(); // there may be no body, as in React Native: that throws too
+    // Not every `fetch` that an app brings minds the signal.
+    const end = () => reader.cancel().catch(ignore);
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end);
     const noticesIn = createNoticeReader();
     for (;;) {
       const { done, value } = await within(clock, limit, () => reader.read(), "stream");

@@ -205,7 +205,7 @@ export async function setUp(t, options = {}, realTime) {
     process.off("unhandledRejection", onUnhandled);
     if (unhandled.length) throw new Error(`unhandled rejection: ${unhandled[0]}`);
   });
-  return { server, time, signIn, client, reload, departures };
+  return { server, time, signIn, client, reload, departures, fetch: network.fetch };
 }
 
 /** Runs an operation that must fail and gives its error. */
