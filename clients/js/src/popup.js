@@ -57,7 +57,12 @@ export function connectInPopup(client, options) {
 /** @type {typeof import("./popup.d.ts").connectInPopup} */
 async function begin(client, options) {
   // In the press itself: later a browser would block it.
-  const popup = globalThis.open?.("", "_blank", FEATURES);
+  let popup;
+  try {
+    popup = globalThis.open?.("", "_blank", FEATURES);
+  } catch {
+    // Firefox, where the sandbox of a frame forbids it; others give null.
+  }
   // Some blockers return a window that is closed already.
   if (!popup || popup.closed) return client.connect(options);
   try {

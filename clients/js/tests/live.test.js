@@ -313,7 +313,7 @@ test("leaving while a stream is being opened whose `fetch` minds no signal leave
     "content-type": "text/event-stream",
     "access-control-allow-origin": "*",
   });
-  answer.response.flushHeaders();
+  answer.response.write(": heartbeat\n\n");
   await until(() => answer.isClosed, "its end");
 });
 

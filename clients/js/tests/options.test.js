@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { authorizedFetch, createHoldfastClient } from "../src/holdfast-client.js";
+import { connectInPopup } from "../src/popup.js";
 import { errorOf, install } from "./support/harness.js";
 
 const getToken = async () => "token";
@@ -105,11 +106,21 @@ for (const [answer, ends] of [
     assert.equal(client.getSnapshot().isConnecting, false, "this page stays, and can begin anew");
   });
 
-test("from within a frame, a window that is blocked is told, and no attempt is used up", async (t) => {
-  install(t, "self", {});
-  install(t, "top", {});
-  install(t, "open", () => null);
-  const fetch = () => assert.fail("nothing is asked");
-  const client = createHoldfastClient({ baseUrl: "https://x.example", getToken, fetch });
-  assert.equal((await errorOf(client.connect())).code, "window-blocked");
-});
+for (const [browser, open] of [
+  ["Chromium", () => null],
+  [
+    "Firefox, in a sandbox,",
+    () => {
+      throw new DOMException("InvalidAccessError");
+    },
+  ],
+])
+  test(`from within a frame, a window that ${browser} blocks is told, and no attempt is used up`, async (t) => {
+    install(t, "self", {});
+    install(t, "top", {});
+    install(t, "open", open);
+    const fetch = () => assert.fail("nothing is asked");
+    const client = createHoldfastClient({ baseUrl: "https://x.example", getToken, fetch });
+    assert.equal((await errorOf(client.connect())).code, "window-blocked");
+    assert.equal((await errorOf(connectInPopup(client))).code, "window-blocked");
+  });

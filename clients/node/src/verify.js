@@ -88,7 +88,10 @@ function createVerify({ send, judgeEveryMethod = false, capacity, timeout }) {
   function warn(why) {
     if (performance.now() - warnedAt < WARN_EVERY_MS) return;
     warnedAt = performance.now();
-    process.emitWarning(`Callers get 503: ${why}`, { code: "HOLDFAST_UNREACHABLE" });
+    const warning = `Callers get 503: ${why}`;
+    // Some runtimes besides Node lack it; a warning must not become an error.
+    if (process.emitWarning) process.emitWarning(warning, { code: "HOLDFAST_UNREACHABLE" });
+    else console.warn(warning);
   }
 
   /** For an answer that something else gave in Holdfast's place, or that says "not now". */

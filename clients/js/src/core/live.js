@@ -134,15 +134,12 @@ export function createLiveUpdates(base, clock, session, store, allowance, ask) {
     });
     if (!/event-stream/.test(headers.get("content-type"))) throw unreadableAnswer();
     const reader = body.getReader(); // there may be no body, as in React Native: that throws too
-    // Not every `fetch` that an app brings minds the signal.
-    const end = () => reader.cancel().catch(ignore);
-    if (signal.aborted) end();
-    else signal.addEventListener("abort", end);
     const noticesIn = createNoticeReader();
     for (;;) {
       const { done, value } = await within(clock, limit, () => reader.read(), "stream");
       session.present();
-      if (signal.aborted) return; // it may be what another person is to hear
+      // It may be what another person is to hear. Not every `fetch` of an app minds the signal.
+      if (signal.aborted) return reader.cancel();
       if (done) break;
       if (limit === FIRST_BYTES) store.set({ live: "stream" });
       limit = SILENCE;

@@ -31,7 +31,12 @@ export function byAddressBar() {
   if (globalThis.navigator?.product === "ReactNative") fail("navigate must call Linking.openURL");
   return () => {
     if (top === self) return { location };
-    const page = open();
+    let page;
+    try {
+      page = open();
+    } catch {
+      // Firefox, where the sandbox of the frame forbids it; others give null.
+    }
     if (!page) throw new HoldfastNetworkError({ code: "window-blocked" });
     page.opener = null; // what is there must not be able to lead this page elsewhere
     return page;

@@ -381,7 +381,8 @@ test("the callback opened twice, in two tabs: both end connected", async (t) => 
   await shows(first, /@ada\.makes/);
   const second = await openApp(t, { browser, server, query: CALLBACK });
   await shows(second, /@ada\.makes/);
-  assert.equal(server.routes().filter((route) => route === COMPLETE).length, 2);
+  const completes = () => server.routes().filter((route) => route === COMPLETE).length;
+  await until(() => completes() === 2, "the second complete");
 });
 
 for (const [status, code, says] of [
