@@ -66,6 +66,8 @@ pub enum Imported {
     AccountTaken,
     /// The person has disconnected here, and only they can connect again.
     Disconnected,
+    /// The person has withdrawn the account at Instagram since the grant was obtained.
+    Withdrawn,
     /// Instagram did not say whose the token is: it does not accept it, or could not be asked, or
     /// its answer was not about the token.
     Unproven(Meaning),
@@ -111,6 +113,9 @@ pub struct Proven {
     grant: Grant,
     account: Account,
     expiry_is_known: bool,
+    /// The latest time at which the person may have consented to it: they did so before it was
+    /// obtained, or else before it was seen to work.
+    consented_by: Timestamp,
 }
 
 impl Importer {
@@ -134,13 +139,15 @@ impl Importer {
             return Ok(Err(Imported::UserDeleted));
         }
         let present = parts.store.connection(owner, ProviderId::INSTAGRAM).await?;
-        let (grant, expiry_is_known) = to_grant(offered, parts.refresh.min_age, parts.clock.now());
+        let now = parts.clock.now();
+        let Life { grant, expiry_is_known, obtained_at } = to_grant(offered, parts.refresh.min_age, now);
+        let consented_by = obtained_at.unwrap_or(now);
         match present.as_ref().and_then(|present| Some((present, settled(present)?))) {
             Some((present, Imported::AlreadyConnected)) => self.beside(present, &grant).await.map(Err),
             Some((_, outcome)) => Ok(Err(outcome)),
             None => {
                 let account = self.identify(&grant, TRIES).await;
-                Ok(account.map(|account| Proven { grant, account, expiry_is_known }))
+                Ok(account.map(|account| Proven { grant, account, expiry_is_known, consented_by }))
             }
         }
     }
@@ -277,7 +284,7 @@ impl Importer {
 
     /// Stores connection, grant and history in one unit of work.
     async fn store(&self, owner: &OwnerId, proven: &Proven) -> Result<Imported, ServiceError> {
-        let Proven { grant, account, expiry_is_known } = proven;
+        let Proven { grant, account, expiry_is_known, consented_by } = proven;
         let connections = &self.connections;
         let parts = &connections.parts;
         let mut conflicts = Conflicts::default();
@@ -285,6 +292,9 @@ impl Importer {
             let stored = parts.store.connection(owner, ProviderId::INSTAGRAM).await?;
             if let Some(outcome) = stored.as_ref().and_then(settled) {
                 return Ok(outcome);
+            }
+            if connections.is_withdrawn(account, *consented_by).await? {
+                return Ok(Imported::Withdrawn);
             }
             // A line that links nothing leaves nothing: no record, no connection, no key.
             let predicted = self.predict(owner, stored.as_ref(), account).await?;
@@ -299,7 +309,9 @@ impl Importer {
             };
             let (key, new_user_key) =
                 grants::user_key_or_new(&parts.store, &parts.vault, owner.as_str()).await?;
-            let linked = connections.linked(&before, &self.provider, grant, account.clone(), now, now)?;
+            let linked_at = self.before_open_consents(owner, now).await?;
+            let linked =
+                connections.linked(&before, &self.provider, grant, account.clone(), linked_at, now)?;
             // The evidence is the answer of `/me`, not a consent that we have seen.
             let worked = Observation::Worked {
                 grant_version: before.next_version(),
@@ -324,6 +336,13 @@ impl Importer {
             conflicts.lost()?;
         }
     }
+
+    /// The latest time, up to `now`, at which the person of no open attempt had consented yet: an
+    /// import is no consent, so what they are about to connect comes later.
+    async fn before_open_consents(&self, owner: &OwnerId, now: Timestamp) -> Result<Timestamp, ServiceError> {
+        let open = self.connections.parts.store.open_attempts(owner, ProviderId::INSTAGRAM).await?;
+        Ok(open.iter().filter_map(|attempt| attempt.returned_at).fold(now, Timestamp::min))
+    }
 }
 
 /// Whether a refusal says that Instagram answers, and serves the app.
@@ -342,9 +361,16 @@ fn settled(connection: &Connection) -> Option<Imported> {
     }
 }
 
-/// A grant as one of ours, and whether its end is known. What is not known of its life is assumed
-/// such that no clock ends it wrongly.
-fn to_grant(offered: &Offered, min_age: Duration, now: Timestamp) -> (Grant, bool) {
+/// An offered grant as one of ours, and what is known of its life.
+struct Life {
+    grant: Grant,
+    expiry_is_known: bool,
+    /// When it was obtained, if that is known.
+    obtained_at: Option<Timestamp>,
+}
+
+/// What is not known of a grant's life is assumed such that no clock ends it wrongly.
+fn to_grant(offered: &Offered, min_age: Duration, now: Timestamp) -> Life {
     // A past expiry is false if the token works; if it does not work, Instagram says so. Nor can
     // one that is further off than any token's end: others' stores are known to hold such times,
     // and would have the token die before it is refreshed.
@@ -354,9 +380,14 @@ fn to_grant(offered: &Offered, min_age: Duration, now: Timestamp) -> (Grant, boo
     let old_enough = now.checked_sub(min_age).unwrap_or(now);
     // So long ago that its grant would have ended is no time that a store means.
     let told = offered.obtained_at.filter(|at| after(*at, LONGEST_LIFE) > now);
-    let obtained_at = told.or(derived).unwrap_or(old_enough).min(now);
-    let grant = Grant { access_token: offered.access_token.clone(), scopes: None, obtained_at, expires_at };
-    (grant, known.is_some())
+    let obtained_at = told.or(derived).map(|at| at.min(now));
+    let grant = Grant {
+        access_token: offered.access_token.clone(),
+        scopes: None,
+        obtained_at: obtained_at.unwrap_or(old_enough),
+        expires_at,
+    };
+    Life { grant, expiry_is_known: known.is_some(), obtained_at }
 }
 
 /// Whether a grant is refreshed as soon as it is here: where its end is a guess, which the first

@@ -25,6 +25,7 @@ use crate::connections::import::{Imported, Importer, Proven};
 use crate::names::names;
 use crate::provider::{DeathCause, LimitScope, Meaning};
 use crate::settings::Purpose;
+use crate::store::StoreError;
 use input::{Entry, Line, Unusable};
 
 /// Lines under way at once. Instagram's budget decides about the pace, this only hides its latency.
@@ -184,6 +185,14 @@ async fn end(importer: &Importer, settled: &mut HashSet<OwnerId>, line: Asked) -
 fn ended_by(error: &ServiceError, owner: &OwnerId) -> Result<Ended, Failure> {
     match error {
         error if error.concerns_all() => Err(stopped(error, owner.as_str())),
+        // It concerns all who have no data key yet, as most here.
+        ServiceError::Store(StoreError::KeyRetired { key_id }) => Err(Failure::setup(
+            format!(
+                "the encryption key `{key_id}` was retired while this ran, so nothing can be sealed with it"
+            ),
+            "give this command the HOLDFAST_ENCRYPTION_KEYS that the servers have, and start the import again; what was \
+             imported stays",
+        )),
         ServiceError::UserGone => Ok(words(&Imported::UserDeleted)),
         error => {
             tracing::error!(user_id = owner.as_str(), %error, "a grant could not be imported");
@@ -210,6 +219,10 @@ fn words(imported: &Imported) -> (Ending, &'static str) {
         Imported::Disconnected => {
             (Ending::TokenRefused, "the person has disconnected here; only they can connect again")
         }
+        Imported::Withdrawn => (
+            Ending::TokenRefused,
+            "since the token was obtained, the person has removed the app at Instagram, or asked for deletion",
+        ),
         Imported::Unproven(meaning) => unproven(*meaning),
         Imported::UserDeleted => (Ending::UserDeleted, "the user was deleted"),
     }

@@ -183,7 +183,11 @@ impl Connections {
 
     /// Whether the person withdrew the account at the provider after `consented_at`: the message
     /// did not find a token in another replica's journal.
-    async fn is_withdrawn(&self, account: &Account, consented_at: Timestamp) -> Result<bool, ServiceError> {
+    pub(in crate::connections) async fn is_withdrawn(
+        &self,
+        account: &Account,
+        consented_at: Timestamp,
+    ) -> Result<bool, ServiceError> {
         let ids = [account.id.as_str(), account.professional_id.as_deref().unwrap_or(&account.id)];
         let withdrawn_at = self.parts.store.withdrawn_at(ProviderId::INSTAGRAM, ids).await?;
         Ok(withdrawn_at.is_some_and(|issued_at| consented_at < issued_at))

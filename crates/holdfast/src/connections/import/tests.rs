@@ -10,7 +10,7 @@ fn grant(obtained: Option<i64>, expires: Option<i64>) -> (Timestamp, Timestamp) 
         obtained_at: obtained.map(at),
         expires_at: expires.map(at),
     };
-    let (grant, expiry_is_known) = to_grant(&offered, Duration::from_hours(24), at(100));
+    let Life { grant, expiry_is_known, .. } = to_grant(&offered, Duration::from_hours(24), at(100));
     assert_eq!(expiry_is_known, expires.is_some_and(|at| grant.expires_at.as_second() == at * 86_400));
     (grant.obtained_at, grant.expires_at)
 }

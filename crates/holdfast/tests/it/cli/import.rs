@@ -23,7 +23,7 @@ use crate::testing::leaks;
 use crate::testing::postgres_server::OwnServer;
 use crate::testing::program::{Place, ring_entry};
 use crate::testing::serving::serving;
-use crate::testing::waiting::{PATIENCE, until_seen};
+use crate::testing::waiting::{PATIENCE, until, until_seen};
 
 /// Instagram's Graph API as far as an import asks it. A token says what it is: `IGAAgood_7_…` is
 /// account 7's.
@@ -358,6 +358,35 @@ async fn only_so_many_proven_lines_wait_to_be_linked() {
     let proven = usize::try_from(graph.calls.load(Ordering::Relaxed)).unwrap();
     assert_eq!(proven - linked, 64, "{proven} proven, {linked} linked");
     writing.execute_batch("ROLLBACK").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_whose_key_is_retired_meanwhile_ends_and_says_so() {
+    let (graph, url) = Graph::start().await;
+    let lines: String = (0..2000).map(|each| format!("user_{each},{}\n", token("good", each))).collect();
+    let place = place(&url).file("grants.csv", &format!("user_id,access_token\n{lines}"));
+    let mut running = place.start(&["import", "grants.csv"], Stdio::piped());
+    running.may_be_silent = true;
+    let mut out = BufReader::new(running.child.stdout.take().unwrap()).lines();
+    assert!(out.next().unwrap().unwrap().contains("\"imported\""));
+    // It waits soon, since nobody reads on. Until then it seals with its key.
+    let ring = format!("{},{}", ring_entry("k2", 2), ring_entry("k1", 1));
+    let database = format!("sqlite://{}", place.path().join("holdfast.db").display());
+    let others = Place::new().with("HOLDFAST_DATABASE_URL", database).with("HOLDFAST_ENCRYPTION_KEYS", ring);
+    until("the key is retired", async || {
+        assert_eq!(others.run(&["keys", "rotate", "--servers-are-stopped"]).code, 0);
+        others.run(&["keys", "retire", "k1"]).code == 0
+    })
+    .await;
+    let ended = tokio::task::spawn_blocking(move || {
+        let told = 1 + out.count();
+        (told, running.child.wait().unwrap().code(), running.logged())
+    });
+    let (told, code, said) = ended.await.unwrap();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("`k1` was retired") && said.contains("that the servers have"), "{said}");
+    let asked = usize::try_from(graph.calls.load(Ordering::Relaxed)).unwrap();
+    assert!(told < 2000 && asked <= told + 64, "{asked} asked about, {told} told");
 }
 
 /// As after `| head`; the help says so.
