@@ -108,6 +108,13 @@ pub(super) async fn refresh(
     show(&status, json, printer);
     match refreshed.map_err(|error| failed(&error))? {
         Refreshed::Renewed => Ok(ExitStatus::Success),
+        Refreshed::RolledBack => Err(Failure::no(
+            "Instagram gave a grant that does not work, or is another account's; the one before it is in use again",
+        )
+        .mended_by(
+            "the worker tries again by itself, in an hour at the earliest; the grant in use works until the status's \
+             token_expires_at",
+        )),
         Refreshed::Skipped(skip) => {
             let (why, remedy) = skipped(skip);
             Err(Failure::no(format!("nothing was refreshed: {why}")).mended_by(remedy))

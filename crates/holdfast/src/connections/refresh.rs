@@ -34,6 +34,9 @@ const LONGEST_REFRESH: Duration = Duration::from_mins(1);
 pub enum Refreshed {
     /// A new grant is installed, or the earlier one restored.
     Renewed,
+    /// The grant that the refresh brought, or the one to be refreshed, does not work; the one before
+    /// it does and is in use again.
+    RolledBack,
     /// No new grant, and why.
     Skipped(Skip),
     /// The provider answered with a failure, which is recorded.
@@ -68,7 +71,7 @@ pub enum Skip {
 impl From<Diagnosed> for Refreshed {
     fn from(diagnosed: Diagnosed) -> Self {
         match diagnosed {
-            Diagnosed::RolledBack => Self::Renewed,
+            Diagnosed::RolledBack => Self::RolledBack,
             Diagnosed::Works => Self::Skipped(Skip::Works),
             Diagnosed::Expired(_) => Self::Skipped(Skip::Over),
             Diagnosed::Replaced => Self::Skipped(Skip::Replaced),
@@ -162,10 +165,11 @@ impl Connections {
             return Ok(Refreshed::Skipped(Skip::Replaced));
         }
         self.incidents.passed(connection).await;
-        if let Err(error) = Box::pin(self.look_at_renewed(connection, tools.provider, &renewed)).await {
+        let looked_at = Box::pin(self.look_at_renewed(connection, tools.provider, &renewed)).await;
+        Ok(looked_at.unwrap_or_else(|error| {
             tracing::warn!(connection = %connection.id, %error, "a new grant is stored, but not what Instagram says with it");
-        }
-        Ok(Refreshed::Renewed)
+            Refreshed::Renewed
+        }))
     }
 
     /// Probes a connection in trouble whose grant cannot or need not be refreshed yet.
@@ -193,12 +197,12 @@ impl Connections {
         before: &Connection,
         provider: &SharedProvider,
         renewed: &Grant,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<Refreshed, ServiceError> {
         let is_doubted = before.suspicion.is_some() || before.failures > 0 && is_proven_by_use(before);
         let described =
             if is_doubted { Described::Against } else { self.describe(before, provider, renewed).await? };
         let failure = match described {
-            Described::Rightly => return Ok(()),
+            Described::Rightly => return Ok(Refreshed::Renewed),
             Described::Against => None,
             Described::Unanswered(failure) => Some(failure),
         };
@@ -210,11 +214,13 @@ impl Connections {
                 Some(failure) => Diagnosis::of_failure(&connection, facts, Call::Probe, failure),
             };
             let tools = Tools { provider, grant: renewed, lease: None };
-            if matches!(self.diagnose(diagnosis, tools).await?, Diagnosed::Unasked) {
-                self.probe_soon(&connection).await?;
+            match self.diagnose(diagnosis, tools).await? {
+                Diagnosed::RolledBack => return Ok(Refreshed::RolledBack),
+                Diagnosed::Unasked => self.probe_soon(&connection).await?,
+                Diagnosed::Works | Diagnosed::Failed(..) | Diagnosed::Expired(_) | Diagnosed::Replaced => {}
             }
         }
-        Ok(())
+        Ok(Refreshed::Renewed)
     }
 
     /// Stores a journaled grant, unless the database has a later grant or another link.

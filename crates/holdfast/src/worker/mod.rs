@@ -227,7 +227,7 @@ impl Worker {
             for outcome in self.refresh_all(leases, stop).await {
                 match outcome? {
                     Refreshed::Renewed => done.renewed += 1,
-                    Refreshed::Failed(_) => done.failed += 1,
+                    Refreshed::Failed(_) | Refreshed::RolledBack => done.failed += 1,
                     Refreshed::Skipped(_) => {}
                 }
             }
@@ -305,7 +305,7 @@ impl Worker {
         };
         note("holdfast.outcome", self.tally.count(&outcome));
         // Storing a renewed grant has already released the lease.
-        if !matches!(outcome, Ok(Refreshed::Renewed))
+        if !matches!(outcome, Ok(Refreshed::Renewed | Refreshed::RolledBack))
             && let Err(error) = self.store.release(&lease).await
         {
             tracing::debug!(connection = %id, %error, "a lease could not be released; it will expire");

@@ -23,13 +23,14 @@ metrics! {
         "Alert where other outcomes than `renewed` and `skipped` are more than half of all for 15 minutes.",
         by [(
             "outcome",
-            "`renewed`, `skipped` (nothing to do), `not_stored` (the database did not store the result), or the reason of a \
-             failure, as in a status",
+            "`renewed`, `skipped` (nothing to do), `rolled_back` (the grant did not work, so the one before it is in use again), \
+             `not_stored` (the database did not store the result), or the reason of a failure, as in a status",
         )];
 }
 
 const RENEWED: &str = "renewed";
 const SKIPPED: &str = "skipped";
+const ROLLED_BACK: &str = "rolled_back";
 const NOT_STORED: &str = "not_stored";
 
 /// The counts of this process's worker.
@@ -53,7 +54,7 @@ impl Default for Tally {
 impl Tally {
     /// Registers the counters; those of every worker are there from the start, at zero.
     pub fn register(&self, registry: &mut Registry) {
-        for outcome in [RENEWED, SKIPPED, NOT_STORED] {
+        for outcome in [RENEWED, SKIPPED, ROLLED_BACK, NOT_STORED] {
             drop(self.refreshes.get_or_create(&[("outcome", outcome)]));
         }
         REFRESHES.register(registry, self.refreshes.clone());
@@ -63,6 +64,7 @@ impl Tally {
     pub(super) fn count(&self, outcome: &Result<Refreshed, ServiceError>) -> &'static str {
         let (name, counted) = match outcome {
             Ok(Refreshed::Renewed) => (RENEWED, RENEWED),
+            Ok(Refreshed::RolledBack) => ("failed", ROLLED_BACK),
             Ok(Refreshed::Failed(meaning)) => ("failed", reason_of(*meaning).as_str()),
             Ok(Refreshed::Skipped(_)) => (SKIPPED, SKIPPED),
             Err(_) => (NOT_STORED, NOT_STORED),

@@ -116,6 +116,29 @@ async fn whose_a_journaled_grant_is_is_asked_once_it_is_stored() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_is_rolled_back_counts_as_failed() {
+    on_each_engine(async |db| {
+        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let linked = one.link("ada").await;
+        let own = one.token("ada").await;
+        one.clock.advance(31 * DAY);
+        // What a renewal brings is taken for another account's from the first question on.
+        let (there, kept) = (world.clone(), own.clone().expect("a grant"));
+        world.after("refresh", move |account| {
+            there.mistake(&account, "grace");
+            there.give(&kept, &account);
+            Box::pin(async {})
+        });
+        let done = one.tick().await;
+        assert_eq!((done.renewed, done.failed), (0, 1), "{done:?}");
+        assert_eq!(one.token("ada").await, own);
+        assert_eq!(one.now(linked.id).await.standing, Standing::CONNECTED);
+    })
+    .await;
+}
+
 /// As where a renewal ends the grant before it.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_accounts_grant_is_not_used_for_long_where_there_is_no_other() {
