@@ -93,8 +93,8 @@ pub async fn restore(context: &Context, file: &Path, printer: &mut Printer) -> O
          file away, and restore again with the server's configuration (--config FILE, or its environment)."
     });
     printer.remark(
-        "What was erased since the backup is back, deleted users included: delete those again at Clerk, or with \
-         `holdfast connections forget`.",
+        "What was erased since the backup is back, deleted users included: forget their connections before the server \
+         starts (`holdfast connections forget`), and send their `user.deleted` messages again in Clerk's dashboard.",
     );
     if restored.valid_service_keys > 0 {
         printer.remark(
