@@ -136,7 +136,7 @@ fn shown(
     let expiry = connection.and_then(|each| each.grant).map(|grant| grant.expires_at);
     let underway = attempt.filter(|each| each.expires_at > now);
     // An open attempt hides neither the state of a linked account nor how a later one has ended.
-    let connecting = underway.filter(|each| account.is_none() && each.is_newest);
+    let connecting = underway.filter(|each| configured && account.is_none() && each.is_newest);
     let standing = limited(standing, &missing_scopes);
     let connected = configured && standing.state().is_usable();
     let (state, reason) = match (configured, connecting) {

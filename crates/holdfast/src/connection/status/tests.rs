@@ -147,6 +147,8 @@ fn an_attempt_that_waits_for_instagram_says_so_and_until_when() {
     assert_eq!(at(None, waiting, 1500), (State::Connecting, None, true), "its turn comes");
     let leapt = OpenAttempt { paused_until: Some(from_millis(1_000_000_000)), ..waiting };
     assert_eq!(at(None, leapt, 1000), (State::Connecting, None, true), "a clock was ahead");
+    let unconfigured = derive(None, Some(waiting), None, from_millis(1000));
+    assert_eq!((unconfigured.retry_after, unconfigured.error.is_some()), (None, true), "it is not tried");
     let gone = OpenAttempt { is_newest: false, ..waiting };
     assert_eq!(at(None, gone, 1000), (State::NotConnected, None, false), "a later one has ended");
     let well = Connection { account: Some(account(None)), ..linked(&[BASIC], &[]) };

@@ -250,12 +250,13 @@ impl Connections {
         Ok(())
     }
 
-    /// Claims the attempt by writing the intent. `None` if a parallel request was faster.
+    /// Claims the attempt by writing the intent. `None` if a parallel request was faster. A pause
+    /// that is over stays on record, so that the status goes on saying what the attempt waits for.
     async fn claim(&self, attempt: &Attempt, now: Timestamp) -> Result<Option<Attempt>, ServiceError> {
         let is_sent_next = attempt.stage == AttemptStage::Returned;
         let stage = if is_sent_next { AttemptStage::Redeeming } else { attempt.stage };
         let busy_until = Some(after(now, BUSY));
-        let next = Attempt { stage, busy_until, paused_until: None, ..attempt.clone() };
+        let next = Attempt { stage, busy_until, ..attempt.clone() };
         self.advance(attempt, next).await
     }
 }
