@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use tokio::sync::{Mutex, watch};
 
 use crate::caller::OwnerId;
-use crate::clock::after;
+use crate::clock::{after, before};
 use crate::connection::belief::is_sign;
 use crate::connection::clock_repair::USUAL_LIFE;
 use crate::connection::observation::Observation;
@@ -140,8 +140,8 @@ impl Importer {
         }
         let present = parts.store.connection(owner, ProviderId::INSTAGRAM).await?;
         let now = parts.clock.now();
-        let Life { grant, expiry_is_known, obtained_at } = to_grant(offered, parts.refresh.min_age, now);
-        let consented_by = obtained_at.unwrap_or(now);
+        let Life { grant, expiry_is_known, obtained_by } = to_grant(offered, parts.refresh.min_age, now);
+        let consented_by = obtained_by.unwrap_or(now);
         match present.as_ref().and_then(|present| Some((present, settled(present)?))) {
             Some((present, Imported::AlreadyConnected)) => self.beside(present, &grant).await.map(Err),
             Some((_, outcome)) => Ok(Err(outcome)),
@@ -175,6 +175,9 @@ impl Importer {
     /// Links a proven grant to `owner`. If two users have the same account, the first call wins.
     pub async fn link(&self, owner: &OwnerId, proven: &Proven) -> Result<Imported, ServiceError> {
         if self.dry_run {
+            if self.connections.is_withdrawn(&proven.account, proven.consented_by).await? {
+                return Ok(Imported::Withdrawn);
+            }
             let present = self.connections.parts.store.connection(owner, ProviderId::INSTAGRAM).await?;
             return self.predict(owner, present.as_ref(), &proven.account).await;
         }
@@ -337,11 +340,12 @@ impl Importer {
         }
     }
 
-    /// The latest time, up to `now`, at which the person of no open attempt had consented yet: an
+    /// A time, `now` at the latest, before what the person has consented to and not completed: an
     /// import is no consent, so what they are about to connect comes later.
     async fn before_open_consents(&self, owner: &OwnerId, now: Timestamp) -> Result<Timestamp, ServiceError> {
         let open = self.connections.parts.store.open_attempts(owner, ProviderId::INSTAGRAM).await?;
-        Ok(open.iter().filter_map(|attempt| attempt.returned_at).fold(now, Timestamp::min))
+        let consents = open.iter().filter_map(|attempt| attempt.returned_at);
+        Ok(consents.map(|at| before(at, Duration::from_millis(1))).fold(now, Timestamp::min))
     }
 }
 
@@ -365,8 +369,8 @@ fn settled(connection: &Connection) -> Option<Imported> {
 struct Life {
     grant: Grant,
     expiry_is_known: bool,
-    /// When it was obtained, if that is known.
-    obtained_at: Option<Timestamp>,
+    /// When it was obtained at the latest, if that is known: others' stores may keep the first time.
+    obtained_by: Option<Timestamp>,
 }
 
 /// What is not known of a grant's life is assumed such that no clock ends it wrongly.
@@ -380,14 +384,9 @@ fn to_grant(offered: &Offered, min_age: Duration, now: Timestamp) -> Life {
     let old_enough = now.checked_sub(min_age).unwrap_or(now);
     // So long ago that its grant would have ended is no time that a store means.
     let told = offered.obtained_at.filter(|at| after(*at, LONGEST_LIFE) > now);
-    let obtained_at = told.or(derived).map(|at| at.min(now));
-    let grant = Grant {
-        access_token: offered.access_token.clone(),
-        scopes: None,
-        obtained_at: obtained_at.unwrap_or(old_enough),
-        expires_at,
-    };
-    Life { grant, expiry_is_known: known.is_some(), obtained_at }
+    let obtained_at = told.or(derived).unwrap_or(old_enough).min(now);
+    let grant = Grant { access_token: offered.access_token.clone(), scopes: None, obtained_at, expires_at };
+    Life { grant, expiry_is_known: known.is_some(), obtained_by: told.max(derived).map(|at| at.min(now)) }
 }
 
 /// Whether a grant is refreshed as soon as it is here: where its end is a guess, which the first

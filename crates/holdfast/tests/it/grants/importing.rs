@@ -36,6 +36,11 @@ async fn a_consent_that_is_not_completed_yet_is_not_older_than_an_import() {
         let status = replica.connections.complete(&owner("ada"), attempt, &completion).await.unwrap();
         assert_eq!(status.state, State::Connected);
         assert_ne!(replica.token("ada").await, refreshed);
+        let history = replica.connections.history(&owner("ada"), None, 9).await.unwrap().entries;
+        assert!(
+            history.iter().any(|each| each.attempt.is_some_and(|note| note.outcome.is_some())),
+            "its end is on record"
+        );
         assert_eq!(world.calls("extend").len(), 1);
     })
     .await;
@@ -68,6 +73,8 @@ async fn what_was_withdrawn_since_it_was_obtained_is_not_imported() {
         let (told, untold) = (prove("ada", Some(20 * DAY)).await, prove("bob", None).await);
         assert_eq!(importer.link(&owner("ada"), &told).await.unwrap(), Imported::Withdrawn);
         assert_eq!(importer.link(&owner("bob"), &untold).await.unwrap(), Imported::Linked);
+        let dry = replica.connections.importer(true).unwrap();
+        assert_eq!(dry.link(&owner("ada"), &told).await.unwrap(), Imported::Withdrawn);
         let later = prove("ada", Some(Duration::from_secs(30))).await;
         assert_eq!(importer.link(&owner("ada"), &later).await.unwrap(), Imported::Linked);
     })
