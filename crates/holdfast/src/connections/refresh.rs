@@ -214,10 +214,8 @@ impl Connections {
                 Some(failure) => Diagnosis::of_failure(&connection, facts, Call::Probe, failure),
             };
             let tools = Tools { provider, grant: renewed, lease: None };
-            match self.diagnose(diagnosis, tools).await? {
-                Diagnosed::RolledBack => return Ok(Refreshed::RolledBack),
-                Diagnosed::Unasked => self.probe_soon(&connection).await?,
-                Diagnosed::Works | Diagnosed::Failed(..) | Diagnosed::Expired(_) | Diagnosed::Replaced => {}
+            if matches!(self.diagnose(diagnosis, tools).await?, Diagnosed::RolledBack) {
+                return Ok(Refreshed::RolledBack);
             }
         }
         Ok(Refreshed::Renewed)
@@ -238,12 +236,7 @@ impl Connections {
         }
         let key = self.stored_user_key(&token.user_id).await?;
         let grant = RowSeal::of_journaled(&key, token).open_journaled(link.from_version, &token.blob)?;
-        let is_stored = self.switch(link, &key, &grant, Switch::Renewed, None).await?;
-        // Whoever refreshed it could not ask whose it is.
-        if is_stored && let Some(renewed) = self.parts.store.connection_by_id(link.connection_id).await? {
-            self.probe_soon(&renewed).await?;
-        }
-        Ok(is_stored)
+        self.switch(link, &key, &grant, Switch::Renewed, None).await
     }
 
     /// Postpones a connection that has a problem of its own by an hour, so that it does not hold up

@@ -1,8 +1,6 @@
 //! Instagram answers about another account than the linked one.
 
-use futures_util::FutureExt as _;
 use holdfast::connection::{EvidenceSource, Reason, Standing};
-use tokio_util::sync::CancellationToken;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Health, RefreshEffect, World};
@@ -82,36 +80,6 @@ async fn whose_a_renewed_grant_is_is_asked_until_it_is_answered() {
         one.pass(30 * MINUTE, MINUTE).await;
         assert_eq!(one.token("ada").await, Some(own));
         assert_eq!(one.now(linked.id).await.standing, Standing::CONNECTED);
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whose_a_journaled_grant_is_is_asked_once_it_is_stored() {
-    on_each_engine(async |db| {
-        let world = World::new(RefreshEffect::BothValid, db.clock.clone());
-        let journal = db.directory.path().join("journal");
-        let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&journal));
-        let linked = one.link("ada").await;
-        let own = one.token("ada").await.expect("a grant");
-        one.clock.advance(31 * DAY);
-        let store = one.store.clone();
-        world.after("refresh", move |_| {
-            let store = store.clone();
-            async move { store.close().await }.boxed()
-        });
-        one.worker.tick().await.expect_err("the database is away");
-        world.no_hook();
-        let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&journal));
-        assert_eq!(again.token("ada").await.as_ref(), Some(&own), "it is in the journal alone");
-        assert_eq!(again.connections.replay_journal(&CancellationToken::new()).await.unwrap(), 1);
-        let strange = again.token("ada").await.expect("a grant");
-        assert_ne!(strange, own);
-        world.give(&strange, "grace");
-        again.pass(30 * MINUTE, MINUTE).await;
-        assert_eq!(again.token("ada").await, Some(own));
-        assert_eq!(again.now(linked.id).await.standing, Standing::CONNECTED);
-        assert_eq!(world.calls("refresh").len(), 1);
     })
     .await;
 }
