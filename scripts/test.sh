@@ -13,10 +13,10 @@ export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
 # The tests make thousands of databases: in memory, where there is room, no disk holds them up.
 in_memory() {
   local free
-  free=$(df --output=avail --block-size=1G /dev/shm 2>/dev/null | tail -n 1) || free=0
-  if ((${free:-0} < 4)); then "$@"; return; fi
+  free=$(df --output=avail --block-size=1M /dev/shm 2>/dev/null | tail -n 1) || free=0
+  if ((${free:-0} < 4096)); then "$@"; return; fi
   (
-    TMPDIR=$(mktemp -d /dev/shm/holdfast-tests.XXXXXX)
+    TMPDIR=$(mktemp -d /dev/shm/holdfast-tests.XXXXXX) || exit
     export TMPDIR
     chmod 1777 "$TMPDIR" # Postgres runs as another user
     trap 'rm -rf "$TMPDIR"' EXIT
