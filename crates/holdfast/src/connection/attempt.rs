@@ -71,15 +71,20 @@ pub struct Attempt {
     pub closed_at: Option<Timestamp>,
 }
 
+/// When a pause ends that is not over. One that is longer than any was set by a clock ahead.
+pub(super) fn pause_end(paused_until: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    still_ahead(paused_until?, LONGEST_PAUSE, now)
+}
+
 impl Attempt {
     /// Whether no claim and no pause holds it.
     pub fn is_free(&self, now: Timestamp) -> bool {
         self.is_unclaimed(now) && self.pause_left(now).is_none()
     }
 
-    /// The rest of its pause. One that is longer than any was set by a clock ahead.
+    /// The rest of its pause.
     pub fn pause_left(&self, now: Timestamp) -> Option<Duration> {
-        let until = still_ahead(self.paused_until?, LONGEST_PAUSE, now)?;
+        let until = pause_end(self.paused_until, now)?;
         Duration::try_from(until.duration_since(now)).ok()
     }
 

@@ -8,9 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::attempt::LONGEST_PAUSE;
+use super::attempt::pause_end;
 use super::{Action, Connection, Evidence, EvidenceSource, Reason, Standing, State};
-use crate::clock::still_ahead;
 use crate::provider::Account;
 
 /// A caller's Instagram connection, as far as we know.
@@ -84,13 +83,6 @@ pub struct OpenAttempt {
     pub paused_until: Option<Timestamp>,
 }
 
-impl OpenAttempt {
-    /// When Instagram is asked again.
-    fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
-        still_ahead(self.paused_until?, LONGEST_PAUSE, now)
-    }
-}
-
 /// The sentence for an attempt that Instagram could not complete, whatever kept it.
 const WAITS_FOR_INSTAGRAM: &str =
     "Instagram cannot complete the connection yet; it is tried again by itself.";
@@ -144,9 +136,9 @@ fn shown(
         (true, Some(_)) => (State::Connecting, None),
         (true, None) => (standing.state(), standing.reason()),
     };
-    let since = match (state, connecting) {
-        (State::Connecting, Some(attempt)) => Some(attempt.created_at),
-        _ => clock_at.or(connection
+    let since = match connecting {
+        Some(attempt) => Some(attempt.created_at),
+        None => clock_at.or(connection
             .filter(|each| each.version > 1 || each.linked_at.is_some())
             // A clock that was ahead may have written a future time.
             .map(|each| each.since.min(now))),
@@ -168,7 +160,7 @@ fn shown(
             .filter(|at| expiry.is_none_or(|end| *at < end)),
         since,
         retry_after: match connecting {
-            Some(attempt) => attempt.waits_until(now),
+            Some(attempt) => pause_end(attempt.paused_until, now),
             None => asked_about.and_then(|each| each.waits_until(now)),
         },
         evidence: match clock_at {
@@ -180,12 +172,10 @@ fn shown(
         attempt: underway.map(|each| AttemptUnderway { id: each.id, expires_at: each.expires_at }),
         // An end by the clock has a version once it is stored: the next one may be a reconnect's.
         version: connection.map_or(0, |each| each.version),
-        error: match (state, connecting) {
-            (State::Connecting, Some(attempt)) => {
-                attempt.paused_until.map(|_| WAITS_FOR_INSTAGRAM.to_owned())
-            }
-            _ if connected => None,
-            _ => reason.and_then(sentence).map(str::to_owned),
+        error: match connecting {
+            Some(attempt) => attempt.paused_until.map(|_| WAITS_FOR_INSTAGRAM.to_owned()),
+            None if connected => None,
+            None => reason.and_then(sentence).map(str::to_owned),
         },
     }
 }

@@ -175,11 +175,8 @@ impl Importer {
     /// Links a proven grant to `owner`. If two users have the same account, the first call wins.
     pub async fn link(&self, owner: &OwnerId, proven: &Proven) -> Result<Imported, ServiceError> {
         if self.dry_run {
-            if self.connections.is_withdrawn(&proven.account, proven.consented_by).await? {
-                return Ok(Imported::Withdrawn);
-            }
             let present = self.connections.parts.store.connection(owner, ProviderId::INSTAGRAM).await?;
-            return self.predict(owner, present.as_ref(), &proven.account).await;
+            return self.predict(owner, present.as_ref(), proven).await;
         }
         match self.store(owner, proven).await {
             Err(ServiceError::UserGone) => Ok(Imported::UserDeleted),
@@ -271,8 +268,11 @@ impl Importer {
         &self,
         owner: &OwnerId,
         present: Option<&Connection>,
-        account: &Account,
+        Proven { account, consented_by, .. }: &Proven,
     ) -> Result<Imported, ServiceError> {
+        if self.connections.is_withdrawn(account, *consented_by).await? {
+            return Ok(Imported::Withdrawn);
+        }
         if present.is_some_and(|present| present.account.is_some() && !same_account(present, account)) {
             return Ok(Imported::OtherAccountLinked);
         }
@@ -287,7 +287,7 @@ impl Importer {
 
     /// Stores connection, grant and history in one unit of work.
     async fn store(&self, owner: &OwnerId, proven: &Proven) -> Result<Imported, ServiceError> {
-        let Proven { grant, account, expiry_is_known, consented_by } = proven;
+        let Proven { grant, account, expiry_is_known, consented_by: _ } = proven;
         let connections = &self.connections;
         let parts = &connections.parts;
         let mut conflicts = Conflicts::default();
@@ -296,11 +296,8 @@ impl Importer {
             if let Some(outcome) = stored.as_ref().and_then(settled) {
                 return Ok(outcome);
             }
-            if connections.is_withdrawn(account, *consented_by).await? {
-                return Ok(Imported::Withdrawn);
-            }
             // A line that links nothing leaves nothing: no record, no connection, no key.
-            let predicted = self.predict(owner, stored.as_ref(), account).await?;
+            let predicted = self.predict(owner, stored.as_ref(), proven).await?;
             if predicted != Imported::Linked {
                 return Ok(predicted);
             }
@@ -369,7 +366,8 @@ fn settled(connection: &Connection) -> Option<Imported> {
 struct Life {
     grant: Grant,
     expiry_is_known: bool,
-    /// When it was obtained at the latest, if that is known: others' stores may keep the first time.
+    /// When it was obtained at the latest, if that is known: others' stores may keep the first
+    /// time.
     obtained_by: Option<Timestamp>,
 }
 

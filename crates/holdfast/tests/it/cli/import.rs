@@ -2,9 +2,9 @@
 //! `/me`.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ChildStdout, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::testing::app::App;
 use crate::testing::database::{self, Engine, count_on, execute_on};
 use crate::testing::leaks;
 use crate::testing::postgres_server::OwnServer;
-use crate::testing::program::{Place, ring_entry};
+use crate::testing::program::{Place, Running, ring_entry};
 use crate::testing::serving::serving;
 use crate::testing::waiting::{PATIENCE, until, until_seen};
 
@@ -339,15 +339,21 @@ async fn input_that_cannot_be_meant_is_a_mistake_and_never_echoed() {
     assert_eq!(graph.calls.load(Ordering::Relaxed), 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn only_so_many_proven_lines_wait_to_be_linked() {
-    let (graph, url) = Graph::start().await;
-    let lines: String = (0..400).map(|each| format!("user_{each},{}\n", token("good", each))).collect();
-    let place = place(&url).file("grants.csv", &format!("user_id,access_token\n{lines}"));
+/// An import of so many good lines, of which it has told the first.
+fn begun(graph: &str, amount: usize) -> (Place, Running, Lines<BufReader<ChildStdout>>) {
+    let lines: String = (0..amount).map(|each| format!("user_{each},{}\n", token("good", each))).collect();
+    let place = place(graph).file("grants.csv", &format!("user_id,access_token\n{lines}"));
     let mut running = place.start(&["import", "grants.csv"], Stdio::piped());
     running.may_be_silent = true;
     let mut out = BufReader::new(running.child.stdout.take().unwrap()).lines();
     assert!(out.next().unwrap().unwrap().contains("\"imported\""));
+    (place, running, out)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_so_many_proven_lines_wait_to_be_linked() {
+    let (graph, url) = Graph::start().await;
+    let (place, mut running, out) = begun(&url, 400);
     // Somebody else writes, for longer than the import waits.
     let writing = rusqlite::Connection::open(place.path().join("holdfast.db")).unwrap();
     writing.busy_timeout(PATIENCE).unwrap();
@@ -363,12 +369,7 @@ async fn only_so_many_proven_lines_wait_to_be_linked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_whose_key_is_retired_meanwhile_ends_and_says_so() {
     let (graph, url) = Graph::start().await;
-    let lines: String = (0..2000).map(|each| format!("user_{each},{}\n", token("good", each))).collect();
-    let place = place(&url).file("grants.csv", &format!("user_id,access_token\n{lines}"));
-    let mut running = place.start(&["import", "grants.csv"], Stdio::piped());
-    running.may_be_silent = true;
-    let mut out = BufReader::new(running.child.stdout.take().unwrap()).lines();
-    assert!(out.next().unwrap().unwrap().contains("\"imported\""));
+    let (place, mut running, out) = begun(&url, 2000);
     // It waits soon, since nobody reads on. Until then it seals with its key.
     let ring = format!("{},{}", ring_entry("k2", 2), ring_entry("k1", 1));
     let database = format!("sqlite://{}", place.path().join("holdfast.db").display());
@@ -393,12 +394,7 @@ async fn an_import_whose_key_is_retired_meanwhile_ends_and_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_whose_reader_has_gone_is_finished() {
     let (_graph, url) = Graph::start().await;
-    let lines: String = (0..200).map(|each| format!("user_{each},{}\n", token("good", each))).collect();
-    let place = place(&url).file("grants.csv", &format!("user_id,access_token\n{lines}"));
-    let mut running = place.start(&["import", "grants.csv"], Stdio::piped());
-    running.may_be_silent = true;
-    let mut out = BufReader::new(running.child.stdout.take().unwrap()).lines();
-    assert!(out.next().unwrap().unwrap().contains("\"imported\""));
+    let (place, mut running, out) = begun(&url, 200);
     drop(out);
     let code = tokio::task::spawn_blocking(move || running.child.wait().unwrap().code()).await.unwrap();
     assert_eq!(code, Some(0), "what became of the lines, not who read it");
