@@ -33,7 +33,8 @@ pub enum KeySource {
 #[derive(Debug, Clone)]
 pub struct KeyServer {
     request: Outgoing,
-    /// Whose keys it gives, in words that tell no secret. At the Backend API the secret key decides.
+    /// Whose keys it gives, in words that tell no secret. At the Backend API the secret key
+    /// decides.
     name: String,
 }
 

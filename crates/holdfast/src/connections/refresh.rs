@@ -34,8 +34,8 @@ const LONGEST_REFRESH: Duration = Duration::from_mins(1);
 pub enum Refreshed {
     /// A new grant is installed, or the earlier one restored.
     Renewed,
-    /// The grant that the refresh brought, or the one to be refreshed, does not work; the one before
-    /// it does and is in use again.
+    /// The grant that the refresh brought, or the one to be refreshed, does not work. The one
+    /// before it does, and is in use again.
     RolledBack,
     /// No new grant, and why.
     Skipped(Skip),

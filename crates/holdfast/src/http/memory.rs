@@ -40,8 +40,8 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// The judgement behind a refusal of the `Authorization` values `credentials`; `words` are those
-    /// of the operator's settings.
+    /// The judgement behind a refusal of the `Authorization` values `credentials`; `words` are
+    /// those of the operator's settings.
     pub(super) fn of(refusal: &Refusal, credentials: &[&[u8]], words: fn(&Remedy) -> String) -> Self {
         let remedy = Some(words(refusal.remedy()));
         Self { remedy, ..Self::new(refusal.step, refusal.operator_detail().to_owned(), credentials) }

@@ -263,9 +263,9 @@ impl Store {
         self.inner.changes.subscribe()
     }
 
-    /// Whether changes by others are being heard: by other replicas, or by commands on a SQLite file.
-    /// While `false`, what was read may be stale without notice; each time `true` is sent, changes may
-    /// have been missed.
+    /// Whether changes by others are being heard: by other replicas, or by commands on a SQLite
+    /// file. While `false`, what was read may be stale without notice; each time `true` is sent,
+    /// changes may have been missed.
     pub fn hears_replicas(&self) -> watch::Receiver<bool> {
         self.inner.changes.listening()
     }

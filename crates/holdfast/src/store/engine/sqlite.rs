@@ -33,11 +33,12 @@ const LOG_KEPT: u64 = 16 * 1024 * 1024;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than the reads and writes of requests, which go on all the time.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(10);
-/// Longest wait for a connection. Shorter than a request's 10 s, as whoever waits for one that hangs
-/// has to learn that it is the database.
+/// Longest wait for a connection. Shorter than a request's 10 s, as whoever waits for one that
+/// hangs has to learn that it is the database.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
-/// Longest wait for the writer. Shorter than [`BUSY_TIMEOUT`]: behind a unit of work that waits for a
-/// lock there is no turn within a request's 10 s, and its caller has to learn that it is the database.
+/// Longest wait for the writer. Shorter than [`BUSY_TIMEOUT`]: behind a unit of work that waits for
+/// a lock there is no turn within a request's 10 s, and its caller has to learn that it is the
+/// database.
 const TURN_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A SQLite database.
